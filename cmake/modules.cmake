@@ -1,0 +1,83 @@
+# pst_options: what every object of ours is compiled with.
+# pst_hosted:  the same plus POSIX, for ports, tools, tests and benchmarks; the core never sees it.
+add_library(pst_options INTERFACE)
+target_include_directories(pst_options INTERFACE "${PROJECT_SOURCE_DIR}/include"
+                                                 "${PROJECT_SOURCE_DIR}/src")
+target_link_libraries(pst_options INTERFACE pst_warnings)
+
+set(pst_sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+if(PST_SANITIZE OR PST_FUZZ)
+  target_compile_options(pst_options INTERFACE ${pst_sanitizers})
+  target_link_options(pst_options INTERFACE ${pst_sanitizers})
+endif()
+if(PST_FUZZ)
+  if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "PST_FUZZ needs clang; use the fuzz preset")
+  endif()
+  target_compile_options(pst_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+add_library(pst_hosted INTERFACE)
+target_link_libraries(pst_hosted INTERFACE pst_options)
+target_compile_definitions(pst_hosted INTERFACE _POSIX_C_SOURCE=200809L)
+target_include_directories(pst_hosted INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/port")
+
+set(pst_all_modules "")
+set(pst_all_ports "")
+
+# A static library of the sources, or an interface library while there are none.
+function(pst_library target options)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  list(TRANSFORM arg_DEPS PREPEND pst_)
+  if(arg_SOURCES)
+    add_library(${target} STATIC ${arg_SOURCES})
+    target_link_libraries(${target} PRIVATE ${options} PUBLIC ${arg_DEPS} ${arg_LIBS})
+  else()
+    add_library(${target} INTERFACE)
+    target_link_libraries(${target} INTERFACE ${arg_DEPS} ${arg_LIBS})
+  endif()
+endfunction()
+
+# pst_module(<name> DEPS <module>...): src/<name>/*.c becomes pst_<name>.
+function(pst_module name)
+  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${name}/*.c")
+  pst_library(pst_${name} pst_options SOURCES ${sources} ${ARGN})
+  # Highest first, so that a static link line resolves downward.
+  set(pst_all_modules pst_${name} ${pst_all_modules} PARENT_SCOPE)
+endfunction()
+
+# pst_port(<name> DEPS <module>... LIBS <library>...): port/<name>/*.c becomes pst_<name>.
+function(pst_port name)
+  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/port/${name}/*.c")
+  pst_library(pst_${name} pst_hosted SOURCES ${sources} ${ARGN})
+  set(pst_all_ports pst_${name} ${pst_all_ports} PARENT_SCOPE)
+endfunction()
+
+# What a test, fuzz target or benchmark of <topic> links. A topic named after a module gets that
+# module, what it depends on, and the OpenSSL port, so that an unrelated broken module does not
+# matter; any other topic gets everything. A source may ask for more: "pst-link: scm dts" or
+# "pst-link: all" in a comment (run cmake again after changing it).
+function(pst_topic_libs out topic source)
+  file(STRINGS "${source}" ask REGEX "pst-link:" LIMIT_COUNT 1)
+  string(REGEX REPLACE ".*pst-link:([a-z0-9_ ]*).*" "\\1" ask "${ask}")
+  string(REGEX MATCHALL "[a-z0-9_]+" ask "${ask}")
+  set(libs "")
+  foreach(name IN LISTS topic ask)
+    if("pst_${name}" IN_LIST pst_all_modules OR "pst_${name}" IN_LIST pst_all_ports)
+      list(APPEND libs pst_${name})
+    else()
+      set(libs ${pst_all_ports} ${pst_all_modules})
+      break()
+    endif()
+  endforeach()
+  list(PREPEND libs pst_openssl)
+  set(${out} ${libs} PARENT_SCOPE)
+endfunction()
+
+# Two topics may each have a file of the same name: the second one's target takes its topic along.
+function(pst_target_name out topic stem)
+  if(TARGET ${stem} OR stem MATCHES "^(all|test|help|clean|install|package)$")
+    set(stem ${topic}_${stem})
+  endif()
+  set(${out} ${stem} PARENT_SCOPE)
+endfunction()

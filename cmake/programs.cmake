@@ -1,0 +1,23 @@
+# tools/*.c is one program, postern; every bench/*.c is a program of its own.
+file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.c")
+if(sources)
+  add_executable(postern ${sources})
+  target_link_libraries(postern PRIVATE pst_hosted ${pst_all_ports} ${pst_all_modules}
+                                        PkgConfig::POPT)
+endif()
+
+# Figures from a sanitized build would mean nothing.
+if(NOT PST_SANITIZE)
+  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.c")
+  foreach(source IN LISTS sources)
+    get_filename_component(stem "${source}" NAME_WE)
+    pst_topic_libs(libs bench "${source}")
+    pst_target_name(target bench ${stem})
+    add_executable(${target} "${source}")
+    target_compile_options(${target} PRIVATE -O2)
+    target_link_libraries(${target} PRIVATE pst_hosted ${libs})
+    set_target_properties(
+      ${target} PROPERTIES OUTPUT_NAME ${stem} RUNTIME_OUTPUT_DIRECTORY
+                                               "${PROJECT_BINARY_DIR}/bench")
+  endforeach()
+endif()

@@ -1,0 +1,50 @@
+# tests/<topic>/test_*.c: a program and a CTest entry each (label fast).
+# tests/<topic>/*.c otherwise: a program each, in the same place.
+# tests/**/test_*.sh: a CTest entry each (label e2e); exit code 77 means skipped.
+set(pst_tests_dir "${PROJECT_SOURCE_DIR}/tests")
+
+function(pst_test_program topic source)
+  get_filename_component(stem "${source}" NAME_WE)
+  pst_target_name(target ${topic} ${stem})
+  pst_topic_libs(libs ${topic} "${source}")
+  add_executable(${target} "${source}")
+  target_include_directories(${target} PRIVATE "${pst_tests_dir}")
+  target_link_libraries(${target} PRIVATE pst_hosted ${libs} PkgConfig::JANSSON PkgConfig::CMOCKA)
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                             "${PROJECT_BINARY_DIR}/tests")
+  if(stem MATCHES "^test_")
+    string(REGEX REPLACE "^test_" "" short ${stem})
+    add_test(NAME ${topic}.${short} COMMAND ${target} WORKING_DIRECTORY "${pst_tests_dir}")
+    set_tests_properties(${topic}.${short} PROPERTIES TIMEOUT 120 LABELS fast)
+  endif()
+endfunction()
+
+function(pst_test_script source)
+  file(RELATIVE_PATH name "${pst_tests_dir}" "${source}")
+  string(REGEX REPLACE "\\.sh$" "" name "${name}")
+  string(REGEX REPLACE "test_([^/]*)$" "\\1" name "${name}")
+  string(REPLACE "/" "." name "e2e.${name}")
+  add_test(NAME ${name} COMMAND bash "${source}" WORKING_DIRECTORY "${pst_tests_dir}")
+  set_tests_properties(
+    ${name}
+    PROPERTIES TIMEOUT 300
+               LABELS e2e
+               SKIP_RETURN_CODE 77
+               ENVIRONMENT
+               "POSTERN=${PROJECT_BINARY_DIR}/postern;BUILD=${PROJECT_BINARY_DIR};SRC=${PROJECT_SOURCE_DIR}"
+  )
+endfunction()
+
+file(GLOB sources CONFIGURE_DEPENDS "${pst_tests_dir}/*/*.c")
+foreach(source IN LISTS sources)
+  get_filename_component(topic "${source}" DIRECTORY)
+  get_filename_component(topic "${topic}" NAME)
+  if(NOT topic STREQUAL "fuzz")
+    pst_test_program(${topic} "${source}")
+  endif()
+endforeach()
+
+file(GLOB_RECURSE scripts CONFIGURE_DEPENDS "${pst_tests_dir}/test_*.sh")
+foreach(script IN LISTS scripts)
+  pst_test_script("${script}")
+endforeach()
