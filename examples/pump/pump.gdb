@@ -7,7 +7,7 @@ set confirm off
 set width 0
 
 echo ==01 breakpoint==\n
-break pump_step if p->state == PUMP_ALARM
+break pump_step if p->state == PUMP_ALARM && setpoint_kpa > p->config.max_kpa
 continue
 print pump.state
 print setpoint_kpa > pump.config.max_kpa
