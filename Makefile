@@ -1,0 +1,122 @@
+# Thin commands over CMake. Each installs the Debian packages it lacks, by name, and then works.
+FUZZ_SECONDS ?= 60
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+PACKAGES_build = cmake ninja-build gcc pkg-config libc6-dev libssl-dev libuv1-dev libpopt-dev \
+	libinih-dev libjansson-dev libcmocka-dev scdoc git make
+PACKAGES_demo = gcc-riscv64-unknown-elf gdb-multiarch qemu-system-misc python3 socat
+PACKAGES_fuzz = clang libclang-rt-14-dev llvm
+PACKAGES_bench = gcc-arm-none-eabi
+
+# $(call install,packages): silent when nothing is missing; nothing at all where there is no dpkg.
+define install
+@command -v dpkg-query >/dev/null 2>&1 || exit 0; \
+missing=; \
+for package in $(1); do \
+	dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || \
+		missing="$$missing $$package"; \
+done; \
+[ -n "$$missing" ] || exit 0; \
+echo "installing:$$missing"; \
+root=; \
+if [ "$$(id -u)" != 0 ] && command -v sudo >/dev/null 2>&1; then root=sudo; fi; \
+$$root apt-get update && \
+$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing
+endef
+
+# $(call compile,preset,directory)
+define compile
+@[ -f $(2)/build.ninja ] || cmake --preset $(1)
+@ninja -C $(2) --quiet
+endef
+
+SOURCES = $(shell git ls-files '*.c' '*.h')
+
+.PHONY: all build check fuzz deps deps-demo deps-fuzz deps-bench format-check lint clean
+
+all: build
+
+build: deps
+	$(call compile,default,build)
+
+# All tests under the sanitizers; the scripts also with the optimised program that users run.
+check: deps deps-demo
+	$(call compile,default,build)
+	$(call compile,sanitize,build-asan)
+	@failed=0; \
+	ctest --test-dir build-asan -j $(JOBS) --output-on-failure --no-tests=error \
+		-O check.log || failed=1; \
+	ctest --test-dir build -j $(JOBS) -L e2e --output-on-failure --no-tests=ignore \
+		-O check.log || failed=1; \
+	for dir in build-asan build; do \
+		echo; echo "== $$dir"; \
+		sed -n '/tests passed/,$$p; /^No tests were found/p' $$dir/check.log; \
+	done; \
+	exit $$failed
+
+# Each target for FUZZ_SECONDS. New inputs stay in build-fuzz/corpus, crashes in build-fuzz/crashes.
+fuzz: deps deps-fuzz
+	$(call compile,fuzz,build-fuzz)
+	@failed=; ran=0; \
+	for program in build-fuzz/tests/fuzz_*; do \
+		[ -x "$$program" ] || continue; \
+		ran=$$((ran + 1)); \
+		name=$${program##*/fuzz_}; \
+		dirs="build-fuzz/corpus/$$name"; \
+		mkdir -p $$dirs build-fuzz/crashes; \
+		for kind in corpus regress; do \
+			if [ -d tests/fuzz/$$kind/$$name ]; then dirs="$$dirs tests/fuzz/$$kind/$$name"; fi; \
+		done; \
+		echo "== fuzz_$$name, $(FUZZ_SECONDS) s"; \
+		$$program -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=build-fuzz/crashes/$$name- $$dirs || failed="$$failed $$name"; \
+	done; \
+	echo "$$ran fuzz targets, failed:$${failed:- none}"; \
+	[ -z "$$failed" ] && [ $$ran -gt 0 ]
+
+ifneq ($(wildcard examples/demo.sh),)
+.PHONY: demo
+demo: deps deps-demo
+	$(call compile,default,build)
+	@POSTERN="$(CURDIR)/build/postern" BUILD="$(CURDIR)/build" SRC="$(CURDIR)" bash examples/demo.sh
+endif
+
+ifneq ($(wildcard bench/run.sh),)
+.PHONY: bench
+bench: deps deps-demo deps-bench
+	$(call compile,release,build-release)
+	@POSTERN="$(CURDIR)/build-release/postern" BUILD="$(CURDIR)/build-release" SRC="$(CURDIR)" \
+		bash bench/run.sh
+endif
+
+deps:
+	$(call install,$(PACKAGES_build))
+
+deps-demo:
+	$(call install,$(PACKAGES_demo))
+
+deps-fuzz:
+	$(call install,$(PACKAGES_fuzz))
+
+deps-bench:
+	$(call install,$(PACKAGES_bench))
+
+format-check:
+	@[ -z "$(SOURCES)" ] || clang-format --dry-run --Werror $(SOURCES)
+
+# Whichever of the two linters is there.
+lint: deps
+	$(call compile,default,build)
+	@failed=0; \
+	if command -v clang-tidy >/dev/null; then \
+		clang-tidy --quiet -p build $(filter src/%.c port/%.c tools/%.c,$(SOURCES)) || failed=1; \
+	fi; \
+	if command -v cppcheck >/dev/null; then \
+		cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr \
+			--error-exitcode=1 -I include -I src \
+			$(filter src/%.c port/%.c tools/%.c,$(SOURCES)) || failed=1; \
+	fi; \
+	exit $$failed
+
+clean:
+	rm -rf build build-asan build-fuzz build-release
