@@ -9,6 +9,7 @@ PACKAGES_fuzz = clang libclang-rt-14-dev llvm
 PACKAGES_bench = gcc-arm-none-eabi
 
 # $(call install,packages): silent when nothing is missing; nothing at all where there is no dpkg.
+# Build directories are configured anew afterwards, so that they find what was installed.
 define install
 @command -v dpkg-query >/dev/null 2>&1 || exit 0; \
 missing=; \
@@ -21,7 +22,8 @@ echo "installing:$$missing"; \
 root=; \
 if [ "$$(id -u)" != 0 ] && command -v sudo >/dev/null 2>&1; then root=sudo; fi; \
 $$root apt-get update && \
-$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing
+$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing && \
+rm -f build/build.ninja build-*/build.ninja
 endef
 
 # $(call compile,preset,directory)
@@ -45,9 +47,9 @@ check: deps deps-demo
 	$(call compile,sanitize,build-asan)
 	@failed=0; \
 	ctest --test-dir build-asan -j $(JOBS) --output-on-failure --no-tests=error \
-		-O check.log || failed=1; \
+		-O "$(CURDIR)/build-asan/check.log" || failed=1; \
 	ctest --test-dir build -j $(JOBS) -L e2e --output-on-failure --no-tests=ignore \
-		-O check.log || failed=1; \
+		-O "$(CURDIR)/build/check.log" || failed=1; \
 	for dir in build-asan build; do \
 		echo; echo "== $$dir"; \
 		sed -n '/tests passed/,$$p; /^No tests were found/p' $$dir/check.log; \

@@ -1,5 +1,5 @@
 /* What every test shares: cmocka with the headers that it wants before it, CHECK, bytes from hex,
- * and random numbers that are the same on every run. Include this first. */
+ * and random numbers that are the same on every run. */
 #ifndef PST_TEST_H
 #define PST_TEST_H
 
