@@ -1,0 +1,78 @@
+/* The DTS side put together: connect to one named device, then read and write its access spaces.
+ *
+ * Sans-I/O mirror of target.h: link messages in and out, operations through the SPP client. The
+ * steps (bootstrap, SPDM, mutual authentication, enabling of access spaces) run by themselves after
+ * pst_debugger_start; `pst_debugger_state` tells how far. Only once READY are operations of the
+ * caller sent; before that, and after the end, nothing of them leaves this object.
+ *
+ * The device is named (Manufacturer:Product:Serial) and any other, also a genuine one, is refused
+ * before FINISH: PST_ERR_IDENTITY.
+ */
+#ifndef POSTERN_DEBUGGER_H
+#define POSTERN_DEBUGGER_H
+
+#include "postern/link.h"
+#include "postern/record.h"
+#include "postern/requester.h"
+#include "postern/spp.h"
+
+typedef enum {
+    PST_DBG_IDLE,
+    PST_DBG_CONNECTING, /* bootstrap and VCA */
+    PST_DBG_AUTHENTICATING,
+    PST_DBG_ENABLING, /* session open, access spaces being enabled */
+    PST_DBG_READY,
+    PST_DBG_ENDING, /* END_SESSION on its way */
+    PST_DBG_CLOSED, /* pst_debugger_why tells why */
+} pst_debugger_state_id;
+
+struct pst_debugger_config { /* const, outlives the debugger */
+    const struct pst_spdm_config *spdm; /* identity, verifier, algorithms; keys and hooks ignored */
+    const char *device; /* the one device; NULL: any that the trust anchors vouch for */
+    uint8_t spaces;     /* bit n: access space n is wanted; fewer may be granted */
+    bool allow_mac_only;
+    void (*event)(void *ctx, uint8_t space, struct pst_bytes payload); /* stop events and the like */
+    void (*changed)(void *ctx); /* the state changed; may be NULL */
+    void *ctx;
+    uint8_t *mailbox; /* one SPDM message each way: twice the transfer size */
+    size_t mailbox_len;
+    uint32_t answer_ms; /* longest wait for an answer of the security agent; 0: 10,000 */
+};
+
+#include "postern/debugger_state.h"
+
+PST_MUST_CHECK pst_err pst_debugger_init(struct pst_debugger *d,
+                                         const struct pst_debugger_config *config);
+/* The link is up (HELLO exchanged): begins. */
+PST_MUST_CHECK pst_err pst_debugger_start(struct pst_debugger *d,
+                                          const struct pst_link_traits *traits);
+PST_MUST_CHECK pst_err pst_debugger_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg,
+                                            size_t len);
+/* The next link message, whole, into `out`; 0 when there is none now. */
+size_t pst_debugger_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap);
+uint64_t pst_debugger_poll(struct pst_debugger *d); /* ms until the next call is needed */
+void pst_debugger_link_down(struct pst_debugger *d);
+
+pst_debugger_state_id pst_debugger_state(const struct pst_debugger *d);
+pst_err pst_debugger_why(const struct pst_debugger *d);
+/* Ends the session in order (END_SESSION), then CLOSED. */
+void pst_debugger_stop(struct pst_debugger *d);
+
+/* Operations: op->space, address, data, len, done, ctx set by the caller; completed through
+ * op->done / op->result, PST_ERR_CLOSED when the session ends first. Batched: everything submitted
+ * before the next output travels together. */
+void pst_debugger_read(struct pst_debugger *d, struct pst_spp_op *op);
+void pst_debugger_write(struct pst_debugger *d, struct pst_spp_op *op);
+
+/* For people: who the device is, the suite, the grants; valid when READY. */
+struct pst_session_info {
+    const struct pst_peer *device;
+    uint8_t spdm_minor;
+    const char *signature, *peer_signature, *exchange, *hash, *aead;
+    bool encrypted;
+    uint32_t session_id;
+    uint8_t spaces; /* bit n: enabled */
+};
+void pst_debugger_info(const struct pst_debugger *d, struct pst_session_info *info);
+
+#endif

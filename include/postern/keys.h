@@ -1,0 +1,39 @@
+/* The border between the security agent and the encryption function.
+ *
+ * The agent (spdm/) agrees on keys; the encryption function (record/) uses them. They may be parts
+ * of one program, two cores, or two processes, so they meet only here: the agent *places* traffic
+ * keys for a direction of a session and *drops* a session. It never asks for a key back.
+ */
+#ifndef POSTERN_KEYS_H
+#define POSTERN_KEYS_H
+
+#include "postern/crypto.h"
+
+/* Which way the protected messages travel. */
+typedef enum {
+    PST_TO_RESPONDER, /* requests */
+    PST_TO_REQUESTER, /* responses, and whatever else the responder sends */
+} pst_direction;
+
+/* What the keys are for: only APPLICATION keys reach anything but SPDM. */
+typedef enum { PST_KEYS_HANDSHAKE, PST_KEYS_APPLICATION } pst_key_phase;
+
+struct pst_traffic_key {
+    pst_aead_id aead;
+    uint8_t key[PST_MAX_KEY];
+    uint8_t iv[PST_IV_LEN];
+};
+
+struct pst_key_port {
+    void *ctx;
+    /* From now on messages of `session_id` in `direction` are protected by this key, sequence
+     * numbers starting at 0; the key before it is gone. The first place opens the session. The key
+     * is copied or consumed before return; the agent wipes its own copy. `encrypt` false: MAC
+     * only. */
+    pst_err (*place)(void *ctx, uint32_t session_id, pst_key_phase phase, pst_direction direction,
+                     bool encrypt, const struct pst_traffic_key *key);
+    /* Wipes whatever is held for the session; harmless when there is nothing. */
+    void (*drop)(void *ctx, uint32_t session_id);
+};
+
+#endif

@@ -1,0 +1,51 @@
+/* Links: what carries whole messages between a DTS and a TS.
+ *
+ * A link is described by its traits; the layers above act on those alone. A *stream* link (TCP,
+ * Unix socket, pty) frames messages itself: this is the framing engine, sans-I/O. Every message
+ * has a kind (mipi_profile.h: control, clear SPP, record) that cannot be mistaken for another. The
+ * first message each way is HELLO, which compares profiles and tells the largest message.
+ */
+#ifndef POSTERN_LINK_H
+#define POSTERN_LINK_H
+
+#include "postern/mipi_profile.h"
+#include "postern/wire.h"
+
+struct pst_link_traits {
+    uint32_t mtu;         /* largest message, bytes */
+    bool ordered, lossy;
+    bool shared;          /* others can write to it: a bad tag is dropped, not fatal */
+    bool pushes;          /* the TS may speak unasked */
+    uint8_t sequence_len; /* of records: 0 on ordered reliable links, else 2 or 8 */
+};
+extern const struct pst_link_traits pst_stream_traits; /* TCP and Unix sockets */
+
+struct pst_hello {
+    uint8_t profile;
+    bool target;
+    uint32_t largest;
+};
+
+/* Framing of a byte stream. The receive buffer is the caller's and holds one message. */
+struct pst_stream { /* private */
+    uint8_t *buffer;
+    size_t cap, have;
+};
+void pst_stream_init(struct pst_stream *s, uint8_t *buffer, size_t cap);
+/* Takes bytes until one message is whole; `*used` says how many of `in`. PST_OK: `kind` and
+ * `payload` (aliases the buffer, writable, valid until the next call). PST_WANT_MORE: all of `in`
+ * was taken. PST_ERR_DECODE: not our framing (unknown kind, too long): close the stream. */
+PST_MUST_CHECK pst_err pst_stream_receive(struct pst_stream *s, const uint8_t *in, size_t len,
+                                          size_t *used, uint8_t *kind, uint8_t **payload,
+                                          size_t *payload_len);
+/* The header of a message of `len` bytes. PST_ERR_SPACE: longer than the framing allows. */
+PST_MUST_CHECK pst_err pst_stream_header(uint8_t out[PST_LINK_HEADER], uint8_t kind, size_t len);
+
+/* Control messages; `out` needs 12 bytes. */
+size_t pst_link_put_hello(uint8_t *out, const struct pst_hello *hello);
+size_t pst_link_put_bye(uint8_t *out, pst_err why);
+/* PST_OK with `*op` (enum pst_link_control) and what it carries; PST_ERR_DECODE otherwise. */
+PST_MUST_CHECK pst_err pst_link_get_control(const uint8_t *msg, size_t len, uint8_t *op,
+                                            struct pst_hello *hello, pst_err *why);
+
+#endif

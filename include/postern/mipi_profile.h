@@ -1,0 +1,132 @@
+/* Every value that stands in for MIPI text which is not public.
+ *
+ * The MIPI Security Specification for Debug, FullSPP, the SCM access space and the "Debug over"
+ * adaptor headers are for MIPI members. What follows are *our* choices for them, PROVISIONAL, all
+ * in this one place: a MIPI member aligns Postern with the member text by editing this file.
+ * docs/wire.md says the same in prose. Nothing provisional may stand anywhere else.
+ *
+ * Both sides compare PST_PROFILE_VERSION when a link comes up; change it with any value here.
+ */
+#ifndef POSTERN_MIPI_PROFILE_H
+#define POSTERN_MIPI_PROFILE_H
+
+#define PST_PROFILE_VERSION 1
+
+/* Access space numbers. JTAG = 0 is public (TinySPP); the others are provisional. */
+enum pst_space_number {
+    PST_AS_JTAG = 0,
+    PST_AS_MEMORY = 1, /* the TS's 64-bit system addresses */
+    PST_AS_RUN = 2,    /* run control of harts, map below */
+    PST_AS_TRACE = 3,
+    PST_AS_STREAM = 4,
+    PST_AS_SCM = 7, /* the security agent's mailbox, map below */
+    PST_AS_COUNT = 8,
+};
+
+/* FullSPP packet (provisional): a 16-byte header, then the data.
+ * Command:  version|opcode u8, flags u8 (as TinySPP byte 1), tag u16, byte count u32, address u64.
+ * Response: echo u8, status u8 (as TinySPP byte 1), tag u16, byte count u32, error code u32,
+ *           reserved u32. Data follows a response when the command reads.
+ * Event:    a response whose opcode is PST_SPP_EVENT and whose tag counts events. */
+#define PST_SPP_FULL_HEADER 16
+#define PST_SPP_EVENT 0x0F
+
+/* TinySPP system packets: the public material shows only JTAG (a 4-byte word). For every other
+ * space the word is an 8-byte little-endian address (provisional). */
+#define PST_SPP_TINY_ADDRESS 8
+
+/* Response error types (byte 1, bits 3:0; 0 = OK is public, the rest provisional); the error code
+ * is the low byte of the negated pst_err. */
+enum pst_spp_error_type {
+    PST_SPP_OK = 0,
+    PST_SPP_BAD_COMMAND = 1, /* malformed or unknown opcode */
+    PST_SPP_BAD_SPACE = 2,   /* access space absent or not enabled */
+    PST_SPP_DENIED = 3,      /* no grant */
+    PST_SPP_FAULT = 4,       /* the access itself failed */
+    PST_SPP_BLOCKED = 5,     /* engine blocked by an earlier fault; UnblockSPEngine clears it */
+    PST_SPP_TIMEOUT = 6,     /* a polling loop ran out */
+};
+
+/* LoopTrigSystem operand, after the address (provisional): width u8 (1, 2, 4, 8), reserved u8,
+ * attempts u16 (0: 65,536), mask u64, match u64. The response carries the last value, u64. */
+#define PST_SPP_LOOP_OPERAND 20
+
+/* SP configuration space beyond the public registers: our profile version, and how many bytes of
+ * commands the engine queues (its credit). */
+#define PST_SPC_PROFILE 0x1F0
+#define PST_SPC_CREDIT 0x1F4
+
+/* SCM access space: the mailbox. Writes at DATA append to the request (any number of packets);
+ * a write of u32 to GO says how long it is and runs it. A read of RESPONSE+offset returns bytes
+ * of the answer; it stays pending until there is one. STATUS: u32 length of the answer, 0 when
+ * none yet. */
+enum pst_scm_register {
+    PST_SCM_STATUS = 0x0000,
+    PST_SCM_GO = 0x0008,
+    PST_SCM_WHO = 0x0010,      /* text: who holds the target, since when; only after FINISH */
+    PST_SCM_GRANTS = 0x0014,   /* text: the effective grants of this session */
+    PST_SCM_DEVICE = 0x0018,   /* text: this device's id */
+    PST_SCM_DATA = 0x10000,    /* + offset */
+    PST_SCM_RESPONSE = 0x20000, /* + offset; reads shorter when the answer ends */
+};
+
+/* RUN access space. All integers little-endian. A hart is named by the stub's thread id, u32. */
+enum pst_run_register {
+    PST_RUN_STATUS = 0x0000,    /* r: a stop report (see docs/wire.md), state first */
+    PST_RUN_INTERRUPT = 0x0010, /* w: u32 hart or 0; halts; never waits behind other commands */
+    PST_RUN_RESUME = 0x0020,    /* w: n × {hart u32, action u8, signal u8, 0 u16, first u64, end u64} */
+    PST_RUN_BREAK = 0x0030,     /* w: n × {set u8, type u8, kind u16, 0 u32, address u64} */
+    PST_RUN_GATHER = 0x0040,    /* w: n × {base u8, size u8, offset u16, length u32, add i64} */
+    PST_RUN_HARTS = 0x0050,     /* r: n × u32 */
+    PST_RUN_DETACH = 0x0060,    /* w: u8 0 = resume as policy says */
+    PST_RUN_ARCH = 0x0070,      /* r: architecture text of the target description */
+    PST_RUN_REGISTERS = 0x1000000,   /* + hart << 16: the register file as in the stub's g */
+    PST_RUN_REGISTER = 0x2000000,    /* + hart << 16 + number << 4: one register as in p */
+    PST_RUN_DESCRIPTION = 0x40000000, /* + offset: n × {name length u8, name, length u32, XML} */
+    PST_RUN_MEMORY_MAP = 0x50000000,  /* + offset: n × {first u64, last u64, kind u8, 0 × 7} */
+};
+enum pst_run_action {
+    PST_RUN_CONTINUE = 0,
+    PST_RUN_STEP = 1,
+    PST_RUN_STEP_RANGE = 2, /* while first <= pc < end */
+    PST_RUN_STAY = 3,
+};
+enum pst_gather_base { PST_GATHER_ABSOLUTE = 0, PST_GATHER_REGISTER = 1 /* offset in the g block */ };
+enum pst_run_state { PST_RUN_RUNNING = 0, PST_RUN_HALTED = 1, PST_RUN_LOST = 2 };
+enum pst_stop_reason {
+    PST_STOP_SIGNAL = 0,
+    PST_STOP_SW_BREAK = 1,
+    PST_STOP_HW_BREAK = 2,
+    PST_STOP_WATCH = 3,
+    PST_STOP_READ_WATCH = 4,
+    PST_STOP_ACCESS_WATCH = 5,
+    PST_STOP_EXITED = 6,
+};
+enum pst_region_kind { PST_REGION_RAM = 1, PST_REGION_ROM = 2, PST_REGION_FLASH = 3 };
+/* Stop report, the payload of a RUN event and of a read of STATUS:
+ * state u8, reason u8, signal u8, 0 u8, hart u32, address u64 (watch), harts u16, registers u16
+ * (bytes), then harts × u32, the register block of `hart`, then gathered memory:
+ * n × {address u64, length u32, bytes}. */
+#define PST_STOP_REPORT_HEAD 20
+
+/* Link message on byte streams (TCP, Unix sockets): length u24 (of what follows the header), kind
+ * u8, payload. The first message each way is HELLO. Port 7606 is IANA's mipi-debug. */
+#define PST_LINK_HEADER 4
+#define PST_LINK_PORT 7606
+enum pst_link_kind {
+    PST_LINK_CONTROL = 0xD1,
+    PST_LINK_CLEAR = 0xD2,  /* SPP packets for the bootstrap engine */
+    PST_LINK_RECORD = 0xD3, /* one secured message */
+};
+enum pst_link_control {
+    PST_CONTROL_HELLO = 1, /* "MDBG", profile u8, flags u8, 0 u16, largest message u32 */
+    PST_CONTROL_BYE = 2,   /* reason u8 (negated pst_err): a hint only, it is not authenticated */
+};
+#define PST_LINK_FLAG_TARGET 0x01 /* HELLO: the sender is a TS */
+#define PST_LINK_MAX_MESSAGE 65551 /* a record of the largest size, and its head */
+
+/* The grant extension of an engineer's certificate: an OCTET STRING holding the grant's text
+ * (policy.h). The OID lies under a UUID of our own (ITU-T X.667). */
+#define PST_OID_GRANT "2.25.202011302387462331894211907532914862771"
+
+#endif

@@ -1,0 +1,67 @@
+/* Policy: who may do what, where, until when, on which device.
+ *
+ * An engineer's certificate carries a grant; the TS's policy carries another; what is effective is
+ * their intersection, computed once when the session opens. A certificate without a grant grants
+ * nothing. Both are written in the same words:
+ *
+ *     debug                          everything, the whole device
+ *     observe                        read memory, read run state
+ *     memory:r:0x80000000-0x8000ffff read that range (rw: and write it)
+ *     run                            run control and registers: a whole-device grant
+ *     device=Acme:Pump:*             only on these devices (a trailing * matches any rest)
+ *     epoch=3                        refused below the TS's floor
+ *     until=1767225600               seconds since 1970, where the TS has a trusted clock
+ *     session=3600                   longest session, seconds
+ *
+ * Clauses are separated by spaces, commas or semicolons. `run` and `debug` reach all memory, so
+ * together with a memory range they are refused, unless the port declares a hardware fence.
+ */
+#ifndef POSTERN_POLICY_H
+#define POSTERN_POLICY_H
+
+#include "postern/cert.h"
+#include "postern/spp.h"
+
+#define PST_MAX_RANGES 8
+
+struct pst_grant_range {
+    uint8_t space, rights;
+    uint64_t first, last;
+};
+struct pst_grants {
+    struct pst_grant_range ranges[PST_MAX_RANGES];
+    uint8_t count;            /* 0: nothing is granted */
+    char device[PST_MAX_NAME]; /* "": any */
+    uint32_t epoch;
+    uint64_t until;     /* 0: no end of its own */
+    uint32_t session_s; /* 0: no limit of its own */
+};
+
+struct pst_policy { /* const, the TS's side */
+    struct pst_grants allow;
+    uint32_t epoch_floor;
+    bool fenced;            /* hardware keeps run control out of memory that is not granted */
+    bool share_read_only;   /* a second engineer may watch */
+    bool hold_on_end;       /* leave the CPU halted */
+    bool allow_mac_only;
+};
+
+/* PST_ERR_DECODE: a clause that is not understood, at `*at` (offset of it); PST_ERR_DENIED:
+ * whole-device rights together with a range while not `fenced`. `g` is all zero on error. */
+PST_MUST_CHECK pst_err pst_grants_parse(struct pst_grants *g, const char *text, size_t len,
+                                        bool fenced, size_t *at);
+/* The intersection. PST_ERR_LIMIT: it needs more than PST_MAX_RANGES ranges. */
+PST_MUST_CHECK pst_err pst_grants_meet(struct pst_grants *out, const struct pst_grants *a,
+                                       const struct pst_grants *b);
+/* What this peer may do on `device` at `now` (seconds since 1970, 0: no trusted clock).
+ * PST_ERR_DENIED with `*why` set to a constant text; else PST_OK and `out`. */
+PST_MUST_CHECK pst_err pst_policy_decide(const struct pst_policy *policy,
+                                         const struct pst_peer *peer, const char *device,
+                                         uint64_t now, struct pst_grants *out, const char **why);
+/* Is every byte of [address, address + len) in `space` covered by all of `rights`? */
+bool pst_grants_cover(const struct pst_grants *g, uint8_t space, uint8_t rights, uint64_t address,
+                      uint64_t len);
+/* The words again, for people: at most `cap` bytes with the NUL; returns the length. */
+size_t pst_grants_text(const struct pst_grants *g, char *out, size_t cap);
+
+#endif

@@ -1,0 +1,76 @@
+/* The TS side put together: one SCM that decides what may pass.
+ *
+ * A target has *links* (numbered by the caller; a TCP connection is one) and *contexts*. A context
+ * is one peer's connection: its SPDM responder, its records, its SPP engine. A clear message on a
+ * link without a context opens a pending one; while it is pending it reaches the bootstrap engine
+ * only: nothing but SPDM through the SCM mailbox. When its FINISH is accepted it becomes *live*,
+ * provided that policy grants it something and nobody holds the target; otherwise it is told who
+ * does, in the session, and closed. A live session is never disturbed by what arrives unprotected.
+ *
+ * THE RULE: nothing in `config.spaces` is reached except by a record under the application keys of
+ * a session whose required authentication is complete, through the one gate (src/scm/gate.c).
+ *
+ * Sans-I/O: messages in, messages out, time by poll. Teardown is one function (src/scm/teardown.c)
+ * whatever the cause: keys wiped, spaces released, breakpoints out, CPU left as policy says, a line
+ * in the log.
+ */
+#ifndef POSTERN_TARGET_H
+#define POSTERN_TARGET_H
+
+#include "postern/audit.h"
+#include "postern/link.h"
+#include "postern/record.h"
+#include "postern/responder.h"
+
+/* Buffers of one context, all the caller's. */
+struct pst_target_buffers {
+    uint8_t *queue; /* SPP commands that wait; the credit told to the DTS */
+    size_t queue_len;
+    uint8_t *mailbox; /* an SPDM request and its answer, half each: twice the transfer size */
+    size_t mailbox_len;
+};
+
+struct pst_target_config { /* const, outlives the target */
+    const struct pst_spdm_config *spdm; /* identity, verifier, algorithms; keys and hooks are the
+                                           SCM's and are ignored here */
+    const struct pst_policy *policy;
+    const char *device; /* Manufacturer:Product:Serial of this TS */
+    const struct pst_space *spaces[PST_AS_COUNT]; /* SCM excepted: it is the SCM's own */
+    struct pst_audit_sink audit;
+    uint32_t idcode, product;
+    uint32_t handshake_ms; /* a pending context is dropped after this; 0: 10,000 */
+    uint32_t session_s;    /* longest session; 0: none */
+};
+
+/* struct pst_target_context and struct pst_target are private in content (target_state.h); sizeof is
+ * all their memory. */
+#include "postern/target_state.h"
+
+/* `contexts` (at least 2: one live, one pending) with their buffers. */
+PST_MUST_CHECK pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *config,
+                                       struct pst_target_context *contexts,
+                                       const struct pst_target_buffers *buffers, size_t count);
+/* A link came up or went down. Down ends what ran over it, as teardown does. */
+PST_MUST_CHECK pst_err pst_target_link_up(struct pst_target *t, uint32_t link,
+                                          const struct pst_link_traits *traits);
+void pst_target_link_down(struct pst_target *t, uint32_t link);
+/* One link message (clear or record; control messages are the port's). It is opened in place.
+ * PST_ERR_CLOSED: the link is to be closed (what is pending for it may be sent first). Anything
+ * wrong inside a message is dealt with and is not an error here. */
+PST_MUST_CHECK pst_err pst_target_receive(struct pst_target *t, uint32_t link, uint8_t kind,
+                                          uint8_t *msg, size_t len);
+/* The next message to send for `link`, written whole into `out` (capacity `cap` >= 256): its kind
+ * and length; 0 length when there is none now. */
+size_t pst_target_output(struct pst_target *t, uint32_t link, uint8_t *kind, uint8_t *out,
+                         size_t cap);
+/* A link that the SCM wants closed once its output is sent: true. */
+bool pst_target_wants_close(const struct pst_target *t, uint32_t link);
+/* Time passes, stubs answered: moves on what waits. Returns milliseconds until the next call is
+ * needed, UINT64_MAX for never. */
+uint64_t pst_target_poll(struct pst_target *t);
+/* Ends every session, e.g. at shutdown. PST_PENDING: spaces are still being released; poll on. */
+pst_err pst_target_stop(struct pst_target *t, pst_err why);
+/* Who holds the target: name of the engineer, or NULL; since when (wall_s of the audit sink). */
+const char *pst_target_holder(const struct pst_target *t, uint64_t *since);
+
+#endif
