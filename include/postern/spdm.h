@@ -20,7 +20,9 @@
 #include "postern/cert.h"
 #include "postern/keys.h"
 
-#define PST_SPDM_CLEAR 0xFFFFFFFFu /* context: not in a session. Never a session id here. */
+/* Context: not in a session. Never a session id here; 0xFFFFFFFF is one (the reference
+ * implementation's first session has it). */
+#define PST_SPDM_CLEAR 0u
 #define PST_SPDM_SESSIONS 2
 #define PST_SPDM_MIN_TRANSFER 42
 
