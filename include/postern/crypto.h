@@ -20,6 +20,7 @@
 #define PST_MAX_KEY 32       /* AEAD key */
 #define PST_IV_LEN 12
 #define PST_TAG_LEN 16
+#define PST_MAX_INFO 128 /* bytes of the info of an HKDF expansion */
 
 /* 0 is "none" in each; the others index the registries. */
 typedef enum { PST_HASH_NONE, PST_SHA256, PST_SHA384 } pst_hash_id;
@@ -125,7 +126,8 @@ struct pst_signer {
     void (*cancel)(void *ctx); /* may be NULL */
 };
 
-/* HKDF (RFC 5869) with the port's HMAC. `out_len` is at most one digest: SPDM never needs more. */
+/* HKDF (RFC 5869) with the port's HMAC. `out_len` is at most one digest: SPDM never needs more.
+ * PST_ERR_ARGUMENT: it is more, the hash is unknown, or `info` exceeds PST_MAX_INFO. */
 PST_MUST_CHECK pst_err pst_hkdf_extract(const struct pst_crypto *c, pst_hash_id id,
                                         const uint8_t *salt, size_t salt_len, const uint8_t *ikm,
                                         size_t ikm_len, uint8_t *prk);

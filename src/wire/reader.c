@@ -15,9 +15,9 @@ struct pst_bytes pst_get_block(struct pst_reader *r, size_t len)
         r->failed = true;
         return block;
     }
+    block.at = r->at;
     if (len == 0)
         return block;
-    block.at = r->at;
     block.len = len;
     r->at += len;
     r->left -= len;

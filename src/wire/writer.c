@@ -13,7 +13,8 @@ uint8_t *pst_put_room(struct pst_writer *w, size_t len)
         w->failed = true;
         return NULL;
     }
-    uint8_t *at = w->start + w->used;
+    uint8_t *at = w->used == 0 ? w->start : w->start + w->used;
+
     w->used += len;
     return at;
 }
