@@ -8,13 +8,18 @@
  *     observe                        read memory, read run state
  *     memory:r:0x80000000-0x8000ffff read that range (rw: and write it)
  *     run                            run control and registers: a whole-device grant
+ *     run:r                          read run state only
+ *     trace                          trace sources
+ *     stream                         byte streams, both ways
  *     device=Acme:Pump:*             only on these devices (a trailing * matches any rest)
  *     epoch=3                        refused below the TS's floor
  *     until=1767225600               seconds since 1970, where the TS has a trusted clock
  *     session=3600                   longest session, seconds
  *
- * Clauses are separated by spaces, commas or semicolons. `run` and `debug` reach all memory, so
- * together with a memory range they are refused, unless the port declares a hardware fence.
+ * Clauses are separated by spaces, commas or semicolons. Numbers are decimal or 0x hexadecimal; a
+ * range names its last address. A setting (word=value) may stand once. `run` and `debug` reach all
+ * memory, so together with a range of some of the memory they are refused, unless the port declares
+ * a hardware fence.
  */
 #ifndef POSTERN_POLICY_H
 #define POSTERN_POLICY_H
@@ -46,22 +51,32 @@ struct pst_policy { /* const, the TS's side */
     bool allow_mac_only;
 };
 
-/* PST_ERR_DECODE: a clause that is not understood, at `*at` (offset of it); PST_ERR_DENIED:
- * whole-device rights together with a range while not `fenced`. `g` is all zero on error. */
+/* PST_ERR_DECODE: a clause that is not understood, at `*at` (offset of it; `at` may be NULL);
+ * PST_ERR_LIMIT: more than PST_MAX_RANGES ranges; PST_ERR_DENIED: whole-device rights together with
+ * a range while not `fenced`. `g` is all zero on error. */
 PST_MUST_CHECK pst_err pst_grants_parse(struct pst_grants *g, const char *text, size_t len,
                                         bool fenced, size_t *at);
-/* The intersection. PST_ERR_LIMIT: it needs more than PST_MAX_RANGES ranges. */
+/* The intersection; never more than either. `out` may be `a` or `b`. Nothing in common (also: no
+ * device in common) is PST_OK with a count of 0. PST_ERR_LIMIT: it needs more than PST_MAX_RANGES
+ * ranges. */
 PST_MUST_CHECK pst_err pst_grants_meet(struct pst_grants *out, const struct pst_grants *a,
                                        const struct pst_grants *b);
 /* What this peer may do on `device` at `now` (seconds since 1970, 0: no trusted clock).
- * PST_ERR_DENIED with `*why` set to a constant text; else PST_OK and `out`. */
+ * PST_ERR_DENIED with `*why` set to a constant text; else PST_OK and `out`, whose `until` also
+ * heeds the certificate's end and whose `epoch` is the certificate's. Policy floor and
+ * `policy->allow.epoch` both bound that epoch from below. The certificate must carry the EKU of its
+ * SPDM role. */
 PST_MUST_CHECK pst_err pst_policy_decide(const struct pst_policy *policy,
                                          const struct pst_peer *peer, const char *device,
                                          uint64_t now, struct pst_grants *out, const char **why);
-/* Is every byte of [address, address + len) in `space` covered by all of `rights`? */
+/* Is every byte of [address, address + len) in `space` covered by all of `rights`? Several ranges
+ * may do it together. False when the end wraps around. A `len` of 0 counts as 1. `rights` of 0 asks
+ * whether anything at all is granted in `space`. */
 bool pst_grants_cover(const struct pst_grants *g, uint8_t space, uint8_t rights, uint64_t address,
                       uint64_t len);
-/* The words again, for people: at most `cap` bytes with the NUL; returns the length. */
+/* The words again: at most `cap` bytes with the NUL; returns the length without it. Where not all
+ * of them fit, whole clauses are left out and " ..." says so; PST_GRANTS_TEXT bytes always do. */
+#define PST_GRANTS_TEXT 640
 size_t pst_grants_text(const struct pst_grants *g, char *out, size_t cap);
 
 #endif

@@ -1,0 +1,565 @@
+/* Grants: their grammar, their intersection, and the decision about one peer. */
+#include <string.h>
+
+#include "postern/policy.h"
+
+#define ALL_RIGHTS (PST_RIGHT_READ | PST_RIGHT_WRITE | PST_RIGHT_RUN | PST_RIGHT_TRACE)
+#define CONTROL (PST_RIGHT_READ | PST_RIGHT_WRITE | PST_RIGHT_RUN)
+
+/* Words that mean one whole access space. */
+static const struct word {
+    const char *text;
+    uint8_t space, rights;
+} words[] = {
+    {"run",    PST_AS_RUN,    CONTROL                                           },
+    {"run:r",  PST_AS_RUN,    PST_RIGHT_READ                                    },
+    {"trace",  PST_AS_TRACE,  PST_RIGHT_READ | PST_RIGHT_WRITE | PST_RIGHT_TRACE},
+    {"stream", PST_AS_STREAM, PST_RIGHT_READ | PST_RIGHT_WRITE                  },
+};
+
+struct parse {
+    struct pst_grants *g;
+    bool whole;   /* a clause that reaches all memory */
+    bool partial; /* a clause that stands for some of the memory only */
+    uint8_t seen; /* settings may be given once */
+};
+
+static bool is_whole(const struct pst_grant_range *r)
+{
+    return r->first == 0 && r->last == UINT64_MAX;
+}
+
+static bool contains(const struct pst_grant_range *a, const struct pst_grant_range *b)
+{
+    return a->space == b->space && (a->rights & b->rights) == b->rights && a->first <= b->first &&
+           b->last <= a->last;
+}
+
+/* Drops what `r` makes redundant, so that equal grants look equal. */
+static pst_err add_range(struct pst_grants *g, struct pst_grant_range r)
+{
+    uint8_t kept = 0;
+
+    for (uint8_t i = 0; i < g->count; i++) {
+        if (contains(&g->ranges[i], &r))
+            return PST_OK;
+    }
+    for (uint8_t i = 0; i < g->count; i++) {
+        if (!contains(&r, &g->ranges[i]))
+            g->ranges[kept++] = g->ranges[i];
+    }
+    g->count = kept;
+    if (kept == PST_MAX_RANGES)
+        return PST_ERR_LIMIT;
+    g->ranges[g->count++] = r;
+    return PST_OK;
+}
+
+static pst_err add_space(struct pst_grants *g, uint8_t space, uint8_t rights)
+{
+    return add_range(g, (struct pst_grant_range){
+                            .space = space, .rights = rights, .first = 0, .last = UINT64_MAX});
+}
+
+/* --- grammar --- */
+
+static bool is_separator(char c)
+{
+    return c == ' ' || c == ',' || c == ';';
+}
+
+static bool is_word(struct pst_bytes clause, const char *word)
+{
+    return clause.len == strlen(word) && memcmp(clause.at, word, clause.len) == 0;
+}
+
+/* Takes `prefix` off the front of `clause`. */
+static bool take(struct pst_bytes *clause, const char *prefix)
+{
+    const size_t len = strlen(prefix);
+
+    if (clause->len < len || memcmp(clause->at, prefix, len) != 0)
+        return false;
+    clause->at += len;
+    clause->len -= len;
+    return true;
+}
+
+static unsigned digit_of(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    if (c >= 'a' && c <= 'f')
+        return (unsigned)(c - 'a') + 10;
+    if (c >= 'A' && c <= 'F')
+        return (unsigned)(c - 'A') + 10;
+    return 16;
+}
+
+/* Takes a decimal or 0x number off the front: no sign, no overflow, at least one digit. */
+static bool take_number(struct pst_bytes *clause, uint64_t *value)
+{
+    const unsigned base = take(clause, "0x") ? 16 : 10;
+    size_t digits = 0;
+    uint64_t v = 0;
+
+    while (clause->len > 0 && digit_of(*clause->at) < base) {
+        const unsigned digit = digit_of(*clause->at);
+
+        if (v > (UINT64_MAX - digit) / base)
+            return false;
+        v = v * base + digit;
+        clause->at++;
+        clause->len--;
+        digits++;
+    }
+    *value = v;
+    return digits > 0;
+}
+
+static pst_err parse_memory(struct parse *p, struct pst_bytes clause)
+{
+    struct pst_grant_range r = {.space = PST_AS_MEMORY};
+
+    if (take(&clause, "rw:"))
+        r.rights = PST_RIGHT_READ | PST_RIGHT_WRITE;
+    else if (take(&clause, "r:"))
+        r.rights = PST_RIGHT_READ;
+    else if (take(&clause, "w:"))
+        r.rights = PST_RIGHT_WRITE;
+    else
+        return PST_ERR_DECODE;
+    if (!take_number(&clause, &r.first) || !take(&clause, "-") || !take_number(&clause, &r.last) ||
+        clause.len > 0 || r.last < r.first)
+        return PST_ERR_DECODE;
+    p->partial = p->partial || !is_whole(&r);
+    return add_range(p->g, r);
+}
+
+static bool is_device_char(uint8_t c)
+{
+    return c > ' ' && c < 0x7F;
+}
+
+static pst_err parse_device(struct parse *p, struct pst_bytes value)
+{
+    if (value.len == 0 || value.len >= sizeof p->g->device)
+        return PST_ERR_DECODE;
+    for (size_t i = 0; i < value.len; i++) {
+        if (!is_device_char(value.at[i]) || (value.at[i] == '*' && i + 1 < value.len))
+            return PST_ERR_DECODE;
+    }
+    memcpy(p->g->device, value.at, value.len);
+    p->g->device[value.len] = '\0';
+    return PST_OK;
+}
+
+/* A setting may stand once: of two, one would silently win. */
+static bool first_time(struct parse *p, uint8_t bit)
+{
+    const bool first = (p->seen & bit) == 0;
+
+    p->seen |= bit;
+    return first;
+}
+
+static pst_err parse_number(struct pst_bytes value, uint64_t least, uint64_t most, uint64_t *out)
+{
+    if (!take_number(&value, out) || value.len > 0 || *out < least || *out > most)
+        return PST_ERR_DECODE;
+    return PST_OK;
+}
+
+static pst_err parse_setting(struct parse *p, struct pst_bytes clause)
+{
+    uint64_t v = 0;
+
+    if (take(&clause, "device="))
+        return first_time(p, 1) ? parse_device(p, clause) : PST_ERR_DECODE;
+    if (take(&clause, "epoch=")) {
+        PST_TRY(parse_number(clause, 0, UINT32_MAX, &v));
+        p->g->epoch = (uint32_t)v;
+        return first_time(p, 2) ? PST_OK : PST_ERR_DECODE;
+    }
+    /* 0 would mean "no limit" and read as "none at all". */
+    if (take(&clause, "until=")) {
+        PST_TRY(parse_number(clause, 1, UINT64_MAX, &p->g->until));
+        return first_time(p, 4) ? PST_OK : PST_ERR_DECODE;
+    }
+    if (take(&clause, "session=")) {
+        PST_TRY(parse_number(clause, 1, UINT32_MAX, &v));
+        p->g->session_s = (uint32_t)v;
+        return first_time(p, 8) ? PST_OK : PST_ERR_DECODE;
+    }
+    return PST_ERR_DECODE;
+}
+
+static pst_err parse_clause(struct parse *p, struct pst_bytes clause)
+{
+    if (is_word(clause, "debug")) {
+        p->whole = true;
+        for (uint8_t space = 0; space < PST_AS_COUNT; space++)
+            PST_TRY(add_space(p->g, space, ALL_RIGHTS));
+        return PST_OK;
+    }
+    if (is_word(clause, "observe")) {
+        PST_TRY(add_space(p->g, PST_AS_MEMORY, PST_RIGHT_READ));
+        return add_space(p->g, PST_AS_RUN, PST_RIGHT_READ);
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (is_word(clause, words[i].text)) {
+            p->whole = p->whole || (words[i].rights & PST_RIGHT_RUN) != 0;
+            return add_space(p->g, words[i].space, words[i].rights);
+        }
+    }
+    if (take(&clause, "memory:"))
+        return parse_memory(p, clause);
+    return parse_setting(p, clause);
+}
+
+static pst_err parse(struct parse *p, const char *text, size_t len, size_t *at)
+{
+    const uint8_t *bytes = (const uint8_t *)text;
+    size_t i = 0;
+
+    while (i < len) {
+        struct pst_bytes clause = {.at = bytes + i};
+
+        if (is_separator(text[i])) {
+            i++;
+            continue;
+        }
+        while (i + clause.len < len && !is_separator(text[i + clause.len]))
+            clause.len++;
+        *at = i;
+        PST_TRY(parse_clause(p, clause));
+        i += clause.len;
+    }
+    *at = len;
+    return PST_OK;
+}
+
+pst_err pst_grants_parse(struct pst_grants *g, const char *text, size_t len, bool fenced,
+                         size_t *at)
+{
+    struct parse p = {.g = g};
+    size_t where = 0;
+
+    memset(g, 0, sizeof *g);
+    pst_err err = parse(&p, text, len, &where);
+    if (err == PST_OK && p.whole && p.partial && !fenced)
+        err = PST_ERR_DENIED;
+    if (err != PST_OK)
+        memset(g, 0, sizeof *g);
+    if (at != NULL)
+        *at = where;
+    return err;
+}
+
+/* --- intersection --- */
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    if (a == 0 || b == 0)
+        return a + b;
+    return a < b ? a : b;
+}
+
+/* Does every device that `narrow` names also match `wide`? */
+static bool device_within(const char *wide, const char *narrow)
+{
+    const size_t len = strlen(wide);
+
+    if (len == 0)
+        return true;
+    if (wide[len - 1] != '*')
+        return strcmp(wide, narrow) == 0;
+    return strlen(narrow) >= len - 1 && memcmp(wide, narrow, len - 1) == 0;
+}
+
+static bool meet_range(const struct pst_grant_range *a, const struct pst_grant_range *b,
+                       struct pst_grant_range *out)
+{
+    *out = (struct pst_grant_range){
+        .space = a->space,
+        .rights = a->rights & b->rights,
+        .first = a->first > b->first ? a->first : b->first,
+        .last = a->last < b->last ? a->last : b->last,
+    };
+    return a->space == b->space && out->rights != 0 && out->first <= out->last;
+}
+
+static pst_err meet_ranges(struct pst_grants *out, const struct pst_grants *a,
+                           const struct pst_grants *b)
+{
+    struct pst_grant_range r;
+
+    for (uint8_t i = 0; i < a->count; i++) {
+        for (uint8_t k = 0; k < b->count; k++) {
+            if (meet_range(&a->ranges[i], &b->ranges[k], &r))
+                PST_TRY(add_range(out, r));
+        }
+    }
+    return PST_OK;
+}
+
+pst_err pst_grants_meet(struct pst_grants *out, const struct pst_grants *a,
+                        const struct pst_grants *b)
+{
+    struct pst_grants g = {
+        .epoch = a->epoch < b->epoch ? a->epoch : b->epoch,
+        .until = sooner(a->until, b->until),
+        .session_s = (uint32_t)sooner(a->session_s, b->session_s),
+    };
+    const bool a_wider = device_within(a->device, b->device);
+
+    memcpy(g.device, a_wider ? b->device : a->device, sizeof g.device);
+    /* Grants for different devices have nothing in common. */
+    if (a_wider || device_within(b->device, a->device))
+        PST_TRY(meet_ranges(&g, a, b));
+    *out = g;
+    return PST_OK;
+}
+
+/* --- decision --- */
+
+static pst_err refuse(const char **why, const char *text)
+{
+    *why = text;
+    return PST_ERR_DENIED;
+}
+
+static uint32_t epoch_floor(const struct pst_policy *policy)
+{
+    return policy->epoch_floor > policy->allow.epoch ? policy->epoch_floor : policy->allow.epoch;
+}
+
+pst_err pst_policy_decide(const struct pst_policy *policy, const struct pst_peer *peer,
+                          const char *device, uint64_t now, struct pst_grants *out,
+                          const char **why)
+{
+    struct pst_grants asked, g;
+
+    if (!peer->role_eku)
+        return refuse(why, "the certificate is not for a debugger: its key usage is missing");
+    if (peer->grant_len == 0 || peer->grant_len > sizeof peer->grant)
+        return refuse(why, "the certificate carries no grant");
+    pst_err err =
+        pst_grants_parse(&asked, (const char *)peer->grant, peer->grant_len, policy->fenced, NULL);
+    if (err == PST_ERR_DENIED)
+        return refuse(why, "the grant reaches the whole device but names memory ranges");
+    if (err != PST_OK)
+        return refuse(why, "the certificate's grant is not understood");
+    if (!device_within(asked.device, device))
+        return refuse(why, "the grant is for another device");
+    if (!device_within(policy->allow.device, device))
+        return refuse(why, "the policy is for another device");
+    if (asked.epoch < epoch_floor(policy))
+        return refuse(why, "the grant's epoch is over: it was revoked");
+    if (pst_grants_meet(&g, &asked, &policy->allow) != PST_OK)
+        return refuse(why, "the grant and the policy together need too many ranges");
+    if (g.count == 0)
+        return refuse(why, "the grant and the policy have nothing in common");
+    g.epoch = asked.epoch;
+    g.until = sooner(g.until, peer->not_after);
+    if (now != 0 && g.until != 0 && now >= g.until)
+        return refuse(why, "the grant has expired");
+    *out = g;
+    return PST_OK;
+}
+
+/* --- cover --- */
+
+/* The last address up to which `right` reaches without a gap from `at`; false: not even `at`. */
+static bool reach(const struct pst_grants *g, uint8_t space, uint8_t right, uint64_t at,
+                  uint64_t *last)
+{
+    bool any = false;
+
+    for (uint8_t i = 0; i < g->count; i++) {
+        const struct pst_grant_range *r = &g->ranges[i];
+
+        if (r->space != space || (r->rights & right) == 0 || r->first > at || r->last < at)
+            continue;
+        if (!any || r->last > *last)
+            *last = r->last;
+        any = true;
+    }
+    return any;
+}
+
+static bool covers_right(const struct pst_grants *g, uint8_t space, uint8_t right, uint64_t first,
+                         uint64_t last)
+{
+    uint64_t upto = 0;
+
+    /* Each round takes at least one more range. */
+    for (uint8_t i = 0; i < g->count; i++) {
+        if (!reach(g, space, right, first, &upto))
+            return false;
+        if (upto >= last)
+            return true;
+        first = upto + 1;
+    }
+    return false;
+}
+
+static bool has_space(const struct pst_grants *g, uint8_t space)
+{
+    for (uint8_t i = 0; i < g->count; i++) {
+        if (g->ranges[i].space == space)
+            return true;
+    }
+    return false;
+}
+
+bool pst_grants_cover(const struct pst_grants *g, uint8_t space, uint8_t rights, uint64_t address,
+                      uint64_t len)
+{
+    uint64_t last = address;
+
+    if (rights == 0)
+        return has_space(g, space);
+    if (len > 0 && !pst_add_u64(address, len - 1, &last))
+        return false;
+    for (unsigned right = 1; right <= rights; right <<= 1) {
+        if ((rights & right) != 0 && !covers_right(g, space, (uint8_t)right, address, last))
+            return false;
+    }
+    return true;
+}
+
+/* --- text --- */
+
+static void put_text(struct pst_writer *w, const char *text)
+{
+    pst_put_bytes(w, text, strlen(text));
+}
+
+static void put_number(struct pst_writer *w, uint64_t v, unsigned base)
+{
+    char digits[20];
+    size_t n = sizeof digits;
+
+    do {
+        digits[--n] = "0123456789abcdef"[v % base];
+        v /= base;
+    } while (v > 0);
+    put_text(w, base == 16 ? "0x" : "");
+    pst_put_bytes(w, digits + n, sizeof digits - n);
+}
+
+static void put_range(struct pst_writer *w, const struct pst_grant_range *r)
+{
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (words[i].space == r->space && words[i].rights == r->rights && is_whole(r)) {
+            put_text(w, words[i].text);
+            return;
+        }
+    }
+    if (r->space == PST_AS_MEMORY) {
+        put_text(w, "memory:");
+    } else { /* no word of the grammar makes it; still to be seen */
+        put_text(w, "space");
+        put_number(w, r->space, 10);
+        put_text(w, ":");
+    }
+    put_text(w, (r->rights & PST_RIGHT_READ) != 0 ? "r" : "");
+    put_text(w, (r->rights & PST_RIGHT_WRITE) != 0 ? "w:" : ":");
+    put_number(w, r->first, 16);
+    put_text(w, "-");
+    put_number(w, r->last, 16);
+}
+
+static bool is_debug(const struct pst_grants *g)
+{
+    for (uint8_t space = 0; space < PST_AS_COUNT; space++) {
+        if (!pst_grants_cover(g, space, ALL_RIGHTS, 0, UINT64_MAX) ||
+            !pst_grants_cover(g, space, ALL_RIGHTS, UINT64_MAX, 1))
+            return false;
+    }
+    return true;
+}
+
+/* Reading all memory and run state is one word, and the only one that `run` may stand beside. */
+static bool is_observed(const struct pst_grants *g, const struct pst_grant_range *r)
+{
+    const struct pst_grant_range memory = {PST_AS_MEMORY, PST_RIGHT_READ, 0, UINT64_MAX};
+    const struct pst_grant_range run = {PST_AS_RUN, PST_RIGHT_READ, 0, UINT64_MAX};
+    bool both[2] = {false, false};
+
+    for (uint8_t i = 0; i < g->count; i++) {
+        const struct pst_grant_range *at = &g->ranges[i];
+
+        both[0] = both[0] || (at->rights == PST_RIGHT_READ && contains(at, &memory));
+        both[1] = both[1] || contains(at, &run);
+    }
+    return both[0] && both[1] && r->rights == PST_RIGHT_READ && is_whole(r) &&
+           (r->space == PST_AS_MEMORY || r->space == PST_AS_RUN);
+}
+
+/* Begins a clause; false once the text is full. */
+static bool next_clause(struct pst_writer *w)
+{
+    if (w->used > 0)
+        put_text(w, " ");
+    return !w->failed;
+}
+
+static void put_ranges(struct pst_writer *w, const struct pst_grants *g, size_t *whole)
+{
+    bool observed = false;
+
+    for (uint8_t i = 0; i < g->count && !w->failed; i++) {
+        *whole = w->used;
+        if (!is_observed(g, &g->ranges[i])) {
+            if (next_clause(w))
+                put_range(w, &g->ranges[i]);
+        } else if (!observed) {
+            observed = true;
+            if (next_clause(w))
+                put_text(w, "observe");
+        }
+    }
+}
+
+static void put_setting(struct pst_writer *w, const char *name, uint64_t v, size_t *whole)
+{
+    if (v == 0 || w->failed)
+        return;
+    *whole = w->used;
+    if (next_clause(w)) {
+        put_text(w, name);
+        put_number(w, v, 10);
+    }
+}
+
+size_t pst_grants_text(const struct pst_grants *g, char *out, size_t cap)
+{
+    static const char cut[] = " ...";
+    struct pst_writer w = pst_writer_of(out, cap > sizeof cut ? cap - sizeof cut : 0);
+    size_t whole = 0;
+
+    if (cap == 0)
+        return 0;
+    if (is_debug(g))
+        put_text(&w, "debug");
+    else
+        put_ranges(&w, g, &whole);
+    if (g->device[0] != '\0' && !w.failed) {
+        whole = w.used;
+        if (next_clause(&w)) {
+            put_text(&w, "device=");
+            put_text(&w, g->device);
+        }
+    }
+    put_setting(&w, "epoch=", g->epoch, &whole);
+    put_setting(&w, "until=", g->until, &whole);
+    put_setting(&w, "session=", g->session_s, &whole);
+    if (w.failed && cap > sizeof cut) { /* half a clause could read as another one */
+        memcpy(out + whole, cut, sizeof cut - 1);
+        w.used = whole + sizeof cut - 1;
+    }
+    out[w.used] = '\0';
+    return w.used;
+}
