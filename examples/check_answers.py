@@ -1,0 +1,15 @@
+#!/usr/bin/env python3
+"""check_answers.py EXPECTED OUTPUT: gdb's answers, line by line.
+
+Each line of EXPECTED is a regular expression; they must match lines of OUTPUT in this order. Says
+how many did; exit code 1 and the first that did not otherwise."""
+import re
+import sys
+
+expected = [line.rstrip("\n") for line in open(sys.argv[1])]
+output = iter(open(sys.argv[2], errors="replace").read().splitlines())
+for number, pattern in enumerate(expected, 1):
+    if not any(re.search(pattern, line) for line in output):
+        print(f"answer {number} of {len(expected)} is missing: {pattern}")
+        sys.exit(1)
+print(f"{len(expected)} of {len(expected)} answers as expected")

@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# The main job, told and proved: an engineer finds and mends a bug in a running pump controller,
+# through a bridge that records everything and learns nothing. Run by `make demo`, which sets
+# POSTERN (the program), BUILD (where pump.elf is) and SRC.
+set -u
+: "${POSTERN:?}" "${BUILD:?}" "${SRC:?}"
+here=$SRC/examples
+elf=$BUILD/examples/pump.elf
+device=Acme:Pump:0042
+marker=POSTERN-PUMP-MARKER-7f3a91c2e5d8
+export PATH="$(dirname "$POSTERN"):$PATH"
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/postern-demo.XXXXXX")
+pids=()
+cleanup() {
+    [ ${#pids[@]} -gt 0 ] && kill "${pids[@]}" 2>/dev/null
+    wait 2>/dev/null
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+failures=0
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+tell() { printf '   %s\n' "$*"; }
+die() {
+    printf '\nFAILED: %s\n' "$*" >&2
+    for log in "$dir"/*.log; do
+        [ -s "$log" ] && { printf -- '--- %s\n' "${log##*/}"; tail -n 20 "$log"; } >&2
+    done
+    exit 1
+}
+# Waits at most 10 s for a file or socket to appear.
+await() {
+    for _ in $(seq 200); do
+        [ -e "$1" ] && return 0
+        sleep 0.05
+    done
+    die "$1 did not appear"
+}
+start_qemu() { # NAME: a pump of its own behind $dir/NAME.gdb
+    qemu-system-riscv32 -M virt -accel tcg -display none -serial "file:$dir/$1.uart" -monitor none \
+        -bios none -kernel "$elf" -gdb "unix:$dir/$1.gdb,server=on,wait=off" >"$dir/$1.log" 2>&1 &
+    pids+=($!)
+    await "$dir/$1.gdb"
+}
+run_gdb() { # OUTPUT TARGET-COMMAND [GDB-OPTION...]
+    local output=$1 target=$2
+    shift 2
+    timeout 60 gdb-multiarch -batch -nx "$@" -ex 'set pagination off' -ex 'set remotetimeout 20' \
+        -ex "$target" -x "$here/pump/pump.gdb" "$elf" >"$output" 2>&1 </dev/null
+}
+
+say '1. Keys: a CA for devices and engineers, a device, two engineers (files, made now)'
+cd "$dir" || exit 1
+{
+    postern pki init ca &&
+        postern pki target --ca ca --id $device pump &&
+        postern pki target --ca ca --id Acme:Pump:0043 pump43 &&
+        postern pki engineer --ca ca --name ada --grant debug ada &&
+        postern pki engineer --ca ca --name olga --grant observe olga &&
+        postern pki init other &&
+        postern pki target --ca other --id $device impostor &&
+        postern pki engineer --ca other --name eve --grant debug eve
+} >pki.log 2>&1 || die 'postern pki'
+tell "device $device; ada may debug, olga may only look"
+
+say '2. The pump: bare-metal RISC-V in QEMU, its gdb stub open to the TS agent alone'
+start_qemu pump
+cat >target.conf <<CONF
+[target]
+identity = pump
+trust = ca/engineers.pem
+policy = debug
+audit = audit.jsonl
+listen = unix:$dir/target.sock
+
+[stub]
+address = unix:$dir/pump.gdb
+
+[memory ram]
+first = 0x80000000
+last = 0x8001ffff
+kind = ram
+CONF
+postern target --config target.conf >target.log 2>&1 &
+pids+=($!)
+await target.sock
+tell 'postern target is up; nothing has touched the stub yet'
+
+say '3. A bridge in somebody else'\''s building records everything that passes'
+postern bridge --capture bridge.pcapng "unix-listen:$dir/bridge.sock" "unix:$dir/target.sock" \
+    >bridge.log 2>&1 &
+pids+=($!)
+await bridge.sock
+
+say '4. gdb, through the bridge, to the device by name'
+link=unix:$dir/bridge.sock
+dts="postern gdb --trust ca/devices.pem --device $device"
+run_gdb gdb.out "target extended-remote | $dts --identity ada --summary summary.json $link"
+python3 "$here/check_answers.py" "$here/pump/expected.txt" gdb.out >answers.txt || {
+    tail -n 25 gdb.out >&2
+    die "$(cat answers.txt)"
+}
+tell "breakpoint, backtrace, finish, step, watchpoint, registers, struct, set var, x/, continue:"
+tell "$(cat answers.txt); the pump went from alarm to running"
+
+say '5. What the bridge saw'
+start_qemu bare
+postern bridge --capture bare.pcapng "unix-listen:$dir/bare.sock" "unix:$dir/bare.gdb" \
+    >bare-bridge.log 2>&1 &
+pids+=($!)
+await bare.sock
+run_gdb bare.out "target extended-remote $dir/bare.sock" -ex 'set osabi none'
+if ! found=$(python3 "$here/search_capture.py" bare.pcapng $marker); then
+    die "the search does not find the marker in the bare stub's recording: $found"
+fi
+tell "bare stub:    the pump's marker string, raw or in hex: $found"
+found=$(python3 "$here/search_capture.py" bridge.pcapng $marker)
+[ $? -eq 1 ] || die "the marker passed the bridge in the clear: $found"
+tell "with Postern: $found"
+
+say '6. Five refusals'
+refused() { # WORDS EXPECTED-TEXT COMMAND...: must fail, and say so
+    local what=$1 text=$2
+    shift 2
+    if timeout 30 "$@" >refusal.log 2>&1; then
+        tell "GOT THROUGH: $what"
+        failures=$((failures + 1))
+    elif ! grep -qiE "$text" refusal.log; then
+        tell "refused, but not for the reason expected ($text): $what: $(tail -n 1 refusal.log)"
+        failures=$((failures + 1))
+    else
+        tell "refused: $what: $(grep -iE "$text" refusal.log | head -n 1)"
+    fi
+}
+read_word() { # IDENTITY TRUST DEVICE LINK
+    postern mem read --identity "$1" --trust "$2" --device "$3" "$4" 0x80000000 4
+}
+export -f read_word
+refused 'an engineer of another CA' 'certificate|refused|closed|authenti' \
+    bash -c "read_word eve ca/devices.pem $device $link"
+start_device() { # IDENTITY TRUST
+    postern target --identity "$1" --trust "$2" --policy debug --audit "$1.jsonl" \
+        --debug "unix:$dir/bare.gdb" --listen "unix:$dir/$1.sock" >"$1.log" 2>&1 &
+    pids+=($!)
+    await "$1.sock"
+}
+start_device impostor ca/engineers.pem
+refused 'a device of another CA' 'certificate' \
+    bash -c "read_word ada ca/devices.pem $device unix:$dir/impostor.sock"
+start_device pump43 ca/engineers.pem
+refused 'another genuine device of the same CA' 'device|identity' \
+    bash -c "read_word ada ca/devices.pem $device unix:$dir/pump43.sock"
+python3 "$here/flip.py" "$dir/flip.sock" "$dir/target.sock" 4500 >flip.log 2>&1 &
+pids+=($!)
+await flip.sock
+refused 'a byte flipped on the bridge' 'closed|lost|ended|tag|match' \
+    postern mem dump --identity ada --trust ca/devices.pem --device $device \
+    "unix:$dir/flip.sock" 0x80000000 128K -o flipped.bin
+grep -q flipped flip.log || { tell 'the hostile bridge flipped nothing'; failures=$((failures + 1)); }
+refused 'a write by an engineer who may only read' 'grant|denied|refused|not allowed' \
+    postern mem write --identity olga --trust ca/devices.pem --device $device $link 0x80000000 --hex 00000000
+read_word ada ca/devices.pem $device $link >after.log 2>&1 ||
+    die 'after all this, a genuine engineer is not let in'
+[ $failures -eq 0 ] || die "$failures of the refusals"
+
+say 'In short'
+python3 - summary.json audit.jsonl <<'PY' || die 'the summary'
+import json, sys
+s = json.load(open(sys.argv[1]))
+lines = [json.loads(line) for line in open(sys.argv[2])]
+print(f"   {s['engineer']} authenticated {s['device']}, and {s['device']} authenticated {s['engineer']},")
+print(f"   with SPDM {s['spdm']}, {s['suite']}.")
+print(f"   gdb sent {s['gdb_packets']} packets; {s['commands']} debug commands ran on the target in {s['round_trips']} round trips.")
+print(f"   The device's audit log holds {len(lines)} lines, {sum(l['event'] == 'effect' for l in lines)} of them effects, each written before it ran.")
+print("   The bridge's recording holds none of the program's marker; the bare stub's does.")
+PY
