@@ -1,0 +1,85 @@
+/* A link on a socket: framing, HELLO, and backpressure.
+ *
+ * The first message each way is HELLO. Until the peer's has come nothing else is taken, and a peer
+ * that sends anything else (a flood, HTTP, another profile) is closed. From then on the owner
+ * hears `message`, and is asked for `output` whenever there is room for some: a link holds at most
+ * PST_LINK_WRITES messages that the peer has not taken, and while a TS does, it reads nothing more.
+ * (A DTS reads on: what comes is bounded by what it asked for, and two sides that both wait for the
+ * other to read would wait for ever.)
+ *
+ * A link is closed once and says so once: `down`, after which its memory is the owner's again.
+ * `why` in it quotes the link and is meant for people.
+ */
+#ifndef POSTERN_POSIX_LINK_H
+#define POSTERN_POSIX_LINK_H
+
+#include "posix/address.h"
+
+#define PST_LINK_WRITES 2
+#define PST_LINK_HELLO_MS 5000
+
+struct pst_link;
+
+struct pst_link_config { /* const, outlives the link */
+    bool target;         /* which side we are */
+    uint32_t hello_ms;   /* longest wait for connection and HELLO; 0: PST_LINK_HELLO_MS */
+    void *ctx;
+    /* HELLO was exchanged; `link->traits` holds. */
+    void (*up)(void *ctx, struct pst_link *link);
+    /* One message; `msg` is writable and valid during the call. An error closes the link once what
+     * is pending is sent. */
+    pst_err (*message)(void *ctx, struct pst_link *link, uint8_t kind, uint8_t *msg, size_t len);
+    /* The next message to send, whole; 0: none now. */
+    size_t (*output)(void *ctx, struct pst_link *link, uint8_t *kind, uint8_t *out, size_t cap);
+    /* The link is gone. PST_OK: closed as we asked, or by the peer between messages. */
+    void (*down)(void *ctx, struct pst_link *link, pst_err why, const char *text);
+};
+
+struct pst_link_counts {
+    uint64_t messages_in, messages_out, records_in, records_out, bytes_in, bytes_out;
+    uint64_t round_trips; /* times that we spoke and then heard */
+};
+
+struct pst_link_write {
+    uv_write_t req;
+    bool busy;
+    uint8_t bytes[PST_LINK_HEADER + PST_LINK_MAX_MESSAGE];
+};
+
+struct pst_link {
+    void *owner;                   /* the owner's to use */
+    struct pst_link_traits traits; /* valid once up */
+    struct pst_link_counts counts;
+    struct pst_socket socket;
+    struct pst_address address; /* where it goes; for accepted ones, where it came from */
+    /* private */
+    const struct pst_link_config *config;
+    struct pst_dial dial;
+    uv_timer_t timer;
+    struct pst_stream stream;
+    bool is_up, reading, closing, draining, spoke, pumping;
+    uint8_t closed, to_close; /* handles */
+    pst_err why;
+    char text[PST_ADDRESS_TEXT + 160];
+    uint8_t in[16384];
+    uint8_t message[PST_LINK_HEADER + PST_LINK_MAX_MESSAGE];
+    struct pst_link_write writes[PST_LINK_WRITES];
+};
+
+/* Connects. PST_ERR_IO: nothing was started. Otherwise `down` will be called, once. */
+PST_MUST_CHECK pst_err pst_link_connect(struct pst_link *link, uv_loop_t *loop,
+                                        const struct pst_link_config *config,
+                                        const struct pst_address *to);
+/* Takes the next connection of a listener at `from`. Errors as above. */
+PST_MUST_CHECK pst_err pst_link_accept(struct pst_link *link, uv_stream_t *listener,
+                                       const struct pst_link_config *config,
+                                       const struct pst_address *from);
+/* Asks `output` until it has nothing or there is no room. Call it whenever there may be something
+ * new to say; harmless on a link that is not up. */
+void pst_link_pump(struct pst_link *link);
+/* Sends what is queued, a BYE, and closes. */
+void pst_link_end(struct pst_link *link, pst_err why);
+/* Closes now. */
+void pst_link_drop(struct pst_link *link, pst_err why, const char *text);
+
+#endif
