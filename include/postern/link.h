@@ -20,28 +20,35 @@ struct pst_link_traits {
 };
 extern const struct pst_link_traits pst_stream_traits; /* TCP and Unix sockets */
 
+#define PST_LINK_MIN_MESSAGE 256 /* no side may take less */
+#define PST_LINK_CONTROL_MAX 12  /* bytes of the longest control message */
+
 struct pst_hello {
-    uint8_t profile;
+    uint8_t profile; /* another one than ours: the rest is 0, and the link is to be ended */
     bool target;
-    uint32_t largest;
+    uint32_t largest; /* message that the sender takes, >= PST_LINK_MIN_MESSAGE */
 };
 
-/* Framing of a byte stream. The receive buffer is the caller's and holds one message. */
+/* Framing of a byte stream. The receive buffer is the caller's and holds one message, without its
+ * header: `cap` is the `largest` to tell in HELLO. */
 struct pst_stream { /* private */
     uint8_t *buffer;
     size_t cap, have;
+    uint8_t header[PST_LINK_HEADER];
+    bool broken;
 };
 void pst_stream_init(struct pst_stream *s, uint8_t *buffer, size_t cap);
 /* Takes bytes until one message is whole; `*used` says how many of `in`. PST_OK: `kind` and
  * `payload` (aliases the buffer, writable, valid until the next call). PST_WANT_MORE: all of `in`
- * was taken. PST_ERR_DECODE: not our framing (unknown kind, too long): close the stream. */
+ * was taken. PST_ERR_DECODE: not our framing (unknown kind, too long), now and ever after: close
+ * the stream. A payload may be empty. */
 PST_MUST_CHECK pst_err pst_stream_receive(struct pst_stream *s, const uint8_t *in, size_t len,
                                           size_t *used, uint8_t *kind, uint8_t **payload,
                                           size_t *payload_len);
 /* The header of a message of `len` bytes. PST_ERR_SPACE: longer than the framing allows. */
 PST_MUST_CHECK pst_err pst_stream_header(uint8_t out[PST_LINK_HEADER], uint8_t kind, size_t len);
 
-/* Control messages; `out` needs 12 bytes. */
+/* Control messages; `out` needs PST_LINK_CONTROL_MAX bytes. */
 size_t pst_link_put_hello(uint8_t *out, const struct pst_hello *hello);
 size_t pst_link_put_bye(uint8_t *out, pst_err why);
 /* PST_OK with `*op` (enum pst_link_control) and what it carries; PST_ERR_DECODE otherwise. */

@@ -63,7 +63,9 @@ enum pst_spp_error_type {
 enum pst_scm_register {
     PST_SCM_STATUS = 0x0000,
     PST_SCM_GO = 0x0008,
-    PST_SCM_WHO = 0x0010,      /* text: who holds the target, since when; only after FINISH */
+    PST_SCM_HOLD = 0x000C,     /* w: u32 1 holds events back (around a key update), 0 lets them go */
+    PST_SCM_WHO = 0x0010,      /* text: why this session may do nothing, such as who holds the
+                                  target and since when; empty when it may. Only after FINISH */
     PST_SCM_GRANTS = 0x0014,   /* text: the effective grants of this session */
     PST_SCM_DEVICE = 0x0018,   /* text: this device's id */
     PST_SCM_DATA = 0x10000,    /* + offset */
@@ -118,8 +120,8 @@ enum pst_link_kind {
     PST_LINK_CLEAR = 0xD2,  /* SPP packets for the bootstrap engine */
     PST_LINK_RECORD = 0xD3, /* one secured message */
 };
-enum pst_link_control {
-    PST_CONTROL_HELLO = 1, /* "MDBG", profile u8, flags u8, 0 u16, largest message u32 */
+enum pst_link_control { /* the first byte; then */
+    PST_CONTROL_HELLO = 1, /* "MDBG", profile u8, flags u8, 0 u8, largest message u32 */
     PST_CONTROL_BYE = 2,   /* reason u8 (negated pst_err): a hint only, it is not authenticated */
 };
 #define PST_LINK_FLAG_TARGET 0x01 /* HELLO: the sender is a TS */

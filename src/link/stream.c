@@ -1,0 +1,159 @@
+/* Framing of messages on byte streams, and the control messages. */
+#include <string.h>
+
+#include "postern/link.h"
+
+#define HELLO_LEN 12
+#define BYE_LEN 2
+
+static const uint8_t magic[4] = {'M', 'D', 'B', 'G'};
+
+const struct pst_link_traits pst_stream_traits = {
+    .mtu = PST_LINK_MAX_MESSAGE,
+    .ordered = true,
+    .lossy = false,
+    .shared = false,
+    .pushes = true,
+    .sequence_len = 0,
+};
+
+void pst_stream_init(struct pst_stream *s, uint8_t *buffer, size_t cap)
+{
+    *s = (struct pst_stream){.buffer = buffer, .cap = cap};
+}
+
+static bool is_kind(uint8_t kind)
+{
+    return kind == PST_LINK_CONTROL || kind == PST_LINK_CLEAR || kind == PST_LINK_RECORD;
+}
+
+static size_t header_len(const struct pst_stream *s)
+{
+    struct pst_reader r = pst_reader_of(s->header, sizeof s->header);
+
+    return pst_get_u24(&r);
+}
+
+/* Copies up to what is still wanted to `to` and counts it. */
+static void take(struct pst_stream *s, uint8_t *to, size_t wanted, const uint8_t *in, size_t len,
+                 size_t *used)
+{
+    const size_t left = len - *used;
+    const size_t n = left < wanted ? left : wanted;
+
+    if (n > 0)
+        memcpy(to, in + *used, n);
+    s->have += n;
+    *used += n;
+}
+
+pst_err pst_stream_receive(struct pst_stream *s, const uint8_t *in, size_t len, size_t *used,
+                           uint8_t *kind, uint8_t **payload, size_t *payload_len)
+{
+    const size_t head = sizeof s->header;
+
+    *used = 0;
+    if (s->broken)
+        return PST_ERR_DECODE;
+    if (s->have < head)
+        take(s, s->header + s->have, head - s->have, in, len, used);
+    if (s->have < head)
+        return PST_WANT_MORE;
+    const size_t total = header_len(s);
+    if (!is_kind(s->header[3]) || total > s->cap || total > PST_LINK_MAX_MESSAGE) {
+        s->broken = true;
+        return PST_ERR_DECODE;
+    }
+    const size_t got = s->have - head;
+    if (total > got)
+        take(s, s->buffer + got, total - got, in, len, used);
+    if (s->have - head < total)
+        return PST_WANT_MORE;
+    s->have = 0;
+    *kind = s->header[3];
+    *payload = s->buffer;
+    *payload_len = total;
+    return PST_OK;
+}
+
+pst_err pst_stream_header(uint8_t out[PST_LINK_HEADER], uint8_t kind, size_t len)
+{
+    struct pst_writer w = pst_writer_of(out, PST_LINK_HEADER);
+
+    if (len > PST_LINK_MAX_MESSAGE)
+        return PST_ERR_SPACE;
+    pst_put_u24(&w, (uint32_t)len);
+    pst_put_u8(&w, kind);
+    return PST_OK;
+}
+
+size_t pst_link_put_hello(uint8_t *out, const struct pst_hello *hello)
+{
+    struct pst_writer w = pst_writer_of(out, HELLO_LEN);
+
+    pst_put_u8(&w, PST_CONTROL_HELLO);
+    pst_put_bytes(&w, magic, sizeof magic);
+    pst_put_u8(&w, hello->profile);
+    pst_put_u8(&w, hello->target ? PST_LINK_FLAG_TARGET : 0);
+    pst_put_u8(&w, 0);
+    pst_put_u32(&w, hello->largest);
+    return w.used;
+}
+
+size_t pst_link_put_bye(uint8_t *out, pst_err why)
+{
+    const int reason = -(int)why;
+
+    out[0] = PST_CONTROL_BYE;
+    out[1] = (uint8_t)(reason >= 0 && reason <= UINT8_MAX ? reason : -(int)PST_ERR_CLOSED);
+    return BYE_LEN;
+}
+
+static pst_err get_hello(struct pst_reader *r, struct pst_hello *out)
+{
+    struct pst_hello hello = {0};
+    uint8_t name[sizeof magic];
+
+    pst_get_copy(r, name, sizeof name);
+    pst_require(r, memcmp(name, magic, sizeof magic) == 0);
+    hello.profile = pst_get_u8(r);
+    if (pst_reader_ok(r) && hello.profile != PST_PROFILE_VERSION) {
+        *out = hello; /* what follows is that profile's business */
+        return PST_OK;
+    }
+    const uint8_t flags = pst_get_u8(r);
+    pst_require(r, (flags & ~PST_LINK_FLAG_TARGET) == 0);
+    hello.target = (flags & PST_LINK_FLAG_TARGET) != 0;
+    pst_require(r, pst_get_u8(r) == 0);
+    hello.largest = pst_get_u32(r);
+    pst_require(r, hello.largest >= PST_LINK_MIN_MESSAGE);
+    PST_TRY(pst_finish(r));
+    *out = hello;
+    return PST_OK;
+}
+
+static pst_err get_bye(struct pst_reader *r, pst_err *why)
+{
+    const int reason = -(int)pst_get_u8(r);
+
+    PST_TRY(pst_finish(r));
+    /* The two states are no reason to end. */
+    *why = reason == PST_PENDING || reason == PST_WANT_MORE ? PST_ERR_CLOSED : (pst_err)reason;
+    return PST_OK;
+}
+
+pst_err pst_link_get_control(const uint8_t *msg, size_t len, uint8_t *op, struct pst_hello *hello,
+                             pst_err *why)
+{
+    struct pst_reader r = pst_reader_of(msg, len);
+    const uint8_t what = pst_get_u8(&r);
+
+    if (what == PST_CONTROL_HELLO)
+        PST_TRY(get_hello(&r, hello));
+    else if (what == PST_CONTROL_BYE)
+        PST_TRY(get_bye(&r, why));
+    else
+        return PST_ERR_DECODE;
+    *op = what;
+    return PST_OK;
+}
