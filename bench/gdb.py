@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""gdb through Postern against gdb straight on QEMU's stub, side by side in one run.
+
+Environment: POSTERN (the program), BUILD (where pump.elf is). Prints one JSON object a line:
+{"name", "value", "unit", "goal", "holds"}; progress goes to stderr. Speeds are medians of the
+ratios of alternating turns; round trips are counted by delay_link.py at 100 ms."""
+import contextlib
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+POSTERN, BUILD = os.environ["POSTERN"], os.environ["BUILD"]
+HERE = pathlib.Path(__file__).parent
+ELF = f"{BUILD}/examples/pump.elf"
+DEVICE = "Acme:Pump:0042"
+TURNS = int(os.environ.get("TURNS", "5"))
+RAM = 0x80000000
+
+CONF = """[target]
+identity = {d}/pump
+trust = {d}/ca/engineers.pem
+policy = debug
+audit = {d}/audit.jsonl
+listen = unix:{d}/target.sock
+[stub]
+address = unix:{d}/secured.gdb
+[memory ram]
+first = 0x80000000
+last = 0x87ffffff
+kind = ram
+"""
+
+STEPS = """
+python
+import time
+begin = time.monotonic()
+for _ in range({n}):
+    gdb.execute("{command}", to_string=True)
+print("SECONDS", time.monotonic() - begin)
+end
+"""
+READ = """
+python
+import time
+begin = time.monotonic()
+gdb.selected_inferior().read_memory(0x80010000, 1 << 20)
+print("SECONDS", time.monotonic() - begin)
+end
+"""
+
+
+def report(name, value, unit, goal=None, holds=None):
+    print(json.dumps({"name": name, "value": value, "unit": unit, "goal": goal, "holds": holds}),
+          flush=True)
+
+
+def wait_for(path):
+    for _ in range(200):
+        if os.path.exists(path):
+            return
+        time.sleep(0.05)
+    sys.exit(f"{path} did not appear")
+
+
+def gdb(target, script, directory):
+    path = directory / "bench.gdb"
+    path.write_text(f"set pagination off\nset confirm off\nset remotetimeout 60\nset osabi none\n{target}\n{script}\n")
+    done = subprocess.run(["gdb-multiarch", "-batch", "-nx", "-x", str(path), ELF],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          stdin=subprocess.DEVNULL, timeout=300)
+    return done.stdout
+
+
+def seconds(output):
+    for line in output.splitlines():
+        if line.startswith("SECONDS"):
+            return float(line.split()[1])
+    sys.exit("gdb did not finish:\n" + output[-2000:])
+
+
+def speed(name, script, straight, secured, directory, goal):
+    ratios = []
+    for turn in range(TURNS):
+        plain = seconds(gdb(straight, script, directory))
+        ours = seconds(gdb(secured, script, directory))
+        print(f"{name}: turn {turn + 1} of {TURNS}: {plain:.3f} s straight, {ours:.3f} s secured",
+              file=sys.stderr)
+        ratios.append(ours / plain)
+    value = round(statistics.median(ratios), 3)
+    report(name, value, "times", goal, value <= goal)
+
+
+TRIPS = """
+set height 0
+shell echo attach $(cat {count}) >> {log}
+break history_sum if len == 1
+continue
+delete
+shell echo start $(cat {count}) >> {log}
+backtrace
+shell echo bt $(cat {count}) >> {log}
+info locals
+shell echo info-locals $(cat {count}) >> {log}
+finish
+shell echo finish $(cat {count}) >> {log}
+next
+shell echo next $(cat {count}) >> {log}
+tbreak sensor_read
+continue
+shell echo continue $(cat {count}) >> {log}
+step
+shell echo step $(cat {count}) >> {log}
+step
+shell echo step-2 $(cat {count}) >> {log}
+"""
+
+
+def trips(target, count, directory):
+    log = directory / "trips.log"
+    log.unlink(missing_ok=True)
+    output = gdb(target, TRIPS.format(count=count, log=log), directory)
+    found, before = {}, 0
+    for line in log.read_text().splitlines():
+        name, total = line.split()
+        found[name] = int(total) - before
+        before = int(total)
+    if "step-2" not in found:
+        sys.exit("gdb did not finish:\n" + output[-2000:])
+    return found
+
+
+def main():
+    with contextlib.ExitStack() as stack:
+        d = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="postern-bench-")))
+
+        def start(*command):
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+
+        def qemu(name):
+            start("qemu-system-riscv32", "-M", "virt", "-accel", "tcg", "-display", "none",
+                  "-serial", "null", "-monitor", "none", "-bios", "none", "-kernel", ELF,
+                  "-gdb", f"unix:{d}/{name}.gdb,server=on,wait=off")
+            wait_for(f"{d}/{name}.gdb")
+
+        for command in ("init ca", f"target --ca ca --id {DEVICE} pump",
+                        "engineer --ca ca --name ada --grant debug ada"):
+            subprocess.run([POSTERN, "pki", *command.split()], cwd=d, check=True,
+                           stdout=subprocess.DEVNULL)
+        qemu("plain")
+        qemu("secured")
+        (d / "target.conf").write_text(CONF.format(d=d))
+        start(POSTERN, "target", "--config", f"{d}/target.conf")
+        wait_for(f"{d}/target.sock")
+
+        def secured(socket):
+            return (f"target extended-remote | {POSTERN} gdb --identity {d}/ada --trust "
+                    f"{d}/ca/devices.pem --device {DEVICE} unix:{d}/{socket}")
+
+        straight = f"target extended-remote {d}/plain.gdb"
+        speed("gdb: 1,000 stepi, Postern / straight", STEPS.format(n=1000, command="stepi"),
+              straight, secured("target.sock"), d, 1.3)
+        speed("gdb: reading 1 MiB, Postern / straight", READ, straight, secured("target.sock"), d,
+              1.5)
+
+        for name, far in (("plain", f"{d}/plain.gdb"), ("secured", f"{d}/target.sock")):
+            start(sys.executable, str(HERE / "delay_link.py"), f"{d}/{name}.far", far, "100",
+                  f"{d}/{name}.count")
+            wait_for(f"{d}/{name}.far")
+        plain = trips(f"target extended-remote {d}/plain.far", d / "plain.count", d)
+        ours = trips(secured("secured.far"), d / "secured.count", d)
+        for name in ("attach", "bt", "info-locals", "finish", "next", "step"):
+            goal = 1 if name == "step" else 0 if name in ("bt", "info-locals") else None
+            report(f"round trips: {name}, tunnel to the stub", plain[name], "round trips")
+            report(f"round trips: {name}, Postern", ours[name], "round trips", goal,
+                   None if goal is None else ours[name] <= goal)
+
+
+main()

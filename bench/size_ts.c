@@ -1,0 +1,54 @@
+/* A TS as firmware would link it, for its size alone: everything that target.h reaches, and nothing
+ * else. Crypto is a struct of functions, so none of it is here; what the linker leaves out is not
+ * counted. The arrays carry sizes that size.py reads with nm. */
+#include "postern/link.h"
+#include "postern/target.h"
+
+#define MESSAGE 2048
+
+struct whole_ram { /* one live session and one pending context, 2 KiB messages */
+    struct pst_target target;
+    struct pst_target_context contexts[2];
+    struct pst_stream stream;
+    uint8_t receive[MESSAGE];
+    uint8_t send[MESSAGE];
+    uint8_t queue[2][512];
+    uint8_t mailbox[2][2 * 512];
+};
+
+extern struct whole_ram ram;
+extern const struct pst_target_config config;
+extern const struct pst_target_buffers buffers[2];
+void entry(const uint8_t *in, size_t len);
+
+char sizeof_ram[sizeof(struct whole_ram)];
+char sizeof_pst_target[sizeof(struct pst_target)];
+char sizeof_pst_target_context[sizeof(struct pst_target_context)];
+char sizeof_pst_responder[sizeof(struct pst_responder)];
+char sizeof_pst_requester[sizeof(struct pst_requester)];
+char sizeof_pst_record[sizeof(struct pst_record)];
+char sizeof_pst_spp_engine[sizeof(struct pst_spp_engine)];
+char sizeof_pst_spp_client[sizeof(struct pst_spp_client)];
+
+void entry(const uint8_t *in, size_t len)
+{
+    uint8_t kind, *payload;
+    size_t used, payload_len;
+    uint8_t header[PST_LINK_HEADER];
+
+    if (pst_target_init(&ram.target, &config, ram.contexts, buffers, 2) != PST_OK ||
+        pst_target_link_up(&ram.target, 1, &pst_stream_traits) != PST_OK) {
+        return;
+    }
+    pst_stream_init(&ram.stream, ram.receive, sizeof ram.receive);
+    while (pst_stream_receive(&ram.stream, in, len, &used, &kind, &payload, &payload_len) ==
+           PST_OK) {
+        if (pst_target_receive(&ram.target, 1, kind, payload, payload_len) != PST_OK) {
+            pst_target_link_down(&ram.target, 1);
+        }
+        size_t out = pst_target_output(&ram.target, 1, &kind, ram.send, sizeof ram.send);
+        (void)pst_stream_header(header, kind, out);
+        (void)pst_target_poll(&ram.target);
+    }
+    (void)pst_target_stop(&ram.target, PST_OK);
+}
