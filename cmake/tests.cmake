@@ -1,5 +1,6 @@
 # tests/<topic>/test_*.c: a program and a CTest entry each (label fast).
 # tests/<topic>/*.c otherwise: a program each, in the same place.
+# tests/<topic>/parts/*.c: linked into each program of the topic.
 # tests/**/test_*.sh: a CTest entry each (label e2e); exit code 77 means skipped.
 set(pst_tests_dir "${PROJECT_SOURCE_DIR}/tests")
 
@@ -7,7 +8,8 @@ function(pst_test_program topic source)
   get_filename_component(stem "${source}" NAME_WE)
   pst_target_name(target ${topic} ${stem})
   pst_topic_libs(libs ${topic} "${source}")
-  add_executable(${target} "${source}")
+  file(GLOB parts CONFIGURE_DEPENDS "${pst_tests_dir}/${topic}/parts/*.c")
+  add_executable(${target} "${source}" ${parts})
   target_include_directories(${target} PRIVATE "${pst_tests_dir}")
   target_link_libraries(${target} PRIVATE pst_hosted ${libs} PkgConfig::JANSSON PkgConfig::CMOCKA)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
@@ -43,6 +45,11 @@ foreach(source IN LISTS sources)
     pst_test_program(${topic} "${source}")
   endif()
 endforeach()
+
+if(TARGET replay)
+  add_test(NAME replay.vectors COMMAND replay vectors WORKING_DIRECTORY "${pst_tests_dir}")
+  set_tests_properties(replay.vectors PROPERTIES TIMEOUT 120 LABELS fast)
+endif()
 
 file(GLOB_RECURSE scripts CONFIGURE_DEPENDS "${pst_tests_dir}/test_*.sh")
 foreach(script IN LISTS scripts)
