@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define DRAIN_MS 2000
-#define SMALLEST 256 /* of the peer's largest message: less carries no session */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -163,7 +162,7 @@ static void take_hello(struct pst_link *l, const struct pst_hello *hello)
         drop_saying(l, PST_ERR_UNEXPECTED,
                     hello->target ? "the peer is a target too, expected a debugger"
                                   : "the peer is a debugger too, expected a target");
-    } else if (hello->largest < SMALLEST) {
+    } else if (hello->largest < PST_LINK_MIN_MESSAGE) {
         drop_saying(l, PST_ERR_LIMIT, "the peer takes no message that a session needs");
     } else {
         l->traits = pst_stream_traits;

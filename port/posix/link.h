@@ -62,7 +62,7 @@ struct pst_link {
     pst_err why;
     char text[PST_ADDRESS_TEXT + 160];
     uint8_t in[16384];
-    uint8_t message[PST_LINK_HEADER + PST_LINK_MAX_MESSAGE];
+    uint8_t message[PST_LINK_MAX_MESSAGE];
     struct pst_link_write writes[PST_LINK_WRITES];
 };
 
