@@ -16,7 +16,8 @@ const struct pst_crypto *pst_openssl_crypto(void);
 PST_MUST_CHECK pst_err pst_openssl_public_key(struct pst_public_key *key, pst_sig_id id,
                                               const uint8_t *bytes);
 
-/* An identity loaded from a directory: `chain.pem` (root first, leaf last) and `key.pem`. */
+/* An identity loaded from a directory: `chain.pem` (root first, leaf last) and `key.pem`. It has
+ * pointers into itself: it stays where it was loaded. */
 struct pst_identity {
     struct pst_slot slot;     /* ready for pst_spdm_config.slots */
     struct pst_signer signer; /* private key behind it */
@@ -29,7 +30,8 @@ PST_MUST_CHECK pst_err pst_identity_load(struct pst_identity *id, const char *di
                                          size_t why_cap);
 void pst_identity_free(struct pst_identity *id); /* wipes the key */
 
-/* Trust anchors from PEM files, and the verifier that uses them. */
+/* Trust anchors from PEM files, and the verifier that uses them. The verifier checks any number of
+ * chains at a time, in one thread. Anchors are added before the first begins. */
 struct pst_trust {
     struct pst_cert_verifier verifier; /* ready for pst_spdm_config.verifier */
     void *priv;

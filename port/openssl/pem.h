@@ -1,0 +1,19 @@
+/* Reading certificates from PEM files as DER. */
+#ifndef POSTERN_OPENSSL_PEM_H
+#define POSTERN_OPENSSL_PEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "postern/error.h"
+
+/* Called with each certificate of a file, in order. Anything but PST_OK ends the reading. */
+typedef pst_err pst_der_fn(void *ctx, const uint8_t *der, size_t len);
+
+/* PST_ERR_IO: the file cannot be read; PST_ERR_CERT: there is no certificate in it, or more than
+ * PST_MAX_CHAIN bytes of them; else what `each` said. `why` says it in words, unless `each` failed:
+ * then it is left alone. */
+PST_MUST_CHECK pst_err pst_pem_certificates(const char *path, pst_der_fn *each, void *ctx,
+                                            char *why, size_t why_cap);
+
+#endif

@@ -1,0 +1,235 @@
+/* The rules that a certificate must keep, one row each. The verifier stops at the first that is
+ * broken; lint lists them all. */
+#include "certificate.h"
+
+#include <openssl/x509v3.h>
+
+struct rule {
+    unsigned positions; /* all of these must be asked for */
+    int role;           /* a pst_role, or BOTH */
+    const char *field;
+    const char *broken;
+    bool (*holds)(const struct pst_certificate *c, const struct pst_rule_context *context);
+};
+
+#define BOTH (-1)
+#define RULE(name)                                                                                 \
+    static bool name(const struct pst_certificate *c, const struct pst_rule_context *context)
+
+RULE(is_v3)
+{
+    (void)context;
+    return c->v3;
+}
+
+RULE(serial_is_positive)
+{
+    (void)context;
+    return c->serial_positive;
+}
+
+RULE(algorithms_agree)
+{
+    (void)context;
+    return c->algorithms_agree;
+}
+
+RULE(has_issuer)
+{
+    (void)context;
+    return X509_NAME_entry_count(c->issuer) > 0;
+}
+
+RULE(has_subject)
+{
+    (void)context;
+    return X509_NAME_entry_count(c->subject) > 0;
+}
+
+RULE(key_is_usable)
+{
+    (void)context;
+    return c->key.sig_id != PST_SIG_NONE;
+}
+
+RULE(dates_are_readable)
+{
+    (void)context;
+    return c->dates_readable;
+}
+
+RULE(has_begun)
+{
+    return context->now == 0 || !c->dates_readable || c->not_before <= context->now;
+}
+
+RULE(has_not_ended)
+{
+    return context->now == 0 || !c->dates_readable || context->now <= c->not_after;
+}
+
+RULE(extensions_are_sound)
+{
+    (void)context;
+    return !c->bad_extension;
+}
+
+RULE(no_unknown_critical)
+{
+    (void)context;
+    return c->unknown_critical[0] == '\0';
+}
+
+RULE(is_ca)
+{
+    (void)context;
+    return c->is_ca;
+}
+
+RULE(may_sign_certificates)
+{
+    (void)context;
+    return c->has_key_usage && (c->key_usage & KU_KEY_CERT_SIGN) != 0;
+}
+
+RULE(is_not_ca)
+{
+    (void)context;
+    return !c->is_ca;
+}
+
+RULE(has_basic_constraints)
+{
+    (void)context;
+    return c->has_basic;
+}
+
+RULE(may_sign)
+{
+    (void)context;
+    return c->has_key_usage ? (c->key_usage & KU_DIGITAL_SIGNATURE) != 0
+                            : (context->positions & PST_RULES_STRICT) == 0;
+}
+
+RULE(has_requester_usage)
+{
+    (void)context;
+    return c->eku_requester;
+}
+
+RULE(has_no_requester_usage)
+{
+    (void)context;
+    return !c->eku_requester;
+}
+
+RULE(is_not_only_for_requesters)
+{
+    (void)context;
+    return !c->eku_requester || c->eku_responder || c->eku_other;
+}
+
+RULE(has_responder_usage)
+{
+    (void)context;
+    return c->eku_responder;
+}
+
+RULE(device_id_is_sound)
+{
+    (void)context;
+    return !c->bad_device;
+}
+
+RULE(has_device_id)
+{
+    (void)context;
+    return c->device[0] != '\0';
+}
+
+RULE(has_hardware_identity)
+{
+    (void)context;
+    return c->hardware_identity;
+}
+
+RULE(name_is_sound)
+{
+    (void)context;
+    return !c->bad_name;
+}
+
+RULE(has_name)
+{
+    (void)context;
+    return c->name[0] != '\0';
+}
+
+RULE(grant_is_sound)
+{
+    (void)context;
+    return !c->bad_grant;
+}
+
+RULE(has_grant)
+{
+    (void)context;
+    return c->grant_len > 0;
+}
+
+#define ANY PST_RULES_ANY
+#define ISSUER PST_RULES_ISSUER
+#define LEAF PST_RULES_LEAF
+#define STRICT PST_RULES_STRICT
+#define PROFILE PST_RULES_PROFILE
+#define REQUESTER PST_ROLE_REQUESTER
+#define RESPONDER PST_ROLE_RESPONDER
+
+/* clang-format off */
+static const struct rule rules[] = {
+    {ANY, BOTH, "version", "is not 3", is_v3},
+    {ANY, BOTH, "serialNumber", "is not positive", serial_is_positive},
+    {ANY, BOTH, "signatureAlgorithm", "differs inside and outside", algorithms_agree},
+    {ANY, BOTH, "issuer", "is empty", has_issuer},
+    {ANY, BOTH, "subject", "is empty", has_subject},
+    {ANY, BOTH, "subjectPublicKeyInfo", "is none of ECDSA P-256, ECDSA P-384, Ed25519", key_is_usable},
+    {ANY, BOTH, "validity", "cannot be read", dates_are_readable},
+    {ANY, BOTH, "validity", "has not begun (notBefore)", has_begun},
+    {ANY, BOTH, "validity", "has ended (notAfter)", has_not_ended},
+    {ANY, BOTH, "extensions", "one is malformed, or there twice", extensions_are_sound},
+    {ANY, BOTH, "extensions", "one that is unknown is critical", no_unknown_critical},
+    {ISSUER, BOTH, "basicConstraints", "is not a CA, yet issues", is_ca},
+    {ISSUER, BOTH, "keyUsage", "keyCertSign is missing, yet issues", may_sign_certificates},
+    {LEAF, BOTH, "basicConstraints", "the leaf is a CA", is_not_ca},
+    {LEAF, BOTH, "keyUsage", "digitalSignature is missing", may_sign},
+    {LEAF | STRICT, REQUESTER, "extendedKeyUsage", "SPDM requester authentication is missing", has_requester_usage},
+    {LEAF | STRICT, RESPONDER, "extendedKeyUsage", "SPDM requester authentication in a device's leaf", has_no_requester_usage},
+    {LEAF, RESPONDER, "extendedKeyUsage", "only for SPDM requesters", is_not_only_for_requesters},
+    {LEAF, BOTH, "subjectAltName", "device id is not Manufacturer:Product:Serial", device_id_is_sound},
+    {LEAF, BOTH, "subject", "common name unreadable, too long, or there twice", name_is_sound},
+    {LEAF, BOTH, "grant", "is not an OCTET STRING of 1 to 512 bytes", grant_is_sound},
+    {LEAF | PROFILE, BOTH, "basicConstraints", "is missing", has_basic_constraints},
+    {LEAF | PROFILE, RESPONDER, "extendedKeyUsage", "SPDM responder authentication is missing", has_responder_usage},
+    {LEAF | PROFILE, RESPONDER, "subjectAltName", "device id is missing", has_device_id},
+    {LEAF | PROFILE, RESPONDER, "spdmExtension", "hardware identity is missing", has_hardware_identity},
+    {LEAF | PROFILE, REQUESTER, "subject", "common name is missing", has_name},
+    {LEAF | PROFILE, REQUESTER, "grant", "is missing: it grants nothing", has_grant},
+};
+/* clang-format on */
+
+bool pst_certificate_broken(const struct pst_certificate *c, const struct pst_rule_context *context,
+                            size_t *from, struct pst_broken_rule *broken)
+{
+    for (size_t i = *from; i < sizeof rules / sizeof rules[0]; i++) {
+        const struct rule *r = &rules[i];
+        bool applies = (r->positions & ~context->positions) == 0 &&
+                       (r->role == BOTH || r->role == (int)context->role);
+        if (applies && !r->holds(c, context)) {
+            *from = i + 1;
+            *broken = (struct pst_broken_rule){r->field, r->broken};
+            return true;
+        }
+    }
+    *from = sizeof rules / sizeof rules[0];
+    return false;
+}
