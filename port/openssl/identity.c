@@ -7,7 +7,7 @@
 
 #include "keyfile.h"
 #include "openssl_port.h"
-#include "pem.h"
+#include "pemfile.h"
 
 struct identity {
     uint8_t *certs;

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "keyfile.h"
-#include "pem.h"
+#include "pemfile.h"
 #include "pki.h"
 
 struct walk {

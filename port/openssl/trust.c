@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "openssl_port.h"
-#include "pem.h"
+#include "pemfile.h"
 
 struct anchor {
     uint8_t *der;

@@ -1,6 +1,6 @@
 /* Reading certificates from PEM files as DER. */
-#ifndef POSTERN_OPENSSL_PEM_H
-#define POSTERN_OPENSSL_PEM_H
+#ifndef POSTERN_OPENSSL_PEMFILE_H
+#define POSTERN_OPENSSL_PEMFILE_H
 
 #include <stddef.h>
 #include <stdint.h>

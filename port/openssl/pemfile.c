@@ -1,4 +1,4 @@
-#include "pem.h"
+#include "pemfile.h"
 
 #include <errno.h>
 #include <openssl/err.h>
