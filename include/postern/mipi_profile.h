@@ -27,7 +27,10 @@ enum pst_space_number {
  * Command:  version|opcode u8, flags u8 (as TinySPP byte 1), tag u16, byte count u32, address u64.
  * Response: echo u8, status u8 (as TinySPP byte 1), tag u16, byte count u32, error code u32,
  *           reserved u32. Data follows a response when the command reads.
- * Event:    a response whose opcode is PST_SPP_EVENT and whose tag counts events. */
+ * Event:    a response whose opcode is PST_SPP_EVENT, whose tag counts events and whose error code
+ *           names the access space.
+ * Several responses to one command: all but the last lack Last Response Packet (bit 5). TinySPP,
+ * where a sole response has a zero byte 1 (public), marks all but the last with bit 4. */
 #define PST_SPP_FULL_HEADER 16
 #define PST_SPP_EVENT 0x0F
 

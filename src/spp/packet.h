@@ -1,0 +1,20 @@
+/* What engine and client both know of packets. */
+#ifndef PST_SPP_PACKET_H
+#define PST_SPP_PACKET_H
+
+#include "postern/spp.h"
+
+#define PST_SPP_TINY_MAX 127
+
+/* Bytes of a command before its data, and of a response before its data. */
+size_t pst_spp_command_head(pst_spp_style style, uint8_t opcode, uint8_t space);
+size_t pst_spp_response_head(pst_spp_style style, uint8_t opcode);
+/* Does a command carry data; does its response? */
+bool pst_spp_sends_data(uint8_t opcode);
+bool pst_spp_returns_data(uint8_t opcode);
+/* READ, WRITE, WRITE_READ, LOOP: an access space performs them. */
+bool pst_spp_is_system(uint8_t opcode);
+/* In the encoded command at `at`: what of it is left to read. */
+void pst_spp_poke_rest(uint8_t *at, pst_spp_style style, uint64_t address, uint32_t count);
+
+#endif
