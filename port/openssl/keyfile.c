@@ -103,13 +103,8 @@ static bool sync_directory_of(const char *path)
     return ok;
 }
 
-static int create(const char *path)
-{
-    return open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
-pst_err pst_file_write_private(const char *path, const void *bytes, size_t len, bool replace,
-                               struct pst_why *why)
+pst_err pst_file_write(const char *path, unsigned mode, const void *bytes, size_t len, bool replace,
+                       struct pst_why *why)
 {
     char fresh[PATH_CAP];
 
@@ -117,7 +112,7 @@ pst_err pst_file_write_private(const char *path, const void *bytes, size_t len, 
         return pst_why_fail(why, PST_ERR_ARGUMENT, "%s: the path is too long", path);
     if (replace)
         unlink(fresh); /* left by a run that was interrupted */
-    int fd = create(fresh);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode);
     if (fd < 0)
         return pst_why_fail(why, PST_ERR_IO, "%s: %s", fresh, strerror(errno));
     bool ok = write_all(fd, bytes, len);

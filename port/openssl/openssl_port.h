@@ -21,11 +21,11 @@ PST_MUST_CHECK pst_err pst_openssl_public_key(struct pst_public_key *key, pst_si
 struct pst_identity {
     struct pst_slot slot;     /* ready for pst_spdm_config.slots */
     struct pst_signer signer; /* private key behind it */
-    char name[PST_MAX_NAME];   /* of the leaf: device id, else common name */
+    char name[PST_MAX_NAME];  /* of the leaf: device id, else common name */
     void *priv;
 };
-/* On failure `why` (capacity `why_cap`) names the file and what is wrong with it. A private key that
- * group or others can read is refused. */
+/* On failure `why` (capacity `why_cap`) names the file and what is wrong with it. A private key
+ * that group or others can read is refused. */
 PST_MUST_CHECK pst_err pst_identity_load(struct pst_identity *id, const char *dir, char *why,
                                          size_t why_cap);
 void pst_identity_free(struct pst_identity *id); /* wipes the key */

@@ -209,19 +209,19 @@ static pst_err join(char out[PATH_CAP], const char *dir, const char *name, const
     return PST_OK;
 }
 
-static pst_err write_bio(const char *path, BIO *bio, bool force, struct pst_why *why)
+static pst_err write_bio(const char *path, unsigned mode, BIO *bio, bool force, struct pst_why *why)
 {
     char *at;
     long len = BIO_get_mem_data(bio, &at);
 
-    return pst_file_write_private(path, at, (size_t)len, force, why);
+    return pst_file_write(path, mode, at, (size_t)len, force, why);
 }
 
 static pst_err write_key(const char *path, EVP_PKEY *key, bool force, struct pst_why *why)
 {
     BIO *bio = BIO_new(BIO_s_secmem());
     pst_err err = bio != NULL && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL)
-                      ? write_bio(path, bio, force, why)
+                      ? write_bio(path, 0600, bio, force, why)
                       : library_failed(why, path);
 
     BIO_free(bio); /* wipes: it is of the secure kind */
@@ -234,7 +234,7 @@ static pst_err write_chain(const char *path, X509 *root, X509 *leaf, bool force,
     BIO *bio = BIO_new(BIO_s_mem());
     bool ok = bio != NULL && PEM_write_bio_X509(bio, root) == 1 &&
               (leaf == NULL || PEM_write_bio_X509(bio, leaf) == 1);
-    pst_err err = ok ? write_bio(path, bio, force, why) : library_failed(why, path);
+    pst_err err = ok ? write_bio(path, 0644, bio, force, why) : library_failed(why, path);
 
     BIO_free(bio);
     return err;

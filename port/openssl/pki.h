@@ -4,7 +4,7 @@
  * `engineers.pem` with `engineers.key`, which vouches for who may debug. Devices are given
  * engineers.pem to trust, engineers devices.pem. An identity directory holds `chain.pem` (root
  * first, leaf last) and `key.pem`. Keys are never overwritten unless `force` is given; directories
- * are 0700 and files 0600.
+ * are 0700 and keys 0600.
  */
 #ifndef POSTERN_OPENSSL_PKI_H
 #define POSTERN_OPENSSL_PKI_H

@@ -1,0 +1,17 @@
+/* What the files of `postern pki` share. */
+#ifndef POSTERN_TOOLS_PKI_CMD_H
+#define POSTERN_TOOLS_PKI_CMD_H
+
+#include <popt.h>
+#include <stdarg.h>
+
+enum { PST_PKI_OK = 0, PST_PKI_USAGE = 1, PST_PKI_FAILED = 2 };
+
+int pst_cmd_pki(int argc, char **argv);
+int pst_pki_run_show(int argc, const char **argv);
+int pst_pki_run_lint(int argc, const char **argv);
+
+/* Takes the options and exactly one argument, `what`; an exit code otherwise. */
+int pst_pki_parse(poptContext popt, const char **argument, const char *what);
+
+#endif
