@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* pst-link: spdm */
 #include "parts/case.h"
 #include "parts/check.h"
 

@@ -88,6 +88,8 @@ static struct pst_bytes hex_of(struct recording *c, const json_t *object, const 
     if (text == NULL)
         return bytes;
     bytes.len = strlen(text) / 2;
+    if (strlen(text) % 2 != 0)
+        (void)case_fail(c, "%s has an odd number of digits", key);
     uint8_t *out = own(c, bytes.len, 1);
     for (size_t i = 0; i < bytes.len; i++) {
         int high = nibble(text[2 * i]);
@@ -294,6 +296,16 @@ static void load_algorithms(struct recording *c)
                                                                          : PST_HASH_NONE;
 }
 
+/* Requests and responses take turns: the replay relies on it. */
+static bool takes_turns(struct recording *c)
+{
+    for (size_t i = 0; i < c->message_count; i++) {
+        if (c->messages[i].request != (i % 2 == 0))
+            return case_fail(c, "message %zu is not a %s", i, i % 2 == 0 ? "request" : "response");
+    }
+    return c->message_count % 2 == 0 || case_fail(c, "the last request has no response");
+}
+
 bool case_load(struct recording *c, const char *path)
 {
     json_error_t error;
@@ -315,7 +327,7 @@ bool case_load(struct recording *c, const char *path)
     load_secrets(c);
     load_signatures(c);
     load_parties(c);
-    return c->why[0] == '\0';
+    return takes_turns(c) && c->why[0] == '\0';
 }
 
 struct secret *case_secret(struct recording *c, int session, const char *name, int nth)

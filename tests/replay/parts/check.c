@@ -58,9 +58,12 @@ static bool check_signature(struct check *k, const struct pst_public_key *key, c
                             const struct blob *transcript, const uint8_t *value)
 {
     bool responder = key != &k->requester_key;
-    size_t len = pst_sig_row((pst_sig_id)key->sig_id)->size;
+    const struct pst_algorithm *row = pst_sig_row((pst_sig_id)key->sig_id);
     uint8_t hash[PST_MAX_HASH], message[100 + PST_MAX_HASH];
 
+    if (row == NULL)
+        return case_fail(k->c, "no key recorded for the %s signature", purpose);
+    size_t len = row->size;
     if (!digest(k, transcript, hash))
         return false;
     for (size_t i = 0; i < k->c->signature_count; i++) {
