@@ -357,6 +357,13 @@ static void take_extensions(struct pst_certificate *c, const STACK_OF(X509_EXTEN
     }
 }
 
+/* Keys and signatures are whole bytes. DER's count of unused bits is not covered by a signature, so
+ * that other values would make a second encoding of the same certificate. */
+static bool is_whole_bytes(const ASN1_BIT_STRING *bits)
+{
+    return (bits->flags & 7) == 0;
+}
+
 pst_err pst_certificate_parse(struct pst_certificate *c, const uint8_t *der, size_t len)
 {
     const unsigned char *at = der;
@@ -367,7 +374,8 @@ pst_err pst_certificate_parse(struct pst_certificate *c, const uint8_t *der, siz
     if (pst_der_extent(der, len, &head, &total) != PST_OK || total != len)
         return PST_ERR_DECODE;
     CERT *cert = (CERT *)ASN1_item_d2i(NULL, &at, (long)len, ASN1_ITEM_rptr(CERT));
-    if (cert == NULL || at != der + len) {
+    if (cert == NULL || at != der + len || !is_whole_bytes(cert->signature) ||
+        !is_whole_bytes(cert->tbs->key->bits)) {
         ASN1_item_free((ASN1_VALUE *)cert, ASN1_ITEM_rptr(CERT));
         ERR_clear_error();
         return PST_ERR_DECODE;
