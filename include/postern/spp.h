@@ -137,6 +137,7 @@ struct pst_spp_engine { /* private; progress of a command is kept in its packet 
     uint8_t style; /* of the last InitializeSPEngine */
     uint8_t enabled, available, enabling, releasing; /* bit n: access space n */
     bool initialized, blocked, stopped;
+    bool quiet; /* the owner's to set: events wait (around a key update) */
 };
 
 /* PST_ERR_ARGUMENT: no queue, or one of fewer than PST_SPP_QUEUE_MIN bytes. */

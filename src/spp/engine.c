@@ -385,7 +385,7 @@ static void put_event(struct pst_spp_engine *e, struct pst_output *o)
 {
     struct pst_spp_packet p = {.style = (pst_spp_style)e->style, .opcode = PST_SPP_EVENT};
 
-    if (!e->initialized || pst_engine_limited(e))
+    if (!e->initialized || e->quiet || pst_engine_limited(e))
         return;
     const size_t head = pst_spp_response_head(p.style, p.opcode);
     size_t room = o->cap - head;

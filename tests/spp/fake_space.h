@@ -1,0 +1,155 @@
+/* An access space of plain memory that can be slow, absent-minded or broken, and a gate that
+ * remembers what it was asked. */
+#ifndef FAKE_SPACE_H
+#define FAKE_SPACE_H
+
+#include "pst_test.h"
+
+#include "postern/spp.h"
+
+#define FAKE_SIZE 4096
+
+struct fake {
+    struct pst_space space;
+    uint8_t bytes[FAKE_SIZE];
+    unsigned delay; /* PENDING answers before each access is performed */
+    unsigned waited;
+    bool stuck;            /* PENDING for ever, but for the urgent range */
+    uint64_t bad;          /* an access that touches this address faults; 0: none */
+    uint32_t end;          /* reads are shortened here */
+    unsigned enable_delay; /* PENDING answers of enable */
+    pst_err enable_err;
+    unsigned performed, enabled, disabled, cancelled, urgent;
+    uint8_t event[200];
+    size_t event_len;
+};
+
+static inline uint8_t fake_right(void *ctx, uint64_t address, bool write)
+{
+    (void)ctx;
+    if (address == 0xF00)
+        return 0;
+    return write ? PST_RIGHT_WRITE : PST_RIGHT_READ;
+}
+
+static inline bool fake_is_urgent(const struct fake *f, uint64_t address)
+{
+    return address >= f->space.urgent_first && address <= f->space.urgent_last;
+}
+
+static inline pst_err fake_perform(void *ctx, struct pst_access *a)
+{
+    struct fake *f = ctx;
+
+    if (fake_is_urgent(f, a->address)) {
+        f->urgent++;
+    } else if (f->stuck) {
+        return PST_PENDING;
+    } else if (f->waited < f->delay) {
+        f->waited++;
+        return PST_PENDING;
+    }
+    f->waited = 0;
+    f->performed++;
+    if (a->exchange) {
+        for (uint32_t i = 0; i < a->len; i++)
+            a->data[i] ^= 0xFF;
+        return PST_OK;
+    }
+    if (a->address >= FAKE_SIZE || a->len > FAKE_SIZE - a->address)
+        return PST_ERR_ARGUMENT;
+    if (f->bad != 0 && a->address <= f->bad && f->bad - a->address < a->len)
+        return PST_ERR_FAULT;
+    if (a->write) {
+        memcpy(f->bytes + a->address, a->data, a->len);
+        return PST_OK;
+    }
+    if (f->end != 0 && a->address + a->len > f->end)
+        a->len = a->address < f->end ? f->end - (uint32_t)a->address : 0;
+    if (a->len > 0)
+        memcpy(a->data, f->bytes + a->address, a->len);
+    return PST_OK;
+}
+
+static inline void fake_cancel(void *ctx)
+{
+    struct fake *f = ctx;
+
+    f->cancelled++;
+    f->waited = 0;
+}
+
+static inline pst_err fake_enable(void *ctx, bool on, const struct pst_gate *gate)
+{
+    struct fake *f = ctx;
+
+    (void)gate;
+    if (f->enable_delay > 0) {
+        f->enable_delay--;
+        return PST_PENDING;
+    }
+    if (on)
+        f->enabled++;
+    else
+        f->disabled++;
+    return f->enable_err;
+}
+
+static inline size_t fake_event(void *ctx, uint8_t *out, size_t cap)
+{
+    struct fake *f = ctx;
+    const size_t len = f->event_len < cap ? f->event_len : cap;
+
+    if (len > 0)
+        memcpy(out, f->event, len);
+    f->event_len = 0;
+    return len;
+}
+
+static inline void fake_init(struct fake *f)
+{
+    memset(f, 0, sizeof *f);
+    f->space = (struct pst_space){
+        .ctx = f,
+        .right = fake_right,
+        .perform = fake_perform,
+        .cancel = fake_cancel,
+        .enable = fake_enable,
+        .event = fake_event,
+        .urgent_first = 0x10,
+        .urgent_last = 0x13,
+    };
+}
+
+struct fake_gate {
+    struct pst_gate gate;
+    uint8_t spaces;          /* bit n: granted */
+    uint64_t denied;         /* an access that touches this address is denied; 0: none */
+    unsigned asked, implied; /* but for rights 0 */
+    uint8_t rights;          /* all that were ever asked for */
+};
+
+static inline pst_err fake_allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address,
+                                 uint64_t len, bool implied)
+{
+    struct fake_gate *g = ctx;
+
+    CHECK(space != PST_AS_SCM);
+    g->rights |= rights;
+    g->asked += rights != 0;
+    g->implied += implied;
+    if ((g->spaces & (1U << space)) == 0)
+        return PST_ERR_DENIED;
+    if (g->denied != 0 && address <= g->denied && g->denied - address < len)
+        return PST_ERR_DENIED;
+    return PST_OK;
+}
+
+static inline void fake_gate_init(struct fake_gate *g)
+{
+    memset(g, 0, sizeof *g);
+    g->gate = (struct pst_gate){.ctx = g, .allow = fake_allow};
+    g->spaces = 0xFF;
+}
+
+#endif
