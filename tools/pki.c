@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "openssl/pki.h"
-#include "pki_cmd.h"
 #include "postern/policy.h"
+#include "tools/pki_cmd.h"
 
 static const char usage_text[] =
     "usage: postern pki COMMAND ...\n"
@@ -30,7 +30,7 @@ static int refuse(const char *format, ...)
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
-    return PST_PKI_USAGE;
+    return PST_EXIT_USAGE;
 }
 
 /* Options and exactly one argument, which stays valid until the context is freed. */
@@ -46,7 +46,7 @@ int pst_pki_parse(poptContext popt, const char **argument, const char *what)
     const char *more = poptPeekArg(popt);
     if (more != NULL)
         return refuse("'%s': nothing more was expected after %s", more, what);
-    return PST_PKI_OK;
+    return PST_EXIT_OK;
 }
 
 /* --- what the creating commands share --- */
@@ -68,15 +68,15 @@ static int finish_options(struct making *m)
         return refuse("--days %d: expected a number of days, at least 1", m->days);
     m->options.days = (uint32_t)m->days;
     m->options.force = m->force != 0;
-    return PST_PKI_OK;
+    return PST_EXIT_OK;
 }
 
 static int report(pst_err err, const char *why)
 {
     if (err == PST_OK)
-        return PST_PKI_OK;
+        return PST_EXIT_OK;
     fprintf(stderr, "postern pki: %s\n", why[0] != '\0' ? why : pst_err_text(err));
-    return err == PST_ERR_ARGUMENT ? PST_PKI_USAGE : PST_PKI_FAILED;
+    return err == PST_ERR_ARGUMENT ? PST_EXIT_USAGE : PST_EXIT_LOCAL;
 }
 
 #define MAKING_OPTIONS(m)                                                                          \
@@ -96,9 +96,9 @@ static int run_init(int argc, const char **argv)
 
     poptSetOtherOptionHelp(popt, "DIR");
     int rc = pst_pki_parse(popt, &dir, "a directory for the two roots");
-    if (rc == PST_PKI_OK)
+    if (rc == PST_EXIT_OK)
         rc = finish_options(&m);
-    if (rc == PST_PKI_OK)
+    if (rc == PST_EXIT_OK)
         rc = report(pst_pki_init(dir, &m.options, why, sizeof why), why);
     free(m.algorithm);
     poptFreeContext(popt);
@@ -121,11 +121,11 @@ static int run_target(int argc, const char **argv)
 
     poptSetOtherOptionHelp(popt, "--ca DIR --id ID OUTDIR");
     int rc = pst_pki_parse(popt, &dir, "a directory for the identity");
-    if (rc == PST_PKI_OK)
+    if (rc == PST_EXIT_OK)
         rc = finish_options(&m);
-    if (rc == PST_PKI_OK && (ca == NULL || id == NULL))
+    if (rc == PST_EXIT_OK && (ca == NULL || id == NULL))
         rc = refuse("%s is missing", ca == NULL ? "--ca DIR" : "--id Manufacturer:Product:Serial");
-    if (rc == PST_PKI_OK)
+    if (rc == PST_EXIT_OK)
         rc = report(pst_pki_target(ca, id, dir, &m.options, why, sizeof why), why);
     free(m.algorithm);
     free(ca);
@@ -196,7 +196,7 @@ static int build_grant(struct engineer *e)
         return refuse("--grant '%s': grants nothing; expected at least one of debug, observe, run, "
                       "memory:...",
                       e->text);
-    return PST_PKI_OK;
+    return PST_EXIT_OK;
 }
 
 static int make_engineer(struct engineer *e, const char *dir)
@@ -204,12 +204,12 @@ static int make_engineer(struct engineer *e, const char *dir)
     char why[512] = "";
     int rc = finish_options(&e->making);
 
-    if (rc != PST_PKI_OK)
+    if (rc != PST_EXIT_OK)
         return rc;
     if (e->ca == NULL || e->name == NULL)
         return refuse("%s is missing", e->ca == NULL ? "--ca DIR" : "--name NAME");
     rc = build_grant(e);
-    if (rc != PST_PKI_OK)
+    if (rc != PST_EXIT_OK)
         return rc;
     return report(
         pst_pki_engineer(e->ca, e->name, e->text, dir, &e->making.options, why, sizeof why), why);
@@ -234,7 +234,7 @@ static int run_engineer(int argc, const char **argv)
 
     poptSetOtherOptionHelp(popt, "--ca DIR --name NAME --grant GRANT OUTDIR");
     int rc = pst_pki_parse(popt, &dir, "a directory for the identity");
-    if (rc == PST_PKI_OK)
+    if (rc == PST_EXIT_OK)
         rc = make_engineer(&e, dir);
     for (char **g = e.grants; g != NULL && *g != NULL; g++)
         free(*g);
@@ -268,7 +268,7 @@ static int run_const(const struct command *c, int argc, char **argv)
     const char **copy = calloc((size_t)argc + 1, sizeof *copy);
 
     if (copy == NULL)
-        return PST_PKI_FAILED;
+        return PST_EXIT_LOCAL;
     copy[0] = c->title; /* for the usage text */
     for (int i = 1; i < argc; i++)
         copy[i] = argv[i];
@@ -281,11 +281,12 @@ int pst_cmd_pki(int argc, char **argv)
 {
     if (argc < 2) {
         fputs(usage_text, stderr);
-        return PST_PKI_USAGE;
+        return PST_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "-?") == 0) {
         fputs(usage_text, stdout);
-        return PST_PKI_OK;
+        return PST_EXIT_OK;
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[1], commands[i].name) == 0)

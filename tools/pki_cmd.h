@@ -5,9 +5,8 @@
 #include <popt.h>
 #include <stdarg.h>
 
-enum { PST_PKI_OK = 0, PST_PKI_USAGE = 1, PST_PKI_FAILED = 2 };
+#include "tools/tool.h"
 
-int pst_cmd_pki(int argc, char **argv);
 int pst_pki_run_show(int argc, const char **argv);
 int pst_pki_run_lint(int argc, const char **argv);
 

@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "openssl/pki.h"
-#include "pki_cmd.h"
 #include "postern/policy.h"
+#include "tools/pki_cmd.h"
 
 #define SCHEMA_SHOW "postern.pki.show/1"
 #define SCHEMA_LINT "postern.pki.lint/1"
@@ -162,9 +162,9 @@ static int print_result(struct output *o, const char *path, pst_err err)
         fprintf(stderr, "postern pki: %s: %s\n", path,
                 err == PST_ERR_DECODE ? "expected a chain of X.509 certificates, root first"
                                       : pst_err_text(err));
-        return PST_PKI_FAILED;
+        return err == PST_ERR_DECODE ? PST_EXIT_AUTH : PST_EXIT_LOCAL;
     }
-    return o->lint && o->broken > 0 ? PST_PKI_FAILED : PST_PKI_OK;
+    return o->lint && o->broken > 0 ? PST_EXIT_AUTH : PST_EXIT_OK;
 }
 
 static int run_on(struct output *o, const char *path, uint64_t now, bool guess_role)
@@ -175,7 +175,7 @@ static int run_on(struct output *o, const char *path, uint64_t now, bool guess_r
 
     if (pst_chain_read(path, &chain, &len, why, sizeof why) != PST_OK) {
         fprintf(stderr, "postern pki: %s\n", why);
-        return PST_PKI_FAILED;
+        return PST_EXIT_LOCAL;
     }
     o->list = json_array();
     pst_err err = PST_OK;
@@ -205,7 +205,7 @@ int pst_pki_run_show(int argc, const char **argv)
     poptSetOtherOptionHelp(popt, "CHAIN");
     int rc = pst_pki_parse(popt, &path, "a chain (PEM or DER) or an identity directory");
     o.json = json != 0;
-    if (rc == PST_PKI_OK)
+    if (rc == PST_EXIT_OK)
         rc = run_on(&o, path, 0, false);
     poptFreeContext(popt);
     return rc;
@@ -220,9 +220,9 @@ static int parse_role(const char *text, pst_role *role, bool *guess)
         *role = PST_ROLE_REQUESTER;
     else {
         fprintf(stderr, "postern pki: --role '%s': expected device or engineer\n", text);
-        return PST_PKI_USAGE;
+        return PST_EXIT_USAGE;
     }
-    return PST_PKI_OK;
+    return PST_EXIT_OK;
 }
 
 int pst_pki_run_lint(int argc, const char **argv)
@@ -242,13 +242,13 @@ int pst_pki_run_lint(int argc, const char **argv)
 
     poptSetOtherOptionHelp(popt, "[--role ROLE] CHAIN");
     int rc = pst_pki_parse(popt, &path, "a chain (PEM or DER) or an identity directory");
-    if (rc == PST_PKI_OK)
+    if (rc == PST_EXIT_OK)
         rc = parse_role(role, &o.role, &guess);
     o.json = json != 0;
     time_t now = no_clock ? 0 : time(NULL);
-    if (rc == PST_PKI_OK)
+    if (rc == PST_EXIT_OK)
         rc = run_on(&o, path, now > 0 ? (uint64_t)now : 0, guess);
-    if (rc == PST_PKI_OK && !o.json)
+    if (rc == PST_EXIT_OK && !o.json)
         printf("%s: no rule is broken (%s)\n", path,
                o.role == PST_ROLE_REQUESTER ? "engineer" : "device");
     free(role);

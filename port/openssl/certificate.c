@@ -116,6 +116,12 @@ static bool time_of(const ASN1_TIME *t, uint64_t *seconds)
     return true;
 }
 
+/* What a terminal could obey: C0, DEL, and C1 in UTF-8. */
+static bool is_control(const unsigned char *at)
+{
+    return at[0] < 0x20 || at[0] == 0x7F || (at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0);
+}
+
 /* Text for people and for policy: neither control characters nor more than fits. */
 static bool take_text(const ASN1_STRING *s, char out[PST_MAX_NAME])
 {
@@ -124,7 +130,7 @@ static bool take_text(const ASN1_STRING *s, char out[PST_MAX_NAME])
     bool ok = len > 0 && len < PST_MAX_NAME;
 
     for (int i = 0; ok && i < len; i++)
-        ok = utf8[i] >= 0x20 && utf8[i] != 0x7F;
+        ok = !is_control(utf8 + i); /* a NUL follows the text */
     if (ok) {
         memcpy(out, utf8, (size_t)len);
         out[len] = '\0';
