@@ -86,10 +86,17 @@ RULE(is_ca)
     return c->is_ca;
 }
 
+/* Without the extension RFC 5280 allows every use; our profile asks for it. */
+static bool may(const struct pst_certificate *c, const struct pst_rule_context *context,
+                uint32_t usage)
+{
+    return c->has_key_usage ? (c->key_usage & usage) != 0
+                            : (context->positions & PST_RULES_STRICT) == 0;
+}
+
 RULE(may_sign_certificates)
 {
-    (void)context;
-    return c->has_key_usage && (c->key_usage & KU_KEY_CERT_SIGN) != 0;
+    return may(c, context, KU_KEY_CERT_SIGN);
 }
 
 RULE(is_not_ca)
@@ -107,8 +114,7 @@ RULE(has_basic_constraints)
 RULE(may_sign)
 {
     (void)context;
-    return c->has_key_usage ? (c->key_usage & KU_DIGITAL_SIGNATURE) != 0
-                            : (context->positions & PST_RULES_STRICT) == 0;
+    return may(c, context, KU_DIGITAL_SIGNATURE);
 }
 
 RULE(has_requester_usage)
