@@ -160,7 +160,10 @@ static size_t credit_of(const struct pst_spp_client *c, const struct pst_spp_op 
 static uint32_t portion(const struct pst_spp_client *c, const struct pst_spp_op *op, size_t cap)
 {
     const size_t head = pst_spp_command_head(c->style, op->opcode, op->space);
-    const size_t most = cap < credit_of(c, op) ? cap : credit_of(c, op);
+    /* Half of the credit each, so that one is under way while another is performed. */
+    const size_t half = credit_of(c, op) / 2;
+    const size_t share = half >= 2 * head ? half : credit_of(c, op);
+    const size_t most = cap < share ? cap : share;
     uint32_t len = op->len - op->sent;
 
     if (is_whole(op))
