@@ -11,12 +11,13 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *what; /* NULL: not for people */
 } commands[] = {
-    {"pki",    pst_cmd_pki,    "make and look at identities, CAs and grants"  },
-    {"target", pst_cmd_target, "the agent of a Target System"                 },
-    {"gdb",    pst_cmd_gdb,    "a server for gdb, in front of a target"       },
-    {"mem",    pst_cmd_mem,    "read, write, dump and load memory of a target"},
-    {"info",   pst_cmd_info,   "who a target is, and what it lets us do"      },
-    {"bridge", pst_cmd_bridge, "join two links, and record what passes"       },
+    {"pki",        pst_cmd_pki,        "make and look at identities, CAs and grants"  },
+    {"target",     pst_cmd_target,     "the agent of a Target System"                 },
+    {"gdb",        pst_cmd_gdb,        "a server for gdb, in front of a target"       },
+    {"mem",        pst_cmd_mem,        "read, write, dump and load memory of a target"},
+    {"info",       pst_cmd_info,       "who a target is, and what it lets us do"      },
+    {"bridge",     pst_cmd_bridge,     "join two links, and record what passes"       },
+    {"supervisor", pst_cmd_supervisor, NULL                                           },
 };
 
 static void help(FILE *out)

@@ -234,10 +234,12 @@ static pst_err set_file(struct pst_target_settings *s, const char *name, const c
         return take_address(&f->base, key, value, why);
     } else if (strcmp(key, "size") == 0) {
         return take_address(&f->size, key, value, why);
+    } else if (strcmp(key, "offset") == 0) {
+        return take_address(&f->offset, key, value, why);
     } else if (strcmp(key, "write") == 0) {
         return take_bool(&f->write, key, value, why);
     }
-    return bad(why, "key", key, "path, base, size or write");
+    return bad(why, "key", key, "path, base, size, offset or write");
 }
 
 pst_err pst_target_settings_set(struct pst_target_settings *s, const char *section, const char *key,

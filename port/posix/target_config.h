@@ -4,7 +4,7 @@
  *                               share-read-only, hold-on-end, fenced, heartbeat, session, handshake
  *     [stub]                    address
  *     [memory NAME]             first, last, kind
- *     [file NAME]               path, base, size, write
+ *     [file NAME]               path, base, size, offset, write
  *
  * Keys with * may stand several times. Paths are relative to the current directory. A key, a
  * section or a value that is not understood is an error that names file, line and what was
@@ -33,7 +33,7 @@ struct pst_config_region {
 struct pst_config_file {
     char name[PST_CONFIG_NAME];
     char path[PST_CONFIG_PATH];
-    uint64_t base, size; /* size 0: the file's */
+    uint64_t base, size, offset; /* size 0: to the end of the file */
     bool write, has_base;
 };
 

@@ -1,0 +1,382 @@
+#include "posix/target_host.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STOP_MS 3000       /* for spaces to be released when we are asked to end */
+#define IDLE_LINK_MS 15000 /* a link without a context, which nobody authenticates on */
+
+static void note(struct pst_target_host *h, const char *text)
+{
+    if (h->note != NULL && text != NULL && text[0] != '\0') {
+        h->note(h->note_ctx, text);
+    }
+}
+
+/* --- links --- */
+
+static void link_up(void *ctx, struct pst_link *link)
+{
+    struct pst_target_host *h = ctx;
+    struct pst_target_host_link *l = link->owner;
+
+    if (pst_target_link_up(&h->target, l->id, &link->traits) != PST_OK) {
+        pst_link_drop(link, PST_ERR_LIMIT, "too many links");
+        return;
+    }
+    l->up = true;
+    l->up_ms = uv_now(h->loop);
+}
+
+static pst_err link_message(void *ctx, struct pst_link *link, uint8_t kind, uint8_t *msg,
+                            size_t len)
+{
+    struct pst_target_host *h = ctx;
+    const struct pst_target_host_link *l = link->owner;
+    return pst_target_receive(&h->target, l->id, kind, msg, len);
+}
+
+static size_t link_output(void *ctx, struct pst_link *link, uint8_t *kind, uint8_t *out, size_t cap)
+{
+    struct pst_target_host *h = ctx;
+    const struct pst_target_host_link *l = link->owner;
+    return pst_target_output(&h->target, l->id, kind, out, cap);
+}
+
+static void link_down(void *ctx, struct pst_link *link, pst_err why, const char *text)
+{
+    struct pst_target_host *h = ctx;
+    struct pst_target_host_link *l = link->owner;
+
+    if (l->up) {
+        pst_target_link_down(&h->target, l->id);
+    }
+    if (why != PST_OK && why != PST_ERR_CLOSED) {
+        note(h, text);
+    }
+    l->used = l->up = false;
+}
+
+static struct pst_target_host_link *free_link(struct pst_target_host *h)
+{
+    for (size_t i = 0; i < PST_TARGET_LINKS; i++) {
+        if (!h->links[i].used) {
+            return &h->links[i];
+        }
+    }
+    return NULL;
+}
+
+static void close_spare(uv_handle_t *handle)
+{
+    struct pst_target_host *h = handle->data;
+    h->spare.used = false;
+}
+
+/* Takes a connection only to close it: left alone it would wake the loop for ever. */
+static void turn_away(struct pst_target_host *h, uv_stream_t *listener)
+{
+    if (h->spare.used) {
+        return;
+    }
+    if (pst_socket_accept(listener, &h->spare.socket, h) != PST_OK && !h->spare.socket.open) {
+        return;
+    }
+    h->spare.used = true;
+    pst_socket_close(&h->spare.socket, close_spare);
+}
+
+static void on_peer(uv_stream_t *listener, int status)
+{
+    struct pst_target_host *h = listener->data;
+    size_t i = 0;
+
+    if (status != 0 || h->stopping) {
+        return;
+    }
+    struct pst_target_host_link *l = free_link(h);
+    if (l == NULL) {
+        turn_away(h, listener);
+        return;
+    }
+    while (&h->listeners[i].io.stream != listener) {
+        i++;
+    }
+    l->id = ++h->next_id;
+    l->used = true;
+    l->up = l->ending = false;
+    l->link.owner = l;
+    if (pst_link_accept(&l->link, listener, &h->link_config, &h->settings->listen[i]) != PST_OK) {
+        l->used = false;
+    }
+}
+
+static bool has_context(const struct pst_target_host *h, uint32_t id)
+{
+    for (size_t i = 0; i < PST_TARGET_HOST_CONTEXTS; i++) {
+        if (h->contexts[i].phase != PST_CONTEXT_FREE && h->contexts[i].link == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void serve_links(struct pst_target_host *h)
+{
+    for (size_t i = 0; i < PST_TARGET_LINKS; i++) {
+        struct pst_target_host_link *l = &h->links[i];
+        if (!l->used || !l->up) {
+            continue;
+        }
+        pst_link_pump(&l->link);
+        if (l->ending || !l->up) {
+            continue;
+        }
+        bool idle = uv_now(h->loop) - l->up_ms > IDLE_LINK_MS && !has_context(h, l->id);
+        if (pst_target_wants_close(&h->target, l->id) || idle || h->stopped) {
+            l->ending = true;
+            pst_link_end(&l->link, idle ? PST_ERR_TIMEOUT : PST_ERR_CLOSED);
+        }
+    }
+}
+
+/* --- the loop --- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+static void stop_if_asked(struct pst_target_host *h)
+{
+    if (!h->stopping || h->stopped) {
+        return;
+    }
+    bool late = uv_now(h->loop) >= h->stop_ms;
+    if (pst_target_stop(&h->target, PST_ERR_CLOSED) != PST_PENDING || late) {
+        h->stopped = true; /* what is late the supervisor cleans up */
+    }
+}
+
+/* Before the loop sleeps: whatever came in has been taken, so everything moves on once. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct pst_target_host *h = prepare->data;
+
+    stop_if_asked(h);
+    uint64_t wait = pst_target_poll(&h->target);
+    serve_links(h);
+    if (h->stub_on) {
+        pst_stub_host_flush(&h->stub);
+    }
+    uint64_t most = h->stopping ? 50 : 1000;
+    (void)uv_timer_start(&h->timer, on_timer, wait < most ? (wait > 0 ? wait : 1) : most, 0);
+    if (h->stopped) {
+        uv_stop(h->loop);
+    }
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct pst_target_host *h = handle->data;
+    (void)number;
+    if (!h->stopping) {
+        h->stopping = true;
+        h->stop_ms = uv_now(h->loop) + STOP_MS;
+    }
+}
+
+/* --- setting up --- */
+
+static pst_err open_files(struct pst_target_host *h, char *why, size_t why_cap)
+{
+    for (size_t i = 0; i < h->settings->file_count; i++) {
+        const struct pst_config_file *f = &h->settings->files[i];
+        errno = 0;
+        pst_err err = pst_file_memory_open(&h->memory.files[i], f->path, f->base, f->size,
+                                           f->offset, !f->write);
+        if (err != PST_OK) {
+            snprintf(why, why_cap, "[file %s] %s: %s", f->name, f->path,
+                     err == PST_ERR_IO
+                         ? strerror(errno)
+                         : "expected base and size within the file and the addresses");
+            return PST_ERR_IO;
+        }
+        h->memory.count++;
+    }
+    return PST_OK;
+}
+
+static void stub_note(void *ctx, const char *text)
+{
+    note(ctx, text);
+}
+
+static pst_err start_stub(struct pst_target_host *h, const char *program, char *why, size_t why_cap)
+{
+    const struct pst_target_settings *s = h->settings;
+    h->stub_config = (struct pst_stub_host_config){
+        .program = program,
+        .address = s->stub.text,
+        .map = s->map,
+        .map_len = s->map_len,
+        .hold = s->policy.hold_on_end,
+        .note = stub_note,
+        .ctx = h,
+    };
+    if (pst_stub_host_start(&h->stub, &h->stub_config) != PST_OK) {
+        snprintf(why, why_cap, "the supervisor of the debug stub cannot be started: %s",
+                 strerror(errno));
+        return PST_ERR_IO;
+    }
+    h->stub_on = true;
+    h->memory.stub = pst_stub_memory(&h->stub.stub);
+    h->run_space = pst_stub_run(&h->stub.stub);
+    return PST_OK;
+}
+
+pst_err pst_target_host_prepare(struct pst_target_host *h,
+                                const struct pst_target_settings *settings, const char *program,
+                                char *why, size_t why_cap)
+{
+    h->settings = settings;
+    h->policy = settings->policy;
+    h->audit.fd = -1;
+    if (settings->has_stub) {
+        PST_TRY(start_stub(h, program, why, why_cap));
+    }
+    if (pst_audit_file_open(&h->audit, settings->audit) != PST_OK) {
+        snprintf(why, why_cap, "audit %s: %s", settings->audit, strerror(errno));
+        return PST_ERR_AUDIT;
+    }
+    PST_TRY(open_files(h, why, why_cap));
+    h->memory_space = pst_memory_space(&h->memory);
+    return PST_OK;
+}
+
+static pst_err init_target(struct pst_target_host *h, const struct pst_identity *identity,
+                           const struct pst_trust *trust)
+{
+    const struct pst_target_settings *s = h->settings;
+
+    pst_profile_target(&h->spdm, identity, trust, (uint8_t)s->heartbeat_s);
+    h->config = (struct pst_target_config){
+        .spdm = &h->spdm,
+        .policy = &h->policy,
+        .device = s->device[0] != '\0' ? s->device : identity->name,
+        .audit = pst_audit_file_sink(&h->audit),
+        .handshake_ms = s->handshake_ms,
+        .session_s = s->session_s,
+    };
+    h->config.spaces[PST_AS_MEMORY] = &h->memory_space;
+    if (h->stub_on) {
+        h->config.spaces[PST_AS_RUN] = &h->run_space;
+    }
+    for (size_t i = 0; i < PST_TARGET_HOST_CONTEXTS; i++) {
+        h->buffers[i] = (struct pst_target_buffers){
+            .queue = h->queues[i],
+            .queue_len = sizeof h->queues[i],
+            .mailbox = h->mailboxes[i],
+            .mailbox_len = sizeof h->mailboxes[i],
+        };
+    }
+    return pst_target_init(&h->target, &h->config, h->contexts, h->buffers,
+                           PST_TARGET_HOST_CONTEXTS);
+}
+
+static pst_err listen_all(struct pst_target_host *h, char *why, size_t why_cap)
+{
+    char text[PST_ADDRESS_TEXT + 96];
+
+    for (size_t i = 0; i < h->settings->listens; i++) {
+        const struct pst_address *a = &h->settings->listen[i];
+        PST_TRY(pst_socket_listen(h->loop, &h->listeners[i], a, on_peer, h, why, why_cap));
+        if (a->local) {
+            snprintf(text, sizeof text, "%s listens at %s", h->config.device, a->text);
+        } else {
+            snprintf(text, sizeof text, "%s listens at %s, port %d", h->config.device, a->text,
+                     pst_socket_port(&h->listeners[i]));
+        }
+        note(h, text);
+    }
+    return PST_OK;
+}
+
+pst_err pst_target_host_start(struct pst_target_host *h, uv_loop_t *loop,
+                              const struct pst_identity *identity, const struct pst_trust *trust,
+                              char *why, size_t why_cap)
+{
+    static const int numbers[2] = {SIGTERM, SIGINT};
+
+    snprintf(why, why_cap, "no resources");
+    PST_TRY(init_target(h, identity, trust));
+    h->link_config = (struct pst_link_config){
+        .target = true,
+        .ctx = h,
+        .up = link_up,
+        .message = link_message,
+        .output = link_output,
+        .down = link_down,
+    };
+    if (uv_timer_init(loop, &h->timer) != 0 || uv_prepare_init(loop, &h->prepare) != 0 ||
+        uv_signal_init(loop, &h->signals[0]) != 0 || uv_signal_init(loop, &h->signals[1]) != 0) {
+        return PST_ERR_IO;
+    }
+    h->loop = loop;
+    h->timer.data = h->prepare.data = h->signals[0].data = h->signals[1].data = h;
+    for (size_t i = 0; i < 2; i++) {
+        if (uv_signal_start(&h->signals[i], on_signal, numbers[i]) != 0) {
+            return PST_ERR_IO;
+        }
+    }
+    if (h->stub_on) {
+        PST_TRY(pst_stub_host_attach(&h->stub, loop));
+    }
+    PST_TRY(listen_all(h, why, why_cap));
+    return uv_prepare_start(&h->prepare, on_prepare) == 0 ? PST_OK : PST_ERR_IO;
+}
+
+void pst_target_host_run(struct pst_target_host *h)
+{
+    while (!h->stopped) {
+        (void)uv_run(h->loop, UV_RUN_DEFAULT);
+    }
+}
+
+static void unlink_listeners(struct pst_target_host *h)
+{
+    for (size_t i = 0; i < h->settings->listens; i++) {
+        if (h->listeners[i].open && h->settings->listen[i].local) {
+            (void)unlink(h->settings->listen[i].host);
+        }
+        pst_socket_close(&h->listeners[i], NULL);
+    }
+}
+
+void pst_target_host_close(struct pst_target_host *h)
+{
+    if (h->loop != NULL) {
+        unlink_listeners(h);
+        serve_links(h); /* h->stopped: says BYE */
+        uv_close((uv_handle_t *)&h->timer, NULL);
+        uv_close((uv_handle_t *)&h->prepare, NULL);
+        uv_close((uv_handle_t *)&h->signals[0], NULL);
+        uv_close((uv_handle_t *)&h->signals[1], NULL);
+        for (size_t i = 0; i < PST_TARGET_LINKS; i++) {
+            if (h->links[i].used && !h->links[i].up) {
+                pst_link_drop(&h->links[i].link, PST_ERR_CLOSED, NULL);
+            }
+        }
+        pst_stub_host_close(&h->stub);
+        (void)uv_run(h->loop, UV_RUN_DEFAULT); /* bounded: a link drains for two seconds at most */
+    } else if (h->stub_on) {
+        close(h->stub.supervisor.fd);
+    }
+    for (size_t i = 0; i < h->memory.count; i++) {
+        pst_file_memory_close(&h->memory.files[i]);
+    }
+    pst_audit_file_close(&h->audit);
+}
