@@ -94,7 +94,8 @@ struct pst_gate {
 struct pst_access {
     uint64_t address;
     uint8_t *data;  /* bytes to write; receives bytes read */
-    uint32_t len;   /* bytes; shortening a read says that nothing follows (not: ask again) */
+    uint32_t len;   /* bytes. A space may shorten a read: in MEMORY the rest is asked for again,
+                       until there is none or a read gives 0; elsewhere it says nothing follows */
     bool write;     /* `data` holds bytes to write; otherwise it receives */
     bool exchange;  /* JTAG's WriteRead, with `write`: on PST_OK `data` also received as many */
     const struct pst_gate *gate; /* for what it implies; outlives the access */

@@ -92,7 +92,8 @@ static bool is_gone(const struct job *j)
 static enum pst_step read_part(const struct job *j, uint32_t count, uint32_t moved)
 {
     const struct pst_spp_packet *p = j->p;
-    const bool last = moved == p->count || moved < count;
+    const bool cut = moved < count && (p->space != PST_AS_MEMORY || moved == 0);
+    const bool last = moved == p->count || cut;
 
     pst_output_head(j->o, p, moved, last);
     j->o->used += moved;

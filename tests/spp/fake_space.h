@@ -17,6 +17,7 @@ struct fake {
     bool stuck;            /* PENDING for ever, but for the urgent range */
     uint64_t bad;          /* an access that touches this address faults; 0: none */
     uint32_t end;          /* reads are shortened here */
+    uint32_t most;         /* bytes of one read; 0: any */
     unsigned enable_delay; /* PENDING answers of enable */
     pst_err enable_err;
     unsigned performed, enabled, disabled, cancelled, urgent;
@@ -64,6 +65,8 @@ static inline pst_err fake_perform(void *ctx, struct pst_access *a)
         memcpy(f->bytes + a->address, a->data, a->len);
         return PST_OK;
     }
+    if (f->most != 0 && a->len > f->most)
+        a->len = f->most;
     if (f->end != 0 && a->address + a->len > f->end)
         a->len = a->address < f->end ? f->end - (uint32_t)a->address : 0;
     if (a->len > 0)

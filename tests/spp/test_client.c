@@ -208,6 +208,29 @@ static void test_short_read(void **state)
     }
 }
 
+static void test_space_with_a_small_buffer(void **state)
+{
+    static struct world w;
+    static struct task t;
+    struct pst_test_rng rng = {.state = 6};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        world_init(&w, shapes[i].style, shapes[i].max_data, shapes[i].credit, shapes[i].cap);
+        pst_test_rng_fill(&rng, w.memory.bytes, FAKE_SIZE);
+        w.memory.most = w.run.most = 50;
+        w.memory.delay = 1;
+        do_op(&w, &t, PST_SPP_READ, PST_AS_MEMORY, 100, DATA);
+        CHECK_EQ(t.op.result, PST_OK);
+        CHECK_EQ(t.op.moved, DATA);
+        CHECK_BYTES(t.data, w.memory.bytes + 100, DATA);
+        do_op(&w, &t, PST_SPP_READ, PST_AS_RUN, 100, DATA); /* registers: short is the end */
+        CHECK_EQ(t.op.result, PST_OK);
+        if (shapes[i].max_data > 50 && shapes[i].cap > 66)
+            CHECK_EQ(t.op.moved, 50);
+    }
+}
+
 static void test_fault_in_the_middle(void **state)
 {
     static struct world w;
@@ -552,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_any_length),
         cmocka_unit_test(test_pipelining),
         cmocka_unit_test(test_short_read),
+        cmocka_unit_test(test_space_with_a_small_buffer),
         cmocka_unit_test(test_fault_in_the_middle),
         cmocka_unit_test(test_nothing_follows_a_failure),
         cmocka_unit_test(test_urgent_never_waits),
