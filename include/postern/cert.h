@@ -65,11 +65,11 @@ struct pst_cert_verifier {
 struct pst_slot {
     const uint8_t *certs; /* DER, root first, leaf last, concatenated */
     size_t certs_len;
-    size_t root_len;           /* bytes of the root among them */
+    size_t root_len; /* bytes of the root among them */
     const struct pst_signer *signer;
-    uint8_t key_pair_id;       /* multi-key connections */
-    uint8_t model;             /* 1 DeviceCert, 2 AliasCert, 3 GenericCert */
-    uint16_t key_usage;        /* multi-key: SPDM KeyUsageMask */
+    uint8_t key_pair_id; /* multi-key connections */
+    uint8_t model;       /* 1 DeviceCert, 2 AliasCert, 3 GenericCert */
+    uint16_t key_usage;  /* multi-key: SPDM KeyUsageMask */
 };
 
 #endif

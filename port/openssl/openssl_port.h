@@ -43,8 +43,8 @@ PST_MUST_CHECK pst_err pst_trust_add(struct pst_trust *trust, const char *pem_pa
 PST_MUST_CHECK pst_err pst_trust_add_der(struct pst_trust *trust, const uint8_t *der, size_t len);
 /* Seconds since 1970 for validity checks; 0: no trusted clock. Default: the system's clock. */
 void pst_trust_set_time(struct pst_trust *trust, uint64_t now);
-/* Accept leaves without the SPDM role EKU and requester chains with any EKU (interoperability with
- * other implementations' sample certificates). Default: strict. */
+/* Accept leaves without the SPDM role EKU, requester chains with any EKU, and certificates without
+ * keyUsage (interoperability with other implementations' sample certificates). Default: strict. */
 void pst_trust_set_lenient(struct pst_trust *trust, bool lenient);
 void pst_trust_free(struct pst_trust *trust);
 

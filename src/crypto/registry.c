@@ -9,53 +9,33 @@ struct table {
     size_t count;
 };
 
+/* clang-format off */
 static const struct pst_algorithm hash_rows[] = {
-    {0                },
-    { .spdm_bit = 1u << 0, .id = PST_SHA256, .size = 32, .name = "sha256"},
-    { .spdm_bit = 1u << 1, .id = PST_SHA384, .size = 48, .name = "sha384"},
+    {.name = "none"},
+    {.id = PST_SHA256, .spdm_bit = 1u << 0, .size = 32, .name = "sha256"},
+    {.id = PST_SHA384, .spdm_bit = 1u << 1, .size = 48, .name = "sha384"},
 };
 
 static const struct pst_algorithm sig_rows[] = {
-    {0                   },
-    {                                .spdm_bit = 1u << 4,   .id = PST_ECDSA_P256, .size = 64,           .name = "ecdsa-p256"},
-    {                                 .spdm_bit = 1u << 7, .id = PST_ECDSA_P384,           .size = 96, .name = "ecdsa-p384"},
-    { .spdm_bit = 1u << 10,     .id = PST_ED25519,                         .since_minor = 2,    .size = 64, .name = "ed25519"},
+    {.name = "none"},
+    {.id = PST_ECDSA_P256, .spdm_bit = 1u << 4, .size = 64, .name = "ecdsa-p256"},
+    {.id = PST_ECDSA_P384, .spdm_bit = 1u << 7, .size = 96, .name = "ecdsa-p384"},
+    {.id = PST_ED25519, .spdm_bit = 1u << 10, .since_minor = 2, .size = 64, .name = "ed25519"},
 };
 
 static const struct pst_algorithm dh_rows[] = {
-    {0                  },
-    { .spdm_bit = 1u << 3,
-     .id = PST_SECP256R1,
-     .since_minor = 1,
-     .size = 64,
-     .secret = 32,
-     .name = "secp256r1"},
-    { .spdm_bit = 1u << 4,
-     .id = PST_SECP384R1,
-     .since_minor = 1,
-     .size = 96,
-     .secret = 48,
-     .name = "secp384r1"},
+    {.name = "none"},
+    {.id = PST_SECP256R1, .spdm_bit = 1u << 3, .since_minor = 1, .size = 64, .secret = 32, .name = "secp256r1"},
+    {.id = PST_SECP384R1, .spdm_bit = 1u << 4, .since_minor = 1, .size = 96, .secret = 48, .name = "secp384r1"},
 };
 
 static const struct pst_algorithm aead_rows[] = {
-    {0                          },
-    { .spdm_bit = 1u << 0,
-     .id = PST_AES_128_GCM,
-     .since_minor = 1,
-     .size = 16,
-     .name = "aes-128-gcm"},
-    {       .spdm_bit = 1u << 1,
-     .id = PST_AES_256_GCM,
-     .since_minor = 1,
-     .size = 32,
-     .name = "aes-256-gcm"},
-    {       .spdm_bit = 1u << 2,
-     .id = PST_CHACHA20_POLY1305,
-     .since_minor = 1,
-     .size = 32,
-     .name = "chacha20-poly1305"},
+    {.name = "none"},
+    {.id = PST_AES_128_GCM, .spdm_bit = 1u << 0, .since_minor = 1, .size = 16, .name = "aes-128-gcm"},
+    {.id = PST_AES_256_GCM, .spdm_bit = 1u << 1, .since_minor = 1, .size = 32, .name = "aes-256-gcm"},
+    {.id = PST_CHACHA20_POLY1305, .spdm_bit = 1u << 2, .since_minor = 1, .size = 32, .name = "chacha20-poly1305"},
 };
+/* clang-format on */
 
 #define TABLE(rows) ((struct table){(rows), sizeof(rows) / sizeof((rows)[0])})
 

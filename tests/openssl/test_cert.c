@@ -332,6 +332,28 @@ static void lenient_accepts_samples_of_others(void **state)
     }
 }
 
+/* RFC 5280 lets a CA without keyUsage issue; our own profile does not. */
+static void an_issuer_without_key_usage_is_for_the_lenient(void **state)
+{
+    struct pst_peer peer = {0};
+
+    (void)state;
+    maker_good(&chain, DEV);
+    chain.certs[0].usage = NULL;
+    maker_make(&chain);
+    trust_root_of(&chain);
+    CHECK_EQ(verify(DEV, &peer), PST_ERR_CERT);
+    pst_trust_set_lenient(&trust, true);
+    CHECK_EQ(verify(DEV, &peer), PST_OK);
+    wipe(&peer);
+    /* what says that it may not is believed even then */
+    chain.certs[0].usage = "critical,digitalSignature";
+    maker_make(&chain);
+    trust_root_of(&chain);
+    pst_trust_set_lenient(&trust, true);
+    CHECK_EQ(verify(DEV, &peer), PST_ERR_CERT);
+}
+
 static void without_a_clock_dates_are_not_compared(void **state)
 {
     struct pst_peer peer = {0};
@@ -576,6 +598,7 @@ int main(void)
         cmocka_unit_test(each_broken_rule_is_refused_and_named),
         cmocka_unit_test(what_is_allowed_passes),
         cmocka_unit_test(lenient_accepts_samples_of_others),
+        cmocka_unit_test(an_issuer_without_key_usage_is_for_the_lenient),
         cmocka_unit_test(without_a_clock_dates_are_not_compared),
         cmocka_unit_test(the_root_must_be_trusted_byte_for_byte),
         cmocka_unit_test(the_root_hash_must_be_the_roots),
