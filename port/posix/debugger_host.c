@@ -259,6 +259,11 @@ void pst_debugger_host_submit(struct pst_debugger_host *h, struct pst_spp_op *op
     }
 }
 
+void pst_debugger_host_flush(struct pst_debugger_host *h)
+{
+    pst_link_pump(&h->link);
+}
+
 void pst_debugger_host_stop(struct pst_debugger_host *h)
 {
     if (h->stopping || h->link_gone) {

@@ -58,6 +58,8 @@ PST_MUST_CHECK pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_l
                                                const struct pst_address *to);
 /* op->opcode is PST_SPP_READ or PST_SPP_WRITE. */
 void pst_debugger_host_submit(struct pst_debugger_host *h, struct pst_spp_op *op);
+/* Sends what was submitted now, and not before the loop sleeps. */
+void pst_debugger_host_flush(struct pst_debugger_host *h);
 /* Ends the session in order; `ended` follows, within two seconds whatever the peer does. */
 void pst_debugger_host_stop(struct pst_debugger_host *h);
 /* Everything is closed: the memory may go (after pst_debugger_host_wipe). */
