@@ -12,7 +12,7 @@
 #include "postern/wire.h"
 
 struct pst_link_traits {
-    uint32_t mtu;         /* largest message, bytes */
+    uint32_t mtu; /* largest message, bytes */
     bool ordered, lossy;
     bool shared;          /* others can write to it: a bad tag is dropped, not fatal */
     bool pushes;          /* the TS may speak unasked */

@@ -35,7 +35,7 @@ struct pst_grant_range {
 };
 struct pst_grants {
     struct pst_grant_range ranges[PST_MAX_RANGES];
-    uint8_t count;            /* 0: nothing is granted */
+    uint8_t count;             /* 0: nothing is granted */
     char device[PST_MAX_NAME]; /* "": any */
     uint32_t epoch;
     uint64_t until;     /* 0: no end of its own */
@@ -45,9 +45,9 @@ struct pst_grants {
 struct pst_policy { /* const, the TS's side */
     struct pst_grants allow;
     uint32_t epoch_floor;
-    bool fenced;            /* hardware keeps run control out of memory that is not granted */
-    bool share_read_only;   /* a second engineer may watch */
-    bool hold_on_end;       /* leave the CPU halted */
+    bool fenced;          /* hardware keeps run control out of memory that is not granted */
+    bool share_read_only; /* a second engineer may watch */
+    bool hold_on_end;     /* leave the CPU halted */
     bool allow_mac_only;
 };
 

@@ -55,16 +55,16 @@ enum pst_sp_config {
 struct pst_spp_packet {
     pst_spp_style style;
     uint8_t opcode;
-    uint8_t space;     /* command */
-    uint8_t status;    /* response: error type */
-    uint8_t action;    /* command: 0; its meaning is not public */
-    bool proceed;      /* command: continue on fault */
-    bool immediate;    /* command: respond at once */
-    bool last;         /* command: of a batch; response: nothing more answers this command */
-    uint16_t tag;      /* FullSPP; 0 in TinySPP */
-    uint32_t count;    /* the packet's byte count field */
+    uint8_t space;  /* command */
+    uint8_t status; /* response: error type */
+    uint8_t action; /* command: 0; its meaning is not public */
+    bool proceed;   /* command: continue on fault */
+    bool immediate; /* command: respond at once */
+    bool last;      /* command: of a batch; response: nothing more answers this command */
+    uint16_t tag;   /* FullSPP; 0 in TinySPP */
+    uint32_t count; /* the packet's byte count field */
     uint64_t address;
-    uint32_t code;     /* response: error code */
+    uint32_t code; /* response: error code */
     struct pst_bytes data;
 };
 /* Take one packet off `r`. PST_ERR_DECODE: malformed; `r` is then spent. `data` is what follows the
@@ -93,11 +93,11 @@ struct pst_gate {
 /* One access that an access space performs. */
 struct pst_access {
     uint64_t address;
-    uint8_t *data;  /* bytes to write; receives bytes read */
-    uint32_t len;   /* bytes. A space may shorten a read: in MEMORY the rest is asked for again,
-                       until there is none or a read gives 0; elsewhere it says nothing follows */
-    bool write;     /* `data` holds bytes to write; otherwise it receives */
-    bool exchange;  /* JTAG's WriteRead, with `write`: on PST_OK `data` also received as many */
+    uint8_t *data; /* bytes to write; receives bytes read */
+    uint32_t len;  /* bytes. A space may shorten a read: in MEMORY the rest is asked for again,
+                      until there is none or a read gives 0; elsewhere it says nothing follows */
+    bool write;    /* `data` holds bytes to write; otherwise it receives */
+    bool exchange; /* JTAG's WriteRead, with `write`: on PST_OK `data` also received as many */
     const struct pst_gate *gate; /* for what it implies; outlives the access */
 };
 
@@ -126,8 +126,8 @@ struct pst_space {
 struct pst_spp_engine_config {
     const struct pst_space *spaces[PST_AS_COUNT]; /* NULL: absent */
     const struct pst_gate *gate;                  /* NULL: the bootstrap engine, see below */
-    uint8_t *queue; /* commands wait here; outlives the engine */
-    size_t queue_len; /* also the credit that PST_SPC_CREDIT reports */
+    uint8_t *queue;                               /* commands wait here; outlives the engine */
+    size_t queue_len;                             /* also the credit that PST_SPC_CREDIT reports */
     uint32_t idcode, product;
     bool bootstrap; /* only Nop, Init, VERSIONS, AS_PRESENT, PROFILE, CREDIT, and space SCM */
 };
@@ -135,7 +135,7 @@ struct pst_spp_engine { /* private; progress of a command is kept in its packet 
     struct pst_spp_engine_config config;
     size_t head, tail; /* queue[head..tail) waits */
     uint16_t events;
-    uint8_t style; /* of the last InitializeSPEngine */
+    uint8_t style;                                   /* of the last InitializeSPEngine */
     uint8_t enabled, available, enabling, releasing; /* bit n: access space n */
     bool initialized, blocked, stopped;
     bool quiet; /* the owner's to set: events wait (around a key update) */
@@ -180,19 +180,19 @@ struct pst_spp_op {
     uint8_t space;
     bool urgent; /* goes before what is not yet sent; SCM always does */
     uint64_t address;
-    uint8_t *data;       /* source of writes, destination of reads; may be NULL when len is 0 */
-    uint32_t len;        /* bytes, any number */
-    uint32_t moved;      /* bytes answered so far; for reads possibly fewer than len at the end */
-    pst_err result;      /* PST_PENDING until done; PST_ERR_ARGUMENT: cannot be sent like this */
+    uint8_t *data;  /* source of writes, destination of reads; may be NULL when len is 0 */
+    uint32_t len;   /* bytes, any number */
+    uint32_t moved; /* bytes answered so far; for reads possibly fewer than len at the end */
+    pst_err result; /* PST_PENDING until done; PST_ERR_ARGUMENT: cannot be sent like this */
     void (*done)(void *ctx, struct pst_spp_op *op); /* may be NULL; may submit operations */
     void *ctx;
-    uint32_t sent;       /* private */
-    uint16_t tags;       /* private: commands in flight */
-    bool begun, ended;   /* private: something was sent; nothing more will be */
-    pst_err fault;       /* private: the first failure */
+    uint32_t sent;     /* private */
+    uint16_t tags;     /* private: commands in flight */
+    bool begun, ended; /* private: something was sent; nothing more will be */
+    pst_err fault;     /* private: the first failure */
 };
 #define PST_SPP_FLIGHTS 64
-struct pst_spp_flight { /* private: a command that was not answered yet */
+struct pst_spp_flight {    /* private: a command that was not answered yet */
     struct pst_spp_op *op; /* NULL: our own UnblockSPEngine */
     uint32_t offset, len;  /* what of op->data it still has to move */
     uint16_t size;         /* bytes it holds of the credit */

@@ -14,30 +14,30 @@ static const uint8_t response_pattern[PATTERN_LEN] = {0x11, 0xEE, 0x77, 0x44,
 
 enum { PROCEED = 0x08, IMMEDIATE = 0x10, LAST = 0x20, MORE = 0x10 };
 
-bool pst_spp_is_system(uint8_t opcode)
+bool pst_spp_is_system(unsigned opcode)
 {
     return opcode >= PST_SPP_READ && opcode <= PST_SPP_LOOP;
 }
 
-bool pst_spp_sends_data(uint8_t opcode)
+bool pst_spp_sends_data(unsigned opcode)
 {
     return opcode == PST_SPP_WRITE_CONFIG || opcode == PST_SPP_WRITE ||
            opcode == PST_SPP_WRITE_READ || opcode == PST_SPP_LOOP;
 }
 
-bool pst_spp_returns_data(uint8_t opcode)
+bool pst_spp_returns_data(unsigned opcode)
 {
     return opcode == PST_SPP_READ_CONFIG || opcode == PST_SPP_READ ||
            opcode == PST_SPP_WRITE_READ || opcode == PST_SPP_LOOP || opcode == PST_SPP_EVENT;
 }
 
-static bool has_pattern(pst_spp_style style, uint8_t opcode)
+static bool has_pattern(pst_spp_style style, unsigned opcode)
 {
     return style == PST_SPP_TINY && opcode >= PST_SPP_NOP && opcode <= PST_SPP_UNBLOCK;
 }
 
 /* TinySPP: bytes of the address after the header. */
-static size_t tiny_word(uint8_t opcode, uint8_t space)
+static size_t tiny_word(unsigned opcode, unsigned space)
 {
     if (opcode == PST_SPP_READ_CONFIG || opcode == PST_SPP_WRITE_CONFIG)
         return CONFIG_WORD;
@@ -46,14 +46,14 @@ static size_t tiny_word(uint8_t opcode, uint8_t space)
     return space == PST_AS_JTAG ? CONFIG_WORD : PST_SPP_TINY_ADDRESS;
 }
 
-size_t pst_spp_command_head(pst_spp_style style, uint8_t opcode, uint8_t space)
+size_t pst_spp_command_head(pst_spp_style style, unsigned opcode, unsigned space)
 {
     if (style == PST_SPP_FULL)
         return PST_SPP_FULL_HEADER;
     return TINY_HEAD + tiny_word(opcode, space) + (has_pattern(style, opcode) ? PATTERN_LEN : 0);
 }
 
-size_t pst_spp_response_head(pst_spp_style style, uint8_t opcode)
+size_t pst_spp_response_head(pst_spp_style style, unsigned opcode)
 {
     if (style == PST_SPP_FULL)
         return PST_SPP_FULL_HEADER;
@@ -92,7 +92,7 @@ static void get_pattern(struct pst_reader *r, const struct pst_spp_packet *p,
 }
 
 /* The count that an opcode demands, where it does. */
-static bool count_fits(uint8_t opcode, uint32_t count)
+static bool count_fits(unsigned opcode, uint32_t count)
 {
     if (opcode < PST_SPP_READ_CONFIG)
         return count == 0;
@@ -171,7 +171,7 @@ pst_err pst_spp_get_response(struct pst_reader *r, struct pst_spp_packet *p)
 
 static void put_first(struct pst_writer *w, const struct pst_spp_packet *p)
 {
-    pst_put_u8(w, (uint8_t)(p->opcode << 4 | p->style));
+    pst_put_u8(w, (uint8_t)((unsigned)p->opcode << 4 | (unsigned)p->style));
 }
 
 static void put_tiny_count(struct pst_writer *w, uint32_t count)
