@@ -12,6 +12,10 @@
 
 #define MAX_EXTENSIONS 64
 
+#ifndef static_ASN1_SEQUENCE_END /* an analyser that does not read OpenSSL's headers */
+#define static_ASN1_SEQUENCE_END(name) ;
+#endif
+
 /* RFC 5280, 4.1 */
 typedef struct {
     X509_ALGOR *algorithm;
