@@ -61,7 +61,7 @@ PST_MUST_CHECK pst_err pst_finish(const struct pst_reader *r);
 struct pst_writer pst_writer_of(void *at, size_t cap);
 void pst_put_u8(struct pst_writer *w, uint8_t v);
 void pst_put_u16(struct pst_writer *w, uint16_t v);
-void pst_put_u24(struct pst_writer *w, uint32_t v);
+void pst_put_u24(struct pst_writer *w, uint32_t v); /* fails when v needs more than 24 bits */
 void pst_put_u32(struct pst_writer *w, uint32_t v);
 void pst_put_u64(struct pst_writer *w, uint64_t v);
 void pst_put_be16(struct pst_writer *w, uint16_t v);
