@@ -1,0 +1,128 @@
+# What the tests of the commands share. Source it: it makes a directory of its own, $dir, and leaves
+# nothing behind.
+set -u
+: "${POSTERN:?}" "${BUILD:?}" "${SRC:?}"
+PATH="$(dirname "$POSTERN"):$PATH"
+dir=$(mktemp -d "${TMPDIR:-/tmp}/postern-test.XXXXXX")
+pids=()
+cleanup() {
+    for pid in "${pids[@]:-}"; do
+        [ -n "$pid" ] && kill "$pid" 2>/dev/null
+    done
+    wait 2>/dev/null
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+cd "$dir" || exit 1
+
+bad=0
+fail() {
+    printf 'FAILED: %s\n' "$*" >&2
+    bad=1
+}
+ok() { printf 'ok: %s\n' "$*"; }
+
+# await FILE: at most 10 s for it to appear.
+await() {
+    for _ in $(seq 200); do
+        [ -e "$1" ] && return 0
+        sleep 0.05
+    done
+    fail "$1 did not appear"
+    return 1
+}
+# await_text FILE TEXT: at most 10 s for the text to stand in the file.
+await_text() {
+    for _ in $(seq 200); do
+        grep -qE -- "$2" "$1" 2>/dev/null && return 0
+        sleep 0.05
+    done
+    fail "'$2' did not appear in $1:"
+    cat "$1" >&2
+    return 1
+}
+# expect CODE PATTERN COMMAND...: ends with the code, and says the pattern (on either stream).
+expect() {
+    local code=$1 pattern=$2 got
+    shift 2
+    timeout 60 "$@" >expect.out 2>&1 </dev/null
+    got=$?
+    if [ "$got" != "$code" ]; then
+        fail "exit $got, expected $code: $*"
+        cat expect.out >&2
+    elif ! grep -qiE -- "$pattern" expect.out; then
+        fail "does not say '$pattern': $*"
+        cat expect.out >&2
+    else
+        ok "$code, $(head -n 1 expect.out | cut -c 1-110)"
+    fi
+}
+
+device=Acme:Pump:0042
+# One CA with two devices and two engineers; another CA with the same names.
+make_keys() {
+    {
+        postern pki init ca && postern pki target --ca ca --id $device pump &&
+            postern pki target --ca ca --id Acme:Pump:0043 pump43 &&
+            postern pki engineer --ca ca --name ada --grant debug ada &&
+            postern pki engineer --ca ca --name olga --grant observe olga &&
+            postern pki init other && postern pki target --ca other --id $device impostor &&
+            postern pki engineer --ca other --name eve --grant debug eve
+    } >pki.log 2>&1 || {
+        cat pki.log >&2
+        fail 'postern pki'
+        exit 1
+    }
+}
+# start_target NAME OPTION...: a target that listens at NAME.sock; its pid is in $target_pid.
+start_target() {
+    local name=$1
+    shift
+    rm -f "$name.sock"
+    postern target --listen "unix:$dir/$name.sock" --audit "$name.jsonl" "$@" >"$name.log" 2>&1 &
+    target_pid=$!
+    pids+=("$target_pid")
+    await "$name.sock" || {
+        cat "$name.log" >&2
+        exit 1
+    }
+}
+# as ENGINEER COMMAND ARG...: with that engineer's identity, for the device.
+as() {
+    local who=$1 command=$2
+    shift 2
+    postern "$command" --identity "$who" --trust ca/devices.pem --device $device "$@"
+}
+# A pump in QEMU with its gdb stub at NAME.gdb; its pid is in $qemu_pid.
+start_qemu() {
+    command -v qemu-system-riscv32 >/dev/null && [ -e "$BUILD/examples/pump.elf" ] || {
+        echo 'skipped: no qemu-system-riscv32, or no pump.elf'
+        exit 77
+    }
+    rm -f "$1.gdb"
+    qemu-system-riscv32 -M virt -accel tcg -display none -serial "file:$1.uart" -monitor none \
+        -bios none -kernel "$BUILD/examples/pump.elf" \
+        -gdb "unix:$dir/$1.gdb,server=on,wait=off" >"$1.qemu.log" 2>&1 &
+    qemu_pid=$!
+    pids+=("$qemu_pid")
+    await "$1.gdb"
+}
+need_gdb() {
+    command -v gdb-multiarch >/dev/null || {
+        echo 'skipped: no gdb-multiarch'
+        exit 77
+    }
+}
+# run_gdb OUTPUT LINK ENGINEER GDB-OPTION...: gdb-multiarch, connected through postern gdb.
+run_gdb() {
+    local output=$1 link=$2 who=$3
+    shift 3
+    timeout 90 gdb-multiarch -batch -nx -ex 'set pagination off' -ex 'set remotetimeout 20' \
+        -ex "target extended-remote | postern gdb --identity $who --trust ca/devices.pem --device $device $link" \
+        "$@" "$BUILD/examples/pump.elf" >"$output" 2>&1 </dev/null
+}
+finish() {
+    [ $bad = 0 ] && echo "all passed"
+    exit $bad
+}

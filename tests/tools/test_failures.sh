@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# What breaks in the middle of a session: a second engineer, gdb killed, the link cut, the agent
+# killed, QEMU killed. Afterwards the pump runs, without breakpoints, and the next session works.
+. "$SRC/tests/tools/lib.sh"
+need_gdb
+start_qemu pump
+make_keys
+cat >t.conf <<CONF
+[target]
+identity = pump
+trust = ca/engineers.pem
+policy = debug
+heartbeat = 2
+
+[stub]
+address = unix:$dir/pump.gdb
+
+[memory ram]
+first = 0x80000000
+last = 0x8001ffff
+kind = ram
+CONF
+start_target t --config t.conf
+link=unix:$dir/t.sock
+
+ticks() { # prints the pump's tick counter, read over a session of its own
+    as ada mem read --json $link $ticks_at 4 2>>ticks.log |
+        python3 -c 'import json,sys; print(int.from_bytes(bytes.fromhex(json.load(sys.stdin)["hex"]), "little"))'
+}
+ticks_at=0x$(nm "$BUILD/examples/pump.elf" | awk '$3 == "ticks" { print $1 }')
+[ "$ticks_at" != 0x ] || { echo 'skipped: nm does not find ticks'; exit 77; }
+runs() { # WHEN: the pump runs, at most some seconds from now
+    local a b
+    for _ in $(seq 10); do
+        a=$(ticks)
+        sleep 0.3
+        b=$(ticks)
+        [ -n "$a" ] && [ -n "$b" ] && [ "$a" != "$b" ] && { ok "the pump runs $1"; return; }
+    done
+    fail "the pump does not run $1 (ticks '$a', then '$b')"
+    tail -n 5 ticks.log t.log >&2
+}
+# A gdb that sits at its prompt, halted at a breakpoint that is hit all the time.
+hold() { # LINK
+    cat >hold.gdb <<GDB
+target extended-remote | postern gdb --identity ada --trust ca/devices.pem --device $device $1
+break pump_step
+continue
+shell touch held
+shell sleep 60
+GDB
+    rm -f held
+    setsid gdb-multiarch -batch -nx -x hold.gdb "$BUILD/examples/pump.elf" >hold.out 2>&1 </dev/null &
+    hold_pid=$!
+    pids+=($hold_pid)
+    await held || { cat hold.out >&2; exit 1; }
+}
+kill_holder() { # its whole session: gdb, postern gdb, sleep
+    kill -9 -- -$hold_pid
+    pkill -9 -s $hold_pid 2>/dev/null
+    wait $hold_pid 2>/dev/null
+}
+
+hold $link
+expect 4 'refused: held by ada for [0-9]+ s, since 20[0-9][0-9]-' as olga mem read $link 0x80000000
+expect 4 'held by ada' as ada mem read $link 0x80000000
+expect 3 '.' postern mem --identity eve --trust ca/devices.pem --device $device read $link 0
+grep -q 'held by' expect.out && fail 'a stranger is told who holds the target'
+kill_holder
+runs 'after gdb was killed'
+
+hold $link
+kill -9 $target_pid
+wait $target_pid 2>/dev/null
+sleep 1
+start_target t --config t.conf
+runs 'after the agent was killed'
+
+# The link cut: everything through a relay that is stopped, then killed.
+if command -v socat >/dev/null; then
+    socat UNIX-LISTEN:$dir/relay.sock,fork UNIX-CONNECT:$dir/t.sock >relay.log 2>&1 &
+    relay_pid=$!
+    await relay.sock
+    hold unix:$dir/relay.sock
+    pkill -STOP -P $relay_pid
+    sleep 6 # twice the heartbeat, and more
+    runs 'after the link fell silent'
+    pkill -KILL -P $relay_pid
+    kill -9 $relay_pid
+    wait $relay_pid 2>/dev/null
+    kill_holder
+fi
+
+# QEMU killed while gdb waits for a stop: gdb comes back, and says why.
+(
+    sleep 4
+    kill -9 $qemu_pid
+) &
+run_gdb lost.out $link ada -ex continue
+grep -qE 'postern gdb: .*(stub|lost)' lost.out || { fail 'gdb does not say that the stub was lost'; cat lost.out >&2; }
+ok "gdb says: $(grep -m 1 -E 'postern gdb: .*(stub|lost)' lost.out | cut -c 1-110)"
+expect 4 'fault|could not|stub|memory' as ada mem read $link 0x80000000
+start_qemu pump
+runs 'in a new QEMU'
+grep -iE 'sanitizer|runtime error' t.log && fail 'sanitizer'
+finish
