@@ -42,14 +42,12 @@ static void put_text(struct portion *d, const char *text)
 
 static void put_hex(struct portion *d, uint64_t v)
 {
-    char digits[18];
+    char digits[16];
     size_t at = sizeof digits;
     do {
         digits[--at] = "0123456789abcdef"[v & 15];
         v >>= 4;
     } while (v != 0);
-    digits[--at] = 'x';
-    digits[--at] = '0';
     put(d, digits + at, sizeof digits - at);
 }
 
@@ -137,9 +135,9 @@ static void put_region(struct portion *d, const char *type, uint64_t first, uint
 {
     put_text(d, "<memory type=\"");
     put_text(d, type);
-    put_text(d, "\" start=\"");
+    put_text(d, "\" start=\"0x");
     put_hex(d, first);
-    put_text(d, "\" length=\"");
+    put_text(d, "\" length=\"0x");
     put_hex(d, len);
     put_text(d, "\"/>\n");
 }
@@ -176,7 +174,7 @@ static void put_threads(struct pst_gdb_server *g, struct portion *d)
     put_text(d, "<?xml version=\"1.0\"?>\n<threads>\n");
     for (size_t i = 0; i < g->hart_count; i++) {
         put_text(d, "<thread id=\"");
-        put_hex(d, g->harts[i]);
+        put_hex(d, g->harts[i]); /* as in packets: gdb 13 dies of an "0x" here */
         put_text(d, "\" core=\"");
         put_decimal(d, i);
         put_text(d, "\" name=\"hart ");

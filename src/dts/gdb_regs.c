@@ -274,7 +274,10 @@ void pst_gdb_on_set_reg(struct pst_gdb_server *g, struct pst_reader *r)
     if (ok) {
         len = pst_rsp_get_hex(r, g->work, 16);
     }
-    if (!ok || pst_finish(r) != PST_OK || len == 0) {
+    size_t block = 0, word = 0;
+    (void)pst_gdb_regs_of(g, g->reg_hart, &block);
+    bool fits = g->reg_number >= pst_gdb_uniform(g, block, &word) || len == word;
+    if (!ok || pst_finish(r) != PST_OK || len == 0 || !fits) {
         pst_gdb_reply_error(g, "cannot write the register: malformed", PST_OK);
         return;
     }

@@ -155,7 +155,7 @@ static void test_xfer(void **state)
     ASK(f, "qXfer:features:read:other.xml:0,10", "E00");
     ASK(f, "qXfer:features:read:cpu.xml:0", "E00");
     BEGINS(f, "qXfer:threads:read::0,1000",
-           "l<?xml version=\"1.0\"?>\n<threads>\n<thread id=\"0x1\" core=\"0\" name=\"hart 1\">");
+           "l<?xml version=\"1.0\"?>\n<threads>\n<thread id=\"1\" core=\"0\" name=\"hart 1\">");
     const char *map = fake_ask(f, "qXfer:memory-map:read::0,1000");
     CHECK(strstr(map,
                  "<memory type=\"ram\" start=\"0x0\" length=\"0x1000\"/>\n"
