@@ -55,9 +55,8 @@ GDB
     pids+=($hold_pid)
     await held || { cat hold.out >&2; exit 1; }
 }
-kill_holder() { # its whole session: gdb, postern gdb, sleep
+kill_holder() { # gdb and its sleep; postern gdb hears the end of its pipe
     kill -9 -- -$hold_pid
-    pkill -9 -s $hold_pid 2>/dev/null
     wait $hold_pid 2>/dev/null
 }
 
@@ -82,11 +81,11 @@ if command -v socat >/dev/null; then
     relay_pid=$!
     await relay.sock
     hold unix:$dir/relay.sock
-    pkill -STOP -P $relay_pid
+    relay_pids="$(pgrep -P $relay_pid) $relay_pid"
+    kill -STOP $relay_pids
     sleep 6 # twice the heartbeat, and more
     runs 'after the link fell silent'
-    pkill -KILL -P $relay_pid
-    kill -9 $relay_pid
+    kill -9 $relay_pids
     wait $relay_pid 2>/dev/null
     kill_holder
 fi
