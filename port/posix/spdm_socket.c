@@ -1,0 +1,222 @@
+#include "posix/spdm_socket.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "postern/spdm.h"
+
+#define HEADER 12
+#define PATIENCE_MS 30000
+
+static pst_err wait_for(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    int ready;
+    do {
+        ready = poll(&p, 1, PATIENCE_MS);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0 ? PST_OK : ready == 0 ? PST_ERR_TIMEOUT : PST_ERR_IO;
+}
+
+static pst_err send_all(int fd, const uint8_t *at, size_t len, int flags)
+{
+    while (len > 0) {
+        PST_TRY(wait_for(fd, POLLOUT));
+        ssize_t n = send(fd, at, len, flags | MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            return PST_ERR_IO;
+        }
+        if (n > 0) {
+            at += n;
+            len -= (size_t)n;
+        }
+    }
+    return PST_OK;
+}
+
+static pst_err receive_all(int fd, uint8_t *at, size_t len)
+{
+    while (len > 0) {
+        PST_TRY(wait_for(fd, POLLIN));
+        ssize_t n = recv(fd, at, len, 0);
+        if (n == 0) {
+            return PST_ERR_CLOSED;
+        }
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            return PST_ERR_IO;
+        }
+        if (n > 0) {
+            at += n;
+            len -= (size_t)n;
+        }
+    }
+    return PST_OK;
+}
+
+pst_err pst_spdm_socket_send(struct pst_spdm_socket *s, uint32_t command, const uint8_t *payload,
+                             size_t len)
+{
+    uint8_t header[HEADER];
+    struct pst_writer w = pst_writer_of(header, sizeof header);
+    pst_put_be32(&w, command);
+    pst_put_be32(&w, s->binding->socket_code);
+    pst_put_be32(&w, (uint32_t)len);
+    PST_TRY(send_all(s->fd, header, sizeof header, len > 0 ? MSG_MORE : 0));
+    return send_all(s->fd, payload, len, 0);
+}
+
+pst_err pst_spdm_socket_receive(struct pst_spdm_socket *s, uint32_t *command, uint8_t **payload,
+                                size_t *len)
+{
+    uint8_t header[HEADER];
+    PST_TRY(receive_all(s->fd, header, sizeof header));
+    struct pst_reader r = pst_reader_of(header, sizeof header);
+    *command = pst_get_be32(&r);
+    uint32_t transport = pst_get_be32(&r);
+    *len = pst_get_be32(&r);
+    if (*len > sizeof s->buffer) {
+        return PST_ERR_DECODE;
+    }
+    *payload = s->buffer;
+    PST_TRY(receive_all(s->fd, s->buffer, *len));
+    bool message = *command == PST_SPDM_SOCKET_NORMAL;
+    return message && transport != s->binding->socket_code ? PST_ERR_PROFILE : PST_OK;
+}
+
+void pst_spdm_wire_init(struct pst_spdm_wire *w, struct pst_spdm_socket *socket,
+                        const struct pst_crypto *crypto, pst_direction sends)
+{
+    memset(w, 0, sizeof *w);
+    w->socket = socket;
+    w->crypto = crypto;
+    w->sends = sends;
+}
+
+static struct pst_record *find(struct pst_spdm_wire *w, uint32_t session_id)
+{
+    for (size_t i = 0; i < PST_SPDM_SOCKET_SESSIONS; i++) {
+        if (w->used[i] && w->records[i].session_id == session_id) {
+            return &w->records[i];
+        }
+    }
+    return NULL;
+}
+
+static struct pst_record *add(struct pst_spdm_wire *w)
+{
+    const struct pst_record_config config = {
+        .crypto = w->crypto,
+        .sends = w->sends,
+        .sequence_len = w->socket->binding->sequence_len,
+    };
+    for (size_t i = 0; i < PST_SPDM_SOCKET_SESSIONS; i++) {
+        if (!w->used[i] && pst_record_init(&w->records[i], &config) == PST_OK) {
+            w->used[i] = true;
+            return &w->records[i];
+        }
+    }
+    return NULL;
+}
+
+static pst_err place(void *ctx, uint32_t session_id, pst_key_phase phase, pst_direction direction,
+                     bool encrypt, const struct pst_traffic_key *key)
+{
+    struct pst_spdm_wire *w = ctx;
+    struct pst_record *r = find(w, session_id);
+    if (r == NULL) {
+        r = add(w);
+    }
+    return r == NULL ? PST_ERR_LIMIT
+                     : pst_record_place(r, session_id, phase, direction, encrypt, key);
+}
+
+static void drop(void *ctx, uint32_t session_id)
+{
+    struct pst_spdm_wire *w = ctx;
+    struct pst_record *r = find(w, session_id);
+    if (r != NULL) {
+        pst_record_wipe(r);
+        w->used[r - w->records] = false;
+    }
+}
+
+struct pst_key_port pst_spdm_wire_keys(struct pst_spdm_wire *w)
+{
+    return (struct pst_key_port){.ctx = w, .place = place, .drop = drop};
+}
+
+static size_t head_of(const struct pst_spdm_wire *w, const struct pst_record *r)
+{
+    const struct pst_binding *b = w->socket->binding;
+    return b->head + (r != NULL ? pst_record_head(r) + b->inner : 0);
+}
+
+uint8_t *pst_spdm_wire_room(struct pst_spdm_wire *w, uint32_t context, size_t *cap)
+{
+    size_t head = head_of(w, context == PST_SPDM_CLEAR ? NULL : find(w, context));
+    *cap = sizeof w->out - head - PST_TAG_LEN - 4;
+    return w->out + head;
+}
+
+pst_err pst_spdm_wire_send(struct pst_spdm_wire *w, uint32_t context, size_t len)
+{
+    const struct pst_binding *b = w->socket->binding;
+    struct pst_record *r = context == PST_SPDM_CLEAR ? NULL : find(w, context);
+    size_t total;
+
+    if (context != PST_SPDM_CLEAR) {
+        if (r == NULL) {
+            return PST_ERR_CLOSED;
+        }
+        pst_binding_put_inner(b, w->out + b->head + pst_record_head(r));
+        PST_TRY(
+            pst_record_seal(r, w->out + b->head, sizeof w->out - b->head, len + b->inner, 0, &len));
+    }
+    PST_TRY(pst_binding_wrap(b, r != NULL ? PST_BOUND_RECORD : PST_BOUND_SPDM, w->out,
+                             sizeof w->out, len, &total));
+    return pst_spdm_socket_send(w->socket, PST_SPDM_SOCKET_NORMAL, w->out, total);
+}
+
+static pst_err answer_discovery(struct pst_spdm_wire *w, const struct pst_bytes *body)
+{
+    uint8_t answer[12];
+    PST_TRY(pst_binding_discover(w->socket->binding, body->at[0], answer));
+    PST_TRY(pst_spdm_socket_send(w->socket, PST_SPDM_SOCKET_NORMAL, answer, sizeof answer));
+    return PST_WANT_MORE;
+}
+
+pst_err pst_spdm_wire_take(struct pst_spdm_wire *w, uint8_t *payload, size_t len, uint32_t *context,
+                           struct pst_bytes *message)
+{
+    const struct pst_binding *b = w->socket->binding;
+    pst_key_phase phase;
+    pst_bound kind;
+
+    *context = PST_SPDM_CLEAR;
+    PST_TRY(pst_binding_unwrap(b, payload, len, &kind, message));
+    if (kind == PST_BOUND_DISCOVERY) {
+        return answer_discovery(w, message);
+    }
+    if (kind == PST_BOUND_SPDM) {
+        return PST_OK;
+    }
+    PST_TRY(pst_record_session(message->at, message->len, context));
+    struct pst_record *r = find(w, *context);
+    if (r == NULL) {
+        return PST_ERR_UNEXPECTED;
+    }
+    PST_TRY(pst_record_open(r, payload + b->head, message->len, message, &phase));
+    return pst_binding_get_inner(b, message);
+}
+
+void pst_spdm_wire_wipe(struct pst_spdm_wire *w)
+{
+    for (size_t i = 0; i < PST_SPDM_SOCKET_SESSIONS; i++) {
+        pst_record_wipe(&w->records[i]);
+        w->used[i] = false;
+    }
+}
