@@ -80,11 +80,12 @@ int tool_exit_of(pst_err err)
 poptContext tool_options(const char *name, int argc, char **argv, const struct poptOption *options,
                          const char *usage)
 {
-    char full[64];
+    static char full[64]; /* outlives the context: it is what --help calls us */
     const char **args;
 
-    memcpy(&args, &argv, sizeof args); /* popt wants them const, and does not write to them */
     snprintf(full, sizeof full, "postern %s", name);
+    argv[0] = full;
+    memcpy(&args, &argv, sizeof args); /* popt wants them const, and does not write to them */
     poptContext popt = poptGetContext(full, argc, args, options, 0);
     poptSetOtherOptionHelp(popt, usage);
     return popt;

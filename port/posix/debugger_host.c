@@ -150,7 +150,7 @@ static void on_prepare(uv_prepare_t *prepare)
     struct pst_debugger_host *h = prepare->data;
     uint64_t wait = pst_debugger_poll(&h->debugger);
 
-    if (h->stopping && uv_now(h->loop) >= h->stop_ms) {
+    if (h->stopping && h->link_up && uv_now(h->loop) >= h->stop_ms) {
         pst_debugger_link_down(&h->debugger);
     }
     if (pst_debugger_state(&h->debugger) == PST_DBG_READY && !h->told_ready) {
@@ -207,7 +207,9 @@ static void link_down(void *ctx, struct pst_link *link, pst_err why, const char 
     (void)why;
     snprintf(h->link_text, sizeof h->link_text, "%s", text);
     h->link_gone = true;
-    pst_debugger_link_down(&h->debugger);
+    if (h->link_up) {
+        pst_debugger_link_down(&h->debugger);
+    }
     tell_ended(h);
     uv_close((uv_handle_t *)&h->timer, NULL);
     uv_close((uv_handle_t *)&h->prepare, NULL);
@@ -272,8 +274,9 @@ void pst_debugger_host_stop(struct pst_debugger_host *h)
     h->stopping = true;
     uv_update_time(h->loop);
     h->stop_ms = uv_now(h->loop) + STOP_MS;
-    pst_debugger_stop(&h->debugger);
-    if (!h->link_up) {
+    if (h->link_up) {
+        pst_debugger_stop(&h->debugger);
+    } else {
         pst_link_drop(&h->link, PST_OK, NULL);
     }
 }
@@ -285,7 +288,9 @@ bool pst_debugger_host_gone(const struct pst_debugger_host *h)
 
 void pst_debugger_host_wipe(struct pst_debugger_host *h)
 {
-    pst_requester_wipe(&h->debugger.requester);
-    pst_record_wipe(&h->debugger.record);
+    if (h->link_up) { /* else there never was a key */
+        pst_requester_wipe(&h->debugger.requester);
+        pst_record_wipe(&h->debugger.record);
+    }
     pst_wipe(h->mailbox, sizeof h->mailbox);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,23 +71,24 @@ static struct pst_target_host_link *free_link(struct pst_target_host *h)
     return NULL;
 }
 
-static void close_spare(uv_handle_t *handle)
+static void free_socket(uv_handle_t *handle)
 {
-    struct pst_target_host *h = handle->data;
-    h->spare.used = false;
+    free(handle->data);
 }
 
-/* Takes a connection only to close it: left alone it would wake the loop for ever. */
-static void turn_away(struct pst_target_host *h, uv_stream_t *listener)
+/* Takes a connection only to close it: libuv asks for no other one until this one was taken. */
+static void turn_away(uv_stream_t *listener)
 {
-    if (h->spare.used) {
+    struct pst_socket *socket = calloc(1, sizeof *socket);
+    if (socket == NULL) {
         return;
     }
-    if (pst_socket_accept(listener, &h->spare.socket, h) != PST_OK && !h->spare.socket.open) {
+    if (pst_socket_accept(listener, socket, socket) != PST_OK && !socket->open) {
+        free(socket);
         return;
     }
-    h->spare.used = true;
-    pst_socket_close(&h->spare.socket, close_spare);
+    socket->io.handle.data = socket;
+    pst_socket_close(socket, free_socket);
 }
 
 static void on_peer(uv_stream_t *listener, int status)
@@ -94,12 +96,12 @@ static void on_peer(uv_stream_t *listener, int status)
     struct pst_target_host *h = listener->data;
     size_t i = 0;
 
-    if (status != 0 || h->stopping) {
+    if (status != 0) {
         return;
     }
-    struct pst_target_host_link *l = free_link(h);
+    struct pst_target_host_link *l = h->stopping ? NULL : free_link(h);
     if (l == NULL) {
-        turn_away(h, listener);
+        turn_away(listener);
         return;
     }
     while (&h->listeners[i].io.stream != listener) {

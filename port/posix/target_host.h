@@ -26,11 +26,6 @@ struct pst_target_host_link {
     bool used, up, ending;
 };
 
-struct pst_target_host_spare { /* a connection that is turned away */
-    struct pst_socket socket;
-    bool used;
-};
-
 struct pst_target_host { /* allocate with pst_secret_alloc */
     struct pst_target target;
     void (*note)(void *ctx, const char *text); /* for people; may be NULL */
@@ -54,7 +49,6 @@ struct pst_target_host { /* allocate with pst_secret_alloc */
     bool stopping, stopped, stub_on;
     uint64_t stop_ms;
     uint32_t next_id;
-    struct pst_target_host_spare spare;
     struct pst_target_context contexts[PST_TARGET_HOST_CONTEXTS];
     struct pst_target_buffers buffers[PST_TARGET_HOST_CONTEXTS];
     uint8_t queues[PST_TARGET_HOST_CONTEXTS][PST_TARGET_HOST_QUEUE];

@@ -46,7 +46,11 @@ await_text() {
 expect() {
     local code=$1 pattern=$2 got
     shift 2
-    timeout 60 "$@" >expect.out 2>&1 </dev/null
+    if declare -F "$1" >/dev/null; then
+        "$@" >expect.out 2>&1 </dev/null
+    else
+        timeout 60 "$@" >expect.out 2>&1 </dev/null
+    fi
     got=$?
     if [ "$got" != "$code" ]; then
         fail "exit $got, expected $code: $*"
@@ -88,12 +92,14 @@ start_target() {
         exit 1
     }
 }
-# as ENGINEER COMMAND ARG...: with that engineer's identity, for the device.
-as() {
+# with_identity ENGINEER COMMAND ARG...: with that engineer's identity, for the device.
+with_identity() {
     local who=$1 command=$2
     shift 2
-    postern "$command" --identity "$who" --trust ca/devices.pem --device $device "$@"
+    timeout 60 postern "$command" --identity "$who" --trust ca/devices.pem --device $device "$@"
 }
+as_ada() { with_identity ada "$@"; }
+as_olga() { with_identity olga "$@"; }
 # A pump in QEMU with its gdb stub at NAME.gdb; its pid is in $qemu_pid.
 start_qemu() {
     command -v qemu-system-riscv32 >/dev/null && [ -e "$BUILD/examples/pump.elf" ] || {

@@ -21,7 +21,7 @@ CONF
     printf '%s\n' "$@" >>t.conf
 }
 write_config
-expect 0 'Acme:Pump:0042 allows:.*memory' postern target --config t.conf --check
+expect 0 'Acme:Pump:0042 allows: observe' postern target --config t.conf --check
 expect 0 'Other:Thing:1 allows' postern target --config t.conf --check --device Other:Thing:1
 [ -e audit.jsonl ] && fail '--check has written an audit log'
 

@@ -24,7 +24,7 @@ start_target t --config t.conf
 link=unix:$dir/t.sock
 
 ticks() { # prints the pump's tick counter, read over a session of its own
-    as ada mem read --json $link $ticks_at 4 2>>ticks.log |
+    as_ada mem read --json $link $ticks_at 4 2>>ticks.log |
         python3 -c 'import json,sys; print(int.from_bytes(bytes.fromhex(json.load(sys.stdin)["hex"]), "little"))'
 }
 ticks_at=0x$(nm "$BUILD/examples/pump.elf" | awk '$3 == "ticks" { print $1 }')
@@ -61,8 +61,8 @@ kill_holder() { # gdb and its sleep; postern gdb hears the end of its pipe
 }
 
 hold $link
-expect 4 'refused: held by ada for [0-9]+ s, since 20[0-9][0-9]-' as olga mem read $link 0x80000000
-expect 4 'held by ada' as ada mem read $link 0x80000000
+expect 4 'refused: held by ada for [0-9]+ s, since 20[0-9][0-9]-' as_olga mem read $link 0x80000000
+expect 4 'held by ada' as_ada mem read $link 0x80000000
 expect 3 '.' postern mem --identity eve --trust ca/devices.pem --device $device read $link 0
 grep -q 'held by' expect.out && fail 'a stranger is told who holds the target'
 kill_holder
@@ -98,7 +98,7 @@ fi
 run_gdb lost.out $link ada -ex continue
 grep -qE 'postern gdb: .*(stub|lost)' lost.out || { fail 'gdb does not say that the stub was lost'; cat lost.out >&2; }
 ok "gdb says: $(grep -m 1 -E 'postern gdb: .*(stub|lost)' lost.out | cut -c 1-110)"
-expect 4 'fault|could not|stub|memory' as ada mem read $link 0x80000000
+expect 4 'fault|could not|stub|memory' as_ada mem read $link 0x80000000
 start_qemu pump
 runs 'in a new QEMU'
 grep -iE 'sanitizer|runtime error' t.log && fail 'sanitizer'

@@ -43,15 +43,15 @@ for text in 'engineer ada debugs device Acme:Pump:0042' 'SPDM 1\.3' 'granted: ';
 done
 
 # the info command, and memory of a running CPU
-expect 0 'memory map +0x80000000-0x8001ffff ram' as ada info $link
-as ada info --json $link >info.json && python3 - info.json <<'PY' || fail 'info --json'
+expect 0 'memory map +0x80000000-0x8001ffff ram' as_ada info $link
+as_ada info --json $link >info.json && python3 - info.json <<'PY' || fail 'info --json'
 import json, sys
 i = json.load(open(sys.argv[1]))
 assert i["device"] == "Acme:Pump:0042" and i["engineer"] == "ada", i
 assert i["spaces"] == ["memory", "run"] and i["memory_map"][0]["kind"] == "ram", i
 assert i["suite"]["encrypted"] is True and i["spdm"] == "1.3", i
 PY
-expect 0 '' as ada mem dump $link 0x80000000 128K -o ram.bin
+expect 0 '' as_ada mem dump $link 0x80000000 128K -o ram.bin
 grep -aq POSTERN-PUMP-MARKER ram.bin || fail 'the marker is not in the dump'
 
 # refused in gdb's own way
@@ -70,7 +70,7 @@ refused_gdb 'cannot connect' ada unix:$dir/nobody.sock
 refused_gdb 'another device' ada "--device Acme:Pump:0043 $link"
 
 # over a port, and over a socket of its own
-as ada gdb --port 0 $link >port.log 2>&1 &
+as_ada gdb --port 0 $link >port.log 2>&1 &
 gdb_pid=$!
 pids+=($gdb_pid)
 await_text port.log 'waiting for gdb' || exit 1
@@ -78,12 +78,12 @@ timeout 60 gdb-multiarch -batch -nx -ex "$(sed -n 's/.*waiting for gdb: //p' por
     -ex 'print pump.state' -ex 'detach' "$BUILD/examples/pump.elf" >port.out 2>&1 </dev/null
 grep -q '^\$1 = PUMP_' port.out || { fail 'over a port'; cat port.out port.log >&2; }
 wait $gdb_pid || fail "postern gdb --port ended with $?"
-as ada gdb --unix $dir/own.sock $link >own.log 2>&1 &
+as_ada gdb --unix $dir/own.sock $link >own.log 2>&1 &
 pids+=($!)
 await own.sock
 [ "$(stat -c %a own.sock)" = 600 ] || fail "the mode of --unix is $(stat -c %a own.sock)"
 timeout 60 gdb-multiarch -batch -nx -ex "target extended-remote $dir/own.sock" \
     -ex 'print pump.state' -ex 'detach' "$BUILD/examples/pump.elf" >own.out 2>&1 </dev/null
 grep -q '^\$1 = PUMP_' own.out || { fail 'over a Unix socket'; cat own.out own.log >&2; }
-expect 1 'no pipe' as ada gdb $link
+expect 1 'no pipe' as_ada gdb $link
 finish

@@ -22,9 +22,9 @@ pids+=($target_pid)
 await_text t.log 'listens at tcp:\[::1\]:0, port' || exit 1
 port=$(sed -n 's/.*127.0.0.1:0, port //p' t.log)
 port6=$(sed -n 's/.*::1\]:0, port //p' t.log)
-expect 0 '80000000' as ada mem read tcp:127.0.0.1:$port 0x80000000
-expect 0 '80000000' as ada mem read tcp:localhost:$port 0x80000000
-expect 0 '80000000' as ada mem read "tcp:[::1]:$port6" 0x80000000
+expect 0 '80000000' as_ada mem read tcp:127.0.0.1:$port 0x80000000
+expect 0 '80000000' as_ada mem read tcp:localhost:$port 0x80000000
+expect 0 '80000000' as_ada mem read "tcp:[::1]:$port6" 0x80000000
 
 python3 - $port <<'PY' || fail 'strangers'
 import os, socket, struct, sys, time
@@ -68,7 +68,7 @@ s = dial()
 s.sendall(s.recv(64))
 assert closed(s), "a mirror"
 PY
-expect 0 '80000000' as ada mem read tcp:127.0.0.1:$port 0x80000000
+expect 0 '80000000' as_ada mem read tcp:127.0.0.1:$port 0x80000000
 
 # a peer that is no target
 python3 - >other.port <<'PY' &
@@ -86,9 +86,9 @@ import time; time.sleep(20)
 PY
 pids+=($!)
 await_text other.port '[0-9]' && other=$(cat other.port)
-expect 2 "tcp:127.0.0.1:$other.: (not Postern|.*framing)" as ada mem read tcp:127.0.0.1:$other 0
-expect 2 'closed by the peer before HELLO' as ada mem read tcp:127.0.0.1:$other 0
-expect 2 'no HELLO in time' as ada mem --timeout 2 read tcp:127.0.0.1:$other 0
+expect 2 "tcp:127.0.0.1:$other.: (not Postern|.*framing)" as_ada mem read tcp:127.0.0.1:$other 0
+expect 2 'closed by the peer before HELLO' as_ada mem read tcp:127.0.0.1:$other 0
+expect 2 'no HELLO in time' as_ada mem --timeout 2 read tcp:127.0.0.1:$other 0
 
 # nothing beyond loopback
 if command -v ss >/dev/null; then
@@ -97,13 +97,13 @@ if command -v ss >/dev/null; then
 fi
 
 # every link taken by strangers: one who is at work goes on, and there is room again soon
-as ada mem dump tcp:127.0.0.1:$port 0x80000000 64K -o dump.bin 2>/dev/null
+as_ada mem dump tcp:127.0.0.1:$port 0x80000000 64K -o dump.bin 2>/dev/null
 python3 - $port <<'PY'
 import socket, sys, time
 held = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(40)]
 time.sleep(1)
 PY
-expect 0 '80000000' as ada mem read tcp:127.0.0.1:$port 0x80000000
+expect 0 '80000000' as_ada mem read tcp:127.0.0.1:$port 0x80000000
 kill -0 $target_pid || fail 'the target has died'
 grep -iE 'sanitizer|runtime error' t.log && fail 'sanitizer'
 finish

@@ -25,27 +25,27 @@ link=unix:$dir/t.sock
 [ "$(stat -c %a t.jsonl)" = 600 ] || fail "the audit log's mode is $(stat -c %a t.jsonl)"
 
 # reading
-expect 0 "80000000  $(head -c 16 ram.bin | od -An -v -tx1 | sed 's/^ //')" as ada mem read $link 0x80000000 16
-expect 0 "\"hex\": \"$(head -c 4 ram.bin | od -An -v -tx1 | tr -d ' ')\"" as ada mem read --json $link 0x80000000
-expect 0 '' as ada mem dump $link 0x80000000 300000 -o dump.bin
+expect 0 "80000000  $(head -c 16 ram.bin | od -An -v -tx1 | sed 's/^ //')" as_ada mem read $link 0x80000000 16
+expect 0 "\"hex\": \"$(head -c 4 ram.bin | od -An -v -tx1 | tr -d ' ')\"" as_ada mem read --json $link 0x80000000
+expect 0 '' as_ada mem dump $link 0x80000000 300000 -o dump.bin
 cmp dump.bin ram.bin || fail 'the dump is not the memory'
-as ada mem dump $link 0x80000003 0x12345 -o - >part.bin 2>part.log || fail 'dump to stdout'
+as_ada mem dump $link 0x80000003 0x12345 -o - >part.bin 2>part.log || fail 'dump to stdout'
 cmp part.bin <(tail -c +4 ram.bin | head -c $((0x12345))) || fail 'a part of the memory'
-expect 0 '' as ada mem dump $link 0x1000 64K -o rom.bin
+expect 0 '' as_ada mem dump $link 0x1000 64K -o rom.bin
 cmp rom.bin <(head -c 65536 before.bin) || fail 'the second file'
 
 # writing
-expect 0 '"size": 4' as ada mem write --json $link 0x80000010 --hex C0ffee01
+expect 0 '"size": 4' as_ada mem write --json $link 0x80000010 --hex C0ffee01
 [ "$(od -An -v -tx1 -j 16 -N 4 ram.bin)" = ' c0 ff ee 01' ] || fail 'the write did not arrive'
 head -c 200001 /dev/urandom >new.bin
-expect 0 '' as ada mem load $link 0x80000100 -f new.bin
+expect 0 '' as_ada mem load $link 0x80000100 -f new.bin
 cmp <(tail -c +257 ram.bin | head -c 200001) new.bin || fail 'the load did not arrive'
 
 # who may not
-expect 4 'at 0x80000000: .*' as olga mem write $link 0x80000000 --hex 00
-expect 4 'at 0x1000: ' as ada mem write $link 0x1000 --hex 00
-expect 4 'at 0x10: ' as ada mem read $link 0x10
-expect 0 '' as olga mem read $link 0x80000000
+expect 4 'at 0x80000000: .*' as_olga mem write $link 0x80000000 --hex 00
+expect 4 'at 0x1000: ' as_ada mem write $link 0x1000 --hex 00
+expect 4 'at 0x10: ' as_ada mem read $link 0x10
+expect 0 '' as_olga mem read $link 0x80000000
 expect 3 'authentication|trust' postern mem --identity eve --trust ca/devices.pem --device $device read $link 0
 expect 3 'certificate of the device' postern mem --identity ada --trust other/devices.pem --device $device read $link 0
 expect 3 'another device.*Acme:Pump:0099' postern mem --identity ada --trust ca/devices.pem --device Acme:Pump:0099 read $link 0
@@ -54,15 +54,15 @@ expect 0 '' postern mem --identity ada --trust ca/devices.pem --any-device read 
 # the command line
 expect 1 'no identity' postern mem read $link 0
 expect 1 'expected --device' postern mem --identity ada --trust ca/devices.pem read $link 0
-expect 1 "address 'x'" as ada mem read $link x
-expect 1 "size '0'" as ada mem read $link 0 0
-expect 1 "size '12Q'" as ada mem read $link 0 12Q
-expect 1 "hex 'abc'" as ada mem write $link 0 --hex abc
-expect 1 'past the last address' as ada mem read $link 0xffffffffffffffff 2
-expect 1 "link 'foo'" as ada mem read foo 0
-expect 2 'nothing.sock.: cannot connect' as ada mem read unix:$dir/nothing.sock 0
-expect 2 'cannot connect: connection refused' as ada mem read tcp:127.0.0.1:1 0
-expect 6 'absent.bin' as ada mem load $link 0x80000000 -f absent.bin
+expect 1 "address 'x'" as_ada mem read $link x
+expect 1 "size '0'" as_ada mem read $link 0 0
+expect 1 "size '12Q'" as_ada mem read $link 0 12Q
+expect 1 "hex 'abc'" as_ada mem write $link 0 --hex abc
+expect 1 'past the last address' as_ada mem read $link 0xffffffffffffffff 2
+expect 1 "link 'foo'" as_ada mem read foo 0
+expect 2 'nothing.sock.: cannot connect' as_ada mem read unix:$dir/nothing.sock 0
+expect 2 'cannot connect: connection refused' as_ada mem read tcp:127.0.0.1:1 0
+expect 6 'absent.bin' as_ada mem load $link 0x80000000 -f absent.bin
 
 # the log: one JSON object a line, numbered, the effect before the end
 python3 - t.jsonl <<'PY' || fail 'the audit log'
@@ -85,5 +85,5 @@ wait $target_pid || fail "the target ended with $?"
 postern target --config t.conf --audit /dev/full --listen unix:$dir/full.sock >full.log 2>&1 &
 pids+=($!)
 await full.sock
-expect 4 'audit log' as ada mem read unix:$dir/full.sock 0x80000000
+expect 4 'audit log' as_ada mem read unix:$dir/full.sock 0x80000000
 finish
