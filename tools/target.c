@@ -194,6 +194,12 @@ static int act(const struct arguments *a)
     if (code != PST_EXIT_OK) {
         return code;
     }
+    if (settings.default_policy) {
+        tool_say("target", "no policy: engineers may do whatever their certificates grant");
+    }
+    if (settings.default_audit && !a->check) {
+        tool_say("target", "the audit log is %s", settings.audit);
+    }
     return a->check ? check(&settings) : run(&settings);
 }
 

@@ -440,12 +440,16 @@ pst_err pst_target_settings_finish(struct pst_target_settings *s, char *why_at, 
         return missing(why, "identity", "--identity DIR");
     } else if (s->trusts == 0) {
         return missing(why, "trust", "--trust PEM");
-    } else if (s->policy_text[0] == '\0') {
-        return missing(why, "policy", "--policy TEXT");
-    } else if (s->audit[0] == '\0') {
-        return missing(why, "audit", "--audit FILE");
     } else if (!s->has_stub && s->file_count == 0) {
         return missing(why, "something to debug: [stub] address, or [file NAME],", "--debug LINK");
+    }
+    if (s->policy_text[0] == '\0') {
+        PST_TRY(add_policy(s, PST_CONFIG_POLICY, why));
+        s->default_policy = true;
+    }
+    if (s->audit[0] == '\0') {
+        PST_TRY(take_path(s->audit, "audit", PST_CONFIG_AUDIT, why));
+        s->default_audit = true;
     }
     PST_TRY(parse_policy(s, why));
     PST_TRY(build_map(s, why));

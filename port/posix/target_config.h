@@ -22,6 +22,9 @@
 #define PST_CONFIG_FILES 4
 #define PST_CONFIG_NAME 32
 #define PST_CONFIG_PATH 512
+/* Where nothing is said: what each certificate grants is allowed, and logged here. */
+#define PST_CONFIG_POLICY "debug"
+#define PST_CONFIG_AUDIT "postern-audit.jsonl"
 
 struct pst_config_region {
     char name[PST_CONFIG_NAME];
@@ -54,6 +57,7 @@ struct pst_target_settings {
     size_t map_len;
     struct pst_config_file files[PST_CONFIG_FILES];
     size_t file_count;
+    bool default_policy, default_audit; /* nobody has said any: say so */
 };
 
 void pst_target_settings_init(struct pst_target_settings *s);

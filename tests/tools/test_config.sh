@@ -63,7 +63,9 @@ rejected "file 'f': expected path and base" '[file f]' 'path = ram.bin'
 
 expect 1 'identity is missing; expected it in \[target\] or as --identity' \
     postern target --trust ca/engineers.pem
-expect 1 'audit is missing' postern target --identity pump --trust ca/engineers.pem --policy debug
+expect 1 'something to debug' postern target --identity pump --trust ca/engineers.pem --policy debug
+expect 0 'no policy: engineers may do whatever' postern target --check --identity pump \
+    --trust ca/engineers.pem --debug unix:stub
 expect 1 "'extra': expected options only" postern target extra
 expect 1 'bogus' postern target --bogus
 expect 6 'none.conf: No such file' postern target --config none.conf
