@@ -82,6 +82,9 @@ static pst_end explain(const struct pst_debugger_host *h, char *text, size_t cap
         snprintf(text, cap, "%s", h->link_text);
         return PST_END_LINK;
     }
+    if (h->link.bye == PST_ERR_BUSY && h->reached <= PST_DBG_AUTHENTICATING) {
+        why = PST_ERR_BUSY;
+    }
     switch (h->reached) {
     case PST_DBG_READY:
     case PST_DBG_ENDING:

@@ -62,6 +62,7 @@ static struct pst_link_write *free_write(struct pst_link *l)
 }
 
 static void control_reading(struct pst_link *l);
+static void on_timer(uv_timer_t *timer);
 
 static void on_written(uv_write_t *req, int status)
 {
@@ -139,7 +140,7 @@ void pst_link_end(struct pst_link *l, pst_err why)
     }
     l->draining = true;
     control_reading(l);
-    (void)uv_timer_start(&l->timer, l->timer.timer_cb, DRAIN_MS, 0);
+    (void)uv_timer_start(&l->timer, on_timer, DRAIN_MS, 0);
     if (w != NULL) {
         send_message(l, w, PST_LINK_CONTROL, pst_link_put_bye(w->bytes + PST_LINK_HEADER, why));
     }
@@ -187,6 +188,7 @@ static void take_control(struct pst_link *l, const uint8_t *msg, size_t len)
     } else if (op == PST_CONTROL_HELLO) {
         take_hello(l, &hello);
     } else {
+        l->bye = why;
         snprintf(text, sizeof text, "closed by the peer%s%s", why == PST_OK ? "" : ": ",
                  why == PST_OK ? "" : pst_err_text(why));
         drop_saying(l, PST_OK, text);
@@ -313,7 +315,7 @@ static pst_err init(struct pst_link *l, uv_loop_t *loop, const struct pst_link_c
     l->address = *address;
     l->is_up = l->reading = l->closing = l->draining = l->spoke = l->pumping = false;
     l->closed = l->to_close = 0;
-    l->why = PST_OK;
+    l->why = l->bye = PST_OK;
     l->text[0] = '\0';
     l->dial.busy = false;
     l->socket.open = false;

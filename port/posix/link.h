@@ -50,6 +50,7 @@ struct pst_link {
     void *owner;                   /* the owner's to use */
     struct pst_link_traits traits; /* valid once up */
     struct pst_link_counts counts;
+    pst_err bye; /* why the peer says it closed; a hint, nobody vouches for it */
     struct pst_socket socket;
     struct pst_address address; /* where it goes; for accepted ones, where it came from */
     /* private */
