@@ -22,9 +22,10 @@ void pst_spp_client_init(struct pst_spp_client *c, pst_spp_style style, uint32_t
 
 /* --- the list of operations --- */
 
+/* InitializeSPEngine is too, or what is urgent would overtake it and find no engine. */
 static bool is_urgent(const struct pst_spp_op *op)
 {
-    return op->urgent || op->space == PST_AS_SCM;
+    return op->urgent || op->space == PST_AS_SCM || op->opcode == PST_SPP_INIT;
 }
 
 static bool may_fail_alone(const struct pst_spp_op *op)
