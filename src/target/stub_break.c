@@ -68,7 +68,8 @@ void pst_stub_break_step(struct pst_stub *s)
     }
     struct pst_reader r = pst_reader_of(s->source + s->access.at, ENTRY);
     uint8_t on = pst_get_u8(&r);
-    struct pst_stub_break b = {.type = pst_get_u8(&r), .kind = pst_get_u16(&r)};
+    struct pst_stub_break b = {.type = pst_get_u8(&r)};
+    b.kind = pst_get_u16(&r);
     pst_require(&r, pst_get_u32(&r) == 0);
     b.address = pst_get_u64(&r);
     size_t at = find(s, &b);
