@@ -26,7 +26,7 @@ typedef enum {
     PST_OP_KEY_UPDATE,   /* `all`: both directions; otherwise ours */
     PST_OP_ENCAPSULATED, /* GET_ENCAPSULATED_REQUEST: serves what the responder has to ask */
     PST_OP_END_SESSION,
-    PST_OP_VENDOR,       /* `standard`, `vendor_id`, `payload` */
+    PST_OP_VENDOR, /* `standard`, `vendor_id`, `payload` */
 } pst_op_kind;
 
 struct pst_op {
@@ -36,10 +36,36 @@ struct pst_op {
     uint8_t summary; /* measurement summary hash: 0, 1 (TCB), 0xFF (all) */
     uint8_t index;   /* measurement operation: 0 count, 0xFF all, else index */
     bool sign, raw, all;
-    bool hold;       /* (set by the SCM) nothing else is in flight while keys change */
+    bool hold;        /* (set by the SCM) nothing else is in flight while keys change */
     uint16_t portion; /* bytes asked of each CERTIFICATE; 0: what fits */
     uint16_t standard;
     struct pst_bytes vendor_id, payload; /* outlive the operation */
+};
+
+/* What the requester keeps beside the connection. */
+struct pst_requester_state {
+    struct pst_op op;
+    struct pst_hash ad; /* A and D of a multi-key connection */
+    struct pst_dh_key dh;
+    uint8_t digests[PST_MAX_SLOTS][PST_MAX_HASH];
+    uint8_t request[256]; /* as sent: for transcripts and retries */
+    uint8_t inner[64];    /* the encapsulated request that is to be answered */
+    struct pst_bytes answer;
+    uint64_t wait_until_ms;
+    uint32_t session; /* of PST_OP_SESSION */
+    uint32_t context; /* of the message under way */
+    uint16_t request_len;
+    pst_err result;
+    uint8_t step; /* enum pst_step */
+    uint8_t error_code, retries, not_ready_left;
+    uint8_t digest_mask, token;
+    uint8_t encap, encap_id, inner_len; /* enum pst_encap */
+    uint8_t update;                     /* encapsulated KEY_UPDATE: operation just acknowledged */
+    uint8_t tag;
+    bool awaiting;  /* an answer is awaited */
+    bool repeat;    /* Busy: the same bytes again */
+    bool not_ready; /* RESPOND_IF_READY comes next */
+    bool dh_live;
 };
 
 struct pst_requester { /* private; sizeof is all its memory */
@@ -49,7 +75,8 @@ struct pst_requester { /* private; sizeof is all its memory */
 
 PST_MUST_CHECK pst_err pst_requester_init(struct pst_requester *q,
                                           const struct pst_spdm_config *config);
-/* PST_ERR_STATE: another operation runs, or this one needs an earlier one (CONNECT, CERTIFICATE). */
+/* PST_ERR_STATE: another operation runs, or this one needs an earlier one (CONNECT, CERTIFICATE).
+ */
 PST_MUST_CHECK pst_err pst_requester_start(struct pst_requester *q, const struct pst_op *op);
 /* The next message to send and its context. PST_PENDING: a signer works, or an answer is awaited,
  * or (ResponseNotReady, Busy) a wait runs: see pst_requester_wait. PST_ERR_STATE: nothing to send,

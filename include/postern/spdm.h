@@ -70,7 +70,7 @@ struct pst_measurements {
 /* What both roles are made of: const, outlives the engine. */
 struct pst_spdm_config {
     const struct pst_crypto *crypto;
-    const struct pst_cert_verifier *verifier; /* of the peer's chain; NULL: none is accepted */
+    const struct pst_cert_verifier *verifier;    /* of the peer's chain; NULL: none is accepted */
     const struct pst_slot *slots[PST_MAX_SLOTS]; /* ours; NULL: empty */
     struct pst_key_port keys;
     struct pst_spdm_hooks hooks;
@@ -80,20 +80,22 @@ struct pst_spdm_config {
     uint8_t min_minor, max_minor; /* SPDM versions 1.min … 1.max; 2 and 3 */
     uint32_t capabilities;        /* our flags, by role */
     uint8_t ct_exponent;          /* 2^n microseconds for cryptography */
-    uint32_t transfer_size;       /* DataTransferSize and MaxSPDMmsgSize */
+    uint32_t transfer_size;       /* DataTransferSize */
+    uint32_t message_size;        /* MaxSPDMmsgSize; 0: the same */
+    bool multi_key;               /* where the peer leaves it to us: a multi-key connection */
     /* Preferences, best first, ended by 0 */
     const uint8_t *hashes, *sigs, *peer_sigs, *dhs, *aeads; /* ids of crypto.h */
     pst_hash_id measurement_hash;
-    bool opaque_sizes_only;       /* reserved: leave false */
+    bool opaque_sizes_only; /* reserved: leave false */
 
     /* responder */
-    pst_mutual mutual;             /* what it asks for, where the peer can */
-    bool require_mutual;           /* refuse a requester that cannot */
-    uint8_t heartbeat_s;           /* 0: none */
-    uint16_t certificate_portion;  /* most bytes of one CERTIFICATE; 0: what fits */
+    pst_mutual mutual;                           /* what it asks for, where the peer can */
+    bool require_mutual;                         /* refuse a requester that cannot */
+    uint8_t heartbeat_s;                         /* 0: none */
+    uint16_t certificate_portion;                /* most bytes of one CERTIFICATE; 0: what fits */
     const struct pst_measurements *measurements; /* NULL: none */
-    bool wait_for_signer;          /* pst_responder_handle answers PST_PENDING, not ResponseNotReady */
-    bool basic_mutual;             /* 1.2 CHALLENGE_AUTH may ask for the requester's challenge */
+    bool wait_for_signer; /* pst_responder_handle answers PST_PENDING, not ResponseNotReady */
+    bool basic_mutual;    /* 1.2 CHALLENGE_AUTH may ask for the requester's challenge */
 };
 
 /* The rest of the interface (struct pst_responder, struct pst_requester and their functions) is in

@@ -1,0 +1,173 @@
+/* GET_DIGESTS, DIGESTS (spec: DSP0274). */
+#include "spdm/messages.h"
+#include "spdm/transcript.h"
+
+#define ENTRY_MAX (PST_MAX_HASH + 4) /* digest, key pair, model, usage */
+
+static bool own_multi(const struct pst_spdm *c)
+{
+    return c->role == PST_ROLE_RESPONDER ? c->multi_rsp : c->multi_req;
+}
+
+static pst_err put_digests(struct pst_exchange *x, uint8_t mask)
+{
+    struct pst_spdm *c = x->c;
+
+    for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
+        if ((mask >> i & 1) == 0)
+            continue;
+        uint8_t *room = pst_put_room(&x->out, pst_hash_len(c));
+        if (room == NULL)
+            return PST_ERR_SPACE;
+        PST_TRY(pst_own_digest(c, i, room));
+    }
+    return PST_OK;
+}
+
+/* The three lists of a multi-key connection. */
+static void put_keys(struct pst_exchange *x, uint8_t mask)
+{
+    for (unsigned field = 0; field < 3; field++) {
+        for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
+            const struct pst_slot *s = x->c->config->slots[i];
+
+            if ((mask >> i & 1) == 0)
+                continue;
+            if (field == 0)
+                pst_put_u8(&x->out, s->key_pair_id);
+            else if (field == 1)
+                pst_put_u8(&x->out, s->model & 7);
+            else
+                pst_put_u16(&x->out, s->key_usage);
+        }
+    }
+}
+
+static pst_err put_message(struct pst_exchange *x)
+{
+    uint8_t mask = pst_own_mask(x->c);
+
+    if (mask == 0)
+        return pst_refuse(x, PST_SPDM_UNSPECIFIED);
+    pst_put_header(x, PST_DIGESTS, x->c->minor >= 3 ? mask : 0, mask);
+    PST_TRY(put_digests(x, mask));
+    if (own_multi(x->c))
+        put_keys(x, mask);
+    return x->out.failed ? PST_ERR_SPACE : PST_OK;
+}
+
+pst_err pst_serve_digests(struct pst_exchange *x)
+{
+    struct pst_spdm *c = x->c;
+
+    PST_TRY(put_message(x));
+    if (x->context != PST_SPDM_CLEAR || x->session != NULL)
+        return PST_OK;
+    if (c->role == PST_ROLE_RESPONDER) {
+        pst_m_clear(c);
+        c->d_taken = c->d_taken || c->d_open;
+        c->d_open = false;
+    }
+    PST_TRY(pst_m_add(c, x->in, x->in_len));
+    return pst_m_add(c, pst_out_bytes(x).at, pst_out_bytes(x).len);
+}
+
+/* D is not kept: it is the same message whenever it is asked for. */
+pst_err pst_digests_start(struct pst_spdm *c, struct pst_hash *start)
+{
+    const struct pst_crypto *crypto = c->config->crypto;
+    uint8_t bytes[4 + PST_MAX_SLOTS * ENTRY_MAX];
+    struct pst_exchange x = {.c = c, .out = pst_writer_of(bytes, sizeof bytes)};
+
+    *start = c->transcript.u.hash.vca;
+    if (!c->multi_rsp || !c->d_taken)
+        return PST_OK;
+    PST_TRY(put_message(&x));
+    return crypto->hash_update(crypto->ctx, start, bytes, x.out.used);
+}
+
+static unsigned count_bits(uint8_t mask)
+{
+    unsigned n = 0;
+
+    for (; mask != 0; mask &= (uint8_t)(mask - 1))
+        n++;
+    return n;
+}
+
+pst_err pst_digests_read(struct pst_exchange *x, bool multi, struct pst_digests *d)
+{
+    struct pst_reader r = pst_body(x);
+    uint8_t supported = x->in[2];
+
+    d->mask = x->in[3];
+    size_t n = count_bits(d->mask);
+    d->digests = pst_get_block(&r, n * pst_hash_len(x->c)).at;
+    d->usage = NULL;
+    if (multi) {
+        pst_skip(&r, 2 * n);
+        d->usage = pst_get_block(&r, 2 * n).at;
+    }
+    pst_require(&r, n > 0);
+    pst_require(&r, x->c->minor < 3 || (d->mask & ~(unsigned)supported) == 0);
+    return pst_close(x, &r);
+}
+
+static unsigned place_of(const struct pst_digests *d, unsigned slot)
+{
+    return count_bits((uint8_t)(d->mask & ((1u << slot) - 1)));
+}
+
+const uint8_t *pst_digests_of(const struct pst_digests *d, unsigned slot, size_t hash_len)
+{
+    if (slot >= PST_MAX_SLOTS || (d->mask >> slot & 1) == 0)
+        return NULL;
+    return d->digests + place_of(d, slot) * hash_len;
+}
+
+bool pst_digests_may(const struct pst_digests *d, unsigned slot, uint16_t usage)
+{
+    return d->usage == NULL || (pst_peek_u16(d->usage + 2 * place_of(d, slot)) & usage) != 0;
+}
+
+pst_err pst_put_digests(struct pst_exchange *x)
+{
+    pst_put_header(x, PST_GET_DIGESTS, 0, 0);
+    return PST_OK;
+}
+
+static pst_err remember(struct pst_exchange *x)
+{
+    struct pst_spdm *c = x->c;
+    struct pst_requester_state *s = &x->q->state;
+    const struct pst_crypto *crypto = c->config->crypto;
+
+    if (c->d_open && c->multi_rsp) {
+        PST_TRY(crypto->hash_update(crypto->ctx, &s->ad, x->in, x->in_len));
+        c->d_taken = true;
+    }
+    c->d_open = false;
+    pst_m_clear(c);
+    PST_TRY(pst_m_add(c, s->request, s->request_len));
+    return pst_m_add(c, x->in, x->in_len);
+}
+
+pst_err pst_take_digests(struct pst_exchange *x)
+{
+    struct pst_spdm *c = x->c;
+    struct pst_requester_state *s = &x->q->state;
+    struct pst_digests d;
+
+    PST_TRY(pst_digests_read(x, c->multi_rsp, &d));
+    for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
+        const uint8_t *digest = pst_digests_of(&d, i, pst_hash_len(c));
+
+        if (digest != NULL)
+            memcpy(s->digests[i], digest, pst_hash_len(c));
+    }
+    s->digest_mask = d.mask;
+    if (x->context == PST_SPDM_CLEAR)
+        PST_TRY(remember(x));
+    pst_requester_done(x->q);
+    return PST_OK;
+}

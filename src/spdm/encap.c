@@ -1,0 +1,353 @@
+/* Encapsulated requests (spec: DSP0274, GET_ENCAPSULATED_REQUEST and
+ * DELIVER_ENCAPSULATED_RESPONSE): the responder asks, inside its answers. It asks for the
+ * requester's chain in a handshake, for its chain and a CHALLENGE in 1.2's basic mutual
+ * authentication, and for KEY_UPDATE. */
+#include "spdm/chain.h"
+#include "spdm/messages.h"
+#include "spdm/session.h"
+#include "spdm/table.h"
+#include "spdm/transcript.h"
+
+enum { PAYLOAD_NONE, PAYLOAD_REQUEST, PAYLOAD_SLOT };
+#define OUTER 4 /* header around an inner message */
+
+/* -- responder -- */
+
+/* The inner request that is out; ARMED: none yet. */
+enum step { ARMED, DIGESTS, CERTIFICATE, CHALLENGE, UPDATE, VERIFY };
+
+static const uint8_t response_code[] = {
+    [ARMED] = 0,
+    [DIGESTS] = PST_DIGESTS,
+    [CERTIFICATE] = PST_CERTIFICATE,
+    [CHALLENGE] = PST_CHALLENGE_AUTH,
+    [UPDATE] = PST_KEY_UPDATE_ACK,
+    [VERIFY] = PST_KEY_UPDATE_ACK,
+};
+
+void pst_encap_arm(struct pst_responder *r, enum pst_encap what, struct pst_spdm_session *s)
+{
+    struct pst_responder_state *st = &r->state;
+
+    st->encap = (uint8_t)what;
+    st->encap_session = s != NULL ? s->id : 0;
+    st->encap_context = s != NULL && !s->clear_handshake ? s->id : PST_SPDM_CLEAR;
+    st->encap_step = ARMED;
+    /* with the implied GET_DIGESTS the first delivery carries RequestID 0 */
+    st->encap_id = 0;
+    if (s != NULL && s->mutual == PST_MUTUAL_DIGESTS && what == PST_ENCAP_SESSION)
+        st->encap_step = DIGESTS;
+}
+
+bool pst_encap_in_flight(const struct pst_responder *r, uint32_t context)
+{
+    const struct pst_responder_state *st = &r->state;
+
+    return st->encap != PST_ENCAP_NONE && st->encap_context == context &&
+           (st->encap_step != ARMED || st->encap == PST_ENCAP_SESSION);
+}
+
+static size_t portion_asked(const struct pst_spdm *c)
+{
+    size_t fits = c->config->transfer_size - OUTER - 8;
+    uint16_t wanted = c->config->certificate_portion;
+
+    return wanted != 0 && wanted < fits ? wanted : fits;
+}
+
+/* The inner request of this step, behind whatever was written. */
+static pst_err put_inner(struct pst_exchange *x, enum step step)
+{
+    struct pst_spdm *c = x->c;
+    struct pst_responder_state *st = &x->r->state;
+    size_t at = x->out.used;
+
+    st->encap_step = (uint8_t)step;
+    if (step == DIGESTS)
+        pst_put_header(x, PST_GET_DIGESTS, 0, 0);
+    else if (step == CERTIFICATE)
+        pst_put_get_certificate(x, c->chain.slot, portion_asked(c));
+    else if (step == CHALLENGE)
+        PST_TRY(pst_put_challenge_request(x, c->chain.slot, 0));
+    else
+        pst_put_header(x, PST_KEY_UPDATE, step == UPDATE ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY,
+                       st->encap_tag++);
+    if (x->out.failed)
+        return PST_ERR_SPACE;
+    if (st->encap != PST_ENCAP_CHALLENGE)
+        return PST_OK;
+    return pst_m_add(c, x->out.start + at, x->out.used - at);
+}
+
+static pst_err nothing_pending(struct pst_exchange *x)
+{
+    return pst_refuse(x, x->c->minor >= 3 ? PST_SPDM_NO_PENDING_REQUESTS
+                                          : PST_SPDM_UNEXPECTED_REQUEST);
+}
+
+pst_err pst_rsp_get_encapsulated(struct pst_exchange *x)
+{
+    struct pst_responder_state *st = &x->r->state;
+
+    if (st->encap == PST_ENCAP_NONE && x->context != PST_SPDM_CLEAR &&
+        st->want_update == x->context && x->session->phase == PST_SESSION_APPLICATION)
+        pst_encap_arm(x->r, PST_ENCAP_UPDATE, x->session);
+    if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context)
+        return nothing_pending(x);
+    if (st->encap_step != ARMED)
+        return pst_refuse(x, PST_SPDM_REQUEST_IN_FLIGHT);
+    st->encap_id++;
+    pst_put_header(x, PST_ENCAPSULATED_REQUEST, st->encap_id, 0);
+    return put_inner(x, st->encap == PST_ENCAP_UPDATE ? UPDATE : DIGESTS);
+}
+
+/* What an inner response leads to: the next step, or ARMED when the flow is complete. */
+static pst_err complete(struct pst_exchange *x, enum step *next)
+{
+    struct pst_spdm *c = x->c;
+
+    if (x->r->state.encap == PST_ENCAP_CHALLENGE) {
+        *next = CHALLENGE;
+        return PST_OK;
+    }
+    x->session->authenticated = true;
+    x->session->req_slot = c->chain.slot;
+    *next = ARMED;
+    return PST_OK;
+}
+
+static pst_err on_digests(struct pst_exchange *inner, enum step *next)
+{
+    struct pst_spdm *c = inner->c;
+    struct pst_digests d;
+    unsigned slot = 0;
+    bool in_session = inner->r->state.encap == PST_ENCAP_SESSION;
+
+    PST_TRY(pst_digests_read(inner, c->multi_req, &d));
+    if (in_session && c->multi_req)
+        PST_TRY(pst_th_add(c, inner->session, inner->in, inner->in_len));
+    uint16_t usage = in_session ? PST_USE_KEY_EXCHANGE : PST_USE_CHALLENGE;
+    while (slot < PST_MAX_SLOTS && ((d.mask >> slot & 1) == 0 || !pst_digests_may(&d, slot, usage)))
+        slot++;
+    const uint8_t *digest = pst_digests_of(&d, slot, pst_hash_len(c));
+    if (digest == NULL)
+        return PST_ERR_CERT;
+    if (pst_chain_is(c, slot, digest)) { /* verified before in this connection */
+        PST_TRY(pst_chain_accept(c));
+        return complete(inner, next);
+    }
+    *next = CERTIFICATE;
+    return pst_chain_begin(c, slot, digest);
+}
+
+static pst_err on_certificate(struct pst_exchange *inner, enum step *next)
+{
+    pst_err err = pst_certificate_read(inner);
+
+    *next = CERTIFICATE;
+    if (err == PST_WANT_MORE)
+        return PST_OK;
+    return err == PST_OK ? complete(inner, next) : err;
+}
+
+static pst_err on_key_update(struct pst_exchange *inner, enum step *next)
+{
+    struct pst_responder_state *st = &inner->r->state;
+    bool update = st->encap_step == UPDATE;
+
+    if (inner->in_len != 4 || inner->in[2] != (update ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY) ||
+        inner->in[3] != (uint8_t)(st->encap_tag - 1))
+        return PST_ERR_DECODE;
+    st->want_update = 0;
+    *next = update ? VERIFY : ARMED;
+    return update ? pst_session_update(inner->c, inner->session, PST_TO_REQUESTER) : PST_OK;
+}
+
+static pst_err on_inner(struct pst_exchange *inner, enum step *next)
+{
+    struct pst_spdm *c = inner->c;
+    enum step step = (enum step)inner->r->state.encap_step;
+    bool mutual;
+    pst_err err;
+
+    *next = ARMED;
+    if (step == UPDATE || step == VERIFY)
+        return on_key_update(inner, next);
+    if (step == CHALLENGE) {
+        err = pst_challenge_auth_read(inner, 0, &mutual);
+        pst_m_clear(c);
+        return err;
+    }
+    err = step == DIGESTS ? on_digests(inner, next) : on_certificate(inner, next);
+    if (err == PST_OK && inner->r->state.encap == PST_ENCAP_CHALLENGE)
+        err = pst_m_add(c, inner->in, inner->in_len);
+    return err;
+}
+
+/* The flow ends badly: with it the handshake it was for, or the session whose keys are half new. */
+static pst_err break_off(struct pst_exchange *x, pst_err why)
+{
+    struct pst_responder_state *st = &x->r->state;
+
+    if (st->encap == PST_ENCAP_SESSION || st->encap_step == VERIFY)
+        pst_responder_after(x->r, PST_AFTER_END, st->encap_session, why);
+    if (st->encap == PST_ENCAP_CHALLENGE)
+        pst_chain_forget(x->c);
+    st->encap = PST_ENCAP_NONE;
+    st->want_update = 0;
+    return why;
+}
+
+static pst_err acknowledge(struct pst_exchange *x, enum step next)
+{
+    struct pst_responder_state *st = &x->r->state;
+    uint8_t acked = st->encap_id, slot = x->c->chain.slot, payload = PAYLOAD_REQUEST;
+
+    if (next == ARMED)
+        payload = st->encap == PST_ENCAP_SESSION && slot != 0 ? PAYLOAD_SLOT : PAYLOAD_NONE;
+    else
+        st->encap_id++;
+    pst_put_header(x, PST_ENCAPSULATED_RESPONSE_ACK, next == ARMED ? 0 : st->encap_id, payload);
+    pst_put_u8(&x->out, acked);
+    pst_put_zeros(&x->out, 3);
+    if (payload == PAYLOAD_SLOT)
+        pst_put_u8(&x->out, slot);
+    if (next != ARMED)
+        return put_inner(x, next);
+    st->encap = PST_ENCAP_NONE;
+    return x->out.failed ? PST_ERR_SPACE : PST_OK;
+}
+
+pst_err pst_rsp_deliver(struct pst_exchange *x)
+{
+    struct pst_responder_state *st = &x->r->state;
+    struct pst_exchange inner = *x;
+    enum step next;
+
+    if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context || st->encap_step == ARMED)
+        return PST_ERR_UNEXPECTED;
+    inner.in += OUTER;
+    inner.in_len -= OUTER;
+    if (inner.in[0] != (0x10 | x->c->minor))
+        return pst_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
+    bool refused = inner.in[1] == PST_ERROR;
+    if (x->in[2] != st->encap_id || (!refused && inner.in[1] != response_code[st->encap_step]))
+        return pst_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
+    if (refused && st->encap == PST_ENCAP_UPDATE && st->encap_step == UPDATE) {
+        /* nothing has changed yet: the flow ends, the session goes on */
+        st->want_update = 0;
+        return acknowledge(x, ARMED);
+    }
+    pst_err err = refused ? PST_ERR_PEER : on_inner(&inner, &next);
+    if (err == PST_OK)
+        err = acknowledge(x, next);
+    return err == PST_OK ? PST_OK : break_off(x, err);
+}
+
+/* -- requester -- */
+
+pst_err pst_put_get_encapsulated(struct pst_exchange *x)
+{
+    pst_put_header(x, PST_GET_ENCAPSULATED_REQUEST, 0, 0);
+    return PST_OK;
+}
+
+static pst_err keep_inner(struct pst_exchange *x, size_t offset, uint8_t id)
+{
+    struct pst_requester_state *s = &x->q->state;
+    size_t len = x->in_len - offset;
+
+    if (len < 4 || len > sizeof s->inner)
+        return PST_ERR_DECODE;
+    memcpy(s->inner, x->in + offset, len);
+    s->inner_len = (uint8_t)len;
+    s->encap_id = id;
+    s->step = PST_STEP_DELIVER;
+    return PST_OK;
+}
+
+pst_err pst_take_encapsulated(struct pst_exchange *x)
+{
+    return keep_inner(x, OUTER, x->in[2]);
+}
+
+static pst_err serve(struct pst_exchange *y)
+{
+    struct pst_spdm *c = y->c;
+    const struct pst_requester_state *s = &y->q->state;
+    const struct pst_row *row = pst_row_find(pst_encap_rows, pst_encap_row_count, y->code);
+    uint8_t refusal = PST_SPDM_UNSUPPORTED_REQUEST;
+
+    if (row != NULL)
+        refusal = pst_row_gate(row, c->minor, pst_phase_of(c, y), c->ours, c->theirs);
+    if (refusal == 0 && y->in[0] != (0x10 | c->minor))
+        refusal = PST_SPDM_VERSION_MISMATCH;
+    /* spec: DSP0274, mutual authentication: any other inner request ends the session */
+    if (refusal != 0 && s->encap == PST_ENCAP_SESSION)
+        return PST_ERR_UNEXPECTED;
+    pst_err err = PST_OK;
+    if (refusal == 0)
+        err = pst_row_fits(row, y) ? row->run(y) : PST_ERR_DECODE;
+    if (refusal != 0 || (err != PST_OK && err != PST_PENDING)) {
+        if (refusal == 0)
+            refusal = y->refusal != 0 ? y->refusal : pst_error_code(err);
+        pst_write_error(y, refusal, refusal == PST_SPDM_UNSUPPORTED_REQUEST ? y->code : 0);
+        err = PST_OK;
+    }
+    return err;
+}
+
+pst_err pst_put_deliver(struct pst_exchange *x)
+{
+    struct pst_requester_state *s = &x->q->state;
+
+    pst_put_header(x, PST_DELIVER_ENCAPSULATED_RESPONSE, s->encap_id, 0);
+    if (x->out.failed)
+        return PST_ERR_SPACE;
+    struct pst_exchange y = *x;
+    y.base = x->out.used;
+    y.in = s->inner;
+    y.in_len = s->inner_len;
+    y.code = s->inner[1];
+    pst_err err = serve(&y);
+    x->out = y.out;
+    return err;
+}
+
+static pst_err flow_complete(struct pst_exchange *x, unsigned slot)
+{
+    struct pst_requester_state *s = &x->q->state;
+    struct pst_spdm_session *session = x->session;
+
+    if (session != NULL && session->update != 0)
+        return PST_ERR_DECODE; /* our new receive key was never verified */
+    if (s->encap != PST_ENCAP_SESSION) {
+        pst_requester_done(x->q);
+        return PST_OK;
+    }
+    if (pst_own_slot(x->c, slot) == NULL)
+        return PST_ERR_DECODE;
+    session->req_slot = (uint8_t)slot;
+    session->authenticated = true;
+    s->encap = PST_ENCAP_NONE;
+    s->step = PST_STEP_FINISH;
+    return PST_OK;
+}
+
+pst_err pst_take_ack(struct pst_exchange *x)
+{
+    struct pst_reader r = pst_body(x);
+    uint8_t acked = pst_get_u8(&r);
+    uint8_t payload = x->in[3], slot = 0;
+
+    pst_skip(&r, 3);
+    if (acked != x->q->state.encap_id)
+        return PST_ERR_DECODE;
+    if (payload == PAYLOAD_REQUEST)
+        return keep_inner(x, 8, x->in[2]);
+    if (payload == PAYLOAD_SLOT)
+        slot = pst_get_u8(&r);
+    pst_require(&r, payload <= PAYLOAD_SLOT);
+    PST_TRY(pst_close(x, &r));
+    return flow_complete(x, slot);
+}

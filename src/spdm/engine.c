@@ -1,0 +1,101 @@
+#include "spdm/engine.h"
+
+#include "spdm/chain.h"
+#include "spdm/session.h"
+#include "spdm/transcript.h"
+
+#define BINDING_PADDING 3 /* a PCIe DOE object is filled up to four bytes */
+
+struct pst_reader pst_body(const struct pst_exchange *x)
+{
+    struct pst_reader r = pst_reader_of(x->in, x->in_len);
+
+    pst_skip(&r, 4);
+    return r;
+}
+
+pst_err pst_close(struct pst_exchange *x, const struct pst_reader *r)
+{
+    if (!pst_reader_ok(r))
+        return PST_ERR_DECODE;
+    if (x->context != PST_SPDM_CLEAR || r->left > BINDING_PADDING)
+        return pst_finish(r);
+    for (size_t i = 0; i < r->left; i++)
+        if (r->at[i] != 0)
+            return PST_ERR_DECODE;
+    x->in_len -= r->left;
+    return PST_OK;
+}
+
+void pst_put_header(struct pst_exchange *x, uint8_t code, uint8_t param1, uint8_t param2)
+{
+    pst_put_u8(&x->out, (uint8_t)(0x10 | x->c->minor));
+    pst_put_u8(&x->out, code);
+    pst_put_u8(&x->out, param1);
+    pst_put_u8(&x->out, param2);
+}
+
+pst_err pst_put_random(struct pst_exchange *x, size_t len)
+{
+    const struct pst_crypto *crypto = x->c->config->crypto;
+    uint8_t *at = pst_put_room(&x->out, len);
+
+    return at == NULL ? PST_ERR_SPACE : crypto->random(crypto->ctx, at, len);
+}
+
+struct pst_bytes pst_out_bytes(const struct pst_exchange *x)
+{
+    return (struct pst_bytes){x->out.start + x->base, x->out.used - x->base};
+}
+
+bool pst_both(const struct pst_spdm *c, uint32_t flag)
+{
+    return (c->ours & flag) != 0 && (c->theirs & flag) != 0;
+}
+
+size_t pst_hash_len(const struct pst_spdm *c)
+{
+    const struct pst_algorithm *row = pst_hash_row((pst_hash_id)c->hash);
+
+    return row == NULL ? 0 : row->size;
+}
+
+uint64_t pst_now(const struct pst_spdm *c)
+{
+    return c->config->now_ms == NULL ? 0 : c->config->now_ms(c->config->now_ctx);
+}
+
+uint64_t pst_exponent_ms(uint8_t exponent)
+{
+    return ((UINT64_C(1) << (exponent & 31)) + 999) / 1000;
+}
+
+void pst_spdm_start(struct pst_spdm *c, const struct pst_spdm_config *config, pst_role role)
+{
+    memset(c, 0, sizeof *c);
+    c->config = config;
+    c->role = (uint8_t)role;
+    c->phase = PST_AT_START;
+}
+
+void pst_spdm_reset(struct pst_spdm *c)
+{
+    const struct pst_spdm_config *config = c->config;
+    pst_role role = (pst_role)c->role;
+
+    for (size_t i = 0; i < PST_SPDM_SESSIONS; i++)
+        pst_session_end(c, &c->sessions[i], PST_ERR_CLOSED);
+    pst_sign_cancel(c);
+    pst_chain_forget(c);
+    pst_wipe(c, sizeof *c);
+    pst_spdm_start(c, config, role);
+}
+
+enum pst_phase pst_phase_of(const struct pst_spdm *c, const struct pst_exchange *x)
+{
+    const struct pst_spdm_session *s = x->session;
+
+    if (x->context == PST_SPDM_CLEAR)
+        return s != NULL ? PST_AT_CLEAR_HANDSHAKE : (enum pst_phase)c->phase;
+    return s->phase == PST_SESSION_APPLICATION ? PST_AT_APPLICATION : PST_AT_HANDSHAKE;
+}

@@ -1,0 +1,107 @@
+/* What the files of this module share: one message on its way through an engine, and the helpers
+ * that every message needs. Nothing here is public. */
+#ifndef PST_SPDM_ENGINE_H
+#define PST_SPDM_ENGINE_H
+
+#include <string.h>
+
+#include "postern/requester.h"
+#include "postern/responder.h"
+#include "spdm/codes.h"
+
+/* Where a message stands: of the connection, or of the session that carried it. One bit each, so
+ * that a table row lists where it may come. */
+enum pst_phase {
+    PST_AT_START = 1,
+    PST_AT_VERSION = 2,
+    PST_AT_CAPABILITIES = 4,
+    PST_AT_CLEAR = 8,            /* negotiated, outside a session */
+    PST_AT_CLEAR_HANDSHAKE = 16, /* the same, while a handshake in the clear is under way */
+    PST_AT_HANDSHAKE = 32,
+    PST_AT_APPLICATION = 64,
+};
+
+/* One request and the response that is being written; in the requester also the other way round:
+ * an encapsulated request, or an own request (`out`) and its answer (`in`). */
+struct pst_exchange {
+    struct pst_spdm *c;
+    struct pst_responder *r; /* one of these two */
+    struct pst_requester *q;
+    const uint8_t *in;
+    size_t in_len;
+    struct pst_writer out;
+    size_t base; /* where in `out` the message begins (after an encapsulation header) */
+    uint32_t context;
+    struct pst_spdm_session *session; /* of `context`, or whose clear handshake this is */
+    uint8_t code;                     /* of the message handled */
+    uint8_t refusal;       /* ERROR code to answer with, when the handler failed and named one */
+    uint32_t refusal_size; /* of ResponseTooLarge */
+};
+
+typedef pst_err pst_handler(struct pst_exchange *x);
+
+/* Fails the message with this ERROR code. */
+pst_err pst_refuse(struct pst_exchange *x, uint8_t error_code);
+/* The ERROR code that stands for `err` when no handler named one. */
+uint8_t pst_error_code(pst_err err);
+/* Replaces whatever was written by an ERROR; nothing at all if there is no room. */
+void pst_write_error(struct pst_exchange *x, uint8_t code, uint8_t data);
+
+/* Reads `x->in` behind its four bytes of header. */
+struct pst_reader pst_body(const struct pst_exchange *x);
+/* Every field was read: outside sessions a binding may have left up to three zero bytes of padding,
+ * which are cut off; everything else must fit exactly. */
+PST_MUST_CHECK pst_err pst_close(struct pst_exchange *x, const struct pst_reader *r);
+/* Four bytes of header. */
+void pst_put_header(struct pst_exchange *x, uint8_t code, uint8_t param1, uint8_t param2);
+PST_MUST_CHECK pst_err pst_put_random(struct pst_exchange *x, size_t len);
+/* What was written of the message so far. */
+struct pst_bytes pst_out_bytes(const struct pst_exchange *x);
+
+bool pst_both(const struct pst_spdm *c, uint32_t flag);
+size_t pst_hash_len(const struct pst_spdm *c);
+uint64_t pst_now(const struct pst_spdm *c);
+/* 2^exponent microseconds, in milliseconds rounded up. */
+uint64_t pst_exponent_ms(uint8_t exponent);
+/* Everything back to before GET_VERSION, sessions first. */
+void pst_spdm_reset(struct pst_spdm *c);
+void pst_spdm_start(struct pst_spdm *c, const struct pst_spdm_config *config, pst_role role);
+enum pst_phase pst_phase_of(const struct pst_spdm *c, const struct pst_exchange *x);
+
+/* -- our own slots (own.c) -- */
+const struct pst_slot *pst_own_slot(const struct pst_spdm *c, unsigned slot); /* NULL: unusable */
+uint8_t pst_own_mask(const struct pst_spdm *c);
+size_t pst_own_chain_len(const struct pst_spdm *c, const struct pst_slot *s);
+/* Bytes of the chain structure from `offset`. The caller has checked that they exist. */
+PST_MUST_CHECK pst_err pst_own_chain_read(const struct pst_spdm *c, const struct pst_slot *s,
+                                          size_t offset, uint8_t *out, size_t len);
+PST_MUST_CHECK pst_err pst_own_digest(struct pst_spdm *c, unsigned slot, uint8_t *digest);
+bool pst_own_may(const struct pst_spdm *c, const struct pst_slot *s, uint16_t usage);
+
+/* -- signatures (sign.c) -- */
+enum pst_purpose {
+    PST_SIGN_CHALLENGE, /* the role of the signer selects the context string */
+    PST_SIGN_MEASUREMENTS,
+    PST_SIGN_KEY_EXCHANGE,
+    PST_SIGN_FINISH,
+};
+size_t pst_signature_len(const struct pst_spdm *c, pst_role signer);
+/* Signs `digest` at the end of what was written, then runs `done`. PST_PENDING: pst_sign_again with
+ * the same buffer later. */
+PST_MUST_CHECK pst_err pst_sign(struct pst_exchange *x, unsigned slot, enum pst_purpose purpose,
+                                const uint8_t *digest, pst_handler *done);
+PST_MUST_CHECK pst_err pst_sign_again(struct pst_exchange *x);
+void pst_sign_cancel(struct pst_spdm *c);
+PST_MUST_CHECK pst_err pst_check_signature(struct pst_spdm *c, enum pst_purpose purpose,
+                                           const uint8_t *digest, const uint8_t *signature);
+
+/* -- opaque data of KEY_EXCHANGE (opaque.c) -- */
+void pst_put_version_list(struct pst_writer *w);
+void pst_put_version_choice(struct pst_writer *w, uint16_t version);
+/* PST_ERR_VERSION: no version in common. */
+PST_MUST_CHECK pst_err pst_opaque_pick(struct pst_bytes opaque, uint16_t *version);
+PST_MUST_CHECK pst_err pst_opaque_chosen(struct pst_bytes opaque, uint16_t *version);
+/* OpaqueLength and data, or none where no format was agreed on. */
+struct pst_bytes pst_get_opaque(struct pst_reader *r, const struct pst_spdm *c);
+
+#endif

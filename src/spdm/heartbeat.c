@@ -1,0 +1,23 @@
+/* HEARTBEAT, HEARTBEAT_ACK (spec: DSP0274). The engine counts every message as a sign of life. */
+#include "spdm/messages.h"
+#include "spdm/session.h"
+
+pst_err pst_rsp_heartbeat(struct pst_exchange *x)
+{
+    if (x->session->heartbeat_s == 0)
+        return PST_ERR_UNEXPECTED;
+    pst_put_header(x, PST_HEARTBEAT_ACK, 0, 0);
+    return PST_OK;
+}
+
+pst_err pst_put_heartbeat(struct pst_exchange *x)
+{
+    pst_put_header(x, PST_HEARTBEAT, 0, 0);
+    return PST_OK;
+}
+
+pst_err pst_take_heartbeat(struct pst_exchange *x)
+{
+    pst_requester_done(x->q);
+    return PST_OK;
+}

@@ -1,0 +1,97 @@
+/* KEY_UPDATE, KEY_UPDATE_ACK (spec: DSP0274). A receiver never finds a key by trying: each side
+ * knows from the messages alone which key comes next.
+ *
+ *   UpdateKey      sent under the old request key, acknowledged under the response key as it was;
+ *                  VerifyNewKey comes under the new request key
+ *   UpdateAllKeys  acknowledged under the new response key already
+ *   encapsulated   the responder's own UpdateKey: after the ACK was delivered it uses the new
+ *                  response key, first for the ACK that carries VerifyNewKey
+ */
+#include "spdm/messages.h"
+#include "spdm/session.h"
+
+enum { BY_REQUESTER = 1, BY_RESPONDER };
+
+/* -- responder -- */
+
+pst_err pst_rsp_key_update(struct pst_exchange *x)
+{
+    struct pst_spdm *c = x->c;
+    struct pst_spdm_session *s = x->session;
+    uint8_t operation = x->in[2];
+    bool update = operation == PST_UPDATE_KEY || operation == PST_UPDATE_ALL_KEYS;
+
+    if ((!update && operation != PST_VERIFY_NEW_KEY) || update != (s->update == 0))
+        return PST_ERR_DECODE;
+    pst_put_header(x, PST_KEY_UPDATE_ACK, operation, x->in[3]);
+    if (x->out.failed)
+        return PST_ERR_SPACE;
+    s->update = update ? BY_REQUESTER : 0;
+    if (!update)
+        return PST_OK;
+    pst_err err = pst_session_update(c, s, PST_TO_RESPONDER);
+    if (err == PST_OK && operation == PST_UPDATE_ALL_KEYS)
+        err = pst_session_update(c, s, PST_TO_REQUESTER);
+    if (err != PST_OK)
+        pst_responder_after(x->r, PST_AFTER_END, s->id, err);
+    return err;
+}
+
+/* -- requester -- */
+
+pst_err pst_put_key_update(struct pst_exchange *x)
+{
+    struct pst_requester_state *s = &x->q->state;
+    const struct pst_crypto *crypto = x->c->config->crypto;
+
+    PST_TRY(crypto->random(crypto->ctx, &s->tag, 1));
+    pst_put_header(x, PST_KEY_UPDATE, s->op.all ? PST_UPDATE_ALL_KEYS : PST_UPDATE_KEY, s->tag);
+    return PST_OK;
+}
+
+static bool echoed(const struct pst_exchange *x)
+{
+    return memcmp(x->in + 2, x->q->state.request + 2, 2) == 0;
+}
+
+pst_err pst_take_key_update(struct pst_exchange *x)
+{
+    struct pst_requester_state *s = &x->q->state;
+
+    if (!echoed(x))
+        return PST_ERR_DECODE;
+    PST_TRY(pst_session_update(x->c, x->session, PST_TO_RESPONDER));
+    s->step = PST_STEP_VERIFY_KEY;
+    return PST_OK;
+}
+
+pst_err pst_put_verify_key(struct pst_exchange *x)
+{
+    struct pst_requester_state *s = &x->q->state;
+
+    s->tag++;
+    pst_put_header(x, PST_KEY_UPDATE, PST_VERIFY_NEW_KEY, s->tag);
+    return PST_OK;
+}
+
+pst_err pst_take_verify_key(struct pst_exchange *x)
+{
+    if (!echoed(x))
+        return PST_ERR_DECODE;
+    pst_requester_done(x->q);
+    return PST_OK;
+}
+
+/* The encapsulated one; the new key is placed once the ACK was handed to the link. */
+pst_err pst_serve_key_update(struct pst_exchange *x)
+{
+    struct pst_spdm_session *s = x->session;
+    uint8_t operation = x->in[2];
+
+    if (operation != (s->update == BY_RESPONDER ? PST_VERIFY_NEW_KEY : PST_UPDATE_KEY))
+        return PST_ERR_DECODE;
+    pst_put_header(x, PST_KEY_UPDATE_ACK, operation, x->in[3]);
+    s->update = operation == PST_UPDATE_KEY ? BY_RESPONDER : 0;
+    x->q->state.update = operation;
+    return PST_OK;
+}

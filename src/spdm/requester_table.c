@@ -1,0 +1,65 @@
+#include "spdm/messages.h"
+#include "spdm/table.h"
+
+#define ANYWHERE_CLEAR                                                                             \
+    (PST_AT_START | PST_AT_VERSION | PST_AT_CAPABILITIES | PST_AT_CLEAR | PST_AT_CLEAR_HANDSHAKE)
+#define HANDSHAKE (PST_AT_HANDSHAKE | PST_AT_CLEAR_HANDSHAKE)
+#define ENCAP (HANDSHAKE | PST_AT_CLEAR | PST_AT_APPLICATION)
+
+/* clang-format off */
+const struct pst_row pst_encap_rows[] = {
+    {PST_GET_DIGESTS, 2, 3, PST_ROW_EXACT, ENCAP, 0, 4, PST_CAP_CERT, 0, pst_serve_digests},
+    {PST_GET_CERTIFICATE, 2, 3, PST_ROW_EXACT, ENCAP, 0, 8, PST_CAP_CERT, 0,
+     pst_serve_certificate},
+    /* spec: DSP0274 1.2, basic mutual authentication; gone in 1.3 */
+    {PST_CHALLENGE, 2, 2, 0, PST_AT_CLEAR, 0, 4 + PST_NONCE_LEN, PST_CAP_CHAL, 0,
+     pst_serve_challenge},
+    {PST_KEY_UPDATE, 2, 3, PST_ROW_EXACT, PST_AT_APPLICATION, 0, 4, PST_CAP_KEY_UPD,
+     PST_CAP_KEY_UPD, pst_serve_key_update},
+};
+const size_t pst_encap_row_count = sizeof pst_encap_rows / sizeof pst_encap_rows[0];
+
+const struct pst_step_row pst_step_rows[PST_STEPS] = {
+    [PST_STEP_VERSION] = {{PST_GET_VERSION, 0, 255, 0, ANYWHERE_CLEAR, 0, 8, 0, 0,
+     pst_put_version}, PST_VERSION, pst_take_version},
+    [PST_STEP_CAPABILITIES] = {{PST_GET_CAPABILITIES, 2, 3, 0, PST_AT_VERSION, 0, 20, 0, 0,
+     pst_put_capabilities}, PST_CAPABILITIES, pst_take_capabilities},
+    [PST_STEP_ALGORITHMS] = {{PST_NEGOTIATE_ALGORITHMS, 2, 3, 0, PST_AT_CAPABILITIES, 0, 36, 0, 0,
+     pst_put_algorithms}, PST_ALGORITHMS, pst_take_algorithms},
+    [PST_STEP_DIGESTS] = {{PST_GET_DIGESTS, 2, 3, PST_ROW_KEEPS_D, PST_AT_CLEAR | PST_AT_APPLICATION,
+     0, 4 + 32, 0, PST_CAP_CERT, pst_put_digests}, PST_DIGESTS, pst_take_digests},
+    [PST_STEP_CERTIFICATE] = {{PST_GET_CERTIFICATE, 2, 3, 0, PST_AT_CLEAR | PST_AT_APPLICATION,
+     0, 8, 0, PST_CAP_CERT, pst_put_certificate}, PST_CERTIFICATE, pst_take_certificate},
+    [PST_STEP_CHALLENGE] = {{PST_CHALLENGE, 2, 3, 0, PST_AT_CLEAR,
+     0, 4 + 32 + 32 + 2, 0, PST_CAP_CHAL, pst_put_challenge}, PST_CHALLENGE_AUTH,
+     pst_take_challenge},
+    [PST_STEP_MEASUREMENTS] = {{PST_GET_MEASUREMENTS, 2, 3, PST_ROW_CLEARS_M | PST_ROW_KEEPS_L,
+     PST_AT_CLEAR | PST_AT_APPLICATION, 0, 8 + 32 + 2, 0, PST_CAP_MEAS, pst_put_measurements},
+     PST_MEASUREMENTS, pst_take_measurements},
+    [PST_STEP_KEY_EXCHANGE] = {{PST_KEY_EXCHANGE, 2, 3, PST_ROW_CLEARS_M, PST_AT_CLEAR,
+     0, 42, PST_CAP_KEY_EX, PST_CAP_KEY_EX, pst_put_key_exchange}, PST_KEY_EXCHANGE_RSP,
+     pst_take_key_exchange},
+    [PST_STEP_GET_ENCAPSULATED] = {{PST_GET_ENCAPSULATED_REQUEST, 2, 3, PST_ROW_CLEARS_M, ENCAP,
+     0, 8, PST_CAP_ENCAP, PST_CAP_ENCAP, pst_put_get_encapsulated}, PST_ENCAPSULATED_REQUEST,
+     pst_take_encapsulated},
+    [PST_STEP_DELIVER] = {{PST_DELIVER_ENCAPSULATED_RESPONSE, 2, 3, PST_ROW_CLEARS_M, ENCAP,
+     0, 8, PST_CAP_ENCAP, PST_CAP_ENCAP, pst_put_deliver}, PST_ENCAPSULATED_RESPONSE_ACK,
+     pst_take_ack},
+    [PST_STEP_FINISH] = {{PST_FINISH, 2, 3, PST_ROW_CLEARS_M, HANDSHAKE, PST_KIND_CERT, 4,
+     PST_CAP_KEY_EX, PST_CAP_KEY_EX, pst_put_finish}, PST_FINISH_RSP, pst_take_finish},
+    [PST_STEP_HEARTBEAT] = {{PST_HEARTBEAT, 2, 3, PST_ROW_EXACT | PST_ROW_CLEARS_M,
+     PST_AT_APPLICATION, 0, 4, PST_CAP_HBEAT, PST_CAP_HBEAT, pst_put_heartbeat},
+     PST_HEARTBEAT_ACK, pst_take_heartbeat},
+    [PST_STEP_KEY_UPDATE] = {{PST_KEY_UPDATE, 2, 3, PST_ROW_EXACT | PST_ROW_CLEARS_M,
+     PST_AT_APPLICATION, 0, 4, PST_CAP_KEY_UPD, PST_CAP_KEY_UPD, pst_put_key_update},
+     PST_KEY_UPDATE_ACK, pst_take_key_update},
+    [PST_STEP_VERIFY_KEY] = {{PST_KEY_UPDATE, 2, 3, PST_ROW_EXACT | PST_ROW_CLEARS_M,
+     PST_AT_APPLICATION, 0, 4, PST_CAP_KEY_UPD, PST_CAP_KEY_UPD, pst_put_verify_key},
+     PST_KEY_UPDATE_ACK, pst_take_verify_key},
+    [PST_STEP_END_SESSION] = {{PST_END_SESSION, 2, 3, PST_ROW_EXACT | PST_ROW_CLEARS_M,
+     PST_AT_APPLICATION, 0, 4, 0, 0, pst_put_end_session}, PST_END_SESSION_ACK,
+     pst_take_end_session},
+    [PST_STEP_VENDOR] = {{PST_VENDOR_DEFINED_REQUEST, 2, 3, 0, PST_AT_CLEAR | PST_AT_APPLICATION,
+     0, 9, 0, 0, pst_put_vendor}, PST_VENDOR_DEFINED_RESPONSE, pst_take_vendor},
+};
+/* clang-format on */

@@ -1,0 +1,307 @@
+/* The responder's engine: one request in, one response out. */
+#include "spdm/chain.h"
+#include "spdm/messages.h"
+#include "spdm/session.h"
+#include "spdm/table.h"
+#include "spdm/transcript.h"
+
+/* A deferred response may be asked for every 2^17 us (131 ms), for about 33 seconds. */
+#define RDT_EXPONENT 17
+#define RDT_TIMES 255
+
+pst_err pst_responder_init(struct pst_responder *r, const struct pst_spdm_config *config)
+{
+    if (config->crypto == NULL || config->keys.place == NULL || config->min_minor < 2 ||
+        config->max_minor > 3 || config->min_minor > config->max_minor ||
+        config->transfer_size < PST_SPDM_MIN_TRANSFER || config->ct_exponent > 31)
+        return PST_ERR_ARGUMENT;
+    memset(r, 0, sizeof *r);
+    pst_spdm_start(&r->spdm, config, PST_ROLE_RESPONDER);
+    return PST_OK;
+}
+
+void pst_responder_defer(struct pst_responder *r, uint8_t *buffer, size_t cap)
+{
+    r->state.defer = buffer;
+    r->state.defer_cap = cap;
+}
+
+static void forget_flows(struct pst_responder *r)
+{
+    uint8_t *defer = r->state.defer;
+    size_t cap = r->state.defer_cap;
+
+    memset(&r->state, 0, sizeof r->state);
+    pst_responder_defer(r, defer, cap);
+}
+
+void pst_responder_forget(struct pst_responder *r)
+{
+    pst_spdm_reset(&r->spdm);
+    forget_flows(r);
+}
+
+void pst_responder_wipe(struct pst_responder *r)
+{
+    if (r->spdm.config != NULL)
+        pst_responder_forget(r);
+    pst_wipe(r, sizeof *r);
+}
+
+void pst_responder_after(struct pst_responder *r, enum pst_after after, uint32_t session,
+                         pst_err why)
+{
+    r->state.after = (uint8_t)after;
+    r->state.after_session = session;
+    r->state.after_why = (int16_t)why;
+}
+
+void pst_responder_end(struct pst_responder *r, uint32_t session_id, pst_err why)
+{
+    struct pst_responder_state *st = &r->state;
+    struct pst_spdm_session *s = pst_session_find(&r->spdm, session_id);
+
+    if (s == NULL)
+        return;
+    if (st->encap_session == session_id && st->encap != PST_ENCAP_NONE) {
+        st->encap = PST_ENCAP_NONE;
+        /* a chain that was still arriving belongs to nobody */
+        if (r->spdm.chain.fetching)
+            pst_chain_forget(&r->spdm);
+    }
+    if (st->want_update == session_id)
+        st->want_update = 0;
+    pst_session_end(&r->spdm, s, why);
+}
+
+void pst_responder_sent(struct pst_responder *r)
+{
+    struct pst_responder_state *st = &r->state;
+    struct pst_spdm_session *s = pst_session_find(&r->spdm, st->after_session);
+    enum pst_after after = (enum pst_after)st->after;
+    pst_err why = (pst_err)st->after_why;
+
+    st->after = PST_AFTER_NONE;
+    if (after == PST_AFTER_NONE || s == NULL)
+        return;
+    if (after == PST_AFTER_ESTABLISH) {
+        why = pst_session_establish(&r->spdm, s);
+        if (why == PST_OK)
+            return;
+    }
+    pst_responder_end(r, s->id, why);
+}
+
+/* Another request came instead of RESPOND_IF_READY: the response in the making is dropped, and the
+ * session that it would have created. */
+static void drop_signing(struct pst_responder *r)
+{
+    struct pst_signing *s = &r->spdm.signing;
+
+    if (!s->active)
+        return;
+    pst_sign_cancel(&r->spdm);
+    r->state.deferred = 0;
+    if (s->code == PST_KEY_EXCHANGE)
+        pst_responder_end(r, s->session_id, PST_ERR_CLOSED);
+}
+
+static bool version_fits(const struct pst_spdm *c, const struct pst_exchange *x)
+{
+    const struct pst_spdm_config *config = c->config;
+    uint8_t version = x->in[0];
+
+    if (x->code == PST_GET_VERSION)
+        return version == 0x10;
+    if (c->minor != 0)
+        return version == (0x10 | c->minor);
+    /* GET_CAPABILITIES chooses */
+    return c->phase == PST_AT_START ||
+           (version >= (0x10 | config->min_minor) && version <= (0x10 | config->max_minor));
+}
+
+static pst_err dispatch(struct pst_responder *r, struct pst_exchange *x)
+{
+    struct pst_spdm *c = &r->spdm;
+    const struct pst_row *row = pst_row_find(pst_responder_rows, pst_responder_row_count, x->code);
+
+    if (row == NULL)
+        return PST_ERR_UNSUPPORTED;
+    if (!version_fits(c, x))
+        return pst_refuse(x, PST_SPDM_VERSION_MISMATCH);
+    uint8_t refusal = pst_row_gate(row, c->minor, pst_phase_of(c, x), c->ours, c->theirs);
+    if (refusal != 0)
+        return pst_refuse(x, refusal);
+    if (x->in_len > c->config->transfer_size)
+        return pst_refuse(x, PST_SPDM_REQUEST_TOO_LARGE);
+    if (!pst_row_fits(row, x))
+        return PST_ERR_DECODE;
+    if ((row->flags & PST_ROW_IN_FLOW) == 0 && pst_encap_in_flight(r, x->context))
+        return pst_refuse(x, PST_SPDM_REQUEST_IN_FLIGHT);
+    if (x->code != PST_RESPOND_IF_READY)
+        drop_signing(r);
+    pst_row_note(row, c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
+    return row->run(x);
+}
+
+static bool may_defer(const struct pst_responder *r, const struct pst_exchange *x)
+{
+    const struct pst_responder_state *st = &r->state;
+
+    return !r->spdm.config->wait_for_signer && st->defer != NULL && x->out.used <= st->defer_cap &&
+           x->out.used <= UINT16_MAX;
+}
+
+static void write_not_ready(struct pst_responder *r, struct pst_exchange *x)
+{
+    struct pst_responder_state *st = &r->state;
+
+    if (st->deferred == 0) {
+        memcpy(st->defer, x->out.start, x->out.used);
+        st->deferred = (uint16_t)x->out.used;
+        st->token++;
+    }
+    pst_write_error(x, PST_SPDM_RESPONSE_NOT_READY, 0);
+    pst_put_u8(&x->out, RDT_EXPONENT);
+    pst_put_u8(&x->out, x->c->signing.code);
+    pst_put_u8(&x->out, st->token);
+    pst_put_u8(&x->out, RDT_TIMES);
+}
+
+static void write_refusal(struct pst_exchange *x, pst_err err)
+{
+    uint8_t code = x->refusal != 0 ? x->refusal : pst_error_code(err);
+
+    pst_write_error(x, code, code == PST_SPDM_UNSUPPORTED_REQUEST ? x->code : 0);
+}
+
+static pst_err conclude(struct pst_responder *r, struct pst_exchange *x, pst_err err,
+                        size_t *out_len)
+{
+    if (err == PST_OK && x->out.failed)
+        err = PST_ERR_SPACE;
+    if (err == PST_PENDING) {
+        if (!may_defer(r, x))
+            return PST_PENDING;
+        write_not_ready(r, x);
+    } else if (err != PST_OK) {
+        write_refusal(x, err);
+    }
+    *out_len = x->out.used;
+    return PST_OK;
+}
+
+/* A signature that was pending is settled: made, or failed, and then so has what needed it. */
+static pst_err settle(struct pst_responder *r, struct pst_exchange *x, pst_err err)
+{
+    struct pst_signing *s = &r->spdm.signing;
+
+    if (err == PST_PENDING || s->active)
+        return err;
+    r->state.deferred = 0;
+    if (err != PST_OK && s->code == PST_KEY_EXCHANGE)
+        pst_responder_end(r, s->session_id, err);
+    (void)x;
+    return err;
+}
+
+static struct pst_exchange exchange_of(struct pst_responder *r, uint32_t context, uint8_t *out,
+                                       size_t cap)
+{
+    struct pst_spdm *c = &r->spdm;
+    size_t room = c->peer_transfer != 0 && c->peer_transfer < cap ? c->peer_transfer : cap;
+
+    return (struct pst_exchange){
+        .c = c,
+        .r = r,
+        .out = pst_writer_of(out, room),
+        .context = context,
+        .session = context == PST_SPDM_CLEAR ? pst_session_clear(c) : pst_session_find(c, context),
+    };
+}
+
+void pst_responder_heard(struct pst_responder *r, uint32_t session_id)
+{
+    struct pst_spdm_session *s = pst_session_find(&r->spdm, session_id);
+
+    if (s != NULL && s->phase == PST_SESSION_APPLICATION && s->heartbeat_s != 0)
+        s->deadline_ms = pst_now(&r->spdm) + UINT64_C(2000) * s->heartbeat_s;
+}
+
+pst_err pst_responder_handle(struct pst_responder *r, uint32_t context, const uint8_t *req,
+                             size_t len, uint8_t *out, size_t cap, size_t *out_len)
+{
+    pst_responder_sent(r);
+    struct pst_exchange x = exchange_of(r, context, out, cap);
+
+    *out_len = 0;
+    /* spec: DSP0277: a record of no session is dropped, silently */
+    if (context != PST_SPDM_CLEAR && x.session == NULL)
+        return PST_OK;
+    pst_responder_heard(r, context);
+    if (len < 4)
+        return conclude(r, &x, PST_ERR_DECODE, out_len);
+    x.in = req;
+    x.in_len = len;
+    x.code = req[1];
+    bool ready = x.code == PST_RESPOND_IF_READY && r->state.deferred != 0;
+    pst_err err = dispatch(r, &x);
+    if (ready)
+        err = settle(r, &x, err);
+    return conclude(r, &x, err, out_len);
+}
+
+pst_err pst_responder_resume(struct pst_responder *r, uint8_t *out, size_t cap, size_t *out_len)
+{
+    struct pst_signing *s = &r->spdm.signing;
+    struct pst_exchange x = exchange_of(r, s->context, out, cap);
+
+    *out_len = 0;
+    if (!s->active)
+        return PST_OK;
+    x.code = s->code;
+    x.session = pst_session_find(&r->spdm, s->session_id);
+    x.out.used = s->at;
+    return conclude(r, &x, settle(r, &x, pst_sign_again(&x)), out_len);
+}
+
+pst_err pst_responder_bad_record(struct pst_responder *r, uint32_t session_id, uint8_t *out,
+                                 size_t cap, size_t *out_len)
+{
+    struct pst_exchange x = exchange_of(r, session_id, out, cap);
+
+    *out_len = 0;
+    if (session_id == PST_SPDM_CLEAR || x.session == NULL)
+        return PST_OK;
+    pst_responder_after(r, PST_AFTER_END, session_id, PST_ERR_AUTH);
+    return conclude(r, &x, PST_ERR_AUTH, out_len);
+}
+
+uint64_t pst_responder_poll(struct pst_responder *r)
+{
+    uint64_t now = pst_now(&r->spdm), wait = UINT64_MAX;
+
+    for (size_t i = 0; i < PST_SPDM_SESSIONS; i++) {
+        const struct pst_spdm_session *s = &r->spdm.sessions[i];
+
+        if (s->phase == PST_SESSION_FREE || s->deadline_ms == 0)
+            continue;
+        if (now >= s->deadline_ms)
+            pst_responder_end(r, s->id, PST_ERR_TIMEOUT);
+        else if (s->deadline_ms - now < wait)
+            wait = s->deadline_ms - now;
+    }
+    return wait;
+}
+
+pst_err pst_responder_want_key_update(struct pst_responder *r, uint32_t session_id)
+{
+    struct pst_spdm *c = &r->spdm;
+    struct pst_spdm_session *s = pst_session_find(c, session_id);
+
+    if (s == NULL || s->phase != PST_SESSION_APPLICATION || r->state.want_update != 0 ||
+        !pst_both(c, PST_CAP_ENCAP) || !pst_both(c, PST_CAP_KEY_UPD))
+        return PST_ERR_STATE;
+    r->state.want_update = session_id;
+    return PST_OK;
+}

@@ -1,0 +1,62 @@
+#include "spdm/table.h"
+
+#include "spdm/transcript.h"
+
+#define IN_SESSION (PST_AT_HANDSHAKE | PST_AT_APPLICATION)
+
+const struct pst_row *pst_row_find(const struct pst_row *rows, size_t count, uint8_t code)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].code == code)
+            return &rows[i];
+    return NULL;
+}
+
+static bool has(uint32_t flags, uint32_t any)
+{
+    return any == 0 || (flags & any) != 0;
+}
+
+uint8_t pst_row_gate(const struct pst_row *row, uint8_t minor, enum pst_phase phase, uint32_t ours,
+                     uint32_t theirs)
+{
+    bool agreed = phase != PST_AT_START && phase != PST_AT_VERSION;
+
+    if (minor != 0 && (minor < row->since || minor > row->until))
+        return PST_SPDM_UNSUPPORTED_REQUEST;
+    if (agreed && (!has(ours, row->ours) || !has(theirs, row->theirs)))
+        return PST_SPDM_UNSUPPORTED_REQUEST;
+    if ((row->phases & phase) != 0)
+        return 0;
+    /* spec: DSP0274, ERROR: SessionRequired is for what exists only inside a session */
+    if ((phase & (PST_AT_CLEAR | PST_AT_CLEAR_HANDSHAKE)) != 0 &&
+        (row->phases & ~(unsigned)(IN_SESSION | PST_AT_CLEAR_HANDSHAKE)) == 0)
+        return PST_SPDM_SESSION_REQUIRED;
+    return PST_SPDM_UNEXPECTED_REQUEST;
+}
+
+bool pst_row_fits(const struct pst_row *row, struct pst_exchange *x)
+{
+    if (x->in_len < row->size)
+        return false;
+    if ((row->flags & PST_ROW_EXACT) == 0)
+        return true;
+    struct pst_reader r = pst_reader_of(x->in, x->in_len);
+    pst_skip(&r, row->size);
+    return pst_close(x, &r) == PST_OK;
+}
+
+void pst_row_note(const struct pst_row *row, struct pst_spdm *c, struct pst_spdm_session *s)
+{
+    if ((row->flags & PST_ROW_CLEARS_M) != 0 && !c->challenged)
+        pst_m_clear(c);
+    if ((row->flags & PST_ROW_KEEPS_L) == 0) {
+        /* the hash of a session in handshake is TH, which no request clears */
+        if (s == NULL || s->clear_handshake)
+            pst_l_clear(c, NULL);
+        else
+            pst_l_clear(c, s);
+    }
+    if ((row->flags & PST_ROW_KEEPS_D) == 0)
+        c->d_open = false;
+}
