@@ -8,8 +8,8 @@
  * are patched in when the target has confirmed them; nothing is ever dirty here.
  *
  * **The gather list** is the other half: ranges that the TS reads at the moment of a stop and sends
- * with the stop report. Some are always in it (around the stack pointer, the program counter and
- * the return address); others are learned from what gdb read at the last stops, and forgotten when
+ * with the stop report. Some are always in it (around the stack pointer, and where the return
+ * address points); others are learned from what gdb read at the last stops, and forgotten when
  * gdb no longer asks. A debugger asks much the same questions at every stop, so after the first
  * few stops the answers are there before the questions.
  */
@@ -57,7 +57,7 @@ void pst_cache_forget(struct pst_cache *c, uint64_t address, size_t len);
 void pst_cache_resume(struct pst_cache *c);
 
 #define PST_GATHER_LEARNED 12
-#define PST_GATHER_FIXED 3
+#define PST_GATHER_FIXED 2
 #define PST_GATHER_ENTRY 16 /* bytes of one, as PST_RUN_GATHER has it */
 #define PST_GATHER_BYTES ((PST_GATHER_LEARNED + PST_GATHER_FIXED) * PST_GATHER_ENTRY)
 

@@ -37,6 +37,28 @@ static uint16_t link_register(const struct pst_arch *arch)
     return NO_REGISTER;
 }
 
+/* Ranges close to one that is in the list make that one longer: each range is a request of its own
+ * to whatever the target reads its memory through. */
+static bool extend(struct pst_gather *g, uint64_t first, uint32_t len)
+{
+    for (size_t i = 0; i < PST_GATHER_LEARNED; i++) {
+        if (g->learned[i].len == 0 || g->learned[i].reg != NO_REGISTER) {
+            continue;
+        }
+        uint64_t at = g->learned[i].add;
+        uint64_t last = at + (g->learned[i].len - 1);
+        uint64_t low = first < at ? first : at;
+        uint64_t high = first + (len - 1) > last ? first + (len - 1) : last;
+        if (high - low < LARGEST) {
+            g->learned[i].add = low;
+            g->learned[i].len = (uint32_t)(high - low) + 1;
+            g->learned[i].seen = g->stops;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void learn(struct pst_gather *g, uint16_t reg, uint64_t add, uint32_t len)
 {
     size_t at = 0;
@@ -68,7 +90,9 @@ void pst_gather_arch(struct pst_gather *g, const struct pst_arch *arch)
     g->fp = arch->fp;
     g->ra = link_register(arch);
     g->word = arch->word;
-    /* Useful only in code with frame pointers: stays if gdb turns out to ask for it. */
+    /* For a debugger that shows code at each stop, and code with frame pointers: these stay only if
+     * they turn out to be asked for. */
+    learn(g, g->pc, (uint64_t) - (int64_t)window_pc.below, window_pc.len);
     learn(g, g->fp, (uint64_t) - (int64_t)window_fp.below, window_fp.len);
 }
 
@@ -100,8 +124,6 @@ void pst_gather_note(struct pst_gather *g, const struct pst_region *region, uint
     bool has_sp = register_value(g, g->sp, regs, regs_len, &sp);
     if (len == 0 || len > LARGEST ||
         (has_sp && covered(sp, window_sp.below, window_sp.len, address, len)) ||
-        (register_value(g, g->pc, regs, regs_len, &other) &&
-         covered(other, window_pc.below, window_pc.len, address, len)) ||
         (register_value(g, g->ra, regs, regs_len, &other) &&
          covered(other, window_ra.below, window_ra.len, address, len))) {
         return;
@@ -113,11 +135,23 @@ void pst_gather_note(struct pst_gather *g, const struct pst_region *region, uint
         learn(g, g->sp, distance, (span + 2 * LINE - 1) / LINE * LINE);
         return;
     }
+    if (register_value(g, g->pc, regs, regs_len, &other) &&
+        covered(other, window_pc.below, window_pc.len, address, len)) {
+        learn(g, g->pc, (uint64_t) - (int64_t)window_pc.below, window_pc.len);
+        return;
+    }
+    if (register_value(g, g->fp, regs, regs_len, &other) &&
+        covered(other, window_fp.below, window_fp.len, address, len)) {
+        learn(g, g->fp, (uint64_t) - (int64_t)window_fp.below, window_fp.len);
+        return;
+    }
     uint64_t first = address & ~(uint64_t)(LINE - 1);
     uint64_t last = (address + (len - 1)) | (LINE - 1);
     first = first < region->first ? region->first : first;
     last = last > region->last ? region->last : last;
-    learn(g, NO_REGISTER, first, (uint32_t)(last - first) + 1);
+    if (!extend(g, first, (uint32_t)(last - first) + 1)) {
+        learn(g, NO_REGISTER, first, (uint32_t)(last - first) + 1);
+    }
 }
 
 void pst_gather_stop(struct pst_gather *g)
@@ -146,9 +180,6 @@ size_t pst_gather_list(const struct pst_gather *g, uint8_t out[static PST_GATHER
     struct pst_writer w = pst_writer_of(out, PST_GATHER_BYTES);
     if (g->sp != NO_REGISTER) {
         put_entry(&w, g, g->sp, (uint64_t) - (int64_t)window_sp.below, window_sp.len);
-    }
-    if (g->pc != NO_REGISTER) {
-        put_entry(&w, g, g->pc, (uint64_t) - (int64_t)window_pc.below, window_pc.len);
     }
     if (g->ra != NO_REGISTER) {
         put_entry(&w, g, g->ra, (uint64_t) - (int64_t)window_ra.below, window_ra.len);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define SMALL 256u       /* a read up to this long is a question, not a dump */
-#define AHEAD_SMALL 256u /* what is read along behind one */
+#define AHEAD_SMALL 768u /* what is read along behind one */
 #define SEQUENTIAL 512u
 #define AHEAD_FAILURES 3u
 

@@ -56,7 +56,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* GDB_HARNESS_TRACE=FILE: what passes between the stub and its client. */
+/* GDB_HARNESS_TRACE=FILE: operations, and what passes between the stub and its client. */
 static void trace(const char *what, const uint8_t *at, size_t len)
 {
     static FILE *f;
@@ -99,6 +99,11 @@ static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address,
 static void submit(void *ctx, struct pst_spp_op *op)
 {
     struct harness *h = ctx;
+    char text[80];
+    int n =
+        snprintf(text, sizeof text, "batch %u, opcode %d space %d address %llx len %u", h->batches,
+                 (int)op->opcode, (int)op->space, (unsigned long long)op->address, op->len);
+    trace("op", (const uint8_t *)text, (size_t)n);
     pst_spp_client_submit(&h->client, op);
 }
 
@@ -300,6 +305,25 @@ static bool move_bytes(struct harness *h)
     return to_gdb(h) || moved;
 }
 
+/* GDB_HARNESS_LISTEN=PATH: gdb comes by a Unix socket. Through `target remote | command` gdb 13
+ * looks at the command's stderr before each single character, which costs more than all the rest.
+ */
+static void listen_for_gdb(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 1) != 0) {
+        fail(path);
+    }
+    int gdb = accept(fd, NULL, NULL);
+    if (gdb < 0 || dup2(gdb, STDIN_FILENO) < 0 || dup2(gdb, STDOUT_FILENO) < 0) {
+        fail(path);
+    }
+    close(gdb);
+    close(fd);
+}
+
 static void report(const struct harness *h, const char *path)
 {
     const struct pst_gdb_counters *c = pst_gdb_server_counts(&h->server);
@@ -326,6 +350,12 @@ int main(int argc, char **argv)
     }
     h.path = argv[1];
     h.rtt_ms = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
+    if (getenv("GDB_HARNESS_LISTEN") != NULL) {
+        listen_for_gdb(getenv("GDB_HARNESS_LISTEN"));
+    }
+    if (getenv("GDB_HARNESS_MUTE") != NULL) {
+        close(STDERR_FILENO);
+    }
     set_up(&h);
     while (!h.gone && !(pst_gdb_server_ended(&h.server))) {
         while (move_bytes(&h)) {

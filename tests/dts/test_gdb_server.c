@@ -372,7 +372,7 @@ static void test_learns(void **state)
     CHECK_EQ(f->batches, batches + 1);
     for (int i = 0; i < 12; i++) /* nobody asks any more */
         fake_ask(f, "vCont;c");
-    CHECK_EQ(f->gather_len, 3 * PST_GATHER_ENTRY);
+    CHECK_EQ(f->gather_len, PST_GATHER_FIXED * PST_GATHER_ENTRY);
     fake_free(f);
 }
 
