@@ -62,6 +62,7 @@ struct pst_measurement {
 };
 struct pst_measurements {
     void *ctx;
+    uint8_t change; /* what signed answers say: 0 not known, 1 changed since start, 2 unchanged */
     /* Block number `n` (ascending index), or PST_ERR_ARGUMENT past the last. A digest value must
      * fit `hash`; raw ones may be given too and are hashed by the engine when a digest is asked. */
     pst_err (*get)(void *ctx, size_t n, pst_hash_id hash, struct pst_measurement *out);
@@ -86,7 +87,12 @@ struct pst_spdm_config {
     /* Preferences, best first, ended by 0 */
     const uint8_t *hashes, *sigs, *peer_sigs, *dhs, *aeads; /* ids of crypto.h */
     pst_hash_id measurement_hash;
+    bool mel_format;        /* 1.3: name the DMTF format of a measurement extension log */
     bool opaque_sizes_only; /* reserved: leave false */
+
+    /* requester */
+    uint8_t session_policy; /* SessionPolicy of KEY_EXCHANGE: bit 0, the session may outlive an
+                               update of what is measured, as the device's policy says */
 
     /* responder */
     pst_mutual mutual;                           /* what it asks for, where the peer can */

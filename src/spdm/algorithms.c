@@ -5,6 +5,7 @@
 enum class { HASH, SIG, DH, AEAD };
 enum { TYPE_DHE = 2, TYPE_AEAD, TYPE_REQ_ASYM, TYPE_KEY_SCHEDULE, TYPES = 4 };
 #define DMTF_MEASUREMENTS 1u
+#define DMTF_MEL 1u /* measurement extension log */
 #define SPDM_KEY_SCHEDULE 1u
 #define REQUEST_MAX 128
 
@@ -100,7 +101,7 @@ static uint8_t table_count(const struct tables *t)
 struct offered {
     uint32_t asym, hash;
     struct tables tables;
-    uint8_t measurement, other;
+    uint8_t measurement, other, mel;
 };
 
 static pst_err read_request(struct pst_exchange *x, struct offered *o)
@@ -115,7 +116,9 @@ static pst_err read_request(struct pst_exchange *x, struct offered *o)
     pst_skip(&r, 12);
     size_t ext = pst_get_u8(&r);
     ext += pst_get_u8(&r);
-    pst_skip(&r, 2 + 4 * ext);
+    pst_skip(&r, 1);
+    o->mel = pst_get_u8(&r);
+    pst_skip(&r, 4 * ext);
     read_tables(&r, x->in[2], &o->tables);
     for (unsigned i = 0; i < TYPES; i++)
         pst_require(&r, (o->tables.present >> i & 1) == 0 || o->tables.bits[i] != 0);
@@ -163,6 +166,11 @@ static bool want_multi_key(const struct pst_spdm *c)
     return cap == PST_CAP_MULTI_KEY_ONLY || (cap == PST_CAP_MULTI_KEY_NEG && c->config->multi_key);
 }
 
+static uint8_t our_mel(const struct pst_spdm *c)
+{
+    return c->minor >= 3 && c->config->mel_format ? DMTF_MEL : 0;
+}
+
 static uint8_t other_params(struct pst_spdm *c, uint8_t offered)
 {
     unsigned other = offered & PST_OPAQUE_FMT1;
@@ -192,7 +200,9 @@ static pst_err write_response(struct pst_exchange *x, struct offered *o, uint32_
     pst_put_u32(w, pst_measurement_hash_bit((pst_hash_id)c->measurement_hash));
     pst_put_u32(w, asym);
     pst_put_u32(w, hash);
-    pst_put_zeros(w, 16);
+    pst_put_zeros(w, 11);
+    pst_put_u8(w, o->mel & our_mel(c));
+    pst_put_zeros(w, 4);
     put_tables(w, &o->tables);
     return w->failed ? PST_ERR_SPACE : PST_OK;
 }
@@ -258,7 +268,8 @@ pst_err pst_put_algorithms(struct pst_exchange *x)
     pst_put_u8(w, PST_OPAQUE_FMT1 | (c->multi_rsp ? PST_MULTI_KEY_CONN : 0));
     pst_put_u32(w, offer(c, SIG, c->config->peer_sigs, 0, NULL));
     pst_put_u32(w, offer(c, HASH, c->config->hashes, 0, NULL));
-    pst_put_zeros(w, 16);
+    pst_put_zeros(w, 15);
+    pst_put_u8(w, our_mel(c));
     put_tables(w, &t);
     return PST_OK;
 }

@@ -217,7 +217,8 @@ pst_err pst_put_key_exchange(struct pst_exchange *x)
     PST_TRY(random_id(c, &id));
     pst_put_header(x, PST_KEY_EXCHANGE, s->op.summary, s->op.slot);
     pst_put_u16(&x->out, id);
-    pst_put_u16(&x->out, 0);
+    pst_put_u8(&x->out, c->config->session_policy);
+    pst_put_u8(&x->out, 0);
     PST_TRY(pst_put_random(x, RANDOM_LEN));
     uint8_t *room = pst_put_room(&x->out, exchange_len(c));
     if (room == NULL)

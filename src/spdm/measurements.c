@@ -167,6 +167,14 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
     return pst_close(x, &r);
 }
 
+/* spec: DSP0274, MEASUREMENTS: the content changed field. */
+static unsigned content_change(const struct pst_spdm *c)
+{
+    const struct pst_measurements *source = c->config->measurements;
+
+    return source == NULL ? 0 : (source->change & 3u) << 4;
+}
+
 static pst_err write_measurements(struct pst_exchange *x, const struct ask *a)
 {
     struct pst_spdm *c = x->c;
@@ -182,7 +190,7 @@ static pst_err write_measurements(struct pst_exchange *x, const struct ask *a)
     if (need > w->cap - w->used)
         return PST_ERR_SPACE;
     pst_put_header(x, PST_MEASUREMENTS, a->operation == COUNT ? (uint8_t)rec.total : 0,
-                   a->sign ? a->slot : 0);
+                   a->sign ? (uint8_t)(a->slot | content_change(c)) : 0);
     pst_put_u8(w, (uint8_t)rec.blocks);
     pst_put_u24(w, (uint32_t)rec.len);
     PST_TRY(put_record(x, a->operation, a->raw));
