@@ -133,6 +133,7 @@ static void resume_done(struct pst_gdb_server *g)
         }
     }
     if (g->state == PST_GDB_ENDED) {
+        g->asked = false; /* the stop reply is the answer */
         pst_gdb_stopped(g);
     } else if (result == PST_OK) {
         resumed(g);
@@ -290,6 +291,10 @@ void pst_gdb_on_step_sig(struct pst_gdb_server *g, struct pst_reader *r)
 static void detach(struct pst_gdb_server *g, pst_gdb_then then)
 {
     size_t breaks = pst_gdb_break_list(g, true);
+    if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {
+        then(g);
+        return;
+    }
     pst_gdb_ops_begin(g);
     if (breaks > 0) {
         pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_BREAK, g->break_bytes, breaks);
@@ -301,16 +306,17 @@ static void detach(struct pst_gdb_server *g, pst_gdb_then then)
 
 static void left(struct pst_gdb_server *g)
 {
+    if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {
+        return;
+    }
     pst_err err = g->ops[g->op_count - 1].result;
     if (err != PST_OK && err != PST_ERR_CLOSED && g->state != PST_GDB_OBSERVING) {
         pst_gdb_notice_error(g, "resume the target (its policy decides when the session ends)", 0,
                              0, err);
     }
     memset(g->breaks, 0, sizeof g->breaks);
-    if (g->state != PST_GDB_ENDED) {
-        g->state = PST_GDB_DETACHED;
-        g->signal = 0;
-    }
+    g->state = PST_GDB_DETACHED;
+    g->signal = 0;
 }
 
 static void detach_done(struct pst_gdb_server *g)
