@@ -138,7 +138,8 @@ struct pst_stub { /* private */
 };
 
 /* PST_ERR_ARGUMENT: no opener, or a buffer below PST_STUB_BUFFER_MIN. A read of more than a quarter
- * of the buffer is shortened to that; a `g` block must fit a seventh. */
+ * of the buffer is shortened to that; a `g` block must fit a seventh, and a sixteenth to be written
+ * in parts. */
 PST_MUST_CHECK pst_err pst_stub_init(struct pst_stub *s, const struct pst_stub_config *config);
 /* The two access spaces; `s` outlives them. */
 struct pst_space pst_stub_memory(struct pst_stub *s);
