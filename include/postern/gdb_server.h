@@ -22,8 +22,11 @@
  * ends the session of gdb with a message. Nothing the target says chooses an address that is read.
  *
  * **Errors.** gdb 13 shows the text of `E.text` replies to register packets and vCont, but only
- * accepts `Enn` where memory is concerned; then the text goes to `notice`, which a tool prints on
- * stderr (gdb shows the stderr of `target remote | command`).
+ * accepts `Enn` where memory is concerned; then the text goes to `notice`. Without one it waits for
+ * a moment when gdb takes console output: the next stop, or any `monitor` command. (gdb shows the
+ * stderr of `target remote | command`, but as long as that is open it looks at it before each
+ * single character: a step takes twice, a dump fifty times as long. A tool behind a pipe had better
+ * close its stderr once the session is open, and leave `notice` NULL or write to the terminal.)
  *
  * **Waiting.** gdb gives up a packet after 2 s of silence, except while the program runs. As long
  * as an answer is awaited, a lone `+` (which gdb ignores) goes out each second.
@@ -44,7 +47,7 @@ struct pst_gdb_backend {
     void (*submit)(void *ctx, struct pst_spp_op *op);
     /* Text for `monitor whoami`, `session`, `policy`; lines end in '\n'. May be NULL. */
     void (*monitor)(void *ctx, const char *what, struct pst_writer *text);
-    /* A line for the person at gdb, without '\n'. May be NULL: told with the next resume. */
+    /* A line for the person at gdb, without '\n'. May be NULL: told with the next stop. */
     void (*notice)(void *ctx, const char *text);
 };
 

@@ -46,6 +46,8 @@ void pst_gdb_reply_stop(struct pst_gdb_server *g);
 void pst_gdb_stopped(struct pst_gdb_server *g);
 /* Console output; only between a resume and its stop reply, or in answer to qRcmd. */
 void pst_gdb_console(struct pst_gdb_server *g, const char *text, size_t len);
+/* What waits to be told, where nobody else could tell it. */
+void pst_gdb_tell(struct pst_gdb_server *g);
 void pst_gdb_notice(struct pst_gdb_server *g, const char *text);
 void pst_gdb_notice_error(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
                           pst_err err);

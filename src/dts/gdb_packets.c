@@ -251,6 +251,7 @@ static void on_monitor(struct pst_gdb_server *g, struct pst_reader *r)
         put(&w, is(word, len, "help") ? "" : "no such command; there are\n");
         put(&w, help);
     }
+    pst_gdb_tell(g);
     pst_gdb_console(g, (const char *)g->work, w.used);
     pst_gdb_reply_text(g, "OK");
 }

@@ -162,6 +162,16 @@ void pst_gdb_console(struct pst_gdb_server *g, const char *text, size_t len)
     }
 }
 
+void pst_gdb_tell(struct pst_gdb_server *g)
+{
+    if (g->message[0] != '\0' && g->config.backend.notice == NULL) {
+        pst_gdb_console(g, "postern: ", 9);
+        pst_gdb_console(g, g->message, strlen(g->message));
+        pst_gdb_console(g, "\n", 1);
+    }
+    g->message[0] = '\0';
+}
+
 /* --- stop replies --- */
 
 /* gdb asks for no register that it was sent here. */
@@ -224,12 +234,7 @@ void pst_gdb_stopped(struct pst_gdb_server *g)
         g->state = g->reason == PST_STOP_EXITED ? PST_GDB_ENDED : PST_GDB_HALTED;
     }
     g->awaiting_stop = false;
-    if (g->message[0] != '\0' && g->config.backend.notice == NULL) {
-        pst_gdb_console(g, "postern: ", 9);
-        pst_gdb_console(g, g->message, strlen(g->message));
-        pst_gdb_console(g, "\n", 1);
-    }
-    g->message[0] = '\0';
+    pst_gdb_tell(g);
     pst_gdb_reply_stop(g);
     g->asked = asked;
 }

@@ -315,6 +315,7 @@ static void left(struct pst_gdb_server *g)
                              0, err);
     }
     memset(g->breaks, 0, sizeof g->breaks);
+    g->awaiting_stop = false;
     g->state = PST_GDB_DETACHED;
     g->signal = 0;
 }
