@@ -66,6 +66,7 @@ struct pst_requester_state {
     bool repeat;    /* Busy: the same bytes again */
     bool not_ready; /* RESPOND_IF_READY comes next */
     bool dh_live;
+    bool encap_d_taken;
 };
 
 struct pst_requester { /* private; sizeof is all its memory */

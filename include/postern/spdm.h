@@ -95,10 +95,11 @@ struct pst_spdm_config {
                                update of what is measured, as the device's policy says */
 
     /* responder */
-    pst_mutual mutual;                           /* what it asks for, where the peer can */
-    bool require_mutual;                         /* refuse a requester that cannot */
-    uint8_t heartbeat_s;                         /* 0: none */
-    uint16_t certificate_portion;                /* most bytes of one CERTIFICATE; 0: what fits */
+    pst_mutual mutual;                 /* what it asks for, where the peer can */
+    const struct pst_slot *known_peer; /* PST_MUTUAL_PLAIN: the requester's chain, slot 0 */
+    bool require_mutual;               /* refuse a requester that cannot */
+    uint8_t heartbeat_s;               /* 0: none */
+    uint16_t certificate_portion;      /* most bytes of one CERTIFICATE; 0: what fits */
     const struct pst_measurements *measurements; /* NULL: none */
     bool wait_for_signer; /* pst_responder_handle answers PST_PENDING, not ResponseNotReady */
     bool basic_mutual;    /* 1.2 CHALLENGE_AUTH may ask for the requester's challenge */

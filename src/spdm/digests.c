@@ -1,5 +1,6 @@
 /* GET_DIGESTS, DIGESTS (spec: DSP0274). */
 #include "spdm/messages.h"
+#include "spdm/session.h"
 #include "spdm/transcript.h"
 
 #define ENTRY_MAX (PST_MAX_HASH + 4) /* digest, key pair, model, usage */
@@ -56,11 +57,25 @@ static pst_err put_message(struct pst_exchange *x)
     return x->out.failed ? PST_ERR_SPACE : PST_OK;
 }
 
+/* The first DIGESTS that the requester delivers in a handshake stands in TH behind KEY_EXCHANGE_RSP
+ * (encapD); the responder adds it where it receives it. */
+static pst_err note_encapsulated(struct pst_exchange *x)
+{
+    struct pst_requester_state *s = &x->q->state;
+
+    if (s->encap != PST_ENCAP_SESSION || s->encap_d_taken || !x->c->multi_req)
+        return PST_OK;
+    s->encap_d_taken = true;
+    return pst_th_add(x->c, x->session, pst_out_bytes(x).at, pst_out_bytes(x).len);
+}
+
 pst_err pst_serve_digests(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
 
     PST_TRY(put_message(x));
+    if (x->q != NULL)
+        PST_TRY(note_encapsulated(x));
     if (x->context != PST_SPDM_CLEAR || x->session != NULL)
         return PST_OK;
     if (c->role == PST_ROLE_RESPONDER) {

@@ -60,6 +60,7 @@ static pst_err put_inner(struct pst_exchange *x, enum step step)
 {
     struct pst_spdm *c = x->c;
     struct pst_responder_state *st = &x->r->state;
+    const struct pst_crypto *crypto = c->config->crypto;
     size_t at = x->out.used;
 
     st->encap_step = (uint8_t)step;
@@ -69,9 +70,11 @@ static pst_err put_inner(struct pst_exchange *x, enum step step)
         pst_put_get_certificate(x, c->chain.slot, portion_asked(c));
     else if (step == CHALLENGE)
         PST_TRY(pst_put_challenge_request(x, c->chain.slot, 0));
-    else
+    else {
+        PST_TRY(crypto->random(crypto->ctx, &st->encap_tag, 1));
         pst_put_header(x, PST_KEY_UPDATE, step == UPDATE ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY,
-                       st->encap_tag++);
+                       st->encap_tag);
+    }
     if (x->out.failed)
         return PST_ERR_SPACE;
     if (st->encap != PST_ENCAP_CHALLENGE)
@@ -156,7 +159,7 @@ static pst_err on_key_update(struct pst_exchange *inner, enum step *next)
     bool update = st->encap_step == UPDATE;
 
     if (inner->in_len != 4 || inner->in[2] != (update ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY) ||
-        inner->in[3] != (uint8_t)(st->encap_tag - 1))
+        inner->in[3] != st->encap_tag)
         return PST_ERR_DECODE;
     st->want_update = 0;
     *next = update ? VERIFY : ARMED;

@@ -57,6 +57,23 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
     return pst_opaque_pick(opaque, &a->version);
 }
 
+/* A chain that we were given goes through the same checks as one that arrives. */
+static void take_known(struct pst_spdm *c)
+{
+    const struct pst_slot *s = c->config->known_peer;
+    uint8_t head[4 + PST_MAX_HASH];
+    struct pst_bytes part = {head, 4 + pst_hash_len(c)};
+
+    if (s == NULL || c->chain.known || s->certs_len > PST_MAX_CHAIN - sizeof head ||
+        pst_own_chain_read(c, s, 0, head, part.len) != PST_OK ||
+        pst_chain_begin(c, 0, NULL) != PST_OK ||
+        pst_chain_feed(c, part, (uint16_t)s->certs_len) != PST_WANT_MORE)
+        return;
+    part = (struct pst_bytes){s->certs, s->certs_len};
+    /* if it is refused, the requester is asked for one */
+    (void)!pst_chain_feed(c, part, 0);
+}
+
 /* Which form of mutual authentication this session has. */
 static pst_mutual mutual_of(const struct pst_spdm *c)
 {
@@ -81,6 +98,8 @@ static pst_err choose_mutual(struct pst_exchange *x, pst_mutual *mutual)
 {
     struct pst_spdm *c = x->c;
 
+    if (c->config->mutual == PST_MUTUAL_PLAIN)
+        take_known(c);
     *mutual = mutual_of(c);
     if (*mutual == PST_MUTUAL_NONE && c->config->require_mutual)
         return pst_refuse(x, c->minor >= 3 ? PST_SPDM_INVALID_POLICY : PST_SPDM_UNSPECIFIED);
@@ -301,6 +320,7 @@ static void go_on(struct pst_requester *q, struct pst_spdm_session *s)
 
     s->authenticated = s->mutual <= PST_MUTUAL_PLAIN;
     st->encap = s->authenticated ? PST_ENCAP_NONE : PST_ENCAP_SESSION;
+    st->encap_d_taken = false;
     st->step = s->authenticated ? PST_STEP_FINISH : PST_STEP_GET_ENCAPSULATED;
     if (s->mutual == PST_MUTUAL_DIGESTS) {
         /* as if GET_DIGESTS had come */

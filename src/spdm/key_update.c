@@ -68,8 +68,9 @@ pst_err pst_take_key_update(struct pst_exchange *x)
 pst_err pst_put_verify_key(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
+    const struct pst_crypto *crypto = x->c->config->crypto;
 
-    s->tag++;
+    PST_TRY(crypto->random(crypto->ctx, &s->tag, 1));
     pst_put_header(x, PST_KEY_UPDATE, PST_VERIFY_NEW_KEY, s->tag);
     return PST_OK;
 }

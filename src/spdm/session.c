@@ -78,7 +78,6 @@ static pst_err expand(struct pst_spdm *c, const uint8_t *secret, const char *lab
 
 static pst_err fill_key(struct pst_spdm *c, const uint8_t *secret, struct pst_traffic_key *key)
 {
-    key->aead = (pst_aead_id)c->aead;
     PST_TRY(expand(c, secret, "key", NULL, key->key, pst_aead_row(key->aead)->size));
     return expand(c, secret, "iv", NULL, key->iv, sizeof key->iv);
 }
@@ -87,7 +86,7 @@ static pst_err place(struct pst_spdm *c, struct pst_spdm_session *s, pst_key_pha
                      pst_direction direction, const uint8_t *secret)
 {
     const struct pst_key_port *keys = &c->config->keys;
-    struct pst_traffic_key key;
+    struct pst_traffic_key key = {.aead = (pst_aead_id)c->aead};
     pst_err err = fill_key(c, secret, &key);
 
     if (err == PST_OK) {

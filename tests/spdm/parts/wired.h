@@ -1,0 +1,91 @@
+/* A requester and a responder, wired directly: messages are handed over, and every message of a
+ * session is checked to travel under the same key on both sides, as a record would demand. */
+#ifndef TESTS_SPDM_WIRED_H
+#define TESTS_SPDM_WIRED_H
+
+#include "pst_test.h"
+
+#include "openssl/openssl_port.h"
+#include "postern/requester.h"
+#include "postern/responder.h"
+#include "spdm/codes.h"
+
+#define WIRED_BUFFER 5000
+#define WIRED_DEVICE "Acme:Pump:0042"
+
+/* A key port that remembers what was placed. */
+struct wired_keys {
+    struct {
+        uint32_t id;
+        bool live[2];
+        struct pst_traffic_key key[2];
+        pst_key_phase phase[2];
+        bool encrypt;
+    } session[4];
+    unsigned placed, dropped;
+};
+
+struct wired_side {
+    struct pst_spdm_config config;
+    struct wired_keys keys;
+    struct wired_peer_log {
+        unsigned accepted, established, ended;
+        pst_err refuse, why;
+        uint32_t id;
+        char name[PST_MAX_NAME];
+    } log;
+};
+
+/* What a signer does: pending so many times first. */
+struct wired_signer {
+    struct pst_signer signer;
+    const struct pst_signer *real;
+    unsigned pending, cancelled, calls;
+    bool broken;
+};
+
+struct wired {
+    struct wired_side dts, ts;
+    struct pst_requester q;
+    struct pst_responder r;
+    struct pst_slot ts_slot, dts_slot, ts_slot1;
+    struct wired_signer ts_signer, dts_signer;
+    uint8_t defer[WIRED_BUFFER];
+    uint64_t now;
+    uint8_t hashes[3], sigs[4], peer_sigs[4], dhs[3], aeads[4];
+    unsigned messages, in_session;
+    /* called with every message before it is handed over; may change it. `to`: who receives. */
+    void (*tap)(struct wired *w, pst_role to, uint32_t context, uint8_t *msg, size_t *len);
+    void *tap_ctx;
+    uint8_t last_error; /* of an ERROR that went to the requester */
+};
+
+struct wired_options {
+    uint8_t minor;
+    pst_hash_id hash;
+    pst_sig_id rsp_sig, req_sig;
+    pst_dh_id dh;
+    pst_aead_id aead;
+    pst_mutual mutual;
+    bool clear_handshake, mac_only, multi_key, defer;
+    uint16_t portion;
+    uint32_t transfer;
+    unsigned dts_slot, ts_slot; /* which slot holds the identity */
+};
+
+struct wired_options wired_defaults(void);
+/* Fills in both sides; the caller may change configs before wired_start. */
+void wired_setup(struct wired *w, const struct wired_options *o);
+void wired_start(struct wired *w);
+void wired_end(struct wired *w);
+/* Runs one operation to its end, and gives its result. */
+pst_err wired_run(struct wired *w, const struct pst_op *op);
+pst_err wired_op(struct wired *w, pst_op_kind kind);
+/* CONNECT, DIGESTS, CERTIFICATE, SESSION: all must succeed. Returns the session id. */
+uint32_t wired_session(struct wired *w);
+pst_err wired_try_session(struct wired *w);
+/* A request of the test's own, straight into the responder; returns the response's length. */
+size_t wired_request(struct wired *w, uint32_t context, const void *req, size_t len, uint8_t *out);
+const struct pst_identity *wired_identity(pst_role role, pst_sig_id sig);
+
+#endif
