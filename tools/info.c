@@ -77,11 +77,10 @@ static json_t *memory_map(struct tool_session *s)
 
 static json_t *collect(struct tool_session *s)
 {
-    struct pst_session_info info;
+    const struct pst_session_info info = s->info;
     const struct pst_debugger *d = &s->host->debugger;
     json_t *spaces = json_array();
 
-    pst_debugger_info(d, &info);
     for (size_t i = 0; i < PST_AS_COUNT; i++) {
         if ((info.spaces & 1u << i) != 0 && space_names[i] != NULL) {
             json_array_append_new(spaces, json_string(space_names[i]));

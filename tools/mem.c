@@ -280,9 +280,7 @@ static int run(struct job *j, const char *link)
     code = code == PST_EXIT_OK ? tool_session_open(&j->session) : code;
     code = code == PST_EXIT_OK ? tool_session_wait(&j->session) : code;
     if (code == PST_EXIT_OK) {
-        struct pst_session_info info;
-        pst_debugger_info(&j->session.host->debugger, &info);
-        if ((info.spaces & 1u << PST_AS_MEMORY) == 0) {
+        if ((j->session.info.spaces & 1u << PST_AS_MEMORY) == 0) {
             tool_say("mem", "the target gives no access to memory; granted: %s",
                      j->session.host->debugger.grants);
             code = PST_EXIT_REFUSED;

@@ -82,6 +82,8 @@ struct tool_session {
     void (*event)(void *ctx, uint8_t space, struct pst_bytes payload);
     void (*ended)(void *ctx);
     void *ctx;
+    struct pst_session_info info; /* from when it was ready; outlives the session */
+    struct pst_peer device;       /* info.device; its key is not ours */
     bool is_ready, over;
     int exit_code;                     /* once over */
     char text[PST_DEBUGGER_HOST_TEXT]; /* why, for people; "" when it ended as asked */

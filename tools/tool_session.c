@@ -63,6 +63,9 @@ static void on_ready(void *ctx)
 {
     struct tool_session *s = ctx;
     s->is_ready = true;
+    pst_debugger_info(&s->host->debugger, &s->info);
+    s->device = *s->info.device;
+    s->info.device = &s->device;
     if (s->ready != NULL) {
         s->ready(s->ctx);
     }
@@ -191,8 +194,7 @@ void tool_session_close(struct tool_session *s)
 
 void tool_session_introduce(const struct tool_session *s)
 {
-    struct pst_session_info info;
-    pst_debugger_info(&s->host->debugger, &info);
+    const struct pst_session_info info = s->info;
     tool_say(s->name, "%s and %s have authenticated each other; SPDM 1.%u, %s, %s, %s",
              s->identity.name,
              info.device->device[0] != '\0' ? info.device->device : info.device->name,

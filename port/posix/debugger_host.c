@@ -20,12 +20,13 @@ static const char *peer_error_text(uint8_t code)
     switch (code) {
     case 0x03:
         return "it is busy with another connection; try again later";
+    case 0x05:
     case 0x06:
-        return "an error on its side, or a certificate that it does not accept";
+        return "it does not accept this engineer's certificate, or has an error of its own";
     case 0x0B:
         return "session limit exceeded";
     default:
-        return "refused";
+        return "authentication was refused";
     }
 }
 
@@ -40,13 +41,10 @@ static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, c
         snprintf(text, cap, "the certificate of the device is not acceptable: %s",
                  certificate_reason(h));
         return PST_END_AUTH;
-    case PST_ERR_IDENTITY: {
-        const struct pst_peer *peer = pst_requester_peer(&h->debugger.requester);
-        snprintf(text, cap, "this is another device%s%s, expected %s",
-                 peer != NULL && peer->device[0] != '\0' ? ": " : "",
-                 peer != NULL ? peer->device : "", device);
+    case PST_ERR_IDENTITY:
+        snprintf(text, cap, "this is another device: %s, expected %s",
+                 h->debugger.who[0] != '\0' ? h->debugger.who : "one without an id", device);
         return PST_END_AUTH;
-    }
     case PST_ERR_BUSY:
         snprintf(text, cap, "%s is busy with another connection; try again later", device);
         return PST_END_REFUSED;
