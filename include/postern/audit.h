@@ -10,7 +10,7 @@
 
 #include "postern/policy.h"
 
-#define PST_AUDIT_LINE 384
+#define PST_AUDIT_LINE 640
 
 struct pst_audit_sink {
     void *ctx;

@@ -37,6 +37,7 @@ struct pst_debugger_config { /* const, outlives the debugger */
     uint8_t *mailbox; /* one SPDM message each way: twice the transfer size */
     size_t mailbox_len;
     uint32_t answer_ms; /* longest wait for an answer of the security agent; 0: 10,000 */
+    uint32_t rekey_after; /* records under one key before new keys are agreed; 0: 8,000,000 */
 };
 
 #include "postern/debugger_state.h"

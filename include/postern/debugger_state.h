@@ -1,0 +1,37 @@
+/* What a debugger is made of. Private: use debugger.h. */
+#ifndef POSTERN_DEBUGGER_STATE_H
+#define POSTERN_DEBUGGER_STATE_H
+
+#define PST_DEBUGGER_TEXT 256
+
+struct pst_debugger {
+    const struct pst_debugger_config *config;
+    struct pst_spdm_config spdm; /* config->spdm with our keys and hooks */
+    struct pst_requester requester;
+    struct pst_record record;
+    struct pst_spp_client client;
+    const struct pst_link_traits *traits;
+    pst_debugger_state_id state;
+    pst_err why;
+    uint8_t peer_error; /* SPDM ERROR code behind PST_ERR_PEER */
+    uint8_t step;       /* of the current state: index into its table */
+    bool protected_;    /* the client's traffic goes in records */
+    bool exchanging;    /* an SPDM message is on its way */
+    bool rekeying;      /* operations of the caller wait */
+    bool stopping;
+    struct pst_spp_op *waiting, **waiting_end; /* the caller's, until READY or the rekey is over */
+    struct pst_spp_op spdm_data, spdm_go, spdm_read; /* one SPDM exchange */
+    uint8_t go[4];
+    uint8_t *request, *answer;
+    size_t half;
+    struct pst_spp_op setup[8]; /* bootstrap, or enabling */
+    uint8_t setup_count, setup_left;
+    uint8_t words[8][4];
+    pst_err setup_err;
+    uint64_t sent_ms, asked_ms;
+    uint8_t enabled;
+    char who[PST_DEBUGGER_TEXT];
+    char grants[PST_DEBUGGER_TEXT];
+};
+
+#endif

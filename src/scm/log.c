@@ -1,0 +1,141 @@
+/* Audit lines. Each has a number, so that a missing one shows. */
+#include "scm/scm.h"
+#include "scm/text.h"
+
+/* More refusals than this in a second are only counted, so that a flood cannot push history out. */
+#define REFUSALS_PER_S 5
+
+static struct scm_text begin(struct pst_target_context *c, char line[PST_AUDIT_LINE],
+                             const char *event)
+{
+    struct pst_target *t = c->target;
+    struct scm_text s = scm_text_of(line, PST_AUDIT_LINE - 2);
+    scm_put(&s, "{\"n\":");
+    scm_put_u64(&s, ++t->lines);
+    scm_put(&s, ",\"time\":");
+    scm_put_u64(&s, scm_wall(t));
+    scm_put(&s, ",\"event\":\"");
+    scm_put(&s, event);
+    scm_put(&s, "\",\"session\":\"");
+    scm_put_hex(&s, c->session_id);
+    scm_put(&s, "\",\"engineer\":");
+    scm_put_json(&s, c->name);
+    return s;
+}
+
+static pst_err end(struct pst_target_context *c, struct scm_text *s, bool durable)
+{
+    struct pst_target *t = c->target;
+    const struct pst_audit_sink *sink = &t->config->audit;
+
+    /* begin() left room for the bracket and the newline. */
+    s->cap = PST_AUDIT_LINE;
+    scm_put(s, "}");
+    pst_err err = sink->line == NULL ? PST_ERR_AUDIT : sink->line(sink->ctx, s->at, s->len, durable);
+    t->audit_failed = err != PST_OK;
+    return err == PST_OK ? PST_OK : PST_ERR_AUDIT;
+}
+
+pst_err scm_log_open(struct pst_target_context *c, const char *grants)
+{
+    char line[PST_AUDIT_LINE];
+    struct scm_text s = begin(c, line, "open");
+    scm_put(&s, ",\"key\":\"");
+    scm_put_hex_bytes(&s, c->fingerprint, sizeof c->fingerprint);
+    scm_put(&s, "\",\"sharing\":");
+    scm_put(&s, c->observer ? "true" : "false");
+    if (!c->time_checked) {
+        scm_put(&s, ",\"time_checked\":false");
+    }
+    scm_put(&s, ",\"grants\":");
+    scm_put_json(&s, grants);
+    return end(c, &s, true);
+}
+
+pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t len)
+{
+    char line[PST_AUDIT_LINE];
+    struct scm_text s = begin(c, line, "effect");
+    scm_put(&s, ",\"do\":[");
+    for (size_t i = 0; i < len; i++) {
+        const char one[2] = {what[i], '\0'};
+        scm_put(&s, one);
+    }
+    scm_put(&s, "]");
+    return end(c, &s, true);
+}
+
+/* True when this one is to be written; otherwise it was only counted. */
+static bool refusal_allowed(struct pst_target *t)
+{
+    uint64_t now = scm_now(t);
+    if (now - t->refusals_ms >= 1000) {
+        t->refusals_ms = now;
+        t->refusals = 0;
+    }
+    if (t->refusals >= REFUSALS_PER_S) {
+        t->refusals_unsaid++;
+        return false;
+    }
+    t->refusals++;
+    return true;
+}
+
+static void put_unsaid(struct pst_target *t, struct scm_text *s)
+{
+    if (t->refusals_unsaid > 0) {
+        scm_put(s, ",\"also_refused\":");
+        scm_put_u64(s, t->refusals_unsaid);
+        t->refusals_unsaid = 0;
+    }
+}
+
+void scm_log_refused(struct pst_target_context *c, const char *why)
+{
+    if (!refusal_allowed(c->target)) {
+        return;
+    }
+    char line[PST_AUDIT_LINE];
+    struct scm_text s = begin(c, line, "refused");
+    scm_put(&s, ",\"link\":");
+    scm_put_u64(&s, c->link);
+    scm_put(&s, ",\"why\":");
+    scm_put_json(&s, why);
+    put_unsaid(c->target, &s);
+    (void)end(c, &s, false); /* a refusal has no effect that would have to wait for it */
+}
+
+void scm_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights, uint64_t address,
+                    uint64_t len)
+{
+    if (!refusal_allowed(c->target)) {
+        return;
+    }
+    char line[PST_AUDIT_LINE];
+    struct scm_text s = begin(c, line, "denied");
+    scm_put(&s, ",\"space\":");
+    scm_put_u64(&s, space);
+    scm_put(&s, ",\"rights\":");
+    scm_put_u64(&s, rights);
+    scm_put(&s, ",\"address\":\"");
+    scm_put_hex(&s, address);
+    scm_put(&s, "\",\"bytes\":");
+    scm_put_u64(&s, len);
+    put_unsaid(c->target, &s);
+    (void)end(c, &s, false);
+}
+
+void scm_log_end(struct pst_target_context *c, pst_err why)
+{
+    char line[PST_AUDIT_LINE];
+    struct scm_text s = begin(c, line, "end");
+    scm_put(&s, ",\"why\":");
+    scm_put_json(&s, why == PST_OK ? "ended by the engineer" : pst_err_text(why));
+    scm_put(&s, ",\"reads\":");
+    scm_put_u64(&s, c->reads);
+    scm_put(&s, ",\"bytes\":");
+    scm_put_u64(&s, c->read_bytes);
+    scm_put(&s, ",\"effects\":");
+    scm_put_u64(&s, c->effects);
+    (void)end(c, &s, true);
+}

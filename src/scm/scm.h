@@ -1,0 +1,44 @@
+/* The SCM of a TS, inside: what target.c, gate.c, mailbox.c, teardown.c and log.c share.
+ *
+ * The rule of the house is kept here. An access space is reached only through an engine that
+ * `scm_open_engine` made, and that is called for an established session alone; its gate asks
+ * the grants of that session and nothing else.
+ */
+#ifndef PST_SCM_SCM_H
+#define PST_SCM_SCM_H
+
+#include "postern/target.h"
+
+/* gate.c */
+void scm_gate_init(struct pst_target_context *c);
+/* Writes the audit lines of every effect that the batch announces. PST_ERR_AUDIT: run nothing. */
+PST_MUST_CHECK pst_err scm_announce(struct pst_target_context *c, const uint8_t *batch, size_t len);
+
+/* mailbox.c: the SCM access space of a context. */
+void scm_mailbox_init(struct pst_target_context *c, const struct pst_target_buffers *b);
+void scm_mailbox_clear(struct pst_target_context *c);
+
+/* session.c: from an SPDM connection to a session that may do something. */
+void scm_spdm_init(struct pst_target_context *c);
+PST_MUST_CHECK pst_err scm_open_bootstrap(struct pst_target_context *c);
+
+/* teardown.c: the one way a context ends, whatever the cause. Safe to call again. */
+void scm_teardown(struct pst_target_context *c, pst_err why);
+/* Moves an ENDING context on; FREE when its spaces are released. */
+void scm_teardown_poll(struct pst_target_context *c);
+
+/* log.c: audit lines. */
+PST_MUST_CHECK pst_err scm_log_open(struct pst_target_context *c, const char *grants);
+void scm_log_refused(struct pst_target_context *c, const char *why);
+void scm_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights, uint64_t address,
+                    uint64_t len);
+void scm_log_end(struct pst_target_context *c, pst_err why);
+PST_MUST_CHECK pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t len);
+
+/* target.c */
+struct pst_target_link *scm_link(struct pst_target *t, uint32_t id);
+struct pst_target_context *scm_holder(struct pst_target *t);
+uint64_t scm_now(const struct pst_target *t);
+uint64_t scm_wall(const struct pst_target *t);
+
+#endif

@@ -1,0 +1,392 @@
+/* The TS: which message goes to which context, and what that context may do with it. */
+#include "postern/target.h"
+
+#include <string.h>
+
+#include "scm/scm.h"
+
+#define DEFAULT_HANDSHAKE_MS 10000
+#define REFUSED_MS 5000 /* time to read why, then go */
+
+struct pst_target_link *scm_link(struct pst_target *t, uint32_t id)
+{
+    for (size_t i = 0; i < PST_TARGET_LINKS; i++) {
+        if (t->links[i].traits != NULL && t->links[i].id == id) {
+            return &t->links[i];
+        }
+    }
+    return NULL;
+}
+
+struct pst_target_context *scm_holder(struct pst_target *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        struct pst_target_context *c = &t->contexts[i];
+        bool holds = c->phase == PST_CONTEXT_LIVE ||
+                     (c->phase == PST_CONTEXT_ENDING && c->name[0] != '\0');
+        if (holds && !c->observer) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+uint64_t scm_now(const struct pst_target *t)
+{
+    return t->config->spdm->now_ms(t->config->spdm->now_ctx);
+}
+
+uint64_t scm_wall(const struct pst_target *t)
+{
+    const struct pst_audit_sink *sink = &t->config->audit;
+    return sink->wall_s == NULL ? 0 : sink->wall_s(sink->ctx);
+}
+
+pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *config,
+                        struct pst_target_context *contexts,
+                        const struct pst_target_buffers *buffers, size_t count)
+{
+    if (count < 2 || config->spdm == NULL || config->policy == NULL || config->device == NULL ||
+        config->spaces[PST_AS_SCM] != NULL) {
+        return PST_ERR_ARGUMENT;
+    }
+    memset(t, 0, sizeof *t);
+    t->config = config;
+    t->contexts = contexts;
+    t->count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct pst_target_context *c = &contexts[i];
+        if (buffers[i].queue_len < 256 ||
+            buffers[i].mailbox_len / 2 < config->spdm->transfer_size) {
+            return PST_ERR_ARGUMENT;
+        }
+        memset(c, 0, sizeof *c);
+        c->target = t;
+        c->session_id = PST_SPDM_CLEAR;
+        c->queue = buffers[i].queue;
+        c->queue_len = buffers[i].queue_len;
+        scm_gate_init(c);
+        scm_mailbox_init(c, &buffers[i]);
+        scm_spdm_init(c);
+    }
+    return PST_OK;
+}
+
+pst_err pst_target_link_up(struct pst_target *t, uint32_t link,
+                           const struct pst_link_traits *traits)
+{
+    if (scm_link(t, link) != NULL) {
+        return PST_ERR_STATE;
+    }
+    for (size_t i = 0; i < PST_TARGET_LINKS; i++) {
+        if (t->links[i].traits == NULL) {
+            t->links[i] = (struct pst_target_link){.id = link, .traits = traits};
+            return PST_OK;
+        }
+    }
+    return PST_ERR_LIMIT;
+}
+
+void pst_target_link_down(struct pst_target *t, uint32_t link)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        struct pst_target_context *c = &t->contexts[i];
+        if (c->phase != PST_CONTEXT_FREE && c->link == link) {
+            scm_teardown(c, PST_ERR_IO);
+        }
+    }
+    struct pst_target_link *l = scm_link(t, link);
+    if (l != NULL) {
+        memset(l, 0, sizeof *l);
+    }
+}
+
+static pst_err open_context(struct pst_target_context *c, const struct pst_target_link *link)
+{
+    const struct pst_record_config record = {
+        .crypto = c->spdm.crypto,
+        .sends = PST_TO_REQUESTER,
+        .sequence_len = link->traits->sequence_len,
+        .window = link->traits->lossy,
+    };
+    c->link = link->id;
+    c->protected_ = c->observer = false;
+    c->closing = PST_OK;
+    c->refusal = NULL;
+    c->reads = c->read_bytes = c->effects = 0;
+    c->name[0] = '\0';
+    c->since_ms = scm_now(c->target);
+    c->session_id = PST_SPDM_CLEAR;
+    scm_mailbox_clear(c);
+    PST_TRY(pst_record_init(&c->record, &record));
+    PST_TRY(pst_responder_init(&c->responder, &c->spdm));
+    PST_TRY(scm_open_bootstrap(c));
+    c->phase = PST_CONTEXT_PENDING;
+    return PST_OK;
+}
+
+/* The pending context of this link, opened if there is room; NULL: everybody is busy. One slot is
+ * never taken by a newcomer's first message alone: there are at least two. */
+static struct pst_target_context *pending_context(struct pst_target *t,
+                                                  const struct pst_target_link *link)
+{
+    struct pst_target_context *free_one = NULL;
+    for (size_t i = 0; i < t->count; i++) {
+        struct pst_target_context *c = &t->contexts[i];
+        if (c->phase == PST_CONTEXT_PENDING && c->link == link->id) {
+            return c;
+        }
+        if (c->phase == PST_CONTEXT_FREE && free_one == NULL) {
+            free_one = c;
+        }
+    }
+    if (free_one == NULL || open_context(free_one, link) != PST_OK) {
+        return NULL;
+    }
+    return free_one;
+}
+
+static struct pst_target_context *session_context(struct pst_target *t, uint32_t link, uint32_t id)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        struct pst_target_context *c = &t->contexts[i];
+        if (c->phase != PST_CONTEXT_FREE && c->phase != PST_CONTEXT_ENDING && c->link == link &&
+            c->session_id == id) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* A batch is answered in the protection that it came in, so one of another waits for none. */
+static bool fits_protection(struct pst_target_context *c, bool protected_)
+{
+    if (c->protected_ != protected_ && pst_spp_engine_waiting(&c->engine)) {
+        return false;
+    }
+    c->protected_ = protected_;
+    return true;
+}
+
+static void take_batch(struct pst_target_context *c, const uint8_t *batch, size_t len)
+{
+    if (c->phase == PST_CONTEXT_LIVE) {
+        pst_err err = scm_announce(c, batch, len);
+        if (err == PST_ERR_AUDIT) {
+            scm_teardown(c, err);
+            return;
+        }
+    }
+    if (pst_spp_engine_receive(&c->engine, batch, len) != PST_OK) {
+        /* Authenticated or not: a peer that cannot speak SPP, or ignores its credit, is done. */
+        scm_teardown(c, PST_ERR_DECODE);
+    }
+}
+
+static pst_err receive_clear(struct pst_target *t, const struct pst_target_link *link,
+                             const uint8_t *msg, size_t len)
+{
+    struct pst_target_context *c = pending_context(t, link);
+    if (c == NULL) {
+        return PST_ERR_BUSY;
+    }
+    if (fits_protection(c, false)) {
+        take_batch(c, msg, len);
+    }
+    return PST_OK;
+}
+
+/* spec: design, "A bad tag": fatal on a private ordered link, dropped and counted elsewhere. */
+static void bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
+                       pst_err err)
+{
+    if (err == PST_ERR_LIMIT || (!traits->shared && !traits->lossy)) {
+        scm_teardown(c, err);
+    }
+}
+
+static void receive_record(struct pst_target *t, const struct pst_target_link *link, uint8_t *msg,
+                           size_t len)
+{
+    uint32_t id;
+    struct pst_bytes batch;
+    pst_key_phase phase;
+
+    if (pst_record_session(msg, len, &id) != PST_OK) {
+        return;
+    }
+    struct pst_target_context *c = session_context(t, link->id, id);
+    if (c == NULL) {
+        return; /* spec: DSP0274: a record of an unknown session is dropped silently */
+    }
+    pst_err err = pst_record_open(&c->record, msg, len, &batch, &phase);
+    if (err != PST_OK) {
+        bad_record(c, link->traits, err);
+        return;
+    }
+    pst_responder_heard(&c->responder, id);
+    /* Handshake keys reach the bootstrap engine only: the session engine comes with the
+     * application keys, and the handshake keys are gone by then. */
+    bool session = c->phase == PST_CONTEXT_LIVE || c->phase == PST_CONTEXT_REFUSED;
+    if (session != (phase == PST_KEYS_APPLICATION)) {
+        scm_teardown(c, PST_ERR_UNEXPECTED);
+        return;
+    }
+    if (fits_protection(c, true)) {
+        take_batch(c, batch.at, batch.len);
+    }
+}
+
+pst_err pst_target_receive(struct pst_target *t, uint32_t link, uint8_t kind, uint8_t *msg,
+                           size_t len)
+{
+    struct pst_target_link *l = scm_link(t, link);
+    if (l == NULL) {
+        return PST_ERR_ARGUMENT;
+    }
+    if (kind == PST_LINK_CLEAR) {
+        PST_TRY(receive_clear(t, l, msg, len));
+    } else if (kind == PST_LINK_RECORD) {
+        receive_record(t, l, msg, len);
+    }
+    return l->close ? PST_ERR_CLOSED : PST_OK;
+}
+
+/* What is to be said for one context: a whole link message, or 0. */
+static size_t context_output(struct pst_target_context *c, uint8_t *kind, uint8_t *out, size_t cap)
+{
+    bool record = c->protected_;
+    size_t head = record ? pst_record_head(&c->record) : 0;
+    size_t tail = record ? PST_TAG_LEN : 0;
+    if (cap < head + tail + 64) {
+        return 0;
+    }
+    size_t room = cap - head - tail;
+    if (record && room > PST_RECORD_MAX_PAYLOAD) {
+        room = PST_RECORD_MAX_PAYLOAD;
+    }
+    size_t len = pst_spp_engine_output(&c->engine, out + head, room);
+    if (len == 0) {
+        return 0;
+    }
+    *kind = record ? PST_LINK_RECORD : PST_LINK_CLEAR;
+    if (record) {
+        pst_err err = pst_record_seal(&c->record, out, cap, len, 0, &len);
+        if (err != PST_OK) {
+            scm_teardown(c, err);
+            return 0;
+        }
+    }
+    if (c->mailbox.delivered) {
+        c->mailbox.delivered = false;
+        pst_responder_sent(&c->responder);
+    }
+    return len;
+}
+
+size_t pst_target_output(struct pst_target *t, uint32_t link, uint8_t *kind, uint8_t *out,
+                         size_t cap)
+{
+    const struct pst_target_link *l = scm_link(t, link);
+    if (l == NULL) {
+        return 0;
+    }
+    cap = cap < l->traits->mtu ? cap : l->traits->mtu;
+    for (size_t i = 0; i < t->count; i++) {
+        struct pst_target_context *c = &t->contexts[i];
+        if (c->link != link || c->phase == PST_CONTEXT_FREE || c->phase == PST_CONTEXT_ENDING) {
+            continue;
+        }
+        size_t len = c->closing == PST_OK ? context_output(c, kind, out, cap) : 0;
+        if (c->closing != PST_OK) {
+            scm_teardown(c, c->closing);
+        }
+        if (len > 0) {
+            return len;
+        }
+    }
+    return 0;
+}
+
+bool pst_target_wants_close(const struct pst_target *t, uint32_t link)
+{
+    for (size_t i = 0; i < PST_TARGET_LINKS; i++) {
+        if (t->links[i].traits != NULL && t->links[i].id == link) {
+            return t->links[i].close;
+        }
+    }
+    return false;
+}
+
+static void expire(struct pst_target_context *c, uint64_t now)
+{
+    const struct pst_target_config *config = c->target->config;
+    uint64_t age = now - c->since_ms;
+    uint64_t limit = UINT64_MAX;
+    uint64_t wall = scm_wall(c->target);
+
+    if (c->phase == PST_CONTEXT_PENDING) {
+        limit = config->handshake_ms > 0 ? config->handshake_ms : DEFAULT_HANDSHAKE_MS;
+    } else if (c->phase == PST_CONTEXT_REFUSED) {
+        limit = REFUSED_MS;
+    } else if (c->phase == PST_CONTEXT_LIVE) {
+        uint32_t own = c->grants.session_s, all = config->session_s;
+        uint32_t seconds = own > 0 && (all == 0 || own < all) ? own : all;
+        limit = seconds > 0 ? (uint64_t)seconds * 1000 : UINT64_MAX;
+        if (c->grants.until > 0 && wall > c->grants.until) {
+            limit = 0;
+        }
+    }
+    if (age >= limit) {
+        scm_teardown(c, c->phase == PST_CONTEXT_LIVE ? PST_ERR_LIMIT : PST_ERR_TIMEOUT);
+    }
+}
+
+uint64_t pst_target_poll(struct pst_target *t)
+{
+    uint64_t next = UINT64_MAX;
+    uint64_t now = scm_now(t);
+
+    for (size_t i = 0; i < t->count; i++) {
+        struct pst_target_context *c = &t->contexts[i];
+        if (c->phase == PST_CONTEXT_FREE) {
+            continue;
+        }
+        if (c->phase != PST_CONTEXT_ENDING) {
+            uint64_t wake = pst_responder_poll(&c->responder);
+            next = wake < next ? wake : next;
+            expire(c, now);
+        }
+        if (c->closing != PST_OK) {
+            scm_teardown(c, c->closing);
+        }
+        scm_teardown_poll(c);
+        next = next < 250 ? next : 250; /* anything but idle is looked at four times a second */
+    }
+    return next;
+}
+
+pst_err pst_target_stop(struct pst_target *t, pst_err why)
+{
+    pst_err err = PST_OK;
+    for (size_t i = 0; i < t->count; i++) {
+        scm_teardown(&t->contexts[i], why);
+        scm_teardown_poll(&t->contexts[i]);
+        if (t->contexts[i].phase != PST_CONTEXT_FREE) {
+            err = PST_PENDING;
+        }
+    }
+    return err;
+}
+
+const char *pst_target_holder(const struct pst_target *t, uint64_t *since)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        const struct pst_target_context *c = &t->contexts[i];
+        if (c->phase == PST_CONTEXT_LIVE && !c->observer) {
+            *since = c->since_s;
+            return c->name;
+        }
+    }
+    return NULL;
+}
