@@ -296,6 +296,7 @@ static void test_registers(void **state)
     CHECK_EQ(f->batches, batches + 1);
     CHECK_EQ(pst_peek_u32(f->regs + 0x1f * 4), 5);
     ASK(f, "p1f", "05000000");
+    ASK(f, "P1f=05000000", "OK"); /* it is that already */
     CHECK_EQ(strlen(fake_ask(f, "g")), 264);
     CHECK_EQ(f->batches, batches + 1);
     f->csr = 11;
