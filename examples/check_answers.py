@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """check_answers.py EXPECTED OUTPUT: gdb's answers, line by line.
 
-Each line of EXPECTED is a regular expression; they must match lines of OUTPUT in this order. Says
+Each line of EXPECTED is an extended regular expression, as grep has it; they must match lines of
+OUTPUT in this order. Says
 how many did; exit code 1 and the first that did not otherwise."""
 import re
 import sys
 
-expected = [line.rstrip("\n") for line in open(sys.argv[1])]
+expected = [line.rstrip("\n").replace("[[:space:]]", r"\s") for line in open(sys.argv[1])]
 output = iter(open(sys.argv[2], errors="replace").read().splitlines())
 for number, pattern in enumerate(expected, 1):
     if not any(re.search(pattern, line) for line in output):

@@ -13,7 +13,7 @@
 
 static const char *const space_names[PST_AS_COUNT] = {
     [PST_AS_JTAG] = "jtag",   [PST_AS_MEMORY] = "memory", [PST_AS_RUN] = "run",
-    [PST_AS_TRACE] = "trace", [PST_AS_STREAM] = "stream", [PST_AS_SCM] = "scm",
+    [PST_AS_TRACE] = "trace", [PST_AS_STREAM] = "stream",
 };
 
 static const char *kind_name(uint8_t kind)
@@ -81,7 +81,7 @@ static json_t *collect(struct tool_session *s)
     const struct pst_debugger *d = &s->host->debugger;
     json_t *spaces = json_array();
 
-    for (size_t i = 0; i < PST_AS_COUNT; i++) {
+    for (size_t i = 0; i < PST_AS_COUNT; i++) { /* SCM is not named: it always is */
         if ((info.spaces & 1u << i) != 0 && space_names[i] != NULL) {
             json_array_append_new(spaces, json_string(space_names[i]));
         }
