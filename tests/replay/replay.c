@@ -12,10 +12,16 @@
 
 #include "parts/case.h"
 #include "parts/check.h"
+#include "parts/engines.h"
 
 struct tally {
     unsigned replayed, out_of_scope, failed;
 };
+
+static bool run_engines(struct recording *c)
+{
+    return engines_left_out(c) || (engines_responder(c) && engines_requester(c));
+}
 
 static void replay(const char *dir, const char *file, struct tally *tally)
 {
@@ -29,11 +35,11 @@ static void replay(const char *dir, const char *file, struct tally *tally)
     } else if (c.scope != NULL) {
         printf("%s: out of scope: %s\n", c.name, c.scope);
         tally->out_of_scope++;
-    } else if (!check_case(&c)) {
+    } else if (!check_case(&c) || !run_engines(&c)) {
         printf("%s: failed: %s\n", c.name, c.why);
         tally->failed++;
     } else {
-        printf("%s: replayed\n", c.name);
+        printf("%s: replayed%s%s\n", c.name, c.partly[0] != '\0' ? ", but for " : "", c.partly);
         tally->replayed++;
     }
     case_free(&c);

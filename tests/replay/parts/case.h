@@ -65,7 +65,8 @@ struct recording {
     struct pst_bytes requester_chain;
     struct pst_bytes responder_public_key; /* SubjectPublicKeyInfo, for slot 0xFF */
     struct pst_bytes all_record;
-    char why[256]; /* the first failure */
+    char why[256];   /* the first failure */
+    char partly[96]; /* what did not take part, of a replay that did not fail */
 };
 
 /* false and `why`: the file is not such a recording. A recording that is out of scope loads. */

@@ -1,0 +1,45 @@
+/* What an engine is given in a replay instead of chance, private keys and a device: the values that
+ * were recorded. */
+#ifndef REPLAY_FAKES_H
+#define REPLAY_FAKES_H
+
+#include "case.h"
+#include "openssl/openssl_port.h"
+#include "postern/spdm.h"
+
+#define FAKES_SESSION 0xFFFFFFFFu /* what every recording has */
+#define FAKES_BLOCKS 32
+
+struct fakes {
+    struct recording *c;
+    const struct pst_crypto *real;
+    bool responder;                 /* which engine this is for */
+    const struct message *outgoing; /* what the engine is about to say, as it was recorded */
+    int sessions;                   /* ephemeral keys given so far */
+    int placed[2];                  /* application keys in this session, by direction */
+    unsigned keys;                  /* keys placed at all */
+    struct pst_crypto crypto;
+    struct pst_signer signer;
+    struct pst_slot slots[PST_MAX_SLOTS], known_peer;
+    struct pst_trust trust;
+    struct pst_measurement blocks[FAKES_BLOCKS];
+    size_t block_count;
+    struct pst_measurements measurements;
+    uint8_t summary_made[PST_MAX_HASH], summary_recorded[PST_MAX_HASH];
+    bool substitute; /* a recorded summary whose blocks are not known takes the made one's place */
+    uint8_t hashes[2], sigs[2], peer_sigs[2], dhs[2], aeads[2];
+    struct pst_spdm_config config;
+};
+
+/* A configuration that makes the engine of this role what its side of the recording was. */
+bool fakes_init(struct recording *c, bool responder, struct fakes *f);
+void fakes_free(struct fakes *f);
+/* Every traffic key of the recording was placed. */
+bool fakes_complete(struct fakes *f);
+
+/* measured.c: the blocks of the device, gathered from its answers. */
+void measured_gather(struct fakes *f);
+/* chance.c: the port with recorded random values and exchange keys. */
+void chance_init(struct fakes *f);
+
+#endif
