@@ -151,6 +151,12 @@ static void on_vcont(struct pst_stub *s, struct pst_bytes reply)
     s->opening++;
 }
 
+static void on_any(struct pst_stub *s, struct pst_bytes reply)
+{
+    (void)reply;
+    s->opening++;
+}
+
 void pst_stub_ask_annex(struct pst_stub *s, size_t annex, uint32_t at, size_t len,
                         pst_stub_answer *answer)
 {
@@ -211,7 +217,7 @@ static void on_why(struct pst_stub *s, struct pst_bytes reply)
     s->opening = 0;
 }
 
-enum { OPEN_SUPPORTED = 1, OPEN_NO_ACK, OPEN_VCONT, OPEN_XML, OPEN_THREADS, OPEN_WHY };
+enum { OPEN_SUPPORTED = 1, OPEN_NO_ACK, OPEN_VCONT, OPEN_SELECT, OPEN_XML, OPEN_THREADS, OPEN_WHY };
 
 bool pst_stub_open_task(struct pst_stub *s)
 {
@@ -231,6 +237,10 @@ bool pst_stub_open_task(struct pst_stub *s)
         return true;
     case OPEN_VCONT:
         pst_stub_ask(s, "vCont?", on_vcont);
+        return true;
+    case OPEN_SELECT:
+        /* gdbserver 13 fails when it is asked about registers while no thread is chosen. */
+        pst_stub_ask(s, "Hg0", on_any);
         return true;
     case OPEN_XML:
         return read_description(s);

@@ -75,7 +75,9 @@ static inline pst_err live_open(void *ctx, bool on)
         l->fd = -1;
         return PST_OK;
     }
-    l->fd = live_connect(l->path);
+    if (l->path != NULL) {
+        l->fd = live_connect(l->path);
+    } /* else it is given */
     return l->fd >= 0 ? PST_OK : PST_ERR_IO;
 }
 

@@ -2,7 +2,8 @@
  * program. Run by test_qemu.sh. pst-link: posix target */
 #include "target/qemu.h"
 
-enum { RAM = 0x80000000, RAM_LEN = 128 * 1024, PC = 128, SP = 8, UART = 0x10000000 };
+#define RAM 0x80000000u
+enum { RAM_LEN = 128 * 1024, PC = 128, SP = 8, UART = 0x10000000 };
 
 struct bench {
     struct qemu q;
