@@ -59,6 +59,9 @@ pst_err pst_debugger_why(const struct pst_debugger *d);
 /* Ends the session in order (END_SESSION), then CLOSED. */
 void pst_debugger_stop(struct pst_debugger *d);
 
+/* The end of the object's life: closes what is open and wipes all keys. */
+void pst_debugger_wipe(struct pst_debugger *d);
+
 /* Operations: op->space, address, data, len, done, ctx set by the caller; completed through
  * op->done / op->result, PST_ERR_CLOSED when the session ends first. Batched: everything submitted
  * before the next output travels together. */

@@ -631,6 +631,15 @@ void pst_debugger_stop(struct pst_debugger *d)
     run(d);
 }
 
+void pst_debugger_wipe(struct pst_debugger *d)
+{
+    if (d->config == NULL) {
+        return;
+    }
+    close_session(d, PST_ERR_CLOSED);
+    pst_requester_wipe(&d->requester);
+}
+
 static void submit(struct pst_debugger *d, struct pst_spp_op *op)
 {
     op->result = PST_PENDING;

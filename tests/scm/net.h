@@ -315,6 +315,8 @@ static inline void net_free(struct net *n)
 {
     while (pst_target_stop(&n->target, PST_OK) == PST_PENDING) {
     }
+    for (unsigned i = 0; i < NET_SIDES; i++)
+        pst_debugger_wipe(&n->sides[i].dts);
     CHECK_EQ(n->opened, n->released); /* whatever happened, nothing stays open */
     CHECK_EQ(n->unlogged_effects, 0); /* and nothing happened unrecorded */
     free(n);
@@ -325,6 +327,7 @@ static inline struct net_side *net_join(struct net *n, unsigned i, const struct 
                                  struct pst_trust *trust)
 {
     struct net_side *s = &n->sides[i];
+    pst_debugger_wipe(&s->dts);
     memset(s, 0, sizeof *s);
     s->net = n;
     s->spdm = net_spdm(n, id, trust, NET_COMMON_CAPS);

@@ -56,6 +56,7 @@ static void run_agent(int fd)
 
     config.mutual = PST_MUTUAL_ENCAP;
     config.require_mutual = true;
+    config.heartbeat_s = 5;
     config.keys = (struct pst_key_port){.ctx = &fd, .place = agent_place, .drop = agent_drop};
     if (pst_responder_init(&responder, &config) != PST_OK)
         _exit(2);

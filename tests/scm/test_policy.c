@@ -19,6 +19,22 @@ static struct pst_grants grants(const char *text)
     return g;
 }
 
+/* Field by field: padding has no meaning. */
+static void check_same(const struct pst_grants *a, const struct pst_grants *b)
+{
+    CHECK_EQ(a->count, b->count);
+    for (uint8_t i = 0; i < a->count; i++) {
+        CHECK_EQ(a->ranges[i].space, b->ranges[i].space);
+        CHECK_EQ(a->ranges[i].rights, b->ranges[i].rights);
+        CHECK_EQ(a->ranges[i].first, b->ranges[i].first);
+        CHECK_EQ(a->ranges[i].last, b->ranges[i].last);
+    }
+    CHECK(strcmp(a->device, b->device) == 0);
+    CHECK_EQ(a->epoch, b->epoch);
+    CHECK_EQ(a->until, b->until);
+    CHECK_EQ(a->session_s, b->session_s);
+}
+
 static void check_text(const char *text, const char *expected)
 {
     struct pst_grants g = grants(text);
@@ -97,7 +113,7 @@ static void test_bad_words(void **state)
         if (parse(&g, bad[i], true) != PST_ERR_DECODE)
             fprintf(stderr, "%s\n", bad[i]);
         CHECK_EQ(parse(&g, bad[i], true), PST_ERR_DECODE);
-        CHECK_BYTES(&g, &zero, sizeof g);
+        check_same(&g, &zero);
     }
     CHECK_EQ(pst_grants_parse(&g, "debug\0run", 9, true, NULL), PST_ERR_DECODE);
 }
@@ -197,7 +213,7 @@ static void check_meet(const char *a, const char *b, const char *expected)
     pst_grants_text(&g, out, sizeof out);
     assert_string_equal(out, expected);
     CHECK_EQ(pst_grants_meet(&x, &x, &y), PST_OK); /* in place */
-    CHECK_BYTES(&x, &g, sizeof g);
+    check_same(&x, &g);
 }
 
 static void test_meet(void **state)
