@@ -50,6 +50,7 @@ struct pst_spdm_session { /* src/spdm/session.h */
     uint64_t deadline_ms; /* handshake: ends then; else heartbeat: ends then (0: no limit) */
     uint32_t id;
     uint8_t phase;    /* enum pst_session_phase */
+    uint8_t kind;     /* what created it, PST_KIND_*: never changes */
     uint8_t mutual;   /* pst_mutual */
     uint8_t req_slot; /* the requester's, for FINISH */
     uint8_t heartbeat_s;

@@ -282,7 +282,7 @@ static pst_err serve(struct pst_exchange *y)
     uint8_t refusal = PST_SPDM_UNSUPPORTED_REQUEST;
 
     if (row != NULL)
-        refusal = pst_row_gate(row, c->minor, pst_phase_of(c, y), c->ours, c->theirs);
+        refusal = pst_row_gate(row, c->minor, y);
     if (refusal == 0 && y->in[0] != (0x10 | c->minor))
         refusal = PST_SPDM_VERSION_MISMATCH;
     /* spec: DSP0274, mutual authentication: any other inner request ends the session */

@@ -140,7 +140,7 @@ static pst_err gate(const struct pst_requester *q, const struct pst_exchange *x)
     const struct pst_row *row = &pst_step_rows[q->state.step].row;
     /* GET_VERSION comes before there is a version */
     uint8_t minor = x->code == PST_GET_VERSION ? 0 : c->minor;
-    uint8_t refusal = pst_row_gate(row, minor, pst_phase_of(c, x), c->ours, c->theirs);
+    uint8_t refusal = pst_row_gate(row, minor, x);
 
     if (refusal == 0)
         return PST_OK;

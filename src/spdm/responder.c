@@ -129,7 +129,7 @@ static pst_err dispatch(struct pst_responder *r, struct pst_exchange *x)
         return PST_ERR_UNSUPPORTED;
     if (!version_fits(c, x))
         return pst_refuse(x, PST_SPDM_VERSION_MISMATCH);
-    uint8_t refusal = pst_row_gate(row, c->minor, pst_phase_of(c, x), c->ours, c->theirs);
+    uint8_t refusal = pst_row_gate(row, c->minor, x);
     if (refusal != 0)
         return pst_refuse(x, refusal);
     if (x->in_len > c->config->transfer_size)

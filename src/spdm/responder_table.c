@@ -1,4 +1,5 @@
 #include "spdm/messages.h"
+#include "spdm/session.h"
 #include "spdm/table.h"
 
 #define ANYWHERE_CLEAR                                                                             \

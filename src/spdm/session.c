@@ -29,6 +29,7 @@ void pst_session_create(struct pst_spdm *c, struct pst_spdm_session *s, uint32_t
     memset(s, 0, sizeof *s);
     s->id = id;
     s->phase = PST_SESSION_HANDSHAKE;
+    s->kind = PST_KIND_CERT;
     s->clear_handshake = pst_both(c, PST_CAP_CLEAR_HANDSHAKE);
 }
 

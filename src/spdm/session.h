@@ -8,6 +8,8 @@
 
 #include "spdm/engine.h"
 
+/* What a session was created by; more kinds are more bits. */
+enum { PST_KIND_CERT = 1 };
 enum pst_session_phase { PST_SESSION_FREE, PST_SESSION_HANDSHAKE, PST_SESSION_APPLICATION };
 
 /* The session of this id, or NULL. */

@@ -17,17 +17,19 @@ static bool has(uint32_t flags, uint32_t any)
     return any == 0 || (flags & any) != 0;
 }
 
-uint8_t pst_row_gate(const struct pst_row *row, uint8_t minor, enum pst_phase phase, uint32_t ours,
-                     uint32_t theirs)
+uint8_t pst_row_gate(const struct pst_row *row, uint8_t minor, const struct pst_exchange *x)
 {
+    enum pst_phase phase = pst_phase_of(x->c, x);
     bool agreed = phase != PST_AT_START && phase != PST_AT_VERSION;
 
     if (minor != 0 && (minor < row->since || minor > row->until))
         return PST_SPDM_UNSUPPORTED_REQUEST;
-    if (agreed && (!has(ours, row->ours) || !has(theirs, row->theirs)))
+    if (agreed && (!has(x->c->ours, row->ours) || !has(x->c->theirs, row->theirs)))
         return PST_SPDM_UNSUPPORTED_REQUEST;
+    /* spec: DSP0274, FINISH: what completes a session is decided by what created it */
+    bool kind = row->kinds == 0 || (x->session != NULL && (row->kinds & x->session->kind) != 0);
     if ((row->phases & phase) != 0)
-        return 0;
+        return kind ? 0 : PST_SPDM_UNEXPECTED_REQUEST;
     /* spec: DSP0274, ERROR: SessionRequired is for what exists only inside a session */
     if ((phase & (PST_AT_CLEAR | PST_AT_CLEAR_HANDSHAKE)) != 0 &&
         (row->phases & ~(unsigned)(IN_SESSION | PST_AT_CLEAR_HANDSHAKE)) == 0)

@@ -20,7 +20,6 @@ enum {
     PST_ROW_KEEPS_L = 8,  /* does not clear L of its context */
     PST_ROW_KEEPS_D = 16, /* may be the first message after ALGORITHMS and be remembered as D */
 };
-enum { PST_KIND_NONE = 0, PST_KIND_CERT = 1 }; /* kinds of session; 0: any */
 
 struct pst_row {
     uint8_t code;
@@ -48,8 +47,7 @@ extern const struct pst_step_row pst_step_rows[]; /* by enum pst_step */
 
 const struct pst_row *pst_row_find(const struct pst_row *rows, size_t count, uint8_t code);
 /* 0, or the ERROR code for a message of this row now. `minor` 0: not agreed on. */
-uint8_t pst_row_gate(const struct pst_row *row, uint8_t minor, enum pst_phase phase, uint32_t ours,
-                     uint32_t theirs);
+uint8_t pst_row_gate(const struct pst_row *row, uint8_t minor, const struct pst_exchange *x);
 bool pst_row_fits(const struct pst_row *row, struct pst_exchange *x);
 /* What sending or receiving a message of this row does to the transcripts of its context. */
 void pst_row_note(const struct pst_row *row, struct pst_spdm *c, struct pst_spdm_session *s);

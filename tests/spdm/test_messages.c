@@ -2,7 +2,6 @@
  * signers, refusals, limits and time. */
 #include "parts/wired.h"
 
-
 static struct wired w;
 
 static void begin(const struct wired_options *o)
@@ -137,10 +136,12 @@ static void measurement_logs(void **state)
 static void vendor(void **state)
 {
     static const uint8_t id[] = {0x1a, 0x02}, payload[700] = {1, 2, 3};
-    struct pst_op op = {.kind = PST_OP_VENDOR,
-                        .standard = 6,
-                        .vendor_id = {id, sizeof id},
-                        .payload = {payload, sizeof payload}};
+    struct pst_op op = {
+        .kind = PST_OP_VENDOR,
+        .standard = 6,
+        .vendor_id = {id,      sizeof id     },
+        .payload = {payload, sizeof payload}
+    };
 
     (void)state;
     begin_default();
@@ -472,14 +473,22 @@ static void version_choice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(challenge),         cmocka_unit_test(plain_mutual),
-        cmocka_unit_test(measurements),      cmocka_unit_test(measurement_logs),
-        cmocka_unit_test(vendor),            cmocka_unit_test(slow_signers),
-        cmocka_unit_test(deferred_is_bound), cmocka_unit_test(broken_signer),
-        cmocka_unit_test(refused_peers),     cmocka_unit_test(digest_is_compared),
-        cmocka_unit_test(required_mutual),   cmocka_unit_test(limits_and_time),
-        cmocka_unit_test(handshake_times_out), cmocka_unit_test(bad_record),
-        cmocka_unit_test(bad_finish),        cmocka_unit_test(get_version_resets),
+        cmocka_unit_test(challenge),
+        cmocka_unit_test(plain_mutual),
+        cmocka_unit_test(measurements),
+        cmocka_unit_test(measurement_logs),
+        cmocka_unit_test(vendor),
+        cmocka_unit_test(slow_signers),
+        cmocka_unit_test(deferred_is_bound),
+        cmocka_unit_test(broken_signer),
+        cmocka_unit_test(refused_peers),
+        cmocka_unit_test(digest_is_compared),
+        cmocka_unit_test(required_mutual),
+        cmocka_unit_test(limits_and_time),
+        cmocka_unit_test(handshake_times_out),
+        cmocka_unit_test(bad_record),
+        cmocka_unit_test(bad_finish),
+        cmocka_unit_test(get_version_resets),
         cmocka_unit_test(version_choice),
     };
 
