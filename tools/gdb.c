@@ -410,7 +410,6 @@ static int write_summary(struct gdb *g)
 
 static int run(struct gdb *g, const char *link)
 {
-    (void)signal(SIGPIPE, SIG_IGN);
     if (g->local == NULL && g->port < 0) {
         (void)signal(SIGINT, SIG_IGN); /* gdb sends its interrupt through the pipe */
     }

@@ -1,4 +1,5 @@
 /* postern: one program, one file a subcommand. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,13 +12,14 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *what; /* NULL: not for people */
 } commands[] = {
-    {"pki",        pst_cmd_pki,        "make and look at identities, CAs and grants"  },
-    {"target",     pst_cmd_target,     "the agent of a Target System"                 },
-    {"gdb",        pst_cmd_gdb,        "a server for gdb, in front of a target"       },
-    {"mem",        pst_cmd_mem,        "read, write, dump and load memory of a target"},
-    {"info",       pst_cmd_info,       "who a target is, and what it lets us do"      },
-    {"bridge",     pst_cmd_bridge,     "join two links, and record what passes"       },
-    {"supervisor", pst_cmd_supervisor, NULL                                           },
+    {"pki",        pst_cmd_pki,        "make and look at identities, CAs and grants"   },
+    {"target",     pst_cmd_target,     "the agent of a Target System"                  },
+    {"gdb",        pst_cmd_gdb,        "a server for gdb, in front of a target"        },
+    {"mem",        pst_cmd_mem,        "read, write, dump and load memory of a target" },
+    {"info",       pst_cmd_info,       "who a target is, and what it lets us do"       },
+    {"bridge",     pst_cmd_bridge,     "join two links, and record what passes"        },
+    {"spdm",       pst_cmd_spdm,       "the security agent alone, for interoperability"},
+    {"supervisor", pst_cmd_supervisor, NULL                                            },
 };
 
 static void help(FILE *out)
@@ -35,6 +37,7 @@ static void help(FILE *out)
 
 int main(int argc, char **argv)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error of the write */
     if (argc < 2) {
         help(stderr);
         return PST_EXIT_USAGE;

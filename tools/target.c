@@ -1,5 +1,4 @@
 /* postern target: the agent of a Target System. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +141,6 @@ static int run(const struct pst_target_settings *s)
     uv_loop_t loop;
     struct pst_target_host *h = pst_secret_alloc(sizeof *h);
 
-    (void)signal(SIGPIPE, SIG_IGN);
     if (h == NULL || uv_loop_init(&loop) != 0) {
         tool_say("target", "no memory, or no event loop");
         return PST_EXIT_LOCAL;

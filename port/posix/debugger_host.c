@@ -58,7 +58,7 @@ static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, c
         return PST_END_LINK;
     case PST_ERR_IO:
         snprintf(text, cap,
-                 "%s during authentication: refused? The device says no more than this before it "
+                 "%.360s during authentication: refused? The device says no more than this before it "
                  "knows who asks; it has to trust the CA of this engineer",
                  h->link_text[0] != '\0' ? h->link_text : "the link was closed");
         return PST_END_AUTH;
@@ -289,9 +289,6 @@ bool pst_debugger_host_gone(const struct pst_debugger_host *h)
 
 void pst_debugger_host_wipe(struct pst_debugger_host *h)
 {
-    if (h->link_up) { /* else there never was a key */
-        pst_requester_wipe(&h->debugger.requester);
-        pst_record_wipe(&h->debugger.record);
-    }
+    pst_debugger_wipe(&h->debugger);
     pst_wipe(h->mailbox, sizeof h->mailbox);
 }
