@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Code and memory of a TS, per architecture: the core compiled with -Os and linked from
-bench/size_ts.c with everything that it does not reach left out; crypto and the C library are not
+bench/size/ts.c with everything that it does not reach left out; crypto and the C library are not
 counted. Prints one JSON object a line: {"name", "value", "unit", "goal", "holds"}.
 
 Environment: SRC (the checkout)."""
@@ -19,9 +19,9 @@ FLAGS = ["-std=c11", "-Os", "-ffreestanding", "-ffunction-sections", "-fdata-sec
 TARGETS = {
     "x86-64": ("gcc", [], ["-fno-pic", "-no-pie", "-fno-asynchronous-unwind-tables",
                            "-fno-stack-protector"]),
-    "RV32": ("riscv64-unknown-elf-gcc", [f"-isystem{SRC}/bench/freestanding"],
+    "RV32": ("riscv64-unknown-elf-gcc", [f"-isystem{SRC}/bench/size"],
              ["-march=rv32imac", "-mabi=ilp32"]),
-    "Cortex-M3": ("arm-none-eabi-gcc", [f"-isystem{SRC}/bench/freestanding"],
+    "Cortex-M3": ("arm-none-eabi-gcc", [f"-isystem{SRC}/bench/size"],
                   ["-mcpu=cortex-m3", "-mthumb"]),
 }
 
@@ -44,7 +44,7 @@ def measure(name, compiler, include, machine):
                 run(compiler, *FLAGS, *include, *machine, "-c", str(source), "-o", made)
                 objects.append(made)
         ts = f"{directory}/ts.o"
-        run(compiler, *FLAGS, *include, *machine, "-c", str(SRC / "bench/size_ts.c"), "-o", ts)
+        run(compiler, *FLAGS, *include, *machine, "-c", str(SRC / "bench/size/ts.c"), "-o", ts)
         run("ar", "rcs", f"{directory}/core.a", *objects)
         image = f"{directory}/ts.elf"
         run(compiler, *machine, "-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,-e,entry",

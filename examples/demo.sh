@@ -152,12 +152,13 @@ refused 'a device of another CA' 'certificate' \
 start_device pump43 ca/engineers.pem
 refused 'another genuine device of the same CA' 'device|identity' \
     bash -c "read_word ada ca/devices.pem $device unix:$dir/pump43.sock"
-python3 "$here/flip.py" "$dir/flip.sock" "$dir/target.sock" 4500 >flip.log 2>&1 &
+head -c 65536 /dev/zero >zeros.bin
+python3 "$here/flip.py" "$dir/flip.sock" "$dir/target.sock" 20000 >flip.log 2>&1 &
 pids+=($!)
 await flip.sock
 refused 'a byte flipped on the bridge' 'closed|lost|ended|tag|match' \
-    postern mem dump --identity ada --trust ca/devices.pem --device $device \
-    "unix:$dir/flip.sock" 0x80000000 128K -o flipped.bin
+    postern mem load --identity ada --trust ca/devices.pem --device $device \
+    "unix:$dir/flip.sock" 0x80010000 -f zeros.bin
 grep -q flipped flip.log || { tell 'the hostile bridge flipped nothing'; failures=$((failures + 1)); }
 refused 'a write by an engineer who may only read' 'grant|denied|refused|not allowed' \
     postern mem write --identity olga --trust ca/devices.pem --device $device $link 0x80000000 --hex 00000000

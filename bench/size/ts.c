@@ -2,6 +2,7 @@
  * else. Crypto is a struct of functions, so none of it is here; what the linker leaves out is not
  * counted. The arrays carry sizes that size.py reads with nm. */
 #include "postern/link.h"
+#include "postern/requester.h"
 #include "postern/target.h"
 
 #define MESSAGE 2048
@@ -47,7 +48,7 @@ void entry(const uint8_t *in, size_t len)
             pst_target_link_down(&ram.target, 1);
         }
         size_t out = pst_target_output(&ram.target, 1, &kind, ram.send, sizeof ram.send);
-        (void)pst_stream_header(header, kind, out);
+        (void)!pst_stream_header(header, kind, out);
         (void)pst_target_poll(&ram.target);
     }
     (void)pst_target_stop(&ram.target, PST_OK);
