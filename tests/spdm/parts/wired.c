@@ -327,6 +327,18 @@ static void take_key(const struct wired_side *s, uint32_t id, pst_direction d,
     *out = s->keys.session[at].key[d];
 }
 
+/* Would the record open? */
+static bool opens(const struct wired *w, const struct wired_side *s, uint32_t id, pst_direction d,
+                  const struct pst_traffic_key *sealed)
+{
+    int at = find(&s->keys, id);
+
+    if (!w->tolerant)
+        return true;
+    return at >= 0 && s->keys.session[at].live[d] &&
+           memcmp(s->keys.session[at].key[d].key, sealed->key, sizeof sealed->key) == 0;
+}
+
 static void same_key(const struct wired_side *s, uint32_t id, pst_direction d,
                      const struct pst_traffic_key *sealed)
 {
@@ -353,6 +365,7 @@ static bool exchange(struct wired *w, uint32_t context, uint8_t *req, size_t len
 {
     static uint8_t rsp[WIRED_BUFFER];
     struct pst_traffic_key key;
+    size_t rsp_len = 0;
 
     w->messages++;
     if (context != 0) {
@@ -360,16 +373,25 @@ static bool exchange(struct wired *w, uint32_t context, uint8_t *req, size_t len
         take_key(&w->dts, context, PST_TO_RESPONDER, &key);
     }
     pst_requester_sent(&w->q);
+    if (context != 0 && !opens(w, &w->ts, context, PST_TO_RESPONDER, &key)) {
+        CHECK_EQ(pst_responder_bad_record(&w->r, context, rsp, sizeof rsp, &rsp_len), PST_OK);
+        pst_responder_sent(&w->r);
+        return false;
+    }
     if (context != 0)
         same_key(&w->ts, context, PST_TO_RESPONDER, &key);
     if (w->tap != NULL)
         w->tap(w, PST_ROLE_RESPONDER, context, req, &len);
-    size_t rsp_len = answer(w, context, req, len, rsp);
+    rsp_len = answer(w, context, req, len, rsp);
     if (rsp_len == 0)
         return false;
     if (context != 0)
         take_key(&w->ts, context, PST_TO_REQUESTER, &key);
     pst_responder_sent(&w->r);
+    if (context != 0 && !opens(w, &w->dts, context, PST_TO_REQUESTER, &key)) {
+        pst_requester_end(&w->q, context, PST_ERR_AUTH);
+        return false;
+    }
     if (context != 0)
         same_key(&w->dts, context, PST_TO_REQUESTER, &key);
     if (w->tap != NULL)
