@@ -189,8 +189,9 @@ static void take_control(struct pst_link *l, const uint8_t *msg, size_t len)
         take_hello(l, &hello);
     } else {
         l->bye = why;
-        snprintf(text, sizeof text, "closed by the peer%s%s", why == PST_OK ? "" : ": ",
-                 why == PST_OK ? "" : pst_err_text(why));
+        snprintf(text, sizeof text, "closed by the peer%s%s",
+                 why == PST_OK || why == PST_ERR_CLOSED ? "" : ": ",
+                 why == PST_OK || why == PST_ERR_CLOSED ? "" : pst_err_text(why));
         drop_saying(l, PST_OK, text);
     }
 }
