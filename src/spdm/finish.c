@@ -23,7 +23,8 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
     pst_require(&r, is_signed == mutual && (!mutual || x->in[3] == s->req_slot));
     PST_TRY(pst_close(x, &r));
     /* Whatever was skipped, a session that wants the requester's proof gets it or ends. */
-    return s->authenticated && (!mutual || c->chain.known) ? PST_OK : PST_ERR_UNEXPECTED;
+    bool known = c->chain.known && c->chain.slot == s->req_slot;
+    return s->authenticated && (!mutual || known) ? PST_OK : PST_ERR_UNEXPECTED;
 }
 
 static pst_err verify(struct pst_exchange *x, const struct ask *a)

@@ -27,6 +27,7 @@ pst_err pst_rsp_version(struct pst_exchange *x)
 pst_err pst_put_version(struct pst_exchange *x)
 {
     pst_spdm_reset(x->c);
+    x->q->state.digest_mask = 0; /* what another connection announced */
     pst_put_header(x, PST_GET_VERSION, 0, 0);
     return PST_OK;
 }
