@@ -26,12 +26,19 @@ struct pst_mailbox { /* the SCM access space of one context */
     bool delivered; /* the whole answer was read: SPDM may move on once it is sealed */
 };
 
+struct pst_target_watch { /* one access space as an observer sees it */
+    struct pst_target_context *context;
+    uint8_t number;
+    bool pending; /* the space works on an access of this observer */
+};
+
 struct pst_target_context {
     struct pst_target *target;
     pst_context_phase phase;
     uint32_t link;
     bool protected_; /* what the engine works on came in a record */
     bool observer;   /* live, sharing the target read-only */
+    bool orphan;     /* its link is gone, though its spaces are still being released */
     pst_err closing; /* not PST_OK: end it as soon as what is pending is sent */
     const char *refusal;
     struct pst_spdm_config spdm;
@@ -41,6 +48,7 @@ struct pst_target_context {
     struct pst_mailbox mailbox;
     struct pst_space scm;
     struct pst_space shared[2]; /* MEMORY and RUN as an observer sees them */
+    struct pst_target_watch watch[2];
     struct pst_gate gate;
     struct pst_grants grants;
     char name[PST_MAX_NAME];

@@ -9,9 +9,10 @@
 #include <string.h>
 
 #define DEFAULT_ANSWER_MS 10000
-#define FIRST_CREDIT 256     /* before the TS has told its own */
+#define FIRST_CREDIT 256 /* before the TS has told its own */
 #define DEFAULT_REKEY_AFTER 8000000u
-#define REKEY_SPARE 65536u /* records that an exchange of keys and what is in flight may still use */
+#define REKEY_SPARE                                                                                \
+    65536u /* records that an exchange of keys and what is in flight may still use */
 
 static uint64_t now_ms(const struct pst_debugger *d)
 {
@@ -64,9 +65,14 @@ static void close_session(struct pst_debugger *d, pst_err why)
         return;
     }
     d->why = why;
-    d->exchanging = false;
-    pst_record_wipe(&d->record);
-    pst_requester_cancel(&d->requester, why);
+    d->exchanging = d->rekeying = false;
+    if (d->spdm.crypto != NULL) { /* the requester tells who it was; its secrets go */
+        pst_requester_cancel(&d->requester, why);
+        pst_requester_end(&d->requester, pst_requester_session(&d->requester), why);
+    }
+    if (d->record.config.crypto != NULL) {
+        pst_record_wipe(&d->record);
+    }
     pst_wipe(d->request, d->half);
     set_state(d, PST_DBG_CLOSED);
     pst_spp_client_abort(&d->client, PST_ERR_CLOSED);
@@ -193,6 +199,7 @@ static void setup_write(struct pst_debugger *d, uint64_t address, uint32_t value
 static void exchange_done(void *ctx, struct pst_spp_op *op)
 {
     struct pst_debugger *d = ctx;
+    d->exchange_left--;
     if (op->result != PST_OK && d->setup_err == PST_OK) {
         d->setup_err = op->result;
     }
@@ -216,6 +223,8 @@ static struct pst_spp_op mailbox_op(struct pst_debugger *d, bool write, uint64_t
 static void begin_exchange(struct pst_debugger *d, uint32_t context, size_t len)
 {
     d->exchanging = true;
+    d->handed = false;
+    d->exchange_left = 3;
     d->setup_err = PST_OK;
     d->protected_ = context != PST_SPDM_CLEAR;
     d->asked_ms = now_ms(d);
@@ -247,7 +256,7 @@ static bool pump_spdm(struct pst_debugger *d)
             close_session(d, d->setup_err);
             return false;
         }
-        if (d->spdm_read.result == PST_PENDING) {
+        if (d->exchange_left > 0) { /* all three, in whatever order a TS answers them */
             return true;
         }
         d->exchanging = false;
@@ -390,9 +399,6 @@ static bool step_rekey(struct pst_debugger *d)
 
     switch (d->step) {
     case 0:
-        if (d->client.first != NULL || d->client.flights > 0) {
-            return false;
-        }
         setup_begin(d);
         pst_poke_u32(d->words[0], 1);
         setup_add(d, PST_SPP_WRITE, PST_AS_SCM, PST_SCM_HOLD, d->words[0], 4);
@@ -431,14 +437,20 @@ static bool step_rekey(struct pst_debugger *d)
 static void end_in_order(struct pst_debugger *d)
 {
     const struct pst_op end = {.kind = PST_OP_END_SESSION, .context = d->record.session_id};
+    d->rekeying = false;
     fail_waiting(d, PST_ERR_CLOSED);
     set_state(d, PST_DBG_ENDING);
     start_op(d, &end);
 }
 
+static bool is_quiet(const struct pst_debugger *d)
+{
+    return !d->exchanging && d->client.first == NULL && d->client.flights == 0;
+}
+
 static bool step_ready(struct pst_debugger *d)
 {
-    if (d->rekeying) {
+    if (d->rekeying && (d->step > 0 || is_quiet(d))) {
         return step_rekey(d);
     }
     if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
@@ -452,8 +464,8 @@ static bool step_ready(struct pst_debugger *d)
         end_in_order(d);
         return true;
     }
-    if (pst_record_left(&d->record) <= REKEY_SPARE) {
-        d->rekeying = true;
+    if (!d->rekeying && pst_record_left(&d->record) <= REKEY_SPARE) {
+        d->rekeying = true; /* heartbeats go on until what is in flight is over */
         d->step = 0;
         return true;
     }
@@ -583,7 +595,8 @@ size_t pst_debugger_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, 
     }
     *kind = record ? PST_LINK_RECORD : PST_LINK_CLEAR;
     d->sent_ms = now_ms(d);
-    if (d->exchanging && d->spdm_read.begun) {
+    if (d->exchanging && !d->handed && d->spdm_read.begun) {
+        d->handed = true;
         pst_requester_sent(&d->requester);
     }
     return len;
@@ -596,7 +609,7 @@ uint64_t pst_debugger_poll(struct pst_debugger *d)
     if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
         return UINT64_MAX;
     }
-    bool waits = d->exchanging || (d->state != PST_DBG_READY && d->setup_left > 0);
+    bool waits = d->exchanging || ((d->state != PST_DBG_READY || d->rekeying) && d->setup_left > 0);
     if (waits && now_ms(d) - d->asked_ms > limit) {
         close_session(d, PST_ERR_TIMEOUT);
         return UINT64_MAX;

@@ -112,7 +112,8 @@ pst_err scm_announce(struct pst_target_context *c, const uint8_t *batch, size_t 
     while (r.left > 0) {
         PST_TRY(pst_spp_get_command(&r, &p));
         uint8_t right = right_of(c, &p);
-        uint64_t bytes = p.count > 0 ? p.count : 1;
+        uint64_t bytes = p.opcode == PST_SPP_LOOP && p.data.len > 0 ? p.data.at[0] : p.count;
+        bytes = bytes > 0 ? bytes : 1;
         if (p.space == PST_AS_SCM || (right & EFFECTS) == 0 ||
             !covered(c, p.space, right, p.address, bytes)) {
             continue; /* no effect, or the gate will refuse it */

@@ -21,6 +21,8 @@ void scm_mailbox_clear(struct pst_target_context *c);
 /* session.c: from an SPDM connection to a session that may do something. */
 void scm_spdm_init(struct pst_target_context *c);
 PST_MUST_CHECK pst_err scm_open_bootstrap(struct pst_target_context *c);
+/* The holder is leaving: what its spaces did for observers is given up with it. */
+void scm_stop_watching(struct pst_target *t);
 
 /* teardown.c: the one way a context ends, whatever the cause. Safe to call again. */
 void scm_teardown(struct pst_target_context *c, pst_err why);

@@ -32,19 +32,90 @@ pst_err scm_open_bootstrap(struct pst_target_context *c)
     return pst_spp_engine_init(&c->engine, &e);
 }
 
+static const struct pst_space *watched(const struct pst_target_watch *w)
+{
+    return w->context->target->config->spaces[w->number];
+}
+
+static uint8_t watch_right(void *ctx, uint64_t address, bool write)
+{
+    const struct pst_space *space = watched(ctx);
+    return space->right(space->ctx, address, write);
+}
+
+/* A space works on one access at a time: an observer's waits until the holder, and every other
+ * observer, has none. */
+static bool is_free(const struct pst_target *t, const struct pst_target_context *holder)
+{
+    if (pst_spp_engine_waiting(&holder->engine)) {
+        return false;
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->contexts[i].watch[0].pending || t->contexts[i].watch[1].pending) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Only what the holder has opened is reached, and only while it is there. */
+static pst_err watch_perform(void *ctx, struct pst_access *a)
+{
+    struct pst_target_watch *w = ctx;
+    const struct pst_space *space = watched(w);
+    const struct pst_target_context *holder = scm_holder(w->context->target);
+
+    if (holder == NULL || holder->phase != PST_CONTEXT_LIVE ||
+        (holder->engine.enabled >> w->number & 1) == 0) {
+        return PST_ERR_STATE;
+    }
+    if (!w->pending && !is_free(w->context->target, holder)) {
+        return PST_PENDING;
+    }
+    pst_err err = space->perform(space->ctx, a);
+    w->pending = err == PST_PENDING;
+    return err;
+}
+
+/* What the observer began is given up, or the space would work for nobody else any more. */
+static void watch_cancel(void *ctx)
+{
+    struct pst_target_watch *w = ctx;
+    const struct pst_space *space = watched(w);
+    if (w->pending && space->cancel != NULL) {
+        space->cancel(space->ctx);
+    }
+    w->pending = false;
+}
+
+void scm_stop_watching(struct pst_target *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        for (size_t j = 0; j < 2; j++) {
+            if (t->contexts[i].watch[j].pending) {
+                watch_cancel(&t->contexts[i].watch[j]);
+            }
+        }
+    }
+}
+
 /* An observer sees the holder's spaces, but neither opens, closes nor hears them. */
-static const struct pst_space *as_observer(struct pst_target_context *c, size_t number)
+static const struct pst_space *as_observer(struct pst_target_context *c, uint8_t number)
 {
     const struct pst_space *space = c->target->config->spaces[number];
     if ((number != PST_AS_MEMORY && number != PST_AS_RUN) || space == NULL) {
         return NULL;
     }
-    struct pst_space *copy = &c->shared[number - PST_AS_MEMORY];
-    *copy = *space;
-    copy->enable = NULL;
-    copy->event = NULL;
-    copy->cancel = NULL;
-    return copy;
+    struct pst_target_watch *w = &c->watch[number - PST_AS_MEMORY];
+    *w = (struct pst_target_watch){.context = c, .number = number};
+    c->shared[number - PST_AS_MEMORY] = (struct pst_space){
+        .ctx = w,
+        .right = watch_right,
+        .perform = watch_perform,
+        .cancel = watch_cancel,
+        .urgent_first = 1,
+    };
+    return &c->shared[number - PST_AS_MEMORY];
 }
 
 /* THE place where access spaces become reachable: an authenticated session with grants. */
@@ -54,7 +125,7 @@ static void open_session_engine(struct pst_target_context *c)
     struct pst_spp_engine_config e = engine_config(c);
 
     e.gate = &c->gate;
-    for (size_t i = 0; i < PST_AS_COUNT; i++) {
+    for (uint8_t i = 0; i < PST_AS_COUNT; i++) {
         if (i != PST_AS_SCM) {
             e.spaces[i] = c->observer ? as_observer(c, i) : config->spaces[i];
         }

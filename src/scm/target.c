@@ -22,8 +22,8 @@ struct pst_target_context *scm_holder(struct pst_target *t)
 {
     for (size_t i = 0; i < t->count; i++) {
         struct pst_target_context *c = &t->contexts[i];
-        bool holds = c->phase == PST_CONTEXT_LIVE ||
-                     (c->phase == PST_CONTEXT_ENDING && c->name[0] != '\0');
+        bool holds =
+            c->phase == PST_CONTEXT_LIVE || (c->phase == PST_CONTEXT_ENDING && c->name[0] != '\0');
         if (holds && !c->observer) {
             return c;
         }
@@ -93,6 +93,7 @@ void pst_target_link_down(struct pst_target *t, uint32_t link)
         struct pst_target_context *c = &t->contexts[i];
         if (c->phase != PST_CONTEXT_FREE && c->link == link) {
             scm_teardown(c, PST_ERR_IO);
+            c->orphan = true; /* the number may be given to another link before it is released */
         }
     }
     struct pst_target_link *l = scm_link(t, link);
@@ -110,7 +111,7 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
         .window = link->traits->lossy,
     };
     c->link = link->id;
-    c->protected_ = c->observer = false;
+    c->protected_ = c->observer = c->orphan = false;
     c->closing = PST_OK;
     c->refusal = NULL;
     c->reads = c->read_bytes = c->effects = 0;
@@ -126,14 +127,16 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
 }
 
 /* The pending context of this link, opened if there is room; NULL: everybody is busy. One slot is
- * never taken by a newcomer's first message alone: there are at least two. */
+ * never taken by a newcomer's first message alone: there are at least two. A context whose peer has
+ * shown keys hears records only: what is clear is somebody else's. */
 static struct pst_target_context *pending_context(struct pst_target *t,
                                                   const struct pst_target_link *link)
 {
     struct pst_target_context *free_one = NULL;
     for (size_t i = 0; i < t->count; i++) {
         struct pst_target_context *c = &t->contexts[i];
-        if (c->phase == PST_CONTEXT_PENDING && c->link == link->id) {
+        if (c->phase == PST_CONTEXT_PENDING && c->link == link->id && !c->orphan &&
+            !c->protected_) {
             return c;
         }
         if (c->phase == PST_CONTEXT_FREE && free_one == NULL) {
@@ -151,20 +154,26 @@ static struct pst_target_context *session_context(struct pst_target *t, uint32_t
     for (size_t i = 0; i < t->count; i++) {
         struct pst_target_context *c = &t->contexts[i];
         if (c->phase != PST_CONTEXT_FREE && c->phase != PST_CONTEXT_ENDING && c->link == link &&
-            c->session_id == id) {
+            id != PST_SPDM_CLEAR && c->session_id == id) {
             return c;
         }
     }
     return NULL;
 }
 
-/* A batch is answered in the protection that it came in, so one of another waits for none. */
-static bool fits_protection(struct pst_target_context *c, bool protected_)
+/* The first record that opened. A batch is answered in the protection that it came in, so it cannot
+ * stand beside one that came in the clear, and nothing that was written in the clear stays in the
+ * mailbox, where a record's command might run it. */
+static bool become_protected(struct pst_target_context *c)
 {
-    if (c->protected_ != protected_ && pst_spp_engine_waiting(&c->engine)) {
+    if (c->protected_) {
+        return true;
+    }
+    if (pst_spp_engine_waiting(&c->engine) || c->mailbox.running) {
         return false;
     }
-    c->protected_ = protected_;
+    scm_mailbox_clear(c);
+    c->protected_ = true;
     return true;
 }
 
@@ -183,16 +192,26 @@ static void take_batch(struct pst_target_context *c, const uint8_t *batch, size_
     }
 }
 
+/* Somebody's session, or half of one, runs over this link: no newcomer's bad luck closes it. */
+static bool is_used(const struct pst_target *t, const struct pst_target_link *link)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        const struct pst_target_context *c = &t->contexts[i];
+        if (c->phase != PST_CONTEXT_FREE && c->link == link->id && !c->orphan) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static pst_err receive_clear(struct pst_target *t, const struct pst_target_link *link,
                              const uint8_t *msg, size_t len)
 {
     struct pst_target_context *c = pending_context(t, link);
     if (c == NULL) {
-        return PST_ERR_BUSY;
+        return is_used(t, link) ? PST_OK : PST_ERR_BUSY;
     }
-    if (fits_protection(c, false)) {
-        take_batch(c, msg, len);
-    }
+    take_batch(c, msg, len);
     return PST_OK;
 }
 
@@ -232,7 +251,7 @@ static void receive_record(struct pst_target *t, const struct pst_target_link *l
         scm_teardown(c, PST_ERR_UNEXPECTED);
         return;
     }
-    if (fits_protection(c, true)) {
+    if (become_protected(c)) {
         take_batch(c, batch.at, batch.len);
     }
 }

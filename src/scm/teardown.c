@@ -13,11 +13,12 @@ static void close_link(struct pst_target_context *c)
     struct pst_target_link *link = scm_link(t, c->link);
     for (size_t i = 0; i < t->count; i++) {
         const struct pst_target_context *other = &t->contexts[i];
-        if (other != c && other->phase != PST_CONTEXT_FREE && other->link == c->link) {
+        if (other != c && other->phase != PST_CONTEXT_FREE && other->link == c->link &&
+            !other->orphan) {
             return;
         }
     }
-    if (link != NULL) {
+    if (link != NULL && !c->orphan) {
         link->close = !link->traits->shared;
     }
 }
@@ -25,6 +26,7 @@ static void close_link(struct pst_target_context *c)
 static void release(struct pst_target_context *c)
 {
     close_link(c);
+    pst_wipe(c->queue, c->queue_len); /* what was written to the target, and where */
     c->phase = PST_CONTEXT_FREE;
     c->session_id = PST_SPDM_CLEAR;
     memset(&c->grants, 0, sizeof c->grants);
@@ -46,6 +48,9 @@ void scm_teardown(struct pst_target_context *c, pst_err why)
     pst_wipe(c->mailbox.request, c->mailbox.half);
     pst_wipe(c->mailbox.answer, c->mailbox.half);
     scm_mailbox_clear(c);
+    if (was_live && !c->observer) {
+        scm_stop_watching(c->target);
+    }
     if (was_live) {
         scm_log_end(c, why == PST_ERR_CLOSED ? PST_OK : why);
     } else if (was_pending && c->session_id != PST_SPDM_CLEAR) {
