@@ -1,4 +1,5 @@
 /* postern gdb: what gdb speaks to. It is fed by gdb's pipe, or by one connection to a socket. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
@@ -94,6 +95,25 @@ static void monitor(void *ctx, const char *what, struct pst_writer *text)
     put_text(text, line);
 }
 
+/* gdb looks at the stderr of `target extended-remote | postern gdb` before each single character
+ * that it takes from us, for as long as anybody holds it: once the session is open it is let go of,
+ * and gdb is told in band. */
+static bool is_stderr_gdbs(const struct gdb *g)
+{
+    struct stat st;
+    return g->local == NULL && g->port < 0 && fstat(STDERR_FILENO, &st) == 0 &&
+           (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+static void leave_stderr(void)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null >= 0) {
+        (void)dup2(null, STDERR_FILENO);
+        close(null);
+    }
+}
+
 static void on_ready(void *ctx)
 {
     struct gdb *g = ctx;
@@ -107,6 +127,9 @@ static void on_ready(void *ctx)
         g->exit_code = PST_EXIT_REFUSED;
         g->done = true;
         return;
+    }
+    if (is_stderr_gdbs(g)) {
+        leave_stderr();
     }
     g->began_ms = pst_profile_now_ms(NULL);
     g->started = true;
@@ -366,13 +389,14 @@ static int start(struct gdb *g)
 {
     size_t len = PST_GDB_MEMORY(PACKET_SIZE, DESCRIPTION_SIZE) + CACHE_SIZE;
     struct pst_gdb_server_config config = {
-        .backend = {.ctx = g, .submit = submit, .monitor = monitor, .notice = notice},
+        .backend = {.ctx = g, .submit = submit, .monitor = monitor},
         .memory = g->memory = calloc(1, len),
         .memory_len = len,
         .packet_size = PACKET_SIZE,
         .description_size = DESCRIPTION_SIZE,
         .bare_metal = g->keep_osabi == 0,
     };
+    config.backend.notice = is_stderr_gdbs(g) ? NULL : notice;
     if (g->memory == NULL || pst_gdb_server_init(&g->server, &config) != PST_OK ||
         uv_timer_init(&g->session.loop, &g->timer) != 0 ||
         uv_prepare_init(&g->session.loop, &g->prepare) != 0 ||
