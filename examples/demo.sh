@@ -58,12 +58,12 @@ cd "$dir" || exit 1
         postern pki target --ca ca --id $device pump &&
         postern pki target --ca ca --id Acme:Pump:0043 pump43 &&
         postern pki engineer --ca ca --name ada --grant debug ada &&
-        postern pki engineer --ca ca --name olga --grant observe olga &&
+        postern pki engineer --ca ca --name olga --grant observe --grant halt olga &&
         postern pki init other &&
         postern pki target --ca other --id $device impostor &&
         postern pki engineer --ca other --name eve --grant debug eve
 } >pki.log 2>&1 || die 'postern pki'
-tell "device $device; ada may debug, olga may only look"
+tell "device $device; ada may debug; olga may look, and stop the CPU for that, but write nothing"
 
 say '2. The pump: bare-metal RISC-V in QEMU, its gdb stub open to the TS agent alone'
 start_qemu pump
@@ -160,6 +160,7 @@ refused 'a byte flipped on the bridge' 'closed|lost|ended|tag|match' \
     postern mem load --identity ada --trust ca/devices.pem --device $device \
     "unix:$dir/flip.sock" 0x80010000 -f zeros.bin
 grep -q flipped flip.log || { tell 'the hostile bridge flipped nothing'; failures=$((failures + 1)); }
+read_word olga ca/devices.pem $device $link >olga.log 2>&1 || die 'olga may read, and cannot'
 refused 'a write by an engineer who may only read' 'grant|denied|refused|not allowed' \
     postern mem write --identity olga --trust ca/devices.pem --device $device $link 0x80000000 --hex 00000000
 read_word ada ca/devices.pem $device $link >after.log 2>&1 ||

@@ -9,6 +9,8 @@
  *     memory:r:0x80000000-0x8000ffff read that range (rw: and write it)
  *     run                            run control and registers: a whole-device grant
  *     run:r                          read run state only
+ *     halt                           stop, step and resume, but write no register: what it takes
+ *                                    to look at memory through a stub that has to stop the CPU
  *     trace                          trace sources
  *     stream                         byte streams, both ways
  *     device=Acme:Pump:*             only on these devices (a trailing * matches any rest)

@@ -78,6 +78,8 @@ pst_err pst_record_place(struct pst_record *r, uint32_t session_id, pst_key_phas
 
 void pst_record_wipe(struct pst_record *r)
 {
+    if (r->config.crypto == NULL)
+        return; /* zeroed storage: never initialised */
     half_wipe(r->config.crypto, &r->send);
     half_wipe(r->config.crypto, &r->receive);
     r->session_id = 0;

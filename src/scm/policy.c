@@ -13,6 +13,7 @@ static const struct word {
 } words[] = {
     {"run",    PST_AS_RUN,    CONTROL                                           },
     {"run:r",  PST_AS_RUN,    PST_RIGHT_READ                                    },
+    {"halt",   PST_AS_RUN,    PST_RIGHT_READ | PST_RIGHT_RUN                    },
     {"trace",  PST_AS_TRACE,  PST_RIGHT_READ | PST_RIGHT_WRITE | PST_RIGHT_TRACE},
     {"stream", PST_AS_STREAM, PST_RIGHT_READ | PST_RIGHT_WRITE                  },
 };
@@ -208,7 +209,7 @@ static pst_err parse_clause(struct parse *p, struct pst_bytes clause)
     }
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (is_word(clause, words[i].text)) {
-            p->whole = p->whole || (words[i].rights & PST_RIGHT_RUN) != 0;
+            p->whole = p->whole || words[i].rights == CONTROL;
             return add_space(p->g, words[i].space, words[i].rights);
         }
     }

@@ -57,6 +57,9 @@ static void test_words(void **state)
     check_text("observe", "observe");
     check_text("run, observe", "run observe");
     check_text("run:r", "run:r");
+    check_text("halt", "halt");
+    check_text("observe halt", "observe halt");
+    check_text("halt memory:r:0x0-0xfff", "halt memory:r:0x0-0xfff"); /* reaches no more memory */
     check_text("trace;stream", "trace stream");
     check_text("memory:r:0x80000000-0x8000ffff", "memory:r:0x80000000-0x8000ffff");
     check_text("memory:rw:16-31", "memory:rw:0x10-0x1f");
@@ -222,6 +225,7 @@ static void test_meet(void **state)
     check_meet("debug", "debug", "debug");
     check_meet("debug", "observe", "observe");
     check_meet("observe", "run", "run:r");
+    check_meet("run", "halt", "halt");
     check_meet("run observe", "debug", "run observe");
     check_meet("memory:rw:0x10-0x2f", "memory:r:0x20-0x3f", "memory:r:0x20-0x2f");
     check_meet("memory:rw:0x10-0x1f", "memory:r:0x20-0x3f", "");
