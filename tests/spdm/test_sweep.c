@@ -66,14 +66,16 @@ static bool run_once(pst_err *result)
     return both;
 }
 
-/* Covered by CHALLENGE_AUTH, KEY_EXCHANGE_RSP or FINISH, so that any change must be noticed. */
+/* Covered by CHALLENGE_AUTH, signed MEASUREMENTS, KEY_EXCHANGE_RSP or FINISH, so that any change
+ * must be noticed. */
 static bool covered(uint8_t code)
 {
     static const uint8_t codes[] = {
-        PST_GET_VERSION,          PST_VERSION,          PST_GET_CAPABILITIES, PST_CAPABILITIES,
-        PST_NEGOTIATE_ALGORITHMS, PST_ALGORITHMS,       PST_GET_DIGESTS,      PST_DIGESTS,
-        PST_GET_CERTIFICATE,      PST_CERTIFICATE,      PST_CHALLENGE,        PST_CHALLENGE_AUTH,
-        PST_KEY_EXCHANGE,         PST_KEY_EXCHANGE_RSP, PST_FINISH,           PST_FINISH_RSP,
+        PST_GET_MEASUREMENTS, PST_MEASUREMENTS,   PST_GET_VERSION,          PST_VERSION,
+        PST_GET_CAPABILITIES, PST_CAPABILITIES,   PST_NEGOTIATE_ALGORITHMS, PST_ALGORITHMS,
+        PST_GET_DIGESTS,      PST_DIGESTS,        PST_GET_CERTIFICATE,      PST_CERTIFICATE,
+        PST_CHALLENGE,        PST_CHALLENGE_AUTH, PST_KEY_EXCHANGE,         PST_KEY_EXCHANGE_RSP,
+        PST_FINISH,           PST_FINISH_RSP,
     };
 
     return memchr(codes, code, sizeof codes) != NULL;

@@ -77,8 +77,8 @@ static pst_err place(void *ctx, uint32_t id, pst_key_phase phase, pst_direction 
     struct wired_keys *k = ctx;
     int at = -1;
 
-    for (int i = 3; i >= 0; i--)
-        if (k->session[i].id == id || (k->session[i].id == 0 && at < 0))
+    for (int i = 0; i < 4 && at < 0; i++)
+        if (k->session[i].id == 0)
             at = i;
     for (int i = 0; i < 4; i++)
         if (k->session[i].id == id)
