@@ -79,7 +79,8 @@ PST_MUST_CHECK pst_err pst_requester_init(struct pst_requester *q,
 /* PST_ERR_STATE: another operation runs, or this one needs an earlier one (CONNECT, CERTIFICATE).
  */
 PST_MUST_CHECK pst_err pst_requester_start(struct pst_requester *q, const struct pst_op *op);
-/* The next message to send and its context. PST_PENDING: a signer works, or an answer is awaited,
+/* The next message to send and its context. PST_PENDING: a signer works (then `out` is left alone
+ * and given again), or an answer is awaited,
  * or (ResponseNotReady, Busy) a wait runs: see pst_requester_wait. PST_ERR_STATE: nothing to send,
  * the operation is over. */
 PST_MUST_CHECK pst_err pst_requester_next(struct pst_requester *q, uint32_t *context, uint8_t *out,

@@ -10,6 +10,11 @@
  * role, which check version, phase, in or out of session, session kind, capability and size before
  * any handler runs. docs/spdm-table.md is printed from them.
  *
+ * All randomness is drawn from crypto->random and crypto->dh_generate, in the order in which the
+ * fields stand in the message: KEY_EXCHANGE and its response take 2 bytes of session id, 32 of
+ * RandomData and an ephemeral key; CHALLENGE and GET_MEASUREMENTS the nonce, then (1.3) the
+ * context; their responses the nonce; KEY_UPDATE one byte of tag.
+ *
  * Nothing here blocks. A signer may answer PST_PENDING: the responder then answers
  * ResponseNotReady (or PST_PENDING, when `config.wait_for_signer`), the requester's `next` returns
  * PST_PENDING.
@@ -87,8 +92,7 @@ struct pst_spdm_config {
     /* Preferences, best first, ended by 0 */
     const uint8_t *hashes, *sigs, *peer_sigs, *dhs, *aeads; /* ids of crypto.h */
     pst_hash_id measurement_hash;
-    bool mel_format;        /* 1.3: name the DMTF format of a measurement extension log */
-    bool opaque_sizes_only; /* reserved: leave false */
+    bool mel_format; /* 1.3: name the DMTF format of a measurement extension log */
 
     /* requester */
     uint8_t session_policy; /* SessionPolicy of KEY_EXCHANGE: bit 0, the session may outlive an
