@@ -5,7 +5,6 @@
 
 #include "tools/tool.h"
 
-#define VERSION "0.1.0"
 
 static const struct {
     const char *name;
@@ -48,7 +47,7 @@ int main(int argc, char **argv)
         return PST_EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        puts("postern " VERSION);
+        puts("postern " PST_TOOL_VERSION);
         return PST_EXIT_OK;
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {

@@ -13,10 +13,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "openssl/pki.h"
 #include "posix/spdm_socket.h"
 #include "postern/requester.h"
 #include "postern/responder.h"
 #include "spdm/codes.h"
+#include "tools/spdm_measure.h"
 #include "tools/tool.h"
 
 #define NAME "spdm"
@@ -24,7 +26,8 @@
 #define MAX_ALGORITHMS 8
 
 struct options {
-    char *identity, **trust, *binding, *mutual, *versions, *algorithms, *steps, *measure;
+    char *identity, **trust, *binding, *mutual, *peer_chain, *versions, *algorithms, *steps,
+        *measure;
     int lenient, clear_handshake, mac_only, once, json, heartbeat, portion;
 };
 
@@ -33,6 +36,9 @@ struct peer { /* everything that one run is made of */
     struct pst_spdm_config config;
     struct pst_identity identity;
     struct pst_trust trust;
+    struct pst_slot known_peer;
+    uint8_t *known_chain; /* ours to free */
+    struct spdm_measured measured;
     struct pst_spdm_socket socket;
     struct pst_spdm_wire wire;
     uint8_t hashes[MAX_ALGORITHMS], sigs[MAX_ALGORITHMS], dhs[MAX_ALGORITHMS],
@@ -46,50 +52,6 @@ static uint64_t now_ms(void *ctx)
     (void)ctx;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/* --- what the responder measures: this program, and its version --- */
-
-static uint8_t program_hash_input[1 << 20];
-
-static pst_err get_measurement(void *ctx, size_t n, pst_hash_id hash, struct pst_measurement *out)
-{
-    static const char version[] = "postern";
-    const size_t *len = ctx;
-    (void)hash;
-    switch (n) {
-    case 0:
-        *out = (struct pst_measurement){
-            .index = 1, .type = 1, .raw = true, .tcb = true, .value = {program_hash_input, *len}
-        };
-        return PST_OK;
-    case 1:
-        *out = (struct pst_measurement){
-            .index = 2,
-            .type = 6,
-            .raw = true,
-            .value = {(const uint8_t *)version, sizeof version - 1}
-        };
-        return PST_OK;
-    default:
-        return PST_ERR_ARGUMENT;
-    }
-}
-
-static size_t measured_len;
-static const struct pst_measurements measurements = {.ctx = &measured_len, .get = get_measurement};
-
-static bool measure(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    if (f == NULL) {
-        tool_say(NAME, "%s: %s", path, strerror(errno));
-        return false;
-    }
-    /* A raw value has to fit a message; the digest is over as much as that. */
-    measured_len = fread(program_hash_input, 1, 1024, f);
-    (void)fclose(f);
-    return true;
 }
 
 /* --- options --- */
@@ -114,7 +76,7 @@ static bool add_algorithm(struct peer *p, const char *name)
             return true;
         }
     }
-    tool_say(NAME, "--algorithms: %s is not known; expected such as ecdsa-p256,sha-256", name);
+    tool_say(NAME, "--algorithms: %s is not known; expected such as ecdsa-p256,sha256", name);
     return false;
 }
 
@@ -180,7 +142,7 @@ static uint32_t capabilities(const struct options *o, bool responder)
                     PST_CAP_ENCAP | PST_CAP_HBEAT | PST_CAP_KEY_UPD;
     caps |= o->mac_only ? 0 : PST_CAP_ENCRYPT;
     caps |= o->clear_handshake ? PST_CAP_CLEAR_HANDSHAKE : 0;
-    caps |= responder ? PST_CAP_MEAS_SIGNED | PST_CAP_MEAS_FRESH : 0;
+    caps |= responder ? PST_CAP_MEAS_SIGNED : 0;
     return caps;
 }
 
@@ -208,6 +170,45 @@ static bool load_files(struct peer *p)
     return true;
 }
 
+/* Length of the DER object that `at` begins with, 0 when it is not whole. */
+static size_t first_certificate(const uint8_t *at, size_t len)
+{
+    struct pst_reader r = pst_reader_of(at, len);
+    (void)pst_get_u8(&r);
+    size_t n = pst_get_u8(&r);
+    if (n >= 0x80) {
+        size_t octets = n & 0x7f;
+        for (n = 0; octets > 0 && octets <= 3; octets--) {
+            n = n << 8 | pst_get_u8(&r);
+        }
+    }
+    pst_skip(&r, n);
+    return r.failed ? 0 : len - r.left;
+}
+
+static bool load_known_peer(struct peer *p)
+{
+    struct pst_slot *s = &p->known_peer;
+    char why[512];
+    if (p->o->peer_chain == NULL) {
+        if (p->config.mutual == PST_MUTUAL_PLAIN) {
+            tool_say(NAME, "--mutual plain: expected --peer-chain with the requester's chain");
+            return false;
+        }
+        return true;
+    }
+    if (pst_chain_read(p->o->peer_chain, &p->known_chain, &s->certs_len, why, sizeof why) !=
+        PST_OK) {
+        tool_say(NAME, "%s", why);
+        return false;
+    }
+    s->certs = p->known_chain;
+    s->root_len = first_certificate(s->certs, s->certs_len);
+    s->model = 1;
+    p->config.known_peer = s;
+    return true;
+}
+
 static void on_established(void *ctx, uint32_t session_id, const struct pst_peer *peer)
 {
     struct peer *p = ctx;
@@ -216,6 +217,19 @@ static void on_established(void *ctx, uint32_t session_id, const struct pst_peer
     }
     fprintf(stderr, "postern spdm: session 0x%08x open, the peer %s\n", session_id,
             peer != NULL ? "is authenticated" : "is not authenticated");
+}
+
+static bool take_measurements(struct peer *p)
+{
+    const char *path = p->o->measure != NULL ? p->o->measure : "/proc/self/exe";
+    p->config.measurement_hash = (pst_hash_id)p->config.hashes[0];
+    if (spdm_measure(&p->measured, pst_openssl_crypto(), p->config.measurement_hash, path) !=
+        PST_OK) {
+        tool_say(NAME, "--measure %s: %s", path, strerror(errno));
+        return false;
+    }
+    p->config.measurements = &p->measured.source;
+    return true;
 }
 
 static bool prepare(struct peer *p, bool responder)
@@ -230,11 +244,13 @@ static bool prepare(struct peer *p, bool responder)
         !take_algorithms(p, p->o->algorithms) || !load_files(p)) {
         return false;
     }
-    if (responder && !measure(p->o->measure != NULL ? p->o->measure : "/proc/self/exe")) {
+    if (responder && (!take_measurements(p) || !load_known_peer(p))) {
         return false;
     }
-    pst_spdm_wire_init(&p->wire, &p->socket, pst_openssl_crypto(),
-                       responder ? PST_TO_REQUESTER : PST_TO_RESPONDER);
+    if (pst_spdm_wire_init(&p->wire, &p->socket, pst_openssl_crypto(),
+                           responder ? PST_TO_REQUESTER : PST_TO_RESPONDER) != PST_OK) {
+        return false;
+    }
     c->crypto = pst_openssl_crypto();
     c->verifier = &p->trust.verifier;
     c->slots[0] = &p->identity.slot;
@@ -245,8 +261,6 @@ static bool prepare(struct peer *p, bool responder)
     c->capabilities = capabilities(p->o, responder);
     c->ct_exponent = 20;
     c->transfer_size = TRANSFER;
-    c->measurement_hash = PST_SHA256;
-    c->measurements = responder ? &measurements : NULL;
     c->heartbeat_s = (uint8_t)p->o->heartbeat;
     c->certificate_portion = (uint16_t)p->o->portion;
     c->wait_for_signer = true;
@@ -342,6 +356,8 @@ static pst_err on_message(struct peer *p, struct pst_responder *r, uint8_t *payl
 {
     struct pst_bytes message;
     uint32_t context;
+    /* Between two messages nothing happens here: what timed out ends before the next is read. */
+    (void)pst_responder_poll(r);
     pst_err err = pst_spdm_wire_take(&p->wire, payload, len, &context, &message);
     if (err == PST_WANT_MORE || err == PST_ERR_UNEXPECTED) {
         return PST_OK; /* discovery, answered; or an unknown session, dropped */
@@ -464,29 +480,46 @@ static pst_err run_op(struct peer *p, struct pst_requester *q, const struct pst_
     return pst_requester_result(q, code);
 }
 
+#define ASK_KEY_UPDATE "responder-key-update"
 struct step {
     const char *name;
     struct pst_op op;
     bool in_session;
 };
 static const struct step steps[] = {
-    {"connect",              {.kind = PST_OP_CONNECT},                                   false},
-    {"digests",              {.kind = PST_OP_DIGESTS},                                   false},
-    {"certificate",          {.kind = PST_OP_CERTIFICATE},                               false},
-    {"challenge",            {.kind = PST_OP_CHALLENGE, .summary = 0xFF},                false},
-    {"measurements",         {.kind = PST_OP_MEASUREMENTS, .index = 0xFF, .sign = true}, false},
-    {"measurement-count",    {.kind = PST_OP_MEASUREMENTS},                              false},
-    {"session",              {.kind = PST_OP_SESSION},                                   false},
-    {"heartbeat",            {.kind = PST_OP_HEARTBEAT},                                 true },
-    {"session-measurements", {.kind = PST_OP_MEASUREMENTS, .index = 0xFF, .sign = true}, true },
-    {"key-update",           {.kind = PST_OP_KEY_UPDATE},                                true },
-    {"key-update-all",       {.kind = PST_OP_KEY_UPDATE, .all = true},                   true },
-    {"encapsulated",         {.kind = PST_OP_ENCAPSULATED},                              true },
-    {"end",                  {.kind = PST_OP_END_SESSION},                               true },
+    {"connect",               {.kind = PST_OP_CONNECT},                                   false},
+    {"digests",               {.kind = PST_OP_DIGESTS},                                   false},
+    {"certificate",           {.kind = PST_OP_CERTIFICATE},                               false},
+    {"challenge",             {.kind = PST_OP_CHALLENGE, .summary = 0xFF},                false},
+    {"measurements",          {.kind = PST_OP_MEASUREMENTS, .index = 0xFF, .sign = true}, false},
+    {"measurement-count",     {.kind = PST_OP_MEASUREMENTS},                              false},
+    {"measurements-unsigned", {.kind = PST_OP_MEASUREMENTS, .index = 0xFF},               false},
+    {"session",               {.kind = PST_OP_SESSION},                                   false},
+    {"heartbeat",             {.kind = PST_OP_HEARTBEAT},                                 true },
+    {"session-measurements",  {.kind = PST_OP_MEASUREMENTS, .index = 0xFF, .sign = true}, true },
+    {"key-update",            {.kind = PST_OP_KEY_UPDATE},                                true },
+    {"key-update-all",        {.kind = PST_OP_KEY_UPDATE, .all = true},                   true },
+    {"encapsulated",          {.kind = PST_OP_ENCAPSULATED},                              true },
+    {ASK_KEY_UPDATE,          {.kind = PST_OP_ENCAPSULATED},                              true },
+    {"end",                   {.kind = PST_OP_END_SESSION},                               true },
 };
 #define ALL_STEPS                                                                                  \
     "connect,digests,certificate,challenge,measurements,session,heartbeat,session-measurements,"   \
     "key-update-all,heartbeat,key-update,heartbeat,end"
+
+/* spec: the emulator's framing: out of band, the responder is made to want new keys. */
+static pst_err ask_key_update(struct peer *p, uint32_t session_id)
+{
+    uint8_t id[4], *payload;
+    uint32_t command;
+    size_t len;
+    struct pst_writer w = pst_writer_of(id, sizeof id);
+
+    pst_put_u32(&w, session_id);
+    PST_TRY(pst_spdm_socket_send(&p->socket, PST_SPDM_SOCKET_KEY_UPDATE, id, sizeof id));
+    PST_TRY(pst_spdm_socket_receive(&p->socket, &command, &payload, &len));
+    return command == PST_SPDM_SOCKET_KEY_UPDATE ? PST_OK : PST_ERR_UNSUPPORTED;
+}
 
 static const struct step *find_step(const char *name)
 {
@@ -498,21 +531,37 @@ static const struct step *find_step(const char *name)
     return NULL;
 }
 
-static void tell(const struct options *o, const char *name, pst_err err, uint8_t code)
+static void tell_json(const char *name, pst_err err, uint8_t code, const char *hex)
 {
+    json_t *line =
+        json_pack("{s:s, s:b, s:s}", "step", name, "ok", err == PST_OK, "text", pst_err_text(err));
+    if (err == PST_ERR_PEER) {
+        (void)json_object_set_new(line, "error_code", json_integer(code));
+    }
+    if (*hex != '\0') {
+        (void)json_object_set_new(line, "answer", json_string(hex));
+    }
+    (void)json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(line);
+}
+
+static void tell(const struct options *o, const char *name, pst_err err, uint8_t code,
+                 struct pst_bytes answer)
+{
+    static char hex[2 * TRANSFER + 1];
+    size_t len = err == PST_OK && answer.len <= TRANSFER ? answer.len : 0;
+    for (size_t i = 0; i < len; i++) {
+        (void)snprintf(hex + 2 * i, 3, "%02x", answer.at[i]);
+    }
+    hex[2 * len] = '\0';
     if (o->json) {
-        json_t *line = json_pack("{s:s, s:b, s:s}", "step", name, "ok", err == PST_OK, "text",
-                                 pst_err_text(err));
-        if (err == PST_ERR_PEER) {
-            (void)json_object_set_new(line, "error_code", json_integer(code));
-        }
-        (void)json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(line);
+        tell_json(name, err, code, hex);
     } else if (err == PST_ERR_PEER) {
         printf("%-20s the peer answered ERROR 0x%02x\n", name, code);
     } else {
-        printf("%-20s %s\n", name, err == PST_OK ? "ok" : pst_err_text(err));
+        printf("%-20s %s%s%s\n", name, err == PST_OK ? "ok" : pst_err_text(err),
+               len > 0 ? "  " : "", hex);
     }
     (void)fflush(stdout);
 }
@@ -530,11 +579,29 @@ static pst_err run_steps(struct peer *p, struct pst_requester *q, char *text)
         struct pst_op op = step->op;
         op.context = step->in_session ? pst_requester_session(q) : PST_SPDM_CLEAR;
         op.portion = (uint16_t)p->o->portion;
-        pst_err err = run_op(p, q, &op, &code);
-        tell(p->o, word, err, code);
+        pst_err err = PST_OK;
+        if (strcmp(word, ASK_KEY_UPDATE) == 0) {
+            err = ask_key_update(p, op.context);
+        }
+        if (err == PST_OK) {
+            err = run_op(p, q, &op, &code);
+        }
+        tell(p->o, word, err, code, pst_requester_answer(q));
+        if (err == PST_ERR_CERT) {
+            tool_say(NAME, "%s", p->trust.verifier.reason(p->trust.verifier.ctx));
+        }
         PST_TRY(err);
     }
     return PST_OK;
+}
+
+static int exit_code(pst_err err)
+{
+    if (err == PST_OK || err == PST_ERR_ARGUMENT) {
+        return err == PST_OK ? PST_EXIT_OK : PST_EXIT_USAGE;
+    }
+    bool broke = err == PST_ERR_IO || err == PST_ERR_CLOSED || err == PST_ERR_TIMEOUT;
+    return broke ? PST_EXIT_LOST : PST_EXIT_AUTH;
 }
 
 static int run_requester(struct peer *p, const char *link)
@@ -567,13 +634,13 @@ static int run_requester(struct peer *p, const char *link)
     if (err != PST_OK) {
         tool_say(NAME, "%s", pst_err_text(err));
     }
-    return err == PST_OK ? PST_EXIT_OK : err == PST_ERR_ARGUMENT ? PST_EXIT_USAGE : PST_EXIT_AUTH;
+    return exit_code(err);
 }
 
 static void free_options(struct options *o)
 {
-    char *texts[] = {o->identity,   o->binding, o->mutual, o->versions,
-                     o->algorithms, o->steps,   o->measure};
+    char *texts[] = {o->identity, o->binding,    o->mutual, o->peer_chain,
+                     o->versions, o->algorithms, o->steps,  o->measure};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         free(texts[i]);
     }
@@ -595,9 +662,11 @@ int pst_cmd_spdm(int argc, char **argv)
         {"binding",         'b', POPT_ARG_STRING, &o.binding,         0, "mctp (default), doe or none",                  "NAME"   },
         {"versions",        0,   POPT_ARG_STRING, &o.versions,        0, "1.2, 1.3 or 1.2-1.3 (default)",                "RANGE"  },
         {"algorithms",      0,   POPT_ARG_STRING, &o.algorithms,      0,
-         "only these, best first: ecdsa-p256,sha-256,…",                                                               "LIST"   },
+         "only these, best first: ecdsa-p256,sha256,…",                                                               "LIST"   },
         {"mutual",          0,   POPT_ARG_STRING, &o.mutual,          0,
          "responder: none, plain, encap (default) or digests",                                                           "FORM"   },
+        {"peer-chain",      0,   POPT_ARG_STRING, &o.peer_chain,      0,
+         "responder: the requester's chain, for plain",                                                                  "PATH"   },
         {"clear-handshake", 0,   POPT_ARG_NONE,   &o.clear_handshake, 0,
          "offer the handshake in the clear",                                                                             NULL     },
         {"mac-only",        0,   POPT_ARG_NONE,   &o.mac_only,        0, "offer no encryption",                          NULL     },
@@ -631,6 +700,7 @@ int pst_cmd_spdm(int argc, char **argv)
                                        : run_requester(&p, link);
         pst_identity_free(&p.identity);
         pst_trust_free(&p.trust);
+        free(p.known_chain);
     }
     poptFreeContext(popt);
     free_options(&o);

@@ -87,66 +87,31 @@ pst_err pst_spdm_socket_receive(struct pst_spdm_socket *s, uint32_t *command, ui
     return message && transport != s->binding->socket_code ? PST_ERR_PROFILE : PST_OK;
 }
 
-void pst_spdm_wire_init(struct pst_spdm_wire *w, struct pst_spdm_socket *socket,
-                        const struct pst_crypto *crypto, pst_direction sends)
-{
-    memset(w, 0, sizeof *w);
-    w->socket = socket;
-    w->crypto = crypto;
-    w->sends = sends;
-}
-
-static struct pst_record *find(struct pst_spdm_wire *w, uint32_t session_id)
-{
-    for (size_t i = 0; i < PST_SPDM_SOCKET_SESSIONS; i++) {
-        if (w->used[i] && w->records[i].session_id == session_id) {
-            return &w->records[i];
-        }
-    }
-    return NULL;
-}
-
-static struct pst_record *add(struct pst_spdm_wire *w)
+pst_err pst_spdm_wire_init(struct pst_spdm_wire *w, struct pst_spdm_socket *socket,
+                           const struct pst_crypto *crypto, pst_direction sends)
 {
     const struct pst_record_config config = {
-        .crypto = w->crypto,
-        .sends = w->sends,
-        .sequence_len = w->socket->binding->sequence_len,
+        .crypto = crypto,
+        .sends = sends,
+        .sequence_len = socket->binding->sequence_len,
     };
+    memset(w, 0, sizeof *w);
+    w->socket = socket;
+    w->set = (struct pst_record_set){.records = w->records, .count = PST_SPDM_SOCKET_SESSIONS};
     for (size_t i = 0; i < PST_SPDM_SOCKET_SESSIONS; i++) {
-        if (!w->used[i] && pst_record_init(&w->records[i], &config) == PST_OK) {
-            w->used[i] = true;
-            return &w->records[i];
-        }
+        PST_TRY(pst_record_init(&w->records[i], &config));
     }
-    return NULL;
-}
-
-static pst_err place(void *ctx, uint32_t session_id, pst_key_phase phase, pst_direction direction,
-                     bool encrypt, const struct pst_traffic_key *key)
-{
-    struct pst_spdm_wire *w = ctx;
-    struct pst_record *r = find(w, session_id);
-    if (r == NULL) {
-        r = add(w);
-    }
-    return r == NULL ? PST_ERR_LIMIT
-                     : pst_record_place(r, session_id, phase, direction, encrypt, key);
-}
-
-static void drop(void *ctx, uint32_t session_id)
-{
-    struct pst_spdm_wire *w = ctx;
-    struct pst_record *r = find(w, session_id);
-    if (r != NULL) {
-        pst_record_wipe(r);
-        w->used[r - w->records] = false;
-    }
+    return PST_OK;
 }
 
 struct pst_key_port pst_spdm_wire_keys(struct pst_spdm_wire *w)
 {
-    return (struct pst_key_port){.ctx = w, .place = place, .drop = drop};
+    return pst_record_key_port(&w->set);
+}
+
+static struct pst_record *record_of(const struct pst_spdm_wire *w, uint32_t context)
+{
+    return context == PST_SPDM_CLEAR ? NULL : pst_record_find(&w->set, context);
 }
 
 static size_t head_of(const struct pst_spdm_wire *w, const struct pst_record *r)
@@ -157,7 +122,7 @@ static size_t head_of(const struct pst_spdm_wire *w, const struct pst_record *r)
 
 uint8_t *pst_spdm_wire_room(struct pst_spdm_wire *w, uint32_t context, size_t *cap)
 {
-    size_t head = head_of(w, context == PST_SPDM_CLEAR ? NULL : find(w, context));
+    size_t head = head_of(w, record_of(w, context));
     *cap = sizeof w->out - head - PST_TAG_LEN - 4;
     return w->out + head;
 }
@@ -165,7 +130,7 @@ uint8_t *pst_spdm_wire_room(struct pst_spdm_wire *w, uint32_t context, size_t *c
 pst_err pst_spdm_wire_send(struct pst_spdm_wire *w, uint32_t context, size_t len)
 {
     const struct pst_binding *b = w->socket->binding;
-    struct pst_record *r = context == PST_SPDM_CLEAR ? NULL : find(w, context);
+    struct pst_record *r = record_of(w, context);
     size_t total;
 
     if (context != PST_SPDM_CLEAR) {
@@ -205,7 +170,7 @@ pst_err pst_spdm_wire_take(struct pst_spdm_wire *w, uint8_t *payload, size_t len
         return PST_OK;
     }
     PST_TRY(pst_record_session(message->at, message->len, context));
-    struct pst_record *r = find(w, *context);
+    struct pst_record *r = record_of(w, *context);
     if (r == NULL) {
         return PST_ERR_UNEXPECTED;
     }
@@ -217,6 +182,5 @@ void pst_spdm_wire_wipe(struct pst_spdm_wire *w)
 {
     for (size_t i = 0; i < PST_SPDM_SOCKET_SESSIONS; i++) {
         pst_record_wipe(&w->records[i]);
-        w->used[i] = false;
     }
 }

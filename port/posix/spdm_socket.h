@@ -39,14 +39,12 @@ PST_MUST_CHECK pst_err pst_spdm_socket_receive(struct pst_spdm_socket *s, uint32
 #define PST_SPDM_SOCKET_SESSIONS 2
 struct pst_spdm_wire {
     struct pst_spdm_socket *socket;
-    const struct pst_crypto *crypto;
-    pst_direction sends;
     struct pst_record records[PST_SPDM_SOCKET_SESSIONS];
-    bool used[PST_SPDM_SOCKET_SESSIONS];
+    struct pst_record_set set; /* of the above: the wire stays where it was initialised */
     uint8_t out[PST_SPDM_SOCKET_MAX];
 };
-void pst_spdm_wire_init(struct pst_spdm_wire *w, struct pst_spdm_socket *socket,
-                        const struct pst_crypto *crypto, pst_direction sends);
+PST_MUST_CHECK pst_err pst_spdm_wire_init(struct pst_spdm_wire *w, struct pst_spdm_socket *socket,
+                                          const struct pst_crypto *crypto, pst_direction sends);
 /* A key port over the records. */
 struct pst_key_port pst_spdm_wire_keys(struct pst_spdm_wire *w);
 /* Where to put a message that is then sent: `*cap` bytes. */
