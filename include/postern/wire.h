@@ -81,6 +81,11 @@ uint16_t pst_peek_u16(const uint8_t *at);
 uint32_t pst_peek_u32(const uint8_t *at);
 uint64_t pst_peek_u64(const uint8_t *at);
 
+/* A number as people write it, without a prefix: digits into `out`, not NUL-terminated; returns how
+ * many. `base` is 10 or 16. */
+#define PST_DIGITS 20
+size_t pst_digits(uint64_t v, unsigned base, char out[PST_DIGITS]);
+
 /* true and the sum, or false when it does not fit. */
 bool pst_add_size(size_t a, size_t b, size_t *sum);
 bool pst_add_u64(uint64_t a, uint64_t b, uint64_t *sum);

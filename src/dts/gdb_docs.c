@@ -42,24 +42,14 @@ static void put_text(struct portion *d, const char *text)
 
 static void put_hex(struct portion *d, uint64_t v)
 {
-    char digits[16];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = "0123456789abcdef"[v & 15];
-        v >>= 4;
-    } while (v != 0);
-    put(d, digits + at, sizeof digits - at);
+    char digits[PST_DIGITS];
+    put(d, digits, pst_digits(v, 16, digits));
 }
 
 static void put_decimal(struct portion *d, uint64_t v)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v != 0);
-    put(d, digits + at, sizeof digits - at);
+    char digits[PST_DIGITS];
+    put(d, digits, pst_digits(v, 10, digits));
 }
 
 /* --- target description --- */

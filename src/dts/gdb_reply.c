@@ -72,24 +72,14 @@ static void put_text(struct pst_writer *w, const char *text)
 
 static void put_hex(struct pst_writer *w, uint64_t v)
 {
-    char digits[17];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = "0123456789abcdef"[v & 15];
-        v >>= 4;
-    } while (v != 0);
-    pst_put_bytes(w, digits + at, sizeof digits - at);
+    char digits[PST_DIGITS];
+    pst_put_bytes(w, digits, pst_digits(v, 16, digits));
 }
 
 static void put_decimal(struct pst_writer *w, uint64_t v)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v != 0);
-    pst_put_bytes(w, digits + at, sizeof digits - at);
+    char digits[PST_DIGITS];
+    pst_put_bytes(w, digits, pst_digits(v, 10, digits));
 }
 
 void pst_gdb_reply_error(struct pst_gdb_server *g, const char *what, pst_err err)

@@ -439,15 +439,9 @@ static void put_text(struct pst_writer *w, const char *text)
 
 static void put_number(struct pst_writer *w, uint64_t v, unsigned base)
 {
-    char digits[20];
-    size_t n = sizeof digits;
-
-    do {
-        digits[--n] = "0123456789abcdef"[v % base];
-        v /= base;
-    } while (v > 0);
+    char digits[PST_DIGITS];
     put_text(w, base == 16 ? "0x" : "");
-    pst_put_bytes(w, digits + n, sizeof digits - n);
+    pst_put_bytes(w, digits, pst_digits(v, base, digits));
 }
 
 static void put_range(struct pst_writer *w, const struct pst_grant_range *r)

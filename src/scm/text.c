@@ -25,34 +25,29 @@ void scm_put(struct scm_text *t, const char *s)
     }
 }
 
-void scm_put_u64(struct scm_text *t, uint64_t v)
+static void put_number(struct scm_text *t, uint64_t v, unsigned base)
 {
-    char digits[20];
-    size_t n = 0;
-    do {
-        digits[n++] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    while (n > 0) {
-        put_char(t, digits[--n]);
+    char digits[PST_DIGITS];
+    size_t len = pst_digits(v, base, digits);
+    for (size_t i = 0; i < len; i++) {
+        put_char(t, digits[i]);
     }
 }
 
-static void put_nibble(struct scm_text *t, unsigned v)
+void scm_put_u64(struct scm_text *t, uint64_t v)
 {
-    put_char(t, "0123456789abcdef"[v & 15u]);
+    put_number(t, v, 10);
 }
 
 void scm_put_hex(struct scm_text *t, uint64_t v)
 {
     scm_put(t, "0x");
-    int shift = 60;
-    while (shift > 0 && (v >> shift) == 0) {
-        shift -= 4;
-    }
-    for (; shift >= 0; shift -= 4) {
-        put_nibble(t, (unsigned)(v >> shift));
-    }
+    put_number(t, v, 16);
+}
+
+static void put_nibble(struct scm_text *t, unsigned v)
+{
+    put_char(t, "0123456789abcdef"[v & 15u]);
 }
 
 void scm_put_hex_bytes(struct scm_text *t, const uint8_t *at, size_t len)

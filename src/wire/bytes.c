@@ -84,3 +84,17 @@ void pst_wipe(void *at, size_t len)
     /* The bytes count as read here, so the memset is not dead. */
     __asm__ __volatile__("" : : "r"(at) : "memory");
 }
+
+size_t pst_digits(uint64_t v, unsigned base, char out[PST_DIGITS])
+{
+    char reversed[PST_DIGITS];
+    size_t len = 0;
+
+    do {
+        reversed[len++] = "0123456789abcdef"[v % base];
+        v /= base;
+    } while (v > 0);
+    for (size_t i = 0; i < len; i++)
+        out[i] = reversed[len - 1 - i];
+    return len;
+}
