@@ -33,7 +33,7 @@ struct pst_stub_host {
     bool open, writing, closing;
     uint64_t started_ms;
     char told[128];
-    uint8_t in[65536], out[8192];
+    uint8_t in[65536], out[PST_SUPERVISOR_FRAME + PST_SUPERVISOR_PAYLOAD];
     uint8_t buffer[PST_STUB_HOST_BUFFER];
 };
 

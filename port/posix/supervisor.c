@@ -291,7 +291,7 @@ static bool await(struct supervisor *s, const bool *still, long ms)
 {
     long end = now_ms() + ms;
     while (*still) {
-        uint8_t bytes[4096];
+        uint8_t bytes[PST_SUPERVISOR_PAYLOAD];
         long left = end - now_ms();
         struct pollfd p = {.fd = s->stub, .events = POLLIN};
         if (left <= 0 || (poll(&p, 1, (int)left) < 0 && errno != EINTR)) {

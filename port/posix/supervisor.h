@@ -22,7 +22,7 @@
 
 #define PST_SUPERVISOR_PATIENCE_MS 5000
 #define PST_SUPERVISOR_FRAME 3
-#define PST_SUPERVISOR_PAYLOAD 4096
+#define PST_SUPERVISOR_PAYLOAD 16384 /* more than one packet of any stub known */
 
 enum pst_supervisor_kind {
     PST_SUPERVISOR_OPEN = 'O',   /* agent: connect to the stub */
