@@ -75,9 +75,9 @@ static void on_written(uv_write_t *req, int status)
     if (l->closing) {
         return;
     }
-    if (status != 0) {
+    if (status != 0 && !l->draining) {
         drop_saying(l, PST_ERR_IO, uv_strerror(status));
-    } else if (l->draining && all_sent(l)) {
+    } else if (l->draining && (status != 0 || all_sent(l))) { /* it need not hear our BYE */
         pst_link_drop(l, l->why, l->text[0] != '\0' ? l->text : NULL);
     } else if (!l->draining) {
         pst_link_pump(l);

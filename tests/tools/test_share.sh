@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Where policy says so, a second engineer may watch while the first debugs, and no more than that.
+. "$SRC/tests/tools/lib.sh"
+need_gdb
+start_qemu pump
+make_keys
+cat >t.conf <<CONF
+[target]
+identity = pump
+trust = ca/engineers.pem
+policy = debug
+share-read-only = yes
+
+[stub]
+address = unix:$dir/pump.gdb
+
+[memory ram]
+first = 0x80000000
+last = 0x8001ffff
+kind = ram
+CONF
+start_target t --config t.conf
+link=unix:$dir/t.sock
+other() { # ENGINEER ARG...
+    local who=$1
+    shift
+    echo "shell timeout 30 postern mem --identity $who --trust ca/devices.pem --device $device $* >>other.out 2>&1; echo exit \$? >>other.out"
+}
+{
+    other olga read $link 0x80000000 16
+    other ada write $link 0x80000000 --hex 00
+} >others.gdb
+run_gdb gdb.out $link ada -x others.gdb -ex 'print pump.state' -ex detach
+[ "$(grep ^exit other.out | tr '\n' ' ')" = 'exit 0 exit 4 ' ] || { fail 'the second engineers'; cat other.out >&2; }
+grep -q '^\$1 = PUMP_' gdb.out || { fail 'the first engineer'; cat gdb.out >&2; }
+grep -q '"sharing":true' t.jsonl || fail 'the audit log does not say that somebody watched'
+finish
