@@ -2,7 +2,11 @@
  *
  * Sans-I/O. The owner carries bytes between the stub's stream and this object, and nothing here
  * waits: an access whose answer is outstanding stays PST_PENDING, and a stub that says nothing
- * keeps nobody else waiting. One request is in flight at a time; an interrupt is sent at once.
+ * keeps nobody else waiting. An interrupt is sent at once. Of a stub that lets itself be asked
+ * ahead (any without acknowledgements, and QEMU) the pieces of a long read are asked for together,
+ * and at a stop the ranges that the last one gathered, along with the registers: a step takes two
+ * exchanges. With any other, one request is in flight at a time. Nothing is ever sent behind a
+ * resume.
  *
  * The stub is opened when an access space is enabled by a session that may control the CPU (opening
  * stops a QEMU machine), and it is let go of when the last one is disabled: the breakpoints that
@@ -36,6 +40,7 @@
 #define PST_STUB_NAME 40    /* longest name of one, and of an architecture, + 1 */
 #define PST_STUB_RESUMES 6  /* entries of one RESUME */
 #define PST_STUB_GATHERS 16 /* entries of the gather list */
+#define PST_STUB_AHEAD 12   /* requests sent before their turn */
 #define PST_STUB_RANGE_STEPS 10000
 #define PST_STUB_BUFFER_MIN 1024
 
@@ -56,6 +61,11 @@ struct pst_stub_gather {
     uint64_t add;
 };
 
+struct pst_stub_range {
+    uint64_t address;
+    uint32_t len;
+};
+
 struct pst_stub_row; /* of the map of RUN */
 
 struct pst_stub { /* private */
@@ -70,7 +80,14 @@ struct pst_stub { /* private */
     size_t sent, packet_at, packet_len;
     uint8_t retries;
     bool acks, farewell, noack_offered;
-    void (*answer)(struct pst_stub *s, struct pst_bytes reply); /* NULL: nothing in flight */
+    void (*answer)(struct pst_stub *s, struct pst_bytes reply); /* NULL: not waited for */
+    bool pipelines;                                             /* may be asked ahead */
+    uint8_t skip;      /* answers to come first that nobody wants any more */
+    uint8_t followers; /* pieces of the same read that were asked for behind this one */
+    struct pst_stub_range ahead[PST_STUB_AHEAD]; /* asked for ahead; ahead_at..ahead_len to come */
+    uint8_t ahead_at, ahead_len;
+    struct pst_stub_range wanted[PST_STUB_AHEAD]; /* what the last report gathered */
+    uint8_t wanted_len;
 
     /* what the stub can */
     uint32_t packet_size;
@@ -129,6 +146,7 @@ struct pst_stub { /* private */
         bool write, used, done;
         pst_err result;
     } access;
+    bool stale; /* an answer to an access that was cancelled is to come */
     const struct pst_gate *access_gate;
     uint32_t chunk; /* bytes of a write in flight */
     struct pst_stub_break setting;

@@ -22,11 +22,14 @@ struct supervisor {
     const char *address;
     bool hold;
     struct pst_rsp_reader from_agent, from_stub;
+    uint8_t agent_bytes[PST_SUPERVISOR_FRAME + PST_SUPERVISOR_PAYLOAD]; /* no whole frame yet */
+    size_t agent_len;
     uint8_t *raw; /* the packet that the agent is sending: passed on whole or not at all */
     size_t raw_len;
     char breaks[BREAKS_MAX][BREAK_TEXT]; /* "type,address,kind" of each Z */
     size_t break_count;
     char change[BREAK_TEXT + 1]; /* the Z or z that is not answered yet */
+    unsigned unanswered; /* requests, which may be several: only a resume is never followed */
     bool running, acks, waiting, asked_no_ack, detaching, detached;
     bool clean; /* the last clean-up went through */
 };
@@ -147,23 +150,6 @@ static bool write_all(int fd, const void *bytes, size_t len)
     return true;
 }
 
-static bool read_all(int fd, void *bytes, size_t len)
-{
-    uint8_t *at = bytes;
-    while (len > 0) {
-        ssize_t n = read(fd, at, len);
-        if (n < 0 && errno == EINTR && !terminated) {
-            continue;
-        }
-        if (n <= 0) {
-            return false;
-        }
-        at += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 static void tell(struct supervisor *s, uint8_t kind, const void *payload, size_t len)
 {
     uint8_t frame[PST_SUPERVISOR_FRAME + PST_SUPERVISOR_PAYLOAD];
@@ -210,12 +196,15 @@ static bool resumes(const char *p)
 static void on_request(struct supervisor *s)
 {
     const char *p = (const char *)s->from_agent.buffer;
-    s->waiting = true;
     s->change[0] = 0;
     if (resumes(p)) {
         s->running = true;
-        s->waiting = false;
-    } else if ((p[0] == 'Z' || p[0] == 'z') && s->from_agent.len < sizeof s->change) {
+        s->unanswered = 0;
+    } else {
+        s->unanswered++;
+    }
+    s->waiting = s->unanswered > 0;
+    if ((p[0] == 'Z' || p[0] == 'z') && s->from_agent.len < sizeof s->change) {
         memcpy(s->change, p, s->from_agent.len + 1);
     }
     s->asked_no_ack = strcmp(p, "QStartNoAckMode") == 0;
@@ -233,7 +222,10 @@ static void on_reply(struct supervisor *s)
     if (!s->waiting) {
         return;
     }
-    s->waiting = false;
+    s->waiting = --s->unanswered > 0;
+    if (s->waiting) {
+        return; /* that was the answer to an earlier one, and those change nothing */
+    }
     if (s->change[0] == 'Z' && ok) {
         add_break(s, s->change + 1);
     } else if (s->change[0] == 'z' && ok) {
@@ -244,8 +236,10 @@ static void on_reply(struct supervisor *s)
     s->detached = s->detaching && ok;
 }
 
+/* In one write, which wakes the stub once. */
 static bool pass_to_stub(struct supervisor *s, const uint8_t *at, size_t len)
 {
+    size_t whole = 0; /* of `raw`, how much is whole packets */
     while (len > 0) {
         enum pst_rsp_item item;
         size_t n = pst_rsp_read(&s->from_agent, at, len, &item);
@@ -256,18 +250,16 @@ static bool pass_to_stub(struct supervisor *s, const uint8_t *at, size_t len)
         s->raw_len += n;
         at += n;
         len -= n;
-        if (item == PST_RSP_NOTHING) {
-            continue;
-        }
         if (item == PST_RSP_PACKET) {
             on_request(s);
         }
-        size_t whole = s->raw_len;
-        s->raw_len = 0;
-        if (!write_all(s->stub, s->raw, whole)) {
-            return false;
-        }
+        whole = item != PST_RSP_NOTHING ? s->raw_len : whole;
     }
+    if (whole > 0 && !write_all(s->stub, s->raw, whole)) {
+        return false;
+    }
+    s->raw_len -= whole;
+    memmove(s->raw, s->raw + whole, s->raw_len);
     return true;
 }
 
@@ -321,6 +313,7 @@ static bool request(struct supervisor *s, char kind, const char *text)
     pst_rsp_put_text(&p, text);
     pst_rsp_end(&p);
     s->waiting = true;
+    s->unanswered = 1;
     s->detaching = kind == 'D';
     s->change[0] = 0;
     return write_all(s->stub, packet, w.used) && await(s, &s->waiting, REPLY_MS);
@@ -378,6 +371,7 @@ static void open_stub(struct supervisor *s)
     pst_rsp_reader_init(&s->from_agent, s->from_agent.buffer, PACKET_MAX, false);
     pst_rsp_reader_init(&s->from_stub, s->from_stub.buffer, PACKET_MAX, true);
     s->raw_len = s->break_count = 0;
+    s->unanswered = 0;
     s->change[0] = 0;
     s->acks = true;
     s->running = s->waiting = s->asked_no_ack = s->detaching = s->detached = false;
@@ -393,25 +387,41 @@ static void lose_stub(struct supervisor *s)
 
 /* --- the two streams --- */
 
+static void on_frame(struct supervisor *s, uint8_t kind, const uint8_t *payload, size_t len)
+{
+    if (kind == PST_SUPERVISOR_OPEN) {
+        open_stub(s);
+    } else if (kind == PST_SUPERVISOR_CLOSE) {
+        close_stub(s);
+        tell(s, PST_SUPERVISOR_CLOSED, NULL, 0);
+    } else if (kind == PST_SUPERVISOR_DATA && s->stub >= 0 && !pass_to_stub(s, payload, len)) {
+        lose_stub(s);
+    }
+}
+
 /* false: the agent is gone. */
 static bool on_agent(struct supervisor *s)
 {
-    uint8_t head[PST_SUPERVISOR_FRAME], payload[PST_SUPERVISOR_PAYLOAD];
-    if (!read_all(s->agent, head, sizeof head)) {
-        return false;
+    ssize_t n = read(s->agent, s->agent_bytes + s->agent_len, sizeof s->agent_bytes - s->agent_len);
+    if (n <= 0) {
+        return n < 0 && errno == EINTR;
     }
-    size_t len = pst_peek_u16(head + 1);
-    if (len > sizeof payload || !read_all(s->agent, payload, len)) {
-        return false;
+    s->agent_len += (size_t)n;
+    size_t at = 0;
+    while (s->agent_len - at >= PST_SUPERVISOR_FRAME) {
+        const uint8_t *frame = s->agent_bytes + at;
+        size_t len = pst_peek_u16(frame + 1);
+        if (len > PST_SUPERVISOR_PAYLOAD) {
+            return false;
+        }
+        if (s->agent_len - at < PST_SUPERVISOR_FRAME + len) {
+            break;
+        }
+        on_frame(s, frame[0], frame + PST_SUPERVISOR_FRAME, len);
+        at += PST_SUPERVISOR_FRAME + len;
     }
-    if (head[0] == PST_SUPERVISOR_OPEN) {
-        open_stub(s);
-    } else if (head[0] == PST_SUPERVISOR_CLOSE) {
-        close_stub(s);
-        tell(s, PST_SUPERVISOR_CLOSED, NULL, 0);
-    } else if (head[0] == PST_SUPERVISOR_DATA && s->stub >= 0 && !pass_to_stub(s, payload, len)) {
-        lose_stub(s);
-    }
+    s->agent_len -= at;
+    memmove(s->agent_bytes, s->agent_bytes + at, s->agent_len);
     return true;
 }
 

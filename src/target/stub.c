@@ -63,6 +63,10 @@ static bool close_task(struct pst_stub *s)
     if (s->access.used && !s->access.done) {
         pst_stub_finish(s, PST_ERR_CLOSED);
     }
+    pst_stub_ahead_drop(s);
+    if (s->skip > 0) {
+        return true;
+    }
     if (pst_stub_break_clear(s)) {
         return true;
     }
@@ -101,7 +105,7 @@ static bool once(struct pst_stub *s)
 
 void pst_stub_advance(struct pst_stub *s)
 {
-    while (s->link == LINK_OPEN && s->answer == NULL) {
+    while (s->link == LINK_OPEN && s->answer == NULL && s->skip == 0) {
         if (s->running) {
             halt_if_wanted(s);
             return;
@@ -187,6 +191,7 @@ void pst_stub_lose(struct pst_stub *s)
     s->opening = 0;
     s->answer = NULL;
     s->running = s->owed = s->check = s->stepping = s->report_active = s->closing = false;
+    s->skip = s->followers = s->ahead_at = s->ahead_len = s->wanted_len = 0;
     s->out.used = s->sent = 0;
     s->break_count = 0;
     if (s->access.used && !s->access.done) {
@@ -251,6 +256,7 @@ static void cancel(struct pst_stub *s, uint8_t space)
 {
     if (s->access.used && s->access.space == space) {
         s->access.used = false;
+        s->stale = s->answer != NULL;
         pst_stub_advance(s);
     }
 }

@@ -325,6 +325,10 @@ static pst_err start(struct pst_stub *s, struct pst_access *a, uint8_t space)
 {
     PST_TRY(open_for(s, a, space));
     PST_TRY(check(s, a, space));
+    if (s->stale && s->link == LINK_OPEN && (s->answer != NULL || s->skip > 0)) {
+        return PST_PENDING; /* it would be taken for the answer to this one */
+    }
+    s->stale = false;
     if (a->len == 0 && (space == PST_AS_MEMORY || !a->write)) {
         return PST_OK;
     }

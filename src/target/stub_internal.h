@@ -26,8 +26,22 @@ void pst_stub_break(struct pst_stub *s);
 size_t pst_stub_room(const struct pst_stub *s);
 /* Asks for the first bytes of a range in one packet. */
 void pst_stub_ask_memory(struct pst_stub *s, uint64_t address, size_t len, pst_stub_answer *answer);
+/* Bytes of a range that one packet asks for. */
+size_t pst_stub_memory_chunk(const struct pst_stub *s, uint64_t address, size_t len);
+/* Asks behind a request that was just sent; its answer comes next but the ones before it. false:
+ * no room. */
+bool pst_stub_follow_memory(struct pst_stub *s, uint64_t address, size_t len);
 /* Makes `hart` the one that g and p speak about. true: a request was sent, call again. */
 bool pst_stub_select(struct pst_stub *s, uint32_t hart);
+
+/* stub_ahead.c: asks at a stop, along with the registers, for what the last report gathered. */
+void pst_stub_ahead_send(struct pst_stub *s);
+/* Was it asked for? Then its answer is the next that is not skipped. */
+bool pst_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len);
+/* Nothing of it is wanted any more. */
+void pst_stub_ahead_drop(struct pst_stub *s);
+/* Something that may be asked for at the next stop. */
+void pst_stub_ahead_want(struct pst_stub *s, uint64_t address, uint32_t len);
 
 /* stub_open.c */
 bool pst_stub_open_task(struct pst_stub *s);

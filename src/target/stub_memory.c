@@ -9,21 +9,47 @@ static void on_read(struct pst_stub *s, struct pst_bytes reply)
     struct pst_reader r = pst_reader_of(reply.at, reply.len);
     struct pst_writer *w = &s->stage;
     if (!s->access.used || s->access.done) {
+        pst_stub_ahead_drop(s);
         return; /* nobody waits for it any more */
     }
-    size_t n = 0;
+    uint64_t address = s->access.address + s->access.at;
+    size_t n = 0, asked = pst_stub_memory_chunk(s, address, s->access.len - s->access.at);
     if (!pst_stub_is_error(reply)) {
         n = pst_rsp_get_hex(&r, w->start + w->used, s->access.len - s->access.at);
     }
     if (n == 0 || r.left > 0) {
         /* What was read before a hole is an answer, a shorter one. */
+        pst_stub_ahead_drop(s);
         pst_stub_finish(s, w->used > 0 ? PST_OK : PST_ERR_FAULT);
         return;
     }
     w->used += n;
     s->access.at += (uint32_t)n;
+    if (n != asked) {
+        pst_stub_ahead_drop(s); /* they do not join on */
+    }
     if (s->access.at == s->access.len) {
         pst_stub_finish(s, PST_OK);
+    } else if (s->followers > 0) {
+        s->followers--;
+        s->answer = on_read;
+    }
+}
+
+/* All of it at once, of a stub that lets itself be asked ahead. */
+static void ask_read(struct pst_stub *s)
+{
+    uint64_t address = s->access.address + s->access.at;
+    uint32_t left = s->access.len - s->access.at;
+    pst_stub_ask_memory(s, address, left, on_read);
+    while (s->pipelines && s->followers < PST_STUB_AHEAD) {
+        size_t n = pst_stub_memory_chunk(s, address, left);
+        address += n;
+        left -= (uint32_t)n;
+        if (left == 0 || !pst_stub_follow_memory(s, address, left)) {
+            break;
+        }
+        s->followers++;
     }
 }
 
@@ -110,8 +136,7 @@ static void ask_write(struct pst_stub *s)
 void pst_stub_memory_step(struct pst_stub *s)
 {
     if (!s->access.write) {
-        pst_stub_ask_memory(s, s->access.address + s->access.at, s->access.len - s->access.at,
-                            on_read);
+        ask_read(s);
     } else if (s->source != NULL) {
         ask_write(s);
     }

@@ -132,6 +132,14 @@ static void on_supported(struct pst_stub *s, struct pst_bytes reply)
 static void on_no_ack(struct pst_stub *s, struct pst_bytes reply)
 {
     s->acks = !pst_stub_is_ok(reply);
+    s->pipelines = !s->acks;
+    s->opening++;
+}
+
+/* QEMU has acknowledgements, and does not wait for them. */
+static void on_qemu(struct pst_stub *s, struct pst_bytes reply)
+{
+    s->pipelines = reply.len > 7 && memcmp(reply.at, "ENABLE=", 7) == 0;
     s->opening++;
 }
 
@@ -232,7 +240,7 @@ bool pst_stub_open_task(struct pst_stub *s)
         if (s->noack_offered) {
             pst_stub_ask(s, "QStartNoAckMode", on_no_ack);
         } else {
-            s->opening++;
+            pst_stub_ask(s, "qqemu.sstepbits", on_qemu);
         }
         return true;
     case OPEN_VCONT:

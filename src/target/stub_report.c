@@ -143,6 +143,8 @@ static bool next_range(struct pst_stub *s, uint64_t *address, uint32_t *len)
     return false;
 }
 
+static void on_chunk(struct pst_stub *s, struct pst_bytes reply);
+
 static void begin_chunk(struct pst_stub *s)
 {
     uint64_t address;
@@ -157,15 +159,18 @@ static void begin_chunk(struct pst_stub *s)
         return;
     }
     len = len < room - CHUNK_HEAD ? len : (uint32_t)(room - CHUNK_HEAD);
-    if (!may_gather(s, address, len)) {
+    bool asked = pst_stub_ahead_take(s, address, len);
+    if (!asked && !may_gather(s, address, len)) {
         return;
     }
+    pst_stub_ahead_want(s, address, len);
     s->chunk_at = w->used;
     s->chunk_address = address;
     s->chunk_left = len;
     pst_put_u64(w, address);
     pst_put_u32(w, 0);
     s->report_phase = REPORT_CHUNK;
+    s->answer = asked ? on_chunk : NULL;
 }
 
 static void end_chunk(struct pst_stub *s)
@@ -211,14 +216,17 @@ bool pst_stub_report_task(struct pst_stub *s)
         return true;
     case REPORT_REGISTERS:
         pst_stub_ask(s, "g", on_registers);
+        pst_stub_ahead_send(s);
         return true;
     case REPORT_GATHER:
         begin_chunk(s);
         return true;
     case REPORT_CHUNK:
+        pst_stub_ahead_drop(s); /* their answers come first */
         pst_stub_ask_memory(s, s->chunk_address, s->chunk_left, on_chunk);
         return true;
     default:
+        pst_stub_ahead_drop(s);
         s->report_active = false;
         s->report_valid = true;
         s->event_ready = s->event_ready || s->event_due;

@@ -58,18 +58,40 @@ static size_t chunk_of(uint64_t address, size_t len, size_t most)
     return n > 0 ? n : most;
 }
 
-void pst_stub_ask_memory(struct pst_stub *s, uint64_t address, size_t len, pst_stub_answer *answer)
+size_t pst_stub_memory_chunk(const struct pst_stub *s, uint64_t address, size_t len)
 {
     size_t most = (s->in.cap - 1) / 2;
     if (most > s->packet_size / 2) {
         most = s->packet_size / 2;
     }
+    return chunk_of(address, len, most);
+}
+
+static void put_memory(const struct pst_stub *s, struct pst_rsp_writer *p, uint64_t address,
+                       size_t len)
+{
+    pst_rsp_put_char(p, 'm');
+    pst_rsp_put_number(p, address);
+    pst_rsp_put_char(p, ',');
+    pst_rsp_put_number(p, pst_stub_memory_chunk(s, address, len));
+}
+
+void pst_stub_ask_memory(struct pst_stub *s, uint64_t address, size_t len, pst_stub_answer *answer)
+{
     struct pst_rsp_writer p = pst_stub_begin(s);
-    pst_rsp_put_char(&p, 'm');
-    pst_rsp_put_number(&p, address);
-    pst_rsp_put_char(&p, ',');
-    pst_rsp_put_number(&p, chunk_of(address, len, most));
+    put_memory(s, &p, address, len);
     pst_stub_send(s, &p, answer);
+}
+
+bool pst_stub_follow_memory(struct pst_stub *s, uint64_t address, size_t len)
+{
+    if (s->out.cap - s->out.used < 4 * RESERVE) {
+        return false;
+    }
+    struct pst_rsp_writer p = pst_rsp_begin(&s->out);
+    put_memory(s, &p, address, len);
+    pst_rsp_end(&p);
+    return !s->out.failed;
 }
 
 static void on_selected(struct pst_stub *s, struct pst_bytes reply)
@@ -103,13 +125,25 @@ struct pst_bytes pst_stub_pending(const struct pst_stub *s)
     if (s->link != LINK_OPEN && s->link != LINK_CLOSING) {
         return (struct pst_bytes){0};
     }
-    return (struct pst_bytes){s->out.start + s->sent, s->out.used - s->sent};
+    struct pst_bytes p = {s->out.start + s->sent, s->out.used - s->sent};
+    /* Who may be asked ahead does not wait for acknowledgements: they go with the next request. */
+    size_t acks = 0;
+    while (s->pipelines && acks < p.len && p.at[acks] == '+') {
+        acks++;
+    }
+    p.len = acks == p.len ? 0 : p.len;
+    return p;
 }
 
 void pst_stub_sent(struct pst_stub *s, size_t len)
 {
     size_t left = s->out.used - s->sent;
     s->sent += len < left ? len : left;
+}
+
+static bool is_ahead(const struct pst_stub *s)
+{
+    return s->skip > 0 || s->followers > 0 || s->ahead_at < s->ahead_len;
 }
 
 static void again(struct pst_stub *s)
@@ -119,7 +153,7 @@ static void again(struct pst_stub *s)
     if (!s->acks || !waiting || s->sent < s->packet_at + s->packet_len) {
         return;
     }
-    if (++s->retries > 3) {
+    if (++s->retries > 3 || is_ahead(s)) {
         pst_stub_lose(s);
         return;
     }
@@ -144,7 +178,9 @@ static void on_packet(struct pst_stub *s)
     if (s->acks && !s->farewell) {
         pst_put_u8(&s->out, '+');
     }
-    if (s->running) {
+    if (s->skip > 0) {
+        s->skip--;
+    } else if (s->running) {
         pst_stub_on_stop(s, reply);
     } else if (s->answer != NULL && !is_stray(s, reply)) {
         pst_stub_answer *answer = s->answer;
@@ -163,8 +199,8 @@ static void on_item(struct pst_stub *s, enum pst_rsp_item item)
         again(s);
         break;
     case PST_RSP_BAD:
-        /* Without acknowledgements nothing can be asked again. */
-        if (!s->acks || ++s->retries > 3) {
+        /* Without acknowledgements nothing can be asked again, and which of several is unknown. */
+        if (!s->acks || ++s->retries > 3 || is_ahead(s)) {
             pst_stub_lose(s);
         } else if (!s->farewell) {
             pst_put_u8(&s->out, '-');
