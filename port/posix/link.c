@@ -92,12 +92,19 @@ static void send_message(struct pst_link *l, struct pst_link_write *w, uint8_t k
         return;
     }
     uv_buf_t buf = uv_buf_init((char *)w->bytes, (unsigned)(PST_LINK_HEADER + len));
-    w->req.data = l;
-    w->busy = true;
     l->counts.messages_out++;
     l->counts.records_out += kind == PST_LINK_RECORD;
     l->counts.bytes_out += PST_LINK_HEADER + len;
     l->spoke = l->spoke || kind != PST_LINK_CONTROL;
+    /* Mostly it fits, and then no turn of the loop is needed to hear so. */
+    int sent = l->draining ? 0 : uv_try_write(&l->socket.io.stream, &buf, 1);
+    if (sent == (int)buf.len) {
+        return;
+    }
+    size_t at = sent > 0 ? (size_t)sent : 0;
+    buf = uv_buf_init((char *)w->bytes + at, (unsigned)(buf.len - at));
+    w->req.data = l;
+    w->busy = true;
     int rc = uv_write(&w->req, &l->socket.io.stream, &buf, 1, on_written);
     if (rc != 0) {
         w->busy = false;

@@ -431,7 +431,14 @@ static void on_stub(struct supervisor *s)
     ssize_t n = read(s->stub, bytes, sizeof bytes);
     if (n > 0) {
         watch_stub(s, bytes, (size_t)n);
-        tell(s, PST_SUPERVISOR_DATA, bytes, (size_t)n);
+        /* QEMU acknowledges at once and answers later; the agent waits for answers alone. */
+        size_t acks = 0;
+        while (acks < (size_t)n && bytes[acks] == '+') {
+            acks++;
+        }
+        if (acks < (size_t)n) {
+            tell(s, PST_SUPERVISOR_DATA, bytes, (size_t)n);
+        }
     } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
         lose_stub(s);
     }

@@ -37,7 +37,11 @@ static pst_err link_message(void *ctx, struct pst_link *link, uint8_t kind, uint
 {
     struct pst_target_host *h = ctx;
     const struct pst_target_host_link *l = link->owner;
-    return pst_target_receive(&h->target, l->id, kind, msg, len);
+    pst_err err = pst_target_receive(&h->target, l->id, kind, msg, len);
+    if (h->stub_on) {
+        pst_stub_host_flush(&h->stub); /* it works while the answer goes out */
+    }
+    return err;
 }
 
 static size_t link_output(void *ctx, struct pst_link *link, uint8_t *kind, uint8_t *out, size_t cap)
