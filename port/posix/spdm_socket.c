@@ -1,16 +1,68 @@
 #include "posix/spdm_socket.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "postern/spdm.h"
 
 #define HEADER 12
 #define PATIENCE_MS 30000
+
+static int open_tcp(const struct pst_address *a, bool listening)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = listening ? AI_PASSIVE : 0};
+    struct addrinfo *found = NULL;
+    int one = 1, fd = -1;
+    if (getaddrinfo(a->host, a->port, &hints, &found) != 0) {
+        return -1;
+    }
+    for (struct addrinfo *i = found; i != NULL && fd < 0; i = i->ai_next) {
+        fd = socket(i->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0) {
+            continue;
+        }
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        int rc = listening ? bind(fd, i->ai_addr, i->ai_addrlen)
+                           : connect(fd, i->ai_addr, i->ai_addrlen);
+        if (rc < 0 || (listening && listen(fd, 4) < 0)) {
+            (void)close(fd);
+            fd = -1;
+        }
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+static int open_unix(const struct pst_address *a, bool listening)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    if (strlen(a->host) >= sizeof at.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(at.sun_path, a->host, strlen(a->host));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct sockaddr *sa = (const struct sockaddr *)(const void *)&at;
+    int rc = fd < 0 ? -1 : listening ? bind(fd, sa, sizeof at) : connect(fd, sa, sizeof at);
+    if (fd >= 0 && (rc < 0 || (listening && listen(fd, 4) < 0))) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+int pst_spdm_socket_open(const struct pst_address *a, bool listening)
+{
+    return a->local ? open_unix(a, listening) : open_tcp(a, listening);
+}
 
 static pst_err wait_for(int fd, short events)
 {

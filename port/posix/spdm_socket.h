@@ -8,6 +8,7 @@
 #ifndef POSTERN_POSIX_SPDM_SOCKET_H
 #define POSTERN_POSIX_SPDM_SOCKET_H
 
+#include "posix/address.h"
 #include "postern/binding.h"
 #include "postern/record.h"
 
@@ -28,6 +29,8 @@ struct pst_spdm_socket {
     uint8_t buffer[PST_SPDM_SOCKET_MAX]; /* of the message received last */
 };
 
+/* A blocking socket that listens at `a` or is connected to it; -1, and errno says why. */
+int pst_spdm_socket_open(const struct pst_address *a, bool listening);
 /* PST_ERR_IO, or PST_ERR_TIMEOUT after 30 s without progress; PST_ERR_CLOSED when the peer left.
  * `payload` aliases the buffer. */
 PST_MUST_CHECK pst_err pst_spdm_socket_send(struct pst_spdm_socket *s, uint32_t command,
