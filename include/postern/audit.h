@@ -4,6 +4,13 @@
  * has reached stable storage before return; it is set for the opening of a session and for every
  * line that announces an effect. A sink that fails stops the effect: no log, no effects. Lines are
  * at most PST_AUDIT_LINE bytes. Nothing in a line is secret.
+ *
+ * Stepping is the same run control effect over and over. The second such line in a row may announce
+ * more of them: `"and_again":15` says that up to that many may follow within PST_AUDIT_AHEAD_MS.
+ * Each that does still gets a line of its own before it runs, `"announced":N` with the number of
+ * that line, but not a sync of its own: what a power failure can lose of the log is which of the
+ * announced ones came to pass, never that they were to be expected. `audit_ahead` of
+ * pst_target_config says how many; 0: none, each line is durable.
  */
 #ifndef POSTERN_AUDIT_H
 #define POSTERN_AUDIT_H
@@ -11,6 +18,7 @@
 #include "postern/policy.h"
 
 #define PST_AUDIT_LINE 640
+#define PST_AUDIT_AHEAD_MS 1000
 
 struct pst_audit_sink {
     void *ctx;

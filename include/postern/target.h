@@ -30,20 +30,21 @@ struct pst_target_buffers {
     size_t mailbox_len;
 };
 
-struct pst_target_config { /* const, outlives the target */
+struct pst_target_config {              /* const, outlives the target */
     const struct pst_spdm_config *spdm; /* identity, verifier, algorithms; keys and hooks are the
                                            SCM's and are ignored here */
     const struct pst_policy *policy;
-    const char *device; /* Manufacturer:Product:Serial of this TS */
+    const char *device;                           /* Manufacturer:Product:Serial of this TS */
     const struct pst_space *spaces[PST_AS_COUNT]; /* SCM excepted: it is the SCM's own */
     struct pst_audit_sink audit;
     uint32_t idcode, product;
     uint32_t handshake_ms; /* a pending context is dropped after this; 0: 10,000 */
     uint32_t session_s;    /* longest session; 0: none */
+    uint8_t audit_ahead;   /* see audit.h; 0: each effect is made durable by itself */
 };
 
-/* struct pst_target_context and struct pst_target are private in content (target_state.h); sizeof is
- * all their memory. */
+/* struct pst_target_context and struct pst_target are private in content (target_state.h); sizeof
+ * is all their memory. */
 #include "postern/target_state.h"
 
 /* `contexts` (at least 2: one live, one pending) with their buffers. */
@@ -70,6 +71,9 @@ bool pst_target_wants_close(const struct pst_target *t, uint32_t link);
 uint64_t pst_target_poll(struct pst_target *t);
 /* Ends every session, e.g. at shutdown. PST_PENDING: spaces are still being released; poll on. */
 pst_err pst_target_stop(struct pst_target *t, pst_err why);
+/* A session has ended and its access spaces are still being released: when this lasts too long,
+ * their owner lets go of what is behind them (pst_stub_abandon). */
+bool pst_target_releasing(const struct pst_target *t);
 /* Who holds the target: name of the engineer, or NULL; since when (wall_s of the audit sink). */
 const char *pst_target_holder(const struct pst_target *t, uint64_t *since);
 

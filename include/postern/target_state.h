@@ -53,9 +53,14 @@ struct pst_target_context {
     struct pst_grants grants;
     char name[PST_MAX_NAME];
     uint8_t fingerprint[8];
-    bool time_checked; /* of the engineer's certificate */
+    bool time_checked;          /* of the engineer's certificate */
     uint64_t since_ms, since_s; /* of this phase; wall clock 0 when there is none */
     uint64_t reads, read_bytes, effects;
+    struct { /* the run control effect that was announced last, see audit.h */
+        char what[24];
+        uint8_t len, left;
+        uint64_t line, ms;
+    } repeat;
     uint32_t session_id;
     uint8_t *queue;
     size_t queue_len;
@@ -72,9 +77,9 @@ struct pst_target {
     struct pst_target_context *contexts;
     size_t count;
     struct pst_target_link links[PST_TARGET_LINKS];
-    uint64_t lines;          /* of the audit log */
-    uint64_t refusals_ms;    /* start of the current second of refusals */
-    uint32_t refusals;       /* in it */
+    uint64_t lines;       /* of the audit log */
+    uint64_t refusals_ms; /* start of the current second of refusals */
+    uint32_t refusals;    /* in it */
     uint32_t refusals_unsaid;
     bool audit_failed;
 };

@@ -143,6 +143,8 @@ static pst_err set_target(struct pst_target_settings *s, const char *key, const 
         return take_u32(&s->heartbeat_s, 255, key, value, why);
     } else if (strcmp(key, "session") == 0) {
         return take_u32(&s->session_s, UINT32_MAX / 1000, key, value, why);
+    } else if (strcmp(key, "audit-ahead") == 0) {
+        return take_u32(&s->audit_ahead, 255, key, value, why);
     } else if (strcmp(key, "handshake") == 0) {
         uint32_t seconds = 0;
         PST_TRY(take_u32(&seconds, 3600, key, value, why));
@@ -151,7 +153,7 @@ static pst_err set_target(struct pst_target_settings *s, const char *key, const 
     }
     return bad(why, "key", key,
                "identity, trust, policy, audit, listen, device, epoch, share-read-only, "
-               "hold-on-end, fenced, heartbeat, session or handshake");
+               "hold-on-end, fenced, heartbeat, session, audit-ahead or handshake");
 }
 
 static pst_err set_stub(struct pst_target_settings *s, const char *key, const char *value,
@@ -380,6 +382,7 @@ void pst_target_settings_init(struct pst_target_settings *s)
 {
     memset(s, 0, sizeof *s);
     s->heartbeat_s = PST_PROFILE_HEARTBEAT_S;
+    s->audit_ahead = PST_PROFILE_AUDIT_AHEAD;
 }
 
 static pst_err missing(struct why why, const char *what, const char *option)

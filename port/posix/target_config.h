@@ -49,7 +49,7 @@ struct pst_target_settings {
     char device[PST_MAX_NAME]; /* "": as the identity says */
     char policy_text[1024];
     struct pst_policy policy; /* `allow` after pst_target_settings_finish */
-    uint32_t heartbeat_s, session_s, handshake_ms;
+    uint32_t heartbeat_s, session_s, handshake_ms, audit_ahead;
     bool has_stub;
     struct pst_address stub;
     struct pst_config_region regions[PST_CONFIG_REGIONS];

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define STOP_MS 3000       /* for spaces to be released when we are asked to end */
+#define RELEASE_MS 2000
 #define IDLE_LINK_MS 15000 /* a link without a context, which nobody authenticates on */
 
 static void note(struct pst_target_host *h, const char *text)
@@ -167,12 +168,25 @@ static void stop_if_asked(struct pst_target_host *h)
     }
 }
 
+/* A stub that answers nothing must not keep the target from the next engineer. */
+static void limit_release(struct pst_target_host *h)
+{
+    if (!h->stub_on || !pst_target_releasing(&h->target)) {
+        h->release_ms = 0;
+    } else if (h->release_ms == 0) {
+        h->release_ms = uv_now(h->loop) + RELEASE_MS;
+    } else if (uv_now(h->loop) >= h->release_ms) {
+        pst_stub_abandon(&h->stub.stub); /* the supervisor does what can still be done */
+    }
+}
+
 /* Before the loop sleeps: whatever came in has been taken, so everything moves on once. */
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct pst_target_host *h = prepare->data;
 
     stop_if_asked(h);
+    limit_release(h);
     uint64_t wait = pst_target_poll(&h->target);
     serve_links(h);
     if (h->stub_on) {
@@ -276,6 +290,7 @@ static pst_err init_target(struct pst_target_host *h, const struct pst_identity 
         .audit = pst_audit_file_sink(&h->audit),
         .handshake_ms = s->handshake_ms,
         .session_s = s->session_s,
+        .audit_ahead = (uint8_t)s->audit_ahead,
     };
     h->config.spaces[PST_AS_MEMORY] = &h->memory_space;
     if (h->stub_on) {

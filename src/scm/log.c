@@ -1,4 +1,6 @@
 /* Audit lines. Each has a number, so that a missing one shows. */
+#include <string.h>
+
 #include "scm/scm.h"
 #include "scm/text.h"
 
@@ -31,7 +33,8 @@ static pst_err end(struct pst_target_context *c, struct scm_text *s, bool durabl
     /* begin() left room for the bracket and the newline. */
     s->cap = PST_AUDIT_LINE;
     scm_put(s, "}");
-    pst_err err = sink->line == NULL ? PST_ERR_AUDIT : sink->line(sink->ctx, s->at, s->len, durable);
+    pst_err err =
+        sink->line == NULL ? PST_ERR_AUDIT : sink->line(sink->ctx, s->at, s->len, durable);
     t->audit_failed = err != PST_OK;
     return err == PST_OK ? PST_OK : PST_ERR_AUDIT;
 }
@@ -52,9 +55,36 @@ pst_err scm_log_open(struct pst_target_context *c, const char *grants)
     return end(c, &s, true);
 }
 
+/* Only a single effect on RUN may be announced ahead: it says all there is to say about a step. */
+static bool is_run(const char *what, size_t len)
+{
+    return len > 5 && memcmp(what, "\"run ", 5) == 0 && memchr(what, ',', len) == NULL;
+}
+
+static bool is_again(const struct pst_target_context *c, const char *what, size_t len)
+{
+    return len > 0 && c->repeat.len == len && memcmp(c->repeat.what, what, len) == 0;
+}
+
+static void remember(struct pst_target_context *c, const char *what, size_t len, uint8_t left)
+{
+    bool run = is_run(what, len) && len <= sizeof c->repeat.what;
+    c->repeat.len = run ? (uint8_t)len : 0;
+    c->repeat.left = left;
+    c->repeat.line = c->target->lines;
+    c->repeat.ms = scm_now(c->target);
+    if (run) {
+        memcpy(c->repeat.what, what, len);
+    }
+}
+
 pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t len)
 {
     char line[PST_AUDIT_LINE];
+    bool again = is_again(c, what, len);
+    bool announced =
+        again && c->repeat.left > 0 && scm_now(c->target) - c->repeat.ms < PST_AUDIT_AHEAD_MS;
+    uint8_t ahead = again && !announced ? c->target->config->audit_ahead : 0;
     struct scm_text s = begin(c, line, "effect");
     scm_put(&s, ",\"do\":[");
     for (size_t i = 0; i < len; i++) {
@@ -62,7 +92,21 @@ pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t le
         scm_put(&s, one);
     }
     scm_put(&s, "]");
-    return end(c, &s, true);
+    if (announced) {
+        c->repeat.left--;
+        scm_put(&s, ",\"announced\":");
+        scm_put_u64(&s, c->repeat.line);
+    } else if (ahead > 0) {
+        scm_put(&s, ",\"and_again\":");
+        scm_put_u64(&s, ahead);
+    }
+    pst_err err = end(c, &s, !announced);
+    if (err != PST_OK) {
+        c->repeat.len = 0;
+    } else if (!announced) {
+        remember(c, what, len, ahead);
+    }
+    return err;
 }
 
 /* True when this one is to be written; otherwise it was only counted. */

@@ -115,6 +115,7 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
     c->closing = PST_OK;
     c->refusal = NULL;
     c->reads = c->read_bytes = c->effects = 0;
+    memset(&c->repeat, 0, sizeof c->repeat);
     c->name[0] = '\0';
     c->since_ms = scm_now(c->target);
     c->session_id = PST_SPDM_CLEAR;
@@ -396,6 +397,16 @@ pst_err pst_target_stop(struct pst_target *t, pst_err why)
         }
     }
     return err;
+}
+
+bool pst_target_releasing(const struct pst_target *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->contexts[i].phase == PST_CONTEXT_ENDING) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *pst_target_holder(const struct pst_target *t, uint64_t *since)
