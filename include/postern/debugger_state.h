@@ -30,7 +30,9 @@ struct pst_debugger {
     uint8_t setup_count, setup_left;
     uint8_t words[8][4];
     pst_err setup_err;
-    uint64_t sent_ms, asked_ms;
+    pst_err exchange_err;
+    uint64_t sent_ms;
+    uint64_t asked_ms, setup_ms; /* when the SPDM message, or the setup batch, was begun */
     uint8_t enabled;
     char who[PST_DEBUGGER_TEXT];
     char grants[PST_DEBUGGER_TEXT];

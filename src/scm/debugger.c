@@ -162,7 +162,7 @@ static void setup_begin(struct pst_debugger *d)
 {
     d->setup_count = d->setup_left = 0;
     d->setup_err = PST_OK;
-    d->asked_ms = now_ms(d);
+    d->setup_ms = now_ms(d);
 }
 
 static void setup_add(struct pst_debugger *d, pst_spp_opcode opcode, uint8_t space,
@@ -200,8 +200,8 @@ static void exchange_done(void *ctx, struct pst_spp_op *op)
 {
     struct pst_debugger *d = ctx;
     d->exchange_left--;
-    if (op->result != PST_OK && d->setup_err == PST_OK) {
-        d->setup_err = op->result;
+    if (op->result != PST_OK && d->exchange_err == PST_OK) {
+        d->exchange_err = op->result;
     }
 }
 
@@ -225,7 +225,7 @@ static void begin_exchange(struct pst_debugger *d, uint32_t context, size_t len)
     d->exchanging = true;
     d->handed = false;
     d->exchange_left = 3;
-    d->setup_err = PST_OK;
+    d->exchange_err = PST_OK;
     d->protected_ = context != PST_SPDM_CLEAR;
     d->asked_ms = now_ms(d);
     pst_poke_u32(d->go, (uint32_t)len);
@@ -252,8 +252,8 @@ static bool pump_spdm(struct pst_debugger *d)
     size_t len;
 
     if (d->exchanging) {
-        if (d->setup_err != PST_OK) {
-            close_session(d, d->setup_err);
+        if (d->exchange_err != PST_OK) {
+            close_session(d, d->exchange_err);
             return false;
         }
         if (d->exchange_left > 0) { /* all three, in whatever order a TS answers them */
@@ -361,10 +361,30 @@ static void ask_for_spaces(struct pst_debugger *d)
     setup_read(d, PST_SPC_AS_EN_STAT);
 }
 
+/* In a session: what SPDM has under way, and a heartbeat when none of our records was sent for half
+ * its period. False: nothing more is to be done now. */
+static bool keep_alive(struct pst_debugger *d)
+{
+    if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
+        return false;
+    }
+    if (pst_requester_result(&d->requester, &d->peer_error) != PST_OK) {
+        close_session(d, PST_ERR_CLOSED); /* a heartbeat that was not answered as it must be */
+        return false;
+    }
+    uint8_t period = pst_requester_heartbeat_s(&d->requester, d->record.session_id);
+    if (period > 0 && now_ms(d) - d->sent_ms >= (uint64_t)period * 500) {
+        start_op(d, &(struct pst_op){.kind = PST_OP_HEARTBEAT, .context = d->record.session_id});
+        (void)(d->state != PST_DBG_CLOSED && pump_spdm(d));
+        return false;
+    }
+    return true;
+}
+
 static bool step_enable(struct pst_debugger *d)
 {
-    if (d->step > 0 && d->setup_left > 0) {
-        return false;
+    if (d->step > 0 && (!keep_alive(d) || d->setup_left > 0)) {
+        return false; /* opening a space may take longer than a heartbeat */
     }
     if (d->step > 0 && d->setup_err != PST_OK) {
         close_session(d, d->setup_err);
@@ -453,11 +473,7 @@ static bool step_ready(struct pst_debugger *d)
     if (d->rekeying && (d->step > 0 || is_quiet(d))) {
         return step_rekey(d);
     }
-    if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
-        return false;
-    }
-    if (pst_requester_result(&d->requester, &d->peer_error) != PST_OK) {
-        close_session(d, PST_ERR_CLOSED); /* a heartbeat that was not answered as it must be */
+    if (!keep_alive(d)) {
         return false;
     }
     if (d->stopping) {
@@ -468,11 +484,6 @@ static bool step_ready(struct pst_debugger *d)
         d->rekeying = true; /* heartbeats go on until what is in flight is over */
         d->step = 0;
         return true;
-    }
-    uint8_t period = pst_requester_heartbeat_s(&d->requester, d->record.session_id);
-    if (period > 0 && now_ms(d) - d->sent_ms >= (uint64_t)period * 500) {
-        start_op(d, &(struct pst_op){.kind = PST_OP_HEARTBEAT, .context = d->record.session_id});
-        return d->state != PST_DBG_CLOSED;
     }
     return false;
 }
@@ -609,8 +620,9 @@ uint64_t pst_debugger_poll(struct pst_debugger *d)
     if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
         return UINT64_MAX;
     }
-    bool waits = d->exchanging || ((d->state != PST_DBG_READY || d->rekeying) && d->setup_left > 0);
-    if (waits && now_ms(d) - d->asked_ms > limit) {
+    bool setting_up = (d->state != PST_DBG_READY || d->rekeying) && d->setup_left > 0;
+    if ((d->exchanging && now_ms(d) - d->asked_ms > limit) ||
+        (setting_up && now_ms(d) - d->setup_ms > limit)) {
         close_session(d, PST_ERR_TIMEOUT);
         return UINT64_MAX;
     }

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# A stub that is slow delays no heartbeat, no interrupt and no teardown; one that says nothing is
+# given up. Ctrl-C in gdb, and a CPU that policy wants held.
+. "$SRC/tests/tools/lib.sh"
+need_gdb
+start_qemu pump
+make_keys
+slow_stub() {
+    python3 "$SRC/tests/tools/slow_stub.py" "$@" 2>slow.log &
+    pids+=($!)
+    await "$1"
+}
+target_with() { # NAME STUB LINE...
+    local name=$1 stub=$2
+    shift 2
+    {
+        printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
+        printf '%s\n' "$@"
+        printf '[stub]\naddress = unix:%s\n' "$dir/$stub"
+        printf '[memory ram]\nfirst = 0x80000000\nlast = 0x8001ffff\nkind = ram\n'
+    } >"$name.conf"
+    start_target "$name" --config "$name.conf"
+}
+word() { # LINK: the pump's ticks
+    as_ada mem read --timeout 60 --json "$1" "$ticks_at" 4 2>>word.log |
+        python3 -c 'import json,sys; print(json.load(sys.stdin)["hex"])'
+}
+ticks_at=0x$(nm "$BUILD/examples/pump.elf" | awk '$3 == "ticks" { print $1 }')
+
+# Says nothing: the opening runs into its time limit, and the target is free again, twice.
+slow_stub silent.gdb
+target_with silent silent.gdb 'heartbeat = 1'
+for _ in 1 2; do
+    expect 5 'timed out' as_ada mem read --timeout 3 unix:$dir/silent.sock 0x80000000
+    sleep 3
+done
+
+# Slow: opening takes far longer than twice the heartbeat, and the session lives.
+slow_stub late.gdb "$dir/pump.gdb" 0.4
+target_with late late.gdb 'heartbeat = 1'
+began=$SECONDS
+[ -n "$(word unix:$dir/late.sock)" ] || { fail 'a slow stub ends the session'; cat word.log >&2; }
+[ $((SECONDS - began)) -gt 2 ] || fail 'the stub was not slow'
+ok 'a session outlives a slow stub'
+kill $target_pid
+wait $target_pid 2>/dev/null
+
+# Ctrl-C: gdb comes back with SIGINT and goes on.
+target_with t pump.gdb
+cat >interrupt.py <<'PY'
+import os, signal, threading
+threading.Timer(2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+PY
+run_gdb interrupt.out unix:$dir/t.sock ada -x interrupt.py -ex continue -ex 'print 40 + 2' \
+    -ex 'print pump.state'
+grep -q 'SIGINT' interrupt.out && grep -q '= PUMP_' interrupt.out &&
+    ok 'Ctrl-C stops the pump, and gdb goes on' || { fail 'Ctrl-C'; cat interrupt.out >&2; }
+kill $target_pid
+wait $target_pid 2>/dev/null
+
+# Held: policy leaves the CPU halted at the end of a session.
+target_with held pump.gdb 'hold-on-end = yes'
+a=$(word unix:$dir/held.sock)
+sleep 0.5
+b=$(word unix:$dir/held.sock)
+[ -n "$a" ] && [ "$a" = "$b" ] && ok 'the CPU is held' || { fail "not held: '$a', then '$b'"; cat word.log >&2; }
+finish
