@@ -1,0 +1,20 @@
+/* Checks against accidents on a line. They are no protection against people: records are.
+ *
+ * Both run over pieces: start from the initial value, feed each piece to the last result.
+ */
+#ifndef POSTERN_CHECKSUM_H
+#define POSTERN_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* CRC-32C (Castagnoli), as iSCSI has it (spec: RFC 3720, 12.1): start with 0; the result is what
+ * goes on the wire, least significant byte first. */
+uint32_t pst_crc32c(uint32_t crc, const void *at, size_t len);
+
+/* FCS-16 (spec: RFC 1662, C.2): start with PST_FCS16_START. PPP sends the complement; MCTP over
+ * serial sends it as it is. */
+#define PST_FCS16_START 0xFFFF
+uint16_t pst_fcs16(uint16_t fcs, const void *at, size_t len);
+
+#endif
