@@ -18,7 +18,8 @@ struct pst_debugger {
     bool protected_;    /* the client's traffic goes in records */
     bool exchanging;    /* an SPDM message is on its way */
     bool handed;        /* it is with the link */
-    uint8_t exchange_left; /* of its three operations */
+    uint8_t exchange_left; /* of its operations */
+    size_t answer_len;     /* of the answer, as far as it is read */
     bool rekeying;      /* operations of the caller wait */
     bool stopping;
     struct pst_spp_op *waiting, **waiting_end; /* the caller's, until READY or the rekey is over */

@@ -220,21 +220,43 @@ static struct pst_spp_op mailbox_op(struct pst_debugger *d, bool write, uint64_t
     };
 }
 
+/* One packet's worth: the end of the answer may change the keys, so nothing is asked behind it. */
+static void read_answer(struct pst_debugger *d)
+{
+    size_t left = d->half - d->answer_len;
+    size_t len = left < d->client.max_data ? left : d->client.max_data;
+    d->spdm_read =
+        mailbox_op(d, false, PST_SCM_RESPONSE + d->answer_len, d->answer + d->answer_len, len);
+    pst_spp_client_submit(&d->client, &d->spdm_read);
+}
+
+/* True when the answer goes on behind what was read. */
+static bool read_on(struct pst_debugger *d)
+{
+    d->answer_len += d->spdm_read.moved;
+    if (d->spdm_read.moved < d->spdm_read.len || d->answer_len == d->half) {
+        return false;
+    }
+    d->exchange_left = 1;
+    read_answer(d);
+    return true;
+}
+
 static void begin_exchange(struct pst_debugger *d, uint32_t context, size_t len)
 {
     d->exchanging = true;
     d->handed = false;
     d->exchange_left = 3;
+    d->answer_len = 0;
     d->exchange_err = PST_OK;
     d->protected_ = context != PST_SPDM_CLEAR;
     d->asked_ms = now_ms(d);
     pst_poke_u32(d->go, (uint32_t)len);
     d->spdm_data = mailbox_op(d, true, PST_SCM_DATA, d->request, len);
     d->spdm_go = mailbox_op(d, true, PST_SCM_GO, d->go, sizeof d->go);
-    d->spdm_read = mailbox_op(d, false, PST_SCM_RESPONSE, d->answer, d->half);
     pst_spp_client_submit(&d->client, &d->spdm_data);
     pst_spp_client_submit(&d->client, &d->spdm_go);
-    pst_spp_client_submit(&d->client, &d->spdm_read);
+    read_answer(d);
 }
 
 static void start_op(struct pst_debugger *d, const struct pst_op *op)
@@ -256,13 +278,12 @@ static bool pump_spdm(struct pst_debugger *d)
             close_session(d, d->exchange_err);
             return false;
         }
-        if (d->exchange_left > 0) { /* all three, in whatever order a TS answers them */
+        if (d->exchange_left > 0 || read_on(d)) { /* in whatever order a TS answers them */
             return true;
         }
         d->exchanging = false;
         context = d->protected_ ? d->record.session_id : PST_SPDM_CLEAR;
-        if (pst_requester_receive(&d->requester, context, d->answer, d->spdm_read.moved) !=
-            PST_OK) {
+        if (pst_requester_receive(&d->requester, context, d->answer, d->answer_len) != PST_OK) {
             /* What went wrong is the operation's result. */
         }
     }
