@@ -14,7 +14,7 @@ import tempfile
 
 SRC = pathlib.Path(os.environ["SRC"])
 MODULES = ("wire", "crypto", "record", "spdm", "spp", "link", "scm")
-FLAGS = ["-std=c11", "-Os", "-ffreestanding", "-ffunction-sections", "-fdata-sections",
+FLAGS = ["-std=c11", "-Os", "-DPST_SPDM_SESSIONS=1", "-ffreestanding", "-ffunction-sections", "-fdata-sections",
          f"-I{SRC}/include", f"-I{SRC}/src"]
 TARGETS = {
     "x86-64": ("gcc", [], ["-fno-pic", "-no-pie", "-fno-asynchronous-unwind-tables",

@@ -1,6 +1,7 @@
 /* A TS as firmware would link it, for its size alone: everything that target.h reaches, and nothing
  * else. Crypto is a struct of functions, so none of it is here; what the linker leaves out is not
- * counted. The arrays carry sizes that size.py reads with nm. */
+ * counted. The arrays carry sizes that size.py reads with nm. tests/scm/test_small.c runs sessions
+ * with these sizes; size.py compiles with one SPDM session an engine, which is all that scm uses. */
 #include "postern/link.h"
 #include "postern/requester.h"
 #include "postern/target.h"
@@ -11,8 +12,9 @@ struct whole_ram { /* one live session and one pending context, 2 KiB messages *
     struct pst_target target;
     struct pst_target_context contexts[2];
     struct pst_stream stream;
-    uint8_t receive[MESSAGE];
-    uint8_t send[MESSAGE];
+    /* Comes and goes by turns: a message is used up before there is an answer to it, and while a TS
+     * sends it takes nothing in (port/posix/link.h says the same). */
+    uint8_t message[MESSAGE];
     uint8_t queue[2][512];
     uint8_t mailbox[2][2 * 512];
 };
@@ -41,13 +43,13 @@ void entry(const uint8_t *in, size_t len)
         pst_target_link_up(&ram.target, 1, &pst_stream_traits) != PST_OK) {
         return;
     }
-    pst_stream_init(&ram.stream, ram.receive, sizeof ram.receive);
+    pst_stream_init(&ram.stream, ram.message, sizeof ram.message);
     while (pst_stream_receive(&ram.stream, in, len, &used, &kind, &payload, &payload_len) ==
            PST_OK) {
         if (pst_target_receive(&ram.target, 1, kind, payload, payload_len) != PST_OK) {
             pst_target_link_down(&ram.target, 1);
         }
-        size_t out = pst_target_output(&ram.target, 1, &kind, ram.send, sizeof ram.send);
+        size_t out = pst_target_output(&ram.target, 1, &kind, ram.message, sizeof ram.message);
         (void)!pst_stream_header(header, kind, out);
         (void)pst_target_poll(&ram.target);
     }

@@ -28,7 +28,9 @@
 /* Context: not in a session. Never a session id here; 0xFFFFFFFF is one (the reference
  * implementation's first session has it). */
 #define PST_SPDM_CLEAR 0u
+#ifndef PST_SPDM_SESSIONS /* at a time, of one engine; a TS of scm has one engine a session */
 #define PST_SPDM_SESSIONS 2
+#endif
 #define PST_SPDM_MIN_TRANSFER 42
 
 /* Capability flags (spec: DSP0274, GET_CAPABILITIES). Names and bits in src/spdm/codes.h. */

@@ -18,6 +18,10 @@
 #define NET_RAM 0x10000u
 #define NET_RAM_AT 0x80000000u
 #define NET_DEVICE "Acme:Pump:0042"
+#ifndef NET_QUEUE /* of the TS; test_small.c takes less */
+#define NET_QUEUE 8192
+#define NET_TRANSFER 4096
+#endif
 
 struct net_keys { /* identities and trust, from files made once */
     struct pst_identity pump, pump43, impostor, ada, olga, eve, nobody;
@@ -43,7 +47,7 @@ struct net {
     struct pst_target_config config;
     struct pst_target_context contexts[NET_CONTEXTS];
     struct pst_target_buffers buffers[NET_CONTEXTS];
-    uint8_t queue[NET_CONTEXTS][8192], mailbox[NET_CONTEXTS][2 * 4096];
+    uint8_t queue[NET_CONTEXTS][NET_QUEUE], mailbox[NET_CONTEXTS][2 * NET_TRANSFER];
     struct pst_policy policy;
     struct pst_spdm_config spdm;
     struct pst_space memory, run;
@@ -51,7 +55,7 @@ struct net {
     uint8_t ram[NET_RAM];
     /* what the TS's parts saw */
     char log[256][PST_AUDIT_LINE];
-    unsigned lines;
+    unsigned lines, durable_lines;
     bool log_fails;
     unsigned effects, unlogged_effects; /* performed; without a log line written before */
     unsigned lines_at_effect;
@@ -81,7 +85,7 @@ static inline uint64_t net_wall(void *ctx)
 static inline pst_err net_line(void *ctx, const char *line, size_t len, bool durable)
 {
     struct net *n = ctx;
-    (void)durable;
+    n->durable_lines += durable;
     if (n->log_fails)
         return PST_ERR_IO;
     if (n->lines < 256) {
@@ -250,7 +254,7 @@ static inline struct pst_spdm_config net_spdm(struct net *n, const struct pst_id
         .max_minor = 3,
         .capabilities = capabilities,
         .ct_exponent = 20,
-        .transfer_size = 4096,
+        .transfer_size = NET_TRANSFER,
         .hashes = hashes,
         .sigs = sigs,
         .peer_sigs = sigs,
