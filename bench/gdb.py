@@ -2,8 +2,10 @@
 """gdb through Postern against gdb straight on QEMU's stub, side by side in one run.
 
 Environment: POSTERN (the program), BUILD (where pump.elf is). Prints one JSON object a line:
-{"name", "value", "unit", "goal", "holds"}; progress goes to stderr. Speeds are medians of the
-ratios of alternating turns; round trips are counted by delay_link.py at 100 ms."""
+{"name", "value", "unit", "goal", "holds"}; progress goes to stderr. A speed is the quotient of the
+best of TURNS alternating turns each: what else the machine does makes a turn slower, never faster
+(the median of the turns' quotients is reported beside it). The audit log is on the disk of
+TMPDIR, as everything of a session is. Round trips are counted by delay_link.py at 100 ms."""
 import contextlib
 import json
 import os
@@ -18,7 +20,7 @@ POSTERN, BUILD = os.environ["POSTERN"], os.environ["BUILD"]
 HERE = pathlib.Path(__file__).parent
 ELF = f"{BUILD}/examples/pump.elf"
 DEVICE = "Acme:Pump:0042"
-TURNS = int(os.environ.get("TURNS", "5"))
+TURNS = int(os.environ.get("TURNS", "11"))
 RAM = 0x80000000
 
 CONF = """[target]
@@ -84,15 +86,30 @@ def seconds(output):
 
 
 def speed(name, script, straight, secured, directory, goal):
-    ratios = []
+    plains, secureds = [], []
     for turn in range(TURNS):
         plain = seconds(gdb(straight, script, directory))
         ours = seconds(gdb(secured, script, directory))
         print(f"{name}: turn {turn + 1} of {TURNS}: {plain:.3f} s straight, {ours:.3f} s secured",
               file=sys.stderr)
-        ratios.append(ours / plain)
-    value = round(statistics.median(ratios), 3)
+        plains.append(plain)
+        secureds.append(ours)
+    value = round(min(secureds) / min(plains), 3)
     report(name, value, "times", goal, value <= goal)
+    ratios = [ours / plain for ours, plain in zip(secureds, plains)]
+    report(f"{name}, median of turns", round(statistics.median(ratios), 3), "times")
+
+
+def sync_cost(directory):
+    """What making one line durable costs here: nothing that Postern could save but by asking less."""
+    with open(directory / "sync", "ab", buffering=0) as f:
+        costs = []
+        for _ in range(100):
+            f.write(b"x" * 106)
+            begin = time.monotonic()
+            os.fdatasync(f.fileno())
+            costs.append(time.monotonic() - begin)
+    report("fdatasync of one audit line, here", round(statistics.median(costs) * 1e6), "us")
 
 
 TRIPS = """
@@ -159,10 +176,11 @@ def main():
         start(POSTERN, "target", "--config", f"{d}/target.conf")
         wait_for(f"{d}/target.sock")
 
-        def secured(socket):
-            return (f"target extended-remote | {POSTERN} gdb --identity {d}/ada --trust "
+        def secured(socket, options=""):
+            return (f"target extended-remote | {POSTERN} gdb {options} --identity {d}/ada --trust "
                     f"{d}/ca/devices.pem --device {DEVICE} unix:{d}/{socket}")
 
+        sync_cost(d)
         straight = f"target extended-remote {d}/plain.gdb"
         speed("gdb: 1,000 stepi, Postern / straight", STEPS.format(n=1000, command="stepi"),
               straight, secured("target.sock"), d, 1.3)
@@ -174,12 +192,16 @@ def main():
                   f"{d}/{name}.count")
             wait_for(f"{d}/{name}.far")
         plain = trips(f"target extended-remote {d}/plain.far", d / "plain.count", d)
-        ours = trips(secured("secured.far"), d / "secured.count", d)
+        ours = trips(secured("secured.far", f"--summary {d}/summary.json"), d / "secured.count", d)
+        summary = json.loads((d / "summary.json").read_text())
         for name in ("attach", "bt", "info-locals", "finish", "next", "step"):
             goal = 1 if name == "step" else 0 if name in ("bt", "info-locals") else None
             report(f"round trips: {name}, tunnel to the stub", plain[name], "round trips")
             report(f"round trips: {name}, Postern", ours[name], "round trips", goal,
                    None if goal is None else ours[name] <= goal)
+        # From the first prompt to the last, whatever was typed.
+        extra = sum(ours.values()) - ours["attach"] - summary["resumes"]
+        report("round trips beyond one for each vCont, Postern", extra, "round trips", 0, extra <= 0)
 
 
 main()
