@@ -68,7 +68,7 @@ static const struct step steps[] = {
     {"measurements",          {.kind = PST_OP_MEASUREMENTS, .index = 0xFF, .sign = true}, false},
     {"measurement-count",     {.kind = PST_OP_MEASUREMENTS},                              false},
     {"measurements-unsigned", {.kind = PST_OP_MEASUREMENTS, .index = 0xFF},               false},
-    {"session",               {.kind = PST_OP_SESSION},                                   false},
+    {"session",               {.kind = PST_OP_SESSION, .summary = 0xFF},                  false},
     {"heartbeat",             {.kind = PST_OP_HEARTBEAT},                                 true },
     {"session-measurements",  {.kind = PST_OP_MEASUREMENTS, .index = 0xFF, .sign = true}, true },
     {"key-update",            {.kind = PST_OP_KEY_UPDATE},                                true },
