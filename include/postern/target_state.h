@@ -37,6 +37,7 @@ struct pst_target_context {
     pst_context_phase phase;
     uint32_t link;
     bool protected_; /* what the engine works on came in a record */
+    bool keyed;      /* the peer was told KEY_EXCHANGE_RSP: it goes on in records */
     bool observer;   /* live, sharing the target read-only */
     bool orphan;     /* its link is gone, though its spaces are still being released */
     pst_err closing; /* not PST_OK: end it as soon as what is pending is sent */

@@ -111,7 +111,7 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
         .window = link->traits->lossy,
     };
     c->link = link->id;
-    c->protected_ = c->observer = c->orphan = false;
+    c->protected_ = c->keyed = c->observer = c->orphan = false;
     c->closing = PST_OK;
     c->refusal = NULL;
     c->reads = c->read_bytes = c->effects = 0;
@@ -128,15 +128,15 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
 }
 
 /* The pending context of this link, opened if there is room; NULL: everybody is busy. One slot is
- * never taken by a newcomer's first message alone: there are at least two. A context whose peer has
- * shown keys hears records only: what is clear is somebody else's. */
+ * never taken by a newcomer's first message alone: there are at least two. A context that has
+ * agreed on keys hears records only: what is clear is somebody else's. */
 static struct pst_target_context *pending_context(struct pst_target *t,
                                                   const struct pst_target_link *link)
 {
     struct pst_target_context *free_one = NULL;
     for (size_t i = 0; i < t->count; i++) {
         struct pst_target_context *c = &t->contexts[i];
-        if (c->phase == PST_CONTEXT_PENDING && c->link == link->id && !c->orphan &&
+        if (c->phase == PST_CONTEXT_PENDING && c->link == link->id && !c->orphan && !c->keyed &&
             !c->protected_) {
             return c;
         }
@@ -299,6 +299,7 @@ static size_t context_output(struct pst_target_context *c, uint8_t *kind, uint8_
     }
     if (c->mailbox.delivered) {
         c->mailbox.delivered = false;
+        c->keyed = c->keyed || c->record.receive.ready;
         pst_responder_sent(&c->responder);
     }
     return len;
