@@ -17,7 +17,7 @@
 
 #include "postern/policy.h"
 
-#define PST_AUDIT_LINE 640
+#define PST_AUDIT_LINE 1024 /* the longest name and grants, every character escaped */
 #define PST_AUDIT_AHEAD_MS 1000
 
 struct pst_audit_sink {

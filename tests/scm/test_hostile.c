@@ -1,7 +1,10 @@
 /* A bridge that knows the protocol and wants in: it splices sessions, swaps devices, reflects,
  * replays, downgrades, forges, stalls, floods, repeats and reorders. Nothing is ever reached, the
  * next honest session opens, and no secret outlives its session. */
+#include <jansson.h>
+
 #include "scm/net.h"
+#include "scm/scm.h"
 
 static void check_open(const struct net_side *s)
 {
@@ -739,6 +742,58 @@ static void test_lossy_link(void **state)
     net_free(n);
 }
 
+/* A TS that answers the read and swallows what comes before it: the DTS waits, then gives up. */
+static bool answer_only(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
+{
+    uint8_t *spdm = to_target || *kind != PST_LINK_CLEAR ? NULL : find_spdm(msg, *len, PST_VERSION);
+    if (spdm == NULL)
+        return true;
+    size_t left = (size_t)(msg + *len - (spdm - PST_SPP_FULL_HEADER));
+    memmove(msg, spdm - PST_SPP_FULL_HEADER, left);
+    *len = left;
+    n->seen++;
+    return true;
+}
+
+static void test_answers_that_are_missing(void **state)
+{
+    struct net *n = net_new(&net_keys.pump, "debug");
+    (void)state;
+    n->tamper = answer_only;
+    struct net_side *s = net_connect(n, 0, &net_keys.ada);
+    CHECK_EQ(n->seen, 1);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_AUTHENTICATING);
+    net_run_for(n, 12000);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_CLOSED);
+    check_next_opens(n);
+    net_free(n);
+}
+
+/* The longest name, every character escaped: still a line of JSON. */
+static void test_long_names_in_the_log(void **state)
+{
+    static struct net n;
+    struct pst_target_context *c = &n.contexts[0];
+    char grants[256];
+    (void)state;
+
+    memset(&n, 0, sizeof n);
+    n.config.audit = (struct pst_audit_sink){.ctx = &n, .line = net_line, .wall_s = net_wall};
+    n.target.config = &n.config;
+    c->target = &n.target;
+    memset(c->name, '"', sizeof c->name - 1);
+    memset(grants, '\\', sizeof grants - 1);
+    grants[sizeof grants - 1] = '\0';
+    n.target.lines = INT64_MAX - 1;
+    c->session_id = UINT32_MAX;
+    CHECK_EQ(scm_log_open(c, grants), PST_OK);
+    json_t *json = json_loads(n.log[0], 0, NULL);
+    CHECK(json != NULL);
+    CHECK_EQ(strlen(json_string_value(json_object_get(json, "engineer"))), sizeof c->name - 1);
+    CHECK_EQ(strlen(json_string_value(json_object_get(json, "grants"))), sizeof grants - 1);
+    json_decref(json);
+}
+
 /* --- one who watches --- */
 
 static void test_observer_without_holder(void **state)
@@ -804,6 +859,8 @@ int main(void)
         cmocka_unit_test(test_log_flood),
         cmocka_unit_test(test_repeated_messages),
         cmocka_unit_test(test_lossy_link),
+        cmocka_unit_test(test_answers_that_are_missing),
+        cmocka_unit_test(test_long_names_in_the_log),
         cmocka_unit_test(test_observer_without_holder),
         cmocka_unit_test(test_small_messages),
     };
