@@ -47,6 +47,7 @@ struct fnet {
     bool log_fails;
     uint64_t announced, performed; /* bytes of effects */
     unsigned opened, ended;        /* lines */
+    unsigned ahead;                /* effects that a durable line has announced */
     /* the DTS, on link 0 */
     struct pst_debugger dts;
     struct pst_debugger_config dts_config;
@@ -81,10 +82,16 @@ static inline pst_err fnet_line(void *ctx, const char *line, size_t len, bool du
         return PST_ERR_IO;
     memcpy(copy, line, len);
     copy[len] = '\0';
+    if (strstr(copy, "\"event\":\"open\"") != NULL)
+        n->ahead = 0;
     n->opened += strstr(copy, "\"event\":\"open\"") != NULL;
     n->ended += strstr(copy, "\"event\":\"end\"") != NULL;
     if (strstr(copy, "\"event\":\"effect\"") != NULL) {
-        need(durable);
+        const char *again = strstr(copy, "\"and_again\":");
+        if (!durable) /* announced ahead, in this session */
+            need(n->ahead-- > 0 && strstr(copy, "\"announced\":") != NULL);
+        else if (again != NULL)
+            n->ahead = (unsigned)strtoul(again + 12, NULL, 10);
         for (const char *at = strchr(copy, '+'); at != NULL; at = strchr(at + 1, '+'))
             n->announced += strtoull(at + 1, NULL, 10);
     }
@@ -241,6 +248,7 @@ static inline void fnet_init_target(struct fnet *n, uint8_t how)
         .spdm = &n->ts_spdm,
         .policy = &n->policy,
         .device = "Acme:Pump:0042",
+        .audit_ahead = (how & FNET_REKEY) != 0 ? 4 : 0,
         .spaces = {[PST_AS_MEMORY] = &n->memory.space, [PST_AS_RUN] = &n->run.space},
         .audit = { .ctx = n,                 .line = fnet_line,          .wall_s = fnet_wall},
     };
