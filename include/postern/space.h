@@ -13,10 +13,10 @@
 
 /* How a register file looks, by the <architecture> of the target description. */
 struct pst_arch {
-    const char *name;   /* "riscv:rv32" */
+    const char *name;    /* "riscv:rv32" */
     uint16_t pc, sp, fp; /* byte offsets in the g block */
-    uint8_t word;       /* bytes of a register */
-    uint16_t g_len;     /* shortest g block that holds them */
+    uint8_t word;        /* bytes of a register */
+    uint16_t g_len;      /* shortest g block that holds them */
 };
 const struct pst_arch *pst_arch_find(const char *name, size_t len); /* NULL: unknown */
 
@@ -31,6 +31,10 @@ struct pst_stub_config {
     size_t map_len;
     /* Opens (true) or lets go of (false) the byte stream to the stub. PST_PENDING allowed. */
     pst_err (*open)(void *ctx, bool on);
+    /* Keeps bytes that go to the stub, whole, as soon as it reports (T or S) that the CPU stopped
+     * for which a resume goes out next; once. NULL, or false: it cannot, and they are sent later.
+     */
+    bool (*follow)(void *ctx, struct pst_bytes bytes);
     void *ctx;
     uint8_t *buffer; /* packets and gathered memory; >= 4096 bytes on a host, >= 1024 in firmware */
     size_t buffer_len;

@@ -40,6 +40,7 @@
 #define PST_STUB_NAME 40    /* longest name of one, and of an architecture, + 1 */
 #define PST_STUB_RESUMES 6  /* entries of one RESUME */
 #define PST_STUB_GATHERS 16 /* entries of the gather list */
+#define PST_STUB_FOLLOW 512 /* most bytes given to `follow` */
 #define PST_STUB_AHEAD 12   /* requests sent before their turn */
 #define PST_STUB_RANGE_STEPS 10000
 #define PST_STUB_BUFFER_MIN 1024
@@ -86,6 +87,9 @@ struct pst_stub { /* private */
     uint8_t followers; /* pieces of the same read that were asked for behind this one */
     struct pst_stub_range ahead[PST_STUB_AHEAD]; /* asked for ahead; ahead_at..ahead_len to come */
     uint8_t ahead_at, ahead_len;
+    bool armed;     /* `follow` has what is asked at the next stop */
+    bool g_ahead;   /* the registers were asked for by `follow` */
+    bool unchecked; /* the gate is still to be asked about the rest of it */
     struct pst_stub_range wanted[PST_STUB_AHEAD]; /* what the last report gathered */
     uint8_t wanted_len;
 

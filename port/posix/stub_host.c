@@ -27,6 +27,7 @@ pst_err pst_stub_host_start(struct pst_stub_host *h, const struct pst_stub_host_
         .map = config->map,
         .map_len = config->map_len,
         .open = pst_supervisor_open,
+        .follow = pst_supervisor_follow,
         .ctx = &h->link,
         .buffer = h->buffer,
         .buffer_len = sizeof h->buffer,

@@ -28,7 +28,11 @@ struct supervisor {
     size_t raw_len;
     char breaks[BREAKS_MAX][BREAK_TEXT]; /* "type,address,kind" of each Z */
     size_t break_count;
-    char change[BREAK_TEXT + 1]; /* the Z or z that is not answered yet */
+    char change[BREAK_TEXT + 1];   /* the Z or z that is not answered yet */
+    uint8_t next[PST_STUB_FOLLOW]; /* for the stub when it has stopped */
+    size_t next_len, held;         /* bytes of a stop report that waits for what `next` brings */
+    uint8_t stub_bytes[PST_SUPERVISOR_PAYLOAD];
+    bool stopped;
     unsigned unanswered; /* requests, which may be several: only a resume is never followed */
     bool running, acks, waiting, asked_no_ack, detaching, detached;
     bool clean; /* the last clean-up went through */
@@ -217,6 +221,7 @@ static void on_reply(struct supervisor *s)
     bool ok = strcmp(p, "OK") == 0;
     if (s->running) {
         s->running = p[0] == 'O' || p[0] == 'F';
+        s->stopped = p[0] == 'T' || p[0] == 'S';
         return;
     }
     if (!s->waiting) {
@@ -372,6 +377,8 @@ static void open_stub(struct supervisor *s)
     pst_rsp_reader_init(&s->from_stub, s->from_stub.buffer, PACKET_MAX, true);
     s->raw_len = s->break_count = 0;
     s->unanswered = 0;
+    s->next_len = s->held = 0;
+    s->stopped = false;
     s->change[0] = 0;
     s->acks = true;
     s->running = s->waiting = s->asked_no_ack = s->detaching = s->detached = false;
@@ -391,6 +398,9 @@ static void on_frame(struct supervisor *s, uint8_t kind, const uint8_t *payload,
 {
     if (kind == PST_SUPERVISOR_OPEN) {
         open_stub(s);
+    } else if (kind == PST_SUPERVISOR_NEXT && len <= sizeof s->next) {
+        memcpy(s->next, payload, len);
+        s->next_len = len;
     } else if (kind == PST_SUPERVISOR_CLOSE) {
         close_stub(s);
         tell(s, PST_SUPERVISOR_CLOSED, NULL, 0);
@@ -425,22 +435,42 @@ static bool on_agent(struct supervisor *s)
     return true;
 }
 
+/* Asks at once what the agent would ask now, and keeps the report back until that is answered. */
+static bool ask_next(struct supervisor *s)
+{
+    size_t len = s->next_len;
+    s->next_len = 0;
+    return len == 0 || pass_to_stub(s, s->next, len);
+}
+
 static void on_stub(struct supervisor *s)
 {
-    uint8_t bytes[PST_SUPERVISOR_PAYLOAD];
-    ssize_t n = read(s->stub, bytes, sizeof bytes);
-    if (n > 0) {
-        watch_stub(s, bytes, (size_t)n);
-        /* QEMU acknowledges at once and answers later; the agent waits for answers alone. */
-        size_t acks = 0;
-        while (acks < (size_t)n && bytes[acks] == '+') {
-            acks++;
+    uint8_t *bytes = s->stub_bytes;
+    ssize_t n = read(s->stub, bytes + s->held, sizeof s->stub_bytes - s->held);
+    if (n <= 0) {
+        if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+            lose_stub(s);
         }
-        if (acks < (size_t)n) {
-            tell(s, PST_SUPERVISOR_DATA, bytes, (size_t)n);
+        return;
+    }
+    size_t len = s->held + (size_t)n;
+    s->stopped = false;
+    watch_stub(s, bytes + s->held, (size_t)n);
+    s->held = 0;
+    if (s->stopped && s->next_len > 0) {
+        s->held = len < sizeof s->stub_bytes / 2 ? len : 0;
+        if (!ask_next(s)) {
+            lose_stub(s);
+            return;
         }
-    } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
-        lose_stub(s);
+    }
+    /* QEMU acknowledges at once and answers later; the agent waits for answers alone. */
+    size_t acks = 0;
+    while (acks < len && bytes[acks] == '+') {
+        acks++;
+    }
+    if (s->held == 0 && acks < len) {
+        tell(s, PST_SUPERVISOR_DATA, bytes, len);
     }
 }
 

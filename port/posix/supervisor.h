@@ -28,6 +28,7 @@ enum pst_supervisor_kind {
     PST_SUPERVISOR_OPEN = 'O',   /* agent: connect to the stub */
     PST_SUPERVISOR_OPENED = 'o', /* it is connected */
     PST_SUPERVISOR_FAILED = 'f', /* it could not be; payload: why, as text */
+    PST_SUPERVISOR_NEXT = 'N',   /* agent: bytes for the stub as soon as it reports the next stop */
     PST_SUPERVISOR_CLOSE = 'C',  /* agent: clean up and close */
     PST_SUPERVISOR_CLOSED = 'c', /* done */
     PST_SUPERVISOR_LOST = 'l',   /* the stub closed the stream */
@@ -57,12 +58,14 @@ struct pst_supervisor_link {
     uint16_t body_left;
     char why[128]; /* the last failure, as text */
     size_t why_len;
-    uint8_t out[4 * PST_SUPERVISOR_FRAME + PST_SUPERVISOR_PAYLOAD];
+    uint8_t out[4 * PST_SUPERVISOR_FRAME + PST_STUB_FOLLOW + PST_SUPERVISOR_PAYLOAD];
     size_t out_at, out_len;
 };
 void pst_supervisor_link_init(struct pst_supervisor_link *l, struct pst_stub *stub);
 /* `open` of pst_stub_config; `ctx` is the link. Letting go never waits. */
 pst_err pst_supervisor_open(void *ctx, bool on);
+/* `follow` of pst_stub_config; `ctx` is the link. */
+bool pst_supervisor_follow(void *ctx, struct pst_bytes bytes);
 /* Bytes read from the supervisor; goes on to the stub's client. */
 void pst_supervisor_receive(struct pst_supervisor_link *l, const uint8_t *bytes, size_t len);
 /* Bytes for the supervisor, taken from the stub's client; report with `sent`. */

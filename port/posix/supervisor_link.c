@@ -65,6 +65,12 @@ pst_err pst_supervisor_open(void *ctx, bool on)
     }
 }
 
+bool pst_supervisor_follow(void *ctx, struct pst_bytes bytes)
+{
+    struct pst_supervisor_link *l = ctx;
+    return l->state == OPENED && put_frame(l, PST_SUPERVISOR_NEXT, bytes);
+}
+
 static void on_head(struct pst_supervisor_link *l)
 {
     l->body_left = pst_peek_u16(l->head + 1);
@@ -126,7 +132,7 @@ void pst_supervisor_receive(struct pst_supervisor_link *l, const uint8_t *bytes,
 struct pst_bytes pst_supervisor_pending(struct pst_supervisor_link *l)
 {
     struct pst_bytes more = {0};
-    if (l->state == OPENED && l->out_at == l->out_len) {
+    if (l->state == OPENED && l->out_len - l->out_at <= PST_SUPERVISOR_FRAME + PST_STUB_FOLLOW) {
         more = pst_stub_pending(l->stub);
     }
     if (more.len > 0) {

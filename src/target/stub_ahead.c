@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "target/stub_internal.h"
 
 enum { PACKET = 40 /* "$m", two numbers, "#xx" */ };
@@ -13,6 +15,7 @@ static bool may_read(const struct pst_stub *s, const struct pst_stub_range *rang
 void pst_stub_ahead_send(struct pst_stub *s)
 {
     s->ahead_at = s->ahead_len = 0;
+    s->unchecked = false;
     for (uint8_t i = 0; i < s->wanted_len && s->pipelines && s->link == LINK_OPEN; i++) {
         const struct pst_stub_range *range = &s->wanted[i];
         if (s->out.cap - s->out.used < 2 * PACKET || !may_read(s, range) ||
@@ -22,6 +25,39 @@ void pst_stub_ahead_send(struct pst_stub *s)
         s->ahead[s->ahead_len++] = *range;
     }
     s->wanted_len = 0;
+}
+
+void pst_stub_ahead_arm(struct pst_stub *s)
+{
+    uint8_t bytes[PST_STUB_FOLLOW];
+    struct pst_writer w = pst_writer_of(bytes, sizeof bytes);
+
+    s->armed = false;
+    s->ahead_at = s->ahead_len = 0;
+    if (s->config.follow == NULL || !s->pipelines || s->wanted_len == 0) {
+        return;
+    }
+    struct pst_rsp_writer p = pst_rsp_begin(&w);
+    pst_rsp_put_char(&p, 'g');
+    pst_rsp_end(&p);
+    for (uint8_t i = 0; i < s->wanted_len && w.cap - w.used > PACKET; i++) {
+        p = pst_rsp_begin(&w);
+        pst_stub_put_memory(s, &p, s->wanted[i].address, s->wanted[i].len);
+        pst_rsp_end(&p);
+        s->ahead[s->ahead_len++] = s->wanted[i];
+    }
+    s->armed = s->config.follow(s->config.ctx, (struct pst_bytes){bytes, w.used});
+    s->ahead_len = s->armed ? s->ahead_len : 0;
+}
+
+void pst_stub_ahead_stopped(struct pst_stub *s, bool report)
+{
+    s->g_ahead = s->unchecked = s->armed && report;
+    s->ahead_len = s->g_ahead ? s->ahead_len : 0;
+    s->armed = false;
+    if (s->g_ahead) {
+        s->wanted_len = 0;
+    }
 }
 
 bool pst_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len)
@@ -38,8 +74,9 @@ bool pst_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len)
 
 void pst_stub_ahead_drop(struct pst_stub *s)
 {
-    s->skip = (uint8_t)(s->skip + (s->ahead_len - s->ahead_at) + s->followers);
+    s->skip = (uint8_t)(s->skip + (s->ahead_len - s->ahead_at) + s->followers + s->g_ahead);
     s->ahead_at = s->ahead_len = s->followers = 0;
+    s->g_ahead = false;
 }
 
 void pst_stub_ahead_want(struct pst_stub *s, uint64_t address, uint32_t len)

@@ -28,6 +28,8 @@ size_t pst_stub_room(const struct pst_stub *s);
 void pst_stub_ask_memory(struct pst_stub *s, uint64_t address, size_t len, pst_stub_answer *answer);
 /* Bytes of a range that one packet asks for. */
 size_t pst_stub_memory_chunk(const struct pst_stub *s, uint64_t address, size_t len);
+void pst_stub_put_memory(const struct pst_stub *s, struct pst_rsp_writer *p, uint64_t address,
+                         size_t len);
 /* Asks behind a request that was just sent; its answer comes next but the ones before it. false:
  * no room. */
 bool pst_stub_follow_memory(struct pst_stub *s, uint64_t address, size_t len);
@@ -36,6 +38,11 @@ bool pst_stub_select(struct pst_stub *s, uint32_t hart);
 
 /* stub_ahead.c: asks at a stop, along with the registers, for what the last report gathered. */
 void pst_stub_ahead_send(struct pst_stub *s);
+/* Has the same asked as soon as the CPU that is about to run stops, if there is anybody to do so.
+ */
+void pst_stub_ahead_arm(struct pst_stub *s);
+/* It has stopped, by a report that sets that off (T or S) or otherwise. */
+void pst_stub_ahead_stopped(struct pst_stub *s, bool report);
 /* Was it asked for? Then its answer is the next that is not skipped. */
 bool pst_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len);
 /* Nothing of it is wanted any more. */

@@ -103,6 +103,10 @@ static void put_plain(const struct pst_stub *s, struct pst_rsp_writer *p)
 
 static void run(struct pst_stub *s)
 {
+    /* Of the steps of a range only the last is reported. */
+    if (!s->stepping) {
+        pst_stub_ahead_arm(s);
+    }
     struct pst_rsp_writer p = pst_stub_begin(s);
     if (s->has_vcont) {
         pst_rsp_put_text(&p, "vCont");
@@ -269,6 +273,14 @@ static void settle(struct pst_stub *s)
     pst_stub_report_begin(s, true);
 }
 
+static void settle_or_drop(struct pst_stub *s)
+{
+    settle(s);
+    if (!s->report_active) {
+        pst_stub_ahead_drop(s);
+    }
+}
+
 void pst_stub_on_stop(struct pst_stub *s, struct pst_bytes reply)
 {
     /* Console output of the debuggee, and its calls for files, which it does not get. */
@@ -280,12 +292,13 @@ void pst_stub_on_stop(struct pst_stub *s, struct pst_bytes reply)
         return;
     }
     s->running = false;
+    pst_stub_ahead_stopped(s, reply.len > 0 && (reply.at[0] == 'T' || reply.at[0] == 'S'));
     if (!pst_stub_parse_stop(s, reply)) {
         /* It could not resume; where it stands has not changed. */
         memset(&s->stop, 0, sizeof s->stop);
         s->stop.hart = pst_stub_first_hart(s);
     }
-    settle(s);
+    settle_or_drop(s);
 }
 
 /* --- after each step of a range: look where it went --- */

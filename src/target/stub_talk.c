@@ -67,8 +67,8 @@ size_t pst_stub_memory_chunk(const struct pst_stub *s, uint64_t address, size_t 
     return chunk_of(address, len, most);
 }
 
-static void put_memory(const struct pst_stub *s, struct pst_rsp_writer *p, uint64_t address,
-                       size_t len)
+void pst_stub_put_memory(const struct pst_stub *s, struct pst_rsp_writer *p, uint64_t address,
+                         size_t len)
 {
     pst_rsp_put_char(p, 'm');
     pst_rsp_put_number(p, address);
@@ -79,7 +79,7 @@ static void put_memory(const struct pst_stub *s, struct pst_rsp_writer *p, uint6
 void pst_stub_ask_memory(struct pst_stub *s, uint64_t address, size_t len, pst_stub_answer *answer)
 {
     struct pst_rsp_writer p = pst_stub_begin(s);
-    put_memory(s, &p, address, len);
+    pst_stub_put_memory(s, &p, address, len);
     pst_stub_send(s, &p, answer);
 }
 
@@ -89,7 +89,7 @@ bool pst_stub_follow_memory(struct pst_stub *s, uint64_t address, size_t len)
         return false;
     }
     struct pst_rsp_writer p = pst_rsp_begin(&s->out);
-    put_memory(s, &p, address, len);
+    pst_stub_put_memory(s, &p, address, len);
     pst_rsp_end(&p);
     return !s->out.failed;
 }
@@ -143,7 +143,7 @@ void pst_stub_sent(struct pst_stub *s, size_t len)
 
 static bool is_ahead(const struct pst_stub *s)
 {
-    return s->skip > 0 || s->followers > 0 || s->ahead_at < s->ahead_len;
+    return s->skip > 0 || s->followers > 0 || s->armed || s->g_ahead || s->ahead_at < s->ahead_len;
 }
 
 static void again(struct pst_stub *s)
