@@ -61,7 +61,7 @@ static size_t compose(struct pst_reader *r, uint8_t *out, size_t cap)
         uint8_t what = pst_get_u8(r), where = pst_get_u8(r), data_len = pst_get_u8(r) % 80;
         struct pst_spp_packet p = {
             .style = PST_SPP_FULL,
-            .opcode = (uint8_t)(what & 15) % (PST_SPP_LOOP + 1),
+            .opcode = (uint8_t)((what & 15u) % (PST_SPP_LOOP + 1u)),
             .space = where & 7,
             .proceed = (what & 16) != 0,
             .immediate = true,
