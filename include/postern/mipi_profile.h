@@ -130,6 +130,28 @@ enum pst_link_control { /* the first byte; then */
 #define PST_LINK_FLAG_TARGET 0x01 /* HELLO: the sender is a TS */
 #define PST_LINK_MAX_MESSAGE 65551 /* a record of the largest size, and its head */
 
+/* Datagrams made reliable (UDP, and inside serial frames; a stand-in for MRUDP): type u8, then as
+ * below, then CRC-32C of all that. `id` is the one that the receiver chose, but for HELLO's, which
+ * the sender chose, and RESET's, which is echoed. Offsets count bytes of a stream of link messages
+ * and, like numbers, begin at `start`. */
+enum pst_datagram {
+    PST_DATAGRAM_HELLO = 0xE1,   /* id u32, "MDBG", profile u8, flags u8 (as HELLO), largest datagram
+                                    u16, largest message u32, start u32, credit u32, cookie u64 */
+    PST_DATAGRAM_COOKIE = 0xE2,  /* id u32, cookie u64 */
+    PST_DATAGRAM_WELCOME = 0xE3, /* id u32, sender's id u32, profile u8, flags u8, largest datagram
+                                    u16, largest message u32, start u32, credit u32 */
+    PST_DATAGRAM_DATA = 0xE4,    /* id u32, flags u8, then what they say, in this order */
+    PST_DATAGRAM_CLOSE = 0xE5,   /* id u32, reason u8 (negated pst_err) */
+    PST_DATAGRAM_RESET = 0xE6,   /* id u32 */
+};
+enum pst_datagram_flag {
+    PST_DATAGRAM_ASK = 0x80, /* number u32: to be acknowledged */
+    PST_DATAGRAM_ACK = 0x40, /* largest number seen u32, limit of credit as an offset u32, then
+                                flags & 0x0F bytes: bit i set: number largest - 1 - i is missing */
+    PST_DATAGRAM_BYTES = 0x20, /* offset u32, and the rest is the stream's; only with ASK */
+    PST_DATAGRAM_PAD = 0x10,   /* the rest is zeros, to try a size; not with BYTES */
+};
+
 /* The grant extension of an engineer's certificate: an OCTET STRING holding the grant's text
  * (policy.h). The OID lies under a UUID of our own (ITU-T X.667). */
 #define PST_OID_GRANT "2.25.202011302387462331894211907532914862771"
