@@ -174,9 +174,6 @@ struct pst_bytes pst_stub_pending(const struct pst_stub *s);
 void pst_stub_sent(struct pst_stub *s, size_t len);
 /* The stream is gone: accesses fail, RUN reports PST_RUN_LOST, until disabled and enabled again. */
 void pst_stub_closed(struct pst_stub *s);
-/* The CPU was let go and has not stopped yet, or its stop is being reported: an event may be near.
- */
-bool pst_stub_is_busy(const struct pst_stub *s);
 /* Lets go of the stream now, whatever the stub has not yet answered: for an owner whose patience
  * with `enable(false)` has ended. The supervisor (port/posix) or a reset has to clean up. */
 void pst_stub_abandon(struct pst_stub *s);

@@ -9,7 +9,6 @@
 
 #define STOP_MS 3000       /* for spaces to be released when we are asked to end */
 #define RELEASE_MS 2000    /* and for a stub to let go at the end of any session */
-#define HOLD_MS 2          /* see is_held */
 #define IDLE_LINK_MS 15000 /* a link without a context, which nobody authenticates on */
 
 static void note(struct pst_target_host *h, const char *text)
@@ -39,31 +38,18 @@ static pst_err link_message(void *ctx, struct pst_link *link, uint8_t kind, uint
 {
     struct pst_target_host *h = ctx;
     const struct pst_target_host_link *l = link->owner;
-    bool busy = h->stub_on && pst_stub_is_busy(&h->stub.stub);
-    pst_err err = pst_target_receive(&h->target, l->id, kind, msg, len);
-    if (h->stub_on) {
-        pst_stub_host_flush(&h->stub); /* first of all */
-        if (!busy && pst_stub_is_busy(&h->stub.stub)) {
-            h->hold_ms = uv_now(h->loop) + HOLD_MS;
-        }
-    }
-    return err;
-}
-
-/* The answer to a resume waits a moment for the stop, which after a step is near. */
-static bool is_held(const struct pst_target_host *h)
-{
-    return h->stub_on && uv_now(h->loop) < h->hold_ms && pst_stub_is_busy(&h->stub.stub);
+    return pst_target_receive(&h->target, l->id, kind, msg, len);
 }
 
 static size_t link_output(void *ctx, struct pst_link *link, uint8_t *kind, uint8_t *out, size_t cap)
 {
     struct pst_target_host *h = ctx;
     const struct pst_target_host_link *l = link->owner;
-    if (is_held(h)) {
-        return 0;
+    size_t n = pst_target_output(&h->target, l->id, kind, out, cap);
+    if (h->stub_on) {
+        pst_stub_host_flush(&h->stub); /* it works while the answer goes out */
     }
-    return pst_target_output(&h->target, l->id, kind, out, cap);
+    return n;
 }
 
 static void link_down(void *ctx, struct pst_link *link, pst_err why, const char *text)
@@ -206,7 +192,7 @@ static void on_prepare(uv_prepare_t *prepare)
     if (h->stub_on) {
         pst_stub_host_flush(&h->stub);
     }
-    uint64_t most = is_held(h) ? 1 : h->stopping ? 50 : 1000;
+    uint64_t most = h->stopping ? 50 : 1000;
     (void)uv_timer_start(&h->timer, on_timer, wait < most ? (wait > 0 ? wait : 1) : most, 0);
     if (h->stopped) {
         uv_stop(h->loop);

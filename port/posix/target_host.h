@@ -47,7 +47,7 @@ struct pst_target_host { /* allocate with pst_secret_alloc */
     uv_prepare_t prepare;
     uv_signal_t signals[2];
     bool stopping, stopped, stub_on;
-    uint64_t stop_ms, hold_ms;
+    uint64_t stop_ms;
     uint64_t release_ms; /* when patience with a stub that does not let go ends; 0: none needed */
     uint32_t next_id;
     struct pst_target_context contexts[PST_TARGET_HOST_CONTEXTS];

@@ -19,11 +19,6 @@ bool pst_stub_is_running(const struct pst_stub *s)
     return s->running || s->owed || s->check;
 }
 
-bool pst_stub_is_busy(const struct pst_stub *s)
-{
-    return pst_stub_is_running(s) || s->report_active;
-}
-
 bool pst_stub_may_run(const struct pst_gate *gate)
 {
     return gate != NULL &&
