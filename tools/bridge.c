@@ -62,8 +62,8 @@ int pst_cmd_bridge(int argc, char **argv)
     char why[512];
     const struct poptOption options[] = {
         {"capture", 'c', POPT_ARG_STRING, &capture, 0, "record everything that passes, as pcapng",
-         "FILE"},
-        {"verbose", 'v', POPT_ARG_NONE, &verbose, 0, "say when connections come and go", NULL},
+         "FILE"                                                                                        },
+        {"verbose", 'v', POPT_ARG_NONE,   &verbose, 0, "say when connections come and go",         NULL},
         POPT_AUTOHELP POPT_TABLEEND,
     };
     const char **args = (void *)argv; /* popt's prototype promises what argv's type cannot */

@@ -5,7 +5,6 @@
 
 #include "tools/tool.h"
 
-
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);

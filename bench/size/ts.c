@@ -1,7 +1,8 @@
 /* A TS as firmware would link it, for its size alone: everything that target.h reaches, and nothing
  * else. Crypto is a struct of functions, so none of it is here; what the linker leaves out is not
  * counted. The arrays carry sizes that size.py reads with nm. tests/scm/test_small.c runs sessions
- * with these sizes; size.py compiles with one SPDM session an engine, which is all that scm uses. */
+ * with these sizes; size.py compiles with one SPDM session an engine, which is all that scm uses.
+ */
 #include "postern/link.h"
 #include "postern/requester.h"
 #include "postern/target.h"

@@ -26,17 +26,18 @@ typedef enum {
     PST_DBG_CLOSED, /* pst_debugger_why tells why */
 } pst_debugger_state_id;
 
-struct pst_debugger_config { /* const, outlives the debugger */
+struct pst_debugger_config {            /* const, outlives the debugger */
     const struct pst_spdm_config *spdm; /* identity, verifier, algorithms; keys and hooks ignored */
     const char *device; /* the one device; NULL: any that the trust anchors vouch for */
     uint8_t spaces;     /* bit n: access space n is wanted; fewer may be granted */
     bool allow_mac_only;
-    void (*event)(void *ctx, uint8_t space, struct pst_bytes payload); /* stop events and the like */
-    void (*changed)(void *ctx); /* the state changed; may be NULL */
+    void (*event)(void *ctx, uint8_t space,
+                  struct pst_bytes payload); /* stop events and the like */
+    void (*changed)(void *ctx);              /* the state changed; may be NULL */
     void *ctx;
     uint8_t *mailbox; /* one SPDM message each way: twice the transfer size */
     size_t mailbox_len;
-    uint32_t answer_ms; /* longest wait for an answer of the security agent; 0: 10,000 */
+    uint32_t answer_ms;   /* longest wait for an answer of the security agent; 0: 10,000 */
     uint32_t rekey_after; /* records under one key before new keys are agreed; 0: 8,000,000 */
 };
 

@@ -13,14 +13,14 @@ struct pst_debugger {
     const struct pst_link_traits *traits;
     pst_debugger_state_id state;
     pst_err why;
-    uint8_t peer_error; /* SPDM ERROR code behind PST_ERR_PEER */
-    uint8_t step;       /* of the current state: index into its table */
-    bool protected_;    /* the client's traffic goes in records */
-    bool exchanging;    /* an SPDM message is on its way */
-    bool handed;        /* it is with the link */
+    uint8_t peer_error;    /* SPDM ERROR code behind PST_ERR_PEER */
+    uint8_t step;          /* of the current state: index into its table */
+    bool protected_;       /* the client's traffic goes in records */
+    bool exchanging;       /* an SPDM message is on its way */
+    bool handed;           /* it is with the link */
     uint8_t exchange_left; /* of its operations */
     size_t answer_len;     /* of the answer, as far as it is read */
-    bool rekeying;      /* operations of the caller wait */
+    bool rekeying;         /* operations of the caller wait */
     bool stopping;
     struct pst_spp_op *waiting, **waiting_end; /* the caller's, until READY or the rekey is over */
     struct pst_spp_op spdm_data, spdm_go, spdm_read; /* one SPDM exchange */

@@ -66,12 +66,12 @@ enum pst_spp_error_type {
 enum pst_scm_register {
     PST_SCM_STATUS = 0x0000,
     PST_SCM_GO = 0x0008,
-    PST_SCM_HOLD = 0x000C,     /* w: u32 1 holds events back (around a key update), 0 lets them go */
-    PST_SCM_WHO = 0x0010,      /* text: why this session may do nothing, such as who holds the
-                                  target and since when; empty when it may. Only after FINISH */
-    PST_SCM_GRANTS = 0x0014,   /* text: the effective grants of this session */
-    PST_SCM_DEVICE = 0x0018,   /* text: this device's id */
-    PST_SCM_DATA = 0x10000,    /* + offset */
+    PST_SCM_HOLD = 0x000C,   /* w: u32 1 holds events back (around a key update), 0 lets them go */
+    PST_SCM_WHO = 0x0010,    /* text: why this session may do nothing, such as who holds the
+                                target and since when; empty when it may. Only after FINISH */
+    PST_SCM_GRANTS = 0x0014, /* text: the effective grants of this session */
+    PST_SCM_DEVICE = 0x0018, /* text: this device's id */
+    PST_SCM_DATA = 0x10000,  /* + offset */
     PST_SCM_RESPONSE = 0x20000, /* + offset; reads shorter when the answer ends */
 };
 
@@ -79,14 +79,14 @@ enum pst_scm_register {
 enum pst_run_register {
     PST_RUN_STATUS = 0x0000,    /* r: a stop report (see docs/wire.md), state first */
     PST_RUN_INTERRUPT = 0x0010, /* w: u32 hart or 0; halts; never waits behind other commands */
-    PST_RUN_RESUME = 0x0020,    /* w: n × {hart u32, action u8, signal u8, 0 u16, first u64, end u64} */
+    PST_RUN_RESUME = 0x0020,    /* w: n × {hart u32, action, signal u8, 0 u16, first, end u64} */
     PST_RUN_BREAK = 0x0030,     /* w: n × {set u8, type u8, kind u16, 0 u32, address u64} */
     PST_RUN_GATHER = 0x0040,    /* w: n × {base u8, size u8, offset u16, length u32, add i64} */
     PST_RUN_HARTS = 0x0050,     /* r: n × u32 */
     PST_RUN_DETACH = 0x0060,    /* w: u8 0 = resume as policy says */
     PST_RUN_ARCH = 0x0070,      /* r: architecture text of the target description */
-    PST_RUN_REGISTERS = 0x1000000,   /* + hart << 16: the register file as in the stub's g */
-    PST_RUN_REGISTER = 0x2000000,    /* + hart << 16 + number << 4: one register as in p */
+    PST_RUN_REGISTERS = 0x1000000,    /* + hart << 16: the register file as in the stub's g */
+    PST_RUN_REGISTER = 0x2000000,     /* + hart << 16 + number << 4: one register as in p */
     PST_RUN_DESCRIPTION = 0x40000000, /* + offset: n × {name length u8, name, length u32, XML} */
     PST_RUN_MEMORY_MAP = 0x50000000,  /* + offset: n × {first u64, last u64, kind u8, 0 × 7} */
 };
@@ -96,7 +96,10 @@ enum pst_run_action {
     PST_RUN_STEP_RANGE = 2, /* while first <= pc < end */
     PST_RUN_STAY = 3,
 };
-enum pst_gather_base { PST_GATHER_ABSOLUTE = 0, PST_GATHER_REGISTER = 1 /* offset in the g block */ };
+enum pst_gather_base {
+    PST_GATHER_ABSOLUTE = 0,
+    PST_GATHER_REGISTER = 1 /* offset in the g block */
+};
 enum pst_run_state { PST_RUN_RUNNING = 0, PST_RUN_HALTED = 1, PST_RUN_LOST = 2 };
 enum pst_stop_reason {
     PST_STOP_SIGNAL = 0,
@@ -124,10 +127,12 @@ enum pst_link_kind {
     PST_LINK_RECORD = 0xD3, /* one secured message */
 };
 enum pst_link_control { /* the first byte; then */
-    PST_CONTROL_HELLO = 1, /* "MDBG", profile u8, flags u8, 0 u8, largest message u32 */
-    PST_CONTROL_BYE = 2,   /* reason u8 (negated pst_err): a hint only, it is not authenticated */
+                        PST_CONTROL_HELLO =
+                            1, /* "MDBG", profile u8, flags u8, 0 u8, largest message u32 */
+                        PST_CONTROL_BYE = 2, /* reason u8 (negated pst_err): a hint only, it is not
+                                                authenticated */
 };
-#define PST_LINK_FLAG_TARGET 0x01 /* HELLO: the sender is a TS */
+#define PST_LINK_FLAG_TARGET 0x01  /* HELLO: the sender is a TS */
 #define PST_LINK_MAX_MESSAGE 65551 /* a record of the largest size, and its head */
 
 /* Datagrams made reliable (UDP, and inside serial frames; a stand-in for MRUDP): type u8, then as
@@ -135,9 +140,9 @@ enum pst_link_control { /* the first byte; then */
  * the sender chose, and RESET's, which is echoed. Offsets count bytes of a stream of link messages
  * and, like numbers, begin at `start`. */
 enum pst_datagram {
-    PST_DATAGRAM_HELLO = 0xE1,   /* id u32, "MDBG", profile u8, flags u8 (as HELLO), largest datagram
-                                    u16, largest message u32, start u32, credit u32, cookie u64 */
-    PST_DATAGRAM_COOKIE = 0xE2,  /* id u32, cookie u64 */
+    PST_DATAGRAM_HELLO = 0xE1,  /* id u32, "MDBG", profile u8, flags u8 (as HELLO), largest datagram
+                                   u16, largest message u32, start u32, credit u32, cookie u64 */
+    PST_DATAGRAM_COOKIE = 0xE2, /* id u32, cookie u64 */
     PST_DATAGRAM_WELCOME = 0xE3, /* id u32, sender's id u32, profile u8, flags u8, largest datagram
                                     u16, largest message u32, start u32, credit u32 */
     PST_DATAGRAM_DATA = 0xE4,    /* id u32, flags u8, then what they say, in this order */
@@ -145,12 +150,34 @@ enum pst_datagram {
     PST_DATAGRAM_RESET = 0xE6,   /* id u32 */
 };
 enum pst_datagram_flag {
-    PST_DATAGRAM_ASK = 0x80, /* number u32: to be acknowledged */
-    PST_DATAGRAM_ACK = 0x40, /* largest number seen u32, limit of credit as an offset u32, then
-                                flags & 0x0F bytes: bit i set: number largest - 1 - i is missing */
+    PST_DATAGRAM_ASK = 0x80,   /* number u32: to be acknowledged */
+    PST_DATAGRAM_ACK = 0x40,   /* largest number seen u32, limit of credit as an offset u32, then
+                                  flags & 0x0F bytes: bit i set: number largest - 1 - i is missing */
     PST_DATAGRAM_BYTES = 0x20, /* offset u32, and the rest is the stream's; only with ASK */
     PST_DATAGRAM_PAD = 0x10,   /* the rest is zeros, to try a size; not with BYTES */
 };
+
+/* Debug over I3C. The command codes and the order of the bring-up are public (i3c.h); which port
+ * carries what is ours, and so is the fragment in which the bytes of link messages (as on byte
+ * streams, above) travel on PST_I3C_PORT_MESSAGES, one a private write or read:
+ * flags u8, stream u8, sequence u16, acknowledgement u16, bytes, CRC-16 u16 (of all before it;
+ * polynomial 0x1021, start 0xFFFF). Sequence: number of the first byte, modulo 65536, from 0 in
+ * each stream; acknowledgement: the next byte expected. */
+enum pst_i3c_port {
+    PST_I3C_PORT_SPP = 0,      /* plain SPP packets, one or more a transfer */
+    PST_I3C_PORT_MESSAGES = 1, /* fragments of link messages */
+    PST_I3C_PORTS = 2,
+};
+#define PST_I3C_FRAGMENT_HEAD 6
+#define PST_I3C_FRAGMENT_TAIL 2
+#define PST_I3C_WINDOW 8 /* fragments that may be on their way without an acknowledgement */
+enum pst_i3c_fragment_flag {
+    PST_I3C_OPEN = 0x01, /* DTS: a new stream begins, both ways from 0 */
+    PST_I3C_MORE = 0x02, /* the sender has more bytes than these */
+    PST_I3C_WAIT = 0x04, /* bytes before these have no acknowledgement yet */
+    PST_I3C_NONE = 0x08, /* TS: it has no stream, or lost it */
+};
+#define PST_I3C_STATUS_STOPPED 0x00 /* first byte of the status before a port was started */
 
 /* The grant extension of an engineer's certificate: an OCTET STRING holding the grant's text
  * (policy.h). The OID lies under a UUID of our own (ITU-T X.667). */

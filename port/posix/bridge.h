@@ -11,8 +11,8 @@
 #include "posix/pcapng.h"
 
 struct pst_bridge_config {
-    struct pst_address a, b;    /* exactly one of them listens */
-    struct pst_pcapng *capture; /* NULL: none */
+    struct pst_address a, b;                   /* exactly one of them listens */
+    struct pst_pcapng *capture;                /* NULL: none */
     void (*note)(void *ctx, const char *text); /* connections and what goes wrong, for people */
     void *ctx;
 };

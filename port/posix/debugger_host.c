@@ -57,10 +57,11 @@ static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, c
         snprintf(text, cap, "link '%s': %s", link, pst_err_text(why));
         return PST_END_LINK;
     case PST_ERR_IO:
-        snprintf(text, cap,
-                 "%.360s during authentication: refused? The device says no more than this before it "
-                 "knows who asks; it has to trust the CA of this engineer",
-                 h->link_text[0] != '\0' ? h->link_text : "the link was closed");
+        snprintf(
+            text, cap,
+            "%.360s during authentication: refused? The device says no more than this before it "
+            "knows who asks; it has to trust the CA of this engineer",
+            h->link_text[0] != '\0' ? h->link_text : "the link was closed");
         return PST_END_AUTH;
     default:
         snprintf(text, cap, "authentication with %s failed: %s", device, pst_err_text(why));

@@ -79,8 +79,8 @@ static pst_err read_answer(struct pst_target_context *c, uint64_t offset, struct
     }
     size_t left = m->answer_len - (size_t)offset;
     /* A read that is full may have one behind it, which must not meet new keys. */
-    m->delivered = m->answer_len > 0 &&
-                   (a->len > left || (a->len == left && m->answer_len == m->half));
+    m->delivered =
+        m->answer_len > 0 && (a->len > left || (a->len == left && m->answer_len == m->half));
     a->len = a->len < left ? a->len : (uint32_t)left;
     memcpy(a->data, m->answer + offset, a->len);
     return PST_OK;

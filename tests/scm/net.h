@@ -238,7 +238,7 @@ static inline int net_keys_free(void **state)
 }
 
 static inline struct pst_spdm_config net_spdm(struct net *n, const struct pst_identity *id,
-                                       struct pst_trust *trust, uint32_t capabilities)
+                                              struct pst_trust *trust, uint32_t capabilities)
 {
     static const uint8_t hashes[] = {PST_SHA256, PST_SHA384, 0};
     static const uint8_t sigs[] = {PST_ECDSA_P256, PST_ECDSA_P384, PST_ED25519, 0};
@@ -328,7 +328,7 @@ static inline void net_free(struct net *n)
 
 /* A DTS on link `i`, connected. */
 static inline struct net_side *net_join(struct net *n, unsigned i, const struct pst_identity *id,
-                                 struct pst_trust *trust)
+                                        struct pst_trust *trust)
 {
     struct net_side *s = &n->sides[i];
     pst_debugger_wipe(&s->dts);
@@ -429,8 +429,8 @@ static inline struct net_side *net_connect(struct net *n, unsigned i, const stru
     return s;
 }
 
-static inline pst_err net_op(struct net_side *s, bool write, uint8_t space, uint64_t address, void *data,
-                      uint32_t len)
+static inline pst_err net_op(struct net_side *s, bool write, uint8_t space, uint64_t address,
+                             void *data, uint32_t len)
 {
     struct pst_spp_op op = {.space = space, .address = address, .data = data, .len = len};
     if (write) {

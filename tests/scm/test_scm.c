@@ -268,7 +268,8 @@ static size_t command(uint8_t *out, size_t cap, uint8_t opcode, uint8_t space, u
     return len;
 }
 
-/* Raw messages on a link of their own, in every kind, to every space, before and beside a session. */
+/* Raw messages on a link of their own, in every kind, to every space, before and beside a session.
+ */
 static void test_unauthenticated_reach_nothing(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");

@@ -25,7 +25,8 @@ static void test_small(void **state)
     CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, big, sizeof big), PST_OK);
     CHECK_EQ(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, back, sizeof back), PST_OK);
     CHECK_BYTES(back, big, sizeof big);
-    /* A second engineer gets a context of its own, authenticates, and hears who holds the target. */
+    /* A second engineer gets a context of its own, authenticates, and hears who holds the target.
+     */
     struct net_side *second = net_connect(n, 1, &net_keys.olga);
     CHECK_EQ(pst_debugger_why(&second->dts), PST_ERR_BUSY);
     CHECK(strstr(second->dts.who, "held by ada") != NULL);
