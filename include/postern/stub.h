@@ -4,9 +4,9 @@
  * waits: an access whose answer is outstanding stays PST_PENDING, and a stub that says nothing
  * keeps nobody else waiting. An interrupt is sent at once. Of a stub that lets itself be asked
  * ahead (any without acknowledgements, and QEMU) the pieces of a long read are asked for together,
- * and at a stop the ranges that the last one gathered, along with the registers, by `follow` already on the
- * other side of the stream: a step then takes one exchange. With any other, one request is in flight at a time. Nothing is ever sent behind a
- * resume.
+ * and at a stop the ranges that the last one gathered, along with the registers, by `follow`
+ * already on the other side of the stream: a step then takes one exchange. With any other, one
+ * request is in flight at a time. Nothing is ever sent behind a resume.
  *
  * The stub is opened when an access space is enabled by a session that may control the CPU (opening
  * stops a QEMU machine), and it is let go of when the last one is disabled: the breakpoints that
