@@ -160,8 +160,8 @@ enum pst_datagram_flag {
 /* Debug over I3C. The command codes and the order of the bring-up are public (i3c.h); which port
  * carries what is ours, and so is the fragment in which the bytes of link messages (as on byte
  * streams, above) travel on PST_I3C_PORT_MESSAGES, one a private write or read:
- * flags u8, stream u8, sequence u16, acknowledgement u16, bytes, CRC-16 u16 (of all before it;
- * polynomial 0x1021, start 0xFFFF). Sequence: number of the first byte, modulo 65536, from 0 in
+ * flags u8, stream u8, sequence u16, acknowledgement u16, bytes, FCS-16 u16 (of all before it,
+ * complemented, as in PPP). Sequence: number of the first byte, modulo 65536, from 0 in
  * each stream; acknowledgement: the next byte expected. */
 enum pst_i3c_port {
     PST_I3C_PORT_SPP = 0,      /* plain SPP packets, one or more a transfer */
