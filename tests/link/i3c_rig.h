@@ -171,7 +171,7 @@ static inline void deliver(size_t pairs)
         if (done)
             return;
     }
-    CHECK(!"everything arrived");
+    fail_msg("not everything arrived");
 }
 
 static inline pst_err run_until_error(void)
@@ -196,7 +196,7 @@ static inline void run_until_up(size_t pairs)
         if (up)
             return;
     }
-    CHECK(!"the link came up");
+    fail_msg("the link did not come up");
 }
 
 #endif
