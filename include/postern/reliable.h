@@ -26,8 +26,8 @@
  * pst_reliable_greet. An end keeps what was already received whole: receive it, then see `state`.
  *
  * Sans-I/O: the caller hands in datagrams and the time (monotonic milliseconds, any origin), and
- * after that, and after every send and receive, asks for output until there is none, and again at
- * pst_reliable_wake. All memory is the caller's; nothing grows.
+ * after that, and after every send, receive and close, asks for output until there is none, and
+ * again at pst_reliable_wake. All memory is the caller's; nothing grows.
  */
 #ifndef POSTERN_RELIABLE_H
 #define POSTERN_RELIABLE_H

@@ -504,6 +504,35 @@ static void test_credit(void **state)
     check_fences(&net.server);
 }
 
+/* Room that the reader makes is told at once, not when the next keepalive asks. */
+static void test_credit_returns(void **state)
+{
+    const struct faults f = {.delay_ms = 10};
+    static uint8_t bytes[BUFFER];
+
+    (void)state;
+    net_init(&net, &f, 14);
+    net_start(&net);
+    settle(1000);
+    for (unsigned i = 0; i < 100; i++) {
+        (void)pst_reliable_write(&net.client.r, bytes, sizeof bytes);
+        deliver(&net, &net.up, &net.server);
+        deliver(&net, &net.down, &net.client);
+        flush(&net, &net.up, &net.client);
+        flush(&net, &net.down, &net.server);
+        net.now += 10;
+    }
+    CHECK_EQ(pst_reliable_read(&net.server.r, bytes, sizeof bytes), BUFFER);
+    for (unsigned i = 0; i < 5; i++) {
+        flush(&net, &net.down, &net.server);
+        deliver(&net, &net.down, &net.client);
+        flush(&net, &net.up, &net.client);
+        deliver(&net, &net.up, &net.server);
+        net.now += 10;
+    }
+    CHECK(pst_reliable_read(&net.server.r, bytes, sizeof bytes) > 0);
+}
+
 static void test_small_memory(void **state)
 {
     const struct faults f = {.delay_ms = 5, .drop = 100, .late = 100, .late_ms = 30};
@@ -694,6 +723,109 @@ static void test_tampered_and_sealed(void **state)
     }
 }
 
+/* Hands the server one datagram of the client's stream, made by hand. */
+static pst_err by_hand(uint32_t number, uint32_t offset, const uint8_t *bytes, size_t len)
+{
+    static uint8_t out[OUT];
+    struct pst_writer w = pst_writer_of(out, sizeof out);
+
+    pst_put_u8(&w, PST_DATAGRAM_DATA);
+    pst_put_u32(&w, net.server.cfg.id);
+    pst_put_u8(&w, PST_DATAGRAM_ASK | PST_DATAGRAM_BYTES);
+    pst_put_u32(&w, net.client.cfg.start + number);
+    pst_put_u32(&w, net.client.cfg.start + offset);
+    pst_put_bytes(&w, bytes, len);
+    pst_put_u32(&w, pst_crc32c(0, out, w.used));
+    return pst_reliable_input(&net.server.r, out, w.used, net.now);
+}
+
+static void connected(uint64_t seed)
+{
+    const struct faults none = {.delay_ms = 1};
+
+    net_init(&net, &none, seed);
+    net.client.cfg.mtu_most = net.server.cfg.mtu_most = PST_RELIABLE_MTU; /* nothing to try */
+    net_start(&net);
+    settle(500);
+    CHECK_EQ(net.server.r.state, PST_OK);
+}
+
+/* Pieces of a stream in any order and overlapping in any way give the stream. */
+static void test_overlaps(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct pst_test_rng rng = {.state = seed};
+        uint8_t stream[400], got[400];
+        uint32_t number = 0;
+        size_t have = 0;
+
+        connected(200 + seed);
+        pst_test_rng_fill(&rng, stream, sizeof stream);
+        while (have < sizeof stream) {
+            const size_t at = pst_test_rng_below(&rng, sizeof stream);
+            const size_t len = 1 + pst_test_rng_below(&rng, 60);
+            const size_t n = len < sizeof stream - at ? len : sizeof stream - at;
+
+            CHECK(number < 5000);
+            (void)by_hand(number++, (uint32_t)at, stream + at, n);
+            have += pst_reliable_read(&net.server.r, got + have, 1 + pst_test_rng_below(&rng, 50));
+            CHECK(have <= sizeof stream);
+        }
+        CHECK_BYTES(got, stream, sizeof stream);
+        check_fences(&net.server);
+    }
+}
+
+/* A sender that ignores the credit, or makes more gaps than are kept track of: dropped, and never
+ * acknowledged. */
+static void test_greedy_sender(void **state)
+{
+    static uint8_t bytes[1000], out[OUT];
+
+    (void)state;
+    connected(300);
+    CHECK_EQ(by_hand(0, BUFFER - 3, bytes, 4), PST_ERR_LIMIT);
+    CHECK_EQ(by_hand(0, BUFFER, bytes, 1), PST_ERR_LIMIT);
+    CHECK_EQ(by_hand(0, UINT32_C(1) << 30, bytes, 1000), PST_ERR_LIMIT);
+    CHECK_EQ(by_hand(0, 0x7FFFFFFF, bytes, 1000), PST_ERR_LIMIT);
+    CHECK_EQ(pst_reliable_output(&net.server.r, out, sizeof out, net.now + 100), 0);
+    CHECK_EQ(by_hand(1, BUFFER - 4, bytes, 4), PST_OK);
+    for (uint32_t i = 1; i < PST_RELIABLE_ISLANDS; i++)
+        CHECK_EQ(by_hand(1 + i, 2 * i, bytes, 1), PST_OK);
+    CHECK_EQ(by_hand(50, 100, bytes, 1), PST_ERR_LIMIT);
+    CHECK_EQ(by_hand(51, 3, bytes, 1), PST_OK); /* joins two of them */
+    CHECK_EQ(by_hand(52, 100, bytes, 1), PST_OK);
+    CHECK_EQ(by_hand(53, 0, bytes, 2), PST_OK);
+    CHECK_EQ(pst_reliable_read(&net.server.r, out, sizeof out), 5);
+    check_fences(&net.server);
+}
+
+/* Acknowledgements of what was never sent change nothing. */
+static void test_strange_acks(void **state)
+{
+    uint8_t out[64];
+
+    (void)state;
+    connected(301);
+    for (uint32_t ahead = 0; ahead < 3; ahead++) {
+        struct pst_writer w = pst_writer_of(out, sizeof out);
+
+        pst_put_u8(&w, PST_DATAGRAM_DATA);
+        pst_put_u32(&w, net.server.cfg.id);
+        pst_put_u8(&w, PST_DATAGRAM_ACK);
+        pst_put_u32(&w, net.server.r.next_number + ahead);
+        pst_put_u32(&w, 0);
+        pst_put_u32(&w, pst_crc32c(0, out, w.used));
+        CHECK_EQ(pst_reliable_input(&net.server.r, out, w.used, net.now), PST_ERR_UNEXPECTED);
+    }
+    load(10, 500);
+    while (!all_there(&net)) {
+        step(&net);
+        CHECK(net.now < 10000);
+    }
+}
+
 static void report(const char *what, const struct faults *f)
 {
     net_init(&net, f, 99);
@@ -721,26 +853,18 @@ static void test_throughput(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_siphash),
-        cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_hopeless),
-        cmocka_unit_test(test_nobody_there),
-        cmocka_unit_test(test_keepalive),
-        cmocka_unit_test(test_close),
-        cmocka_unit_test(test_abort),
-        cmocka_unit_test(test_server_restarts),
-        cmocka_unit_test(test_client_restarts),
-        cmocka_unit_test(test_path_size),
-        cmocka_unit_test(test_path_shrinks),
-        cmocka_unit_test(test_credit),
-        cmocka_unit_test(test_small_memory),
-        cmocka_unit_test(test_config),
-        cmocka_unit_test(test_cookie),
-        cmocka_unit_test(test_other_profile),
-        cmocka_unit_test(test_tampered),
-        cmocka_unit_test(test_tampered_and_sealed),
-        cmocka_unit_test(test_throughput),
+        cmocka_unit_test(test_siphash),         cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_faults),          cmocka_unit_test(test_hopeless),
+        cmocka_unit_test(test_nobody_there),    cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_close),           cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_server_restarts), cmocka_unit_test(test_client_restarts),
+        cmocka_unit_test(test_path_size),       cmocka_unit_test(test_path_shrinks),
+        cmocka_unit_test(test_credit),          cmocka_unit_test(test_credit_returns),
+        cmocka_unit_test(test_small_memory),    cmocka_unit_test(test_config),
+        cmocka_unit_test(test_cookie),          cmocka_unit_test(test_other_profile),
+        cmocka_unit_test(test_tampered),        cmocka_unit_test(test_tampered_and_sealed),
+        cmocka_unit_test(test_overlaps),        cmocka_unit_test(test_greedy_sender),
+        cmocka_unit_test(test_strange_acks),    cmocka_unit_test(test_throughput),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
