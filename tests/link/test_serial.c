@@ -479,6 +479,39 @@ static void test_server_restarts(void **state)
     CHECK_EQ(net.client.s.link.state, PST_ERR_CLOSED);
 }
 
+/* The client's first frame, cut anywhere and with every byte changed to every value: never
+ * answered, and the whole one right after it is. */
+static void test_every_byte(void **state)
+{
+    uint8_t frame[PST_COBS_ROOM(MTU) + 2], bad[sizeof frame], out[128];
+
+    (void)state;
+    net_init(&quiet, 11, 0, MTU);
+    const size_t n = pst_serial_output(&net.client.s, frame, sizeof frame, 0);
+    CHECK(n > 37 && frame[0] == 0 && frame[n - 1] == 0);
+    for (size_t cut = 0; cut < n; cut++) {
+        end_init(&net.server, 12, true, 0, MTU);
+        pst_serial_input(&net.server.s, frame, cut, 0);
+        CHECK_EQ(pst_serial_output(&net.server.s, out, sizeof out, 0), 0);
+        pst_serial_input(&net.server.s, frame, n, 0);
+        CHECK(pst_serial_output(&net.server.s, out, sizeof out, 0) > 0);
+    }
+    for (size_t at = 1; at + 1 < n; at++) {
+        end_init(&net.server, 12, true, 0, MTU);
+        for (unsigned value = 0; value < 256; value++) {
+            if (value == frame[at])
+                continue;
+            memcpy(bad, frame, n);
+            bad[at] = (uint8_t)value;
+            pst_serial_input(&net.server.s, bad, n, 0);
+            CHECK_EQ(pst_serial_output(&net.server.s, out, sizeof out, 0), 0);
+        }
+        CHECK(net.server.s.damaged + net.server.s.in.malformed >= 255);
+        pst_serial_input(&net.server.s, frame, n, 0);
+        CHECK(pst_serial_output(&net.server.s, out, sizeof out, 0) > 0);
+    }
+}
+
 static void test_config(void **state)
 {
     struct pst_serial_config cfg;
@@ -529,8 +562,8 @@ int main(void)
         cmocka_unit_test(test_cobs_refuses),    cmocka_unit_test(test_every_speed),
         cmocka_unit_test(test_noise),           cmocka_unit_test(test_unplugged),
         cmocka_unit_test(test_wrong_speed),     cmocka_unit_test(test_client_restarts),
-        cmocka_unit_test(test_server_restarts), cmocka_unit_test(test_config),
-        cmocka_unit_test(test_efficiency),
+        cmocka_unit_test(test_server_restarts), cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_config),          cmocka_unit_test(test_efficiency),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
