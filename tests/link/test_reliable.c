@@ -554,6 +554,43 @@ static void test_small_memory(void **state)
     }
 }
 
+/* The longest message there is, through a receive buffer of a sixteenth of it. */
+static void test_longest_message(void **state)
+{
+    const struct faults f = {.delay_ms = 5, .drop = 50, .late = 100, .late_ms = 20};
+    static uint8_t out[PST_LINK_MAX_MESSAGE + 1], queue[PST_LINK_MAX_MESSAGE + 4],
+        message[PST_LINK_MAX_MESSAGE];
+    struct pst_test_rng rng = {.state = 5};
+    uint8_t *payload = NULL, kind = 0;
+    size_t len = 0;
+
+    (void)state;
+    net_init(&net, &f, 15);
+    net.client.cfg.send = queue;
+    net.client.cfg.send_cap = sizeof queue;
+    net.server.cfg.receive_cap = 4096;
+    net.server.cfg.message = message;
+    net.server.cfg.message_cap = sizeof message;
+    pst_test_rng_fill(&rng, out, sizeof out);
+    net_start(&net);
+    settle(5000);
+    CHECK_EQ(pst_reliable_send(&net.client.r, PST_LINK_RECORD, out, sizeof out), PST_ERR_SPACE);
+    CHECK_EQ(pst_reliable_send(&net.client.r, PST_LINK_RECORD, out, sizeof out - 1), PST_OK);
+    CHECK_EQ(pst_reliable_send(&net.client.r, PST_LINK_RECORD, out, 0), PST_PENDING);
+    while (pst_reliable_receive(&net.server.r, &kind, &payload, &len) == PST_WANT_MORE) {
+        deliver(&net, &net.up, &net.server);
+        deliver(&net, &net.down, &net.client);
+        flush(&net, &net.up, &net.client);
+        flush(&net, &net.down, &net.server);
+        net.now++;
+        CHECK(net.now < 100000);
+    }
+    CHECK_EQ(kind, PST_LINK_RECORD);
+    CHECK_EQ(len, PST_LINK_MAX_MESSAGE);
+    CHECK_BYTES(payload, out, len);
+    check_fences(&net.server);
+}
+
 static void test_config(void **state)
 {
     struct pst_reliable_config cfg;
@@ -853,18 +890,31 @@ static void test_throughput(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_siphash),         cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_faults),          cmocka_unit_test(test_hopeless),
-        cmocka_unit_test(test_nobody_there),    cmocka_unit_test(test_keepalive),
-        cmocka_unit_test(test_close),           cmocka_unit_test(test_abort),
-        cmocka_unit_test(test_server_restarts), cmocka_unit_test(test_client_restarts),
-        cmocka_unit_test(test_path_size),       cmocka_unit_test(test_path_shrinks),
-        cmocka_unit_test(test_credit),          cmocka_unit_test(test_credit_returns),
-        cmocka_unit_test(test_small_memory),    cmocka_unit_test(test_config),
-        cmocka_unit_test(test_cookie),          cmocka_unit_test(test_other_profile),
-        cmocka_unit_test(test_tampered),        cmocka_unit_test(test_tampered_and_sealed),
-        cmocka_unit_test(test_overlaps),        cmocka_unit_test(test_greedy_sender),
-        cmocka_unit_test(test_strange_acks),    cmocka_unit_test(test_throughput),
+        cmocka_unit_test(test_siphash),
+        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_hopeless),
+        cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_server_restarts),
+        cmocka_unit_test(test_client_restarts),
+        cmocka_unit_test(test_path_size),
+        cmocka_unit_test(test_path_shrinks),
+        cmocka_unit_test(test_credit),
+        cmocka_unit_test(test_credit_returns),
+        cmocka_unit_test(test_small_memory),
+        cmocka_unit_test(test_longest_message),
+        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_cookie),
+        cmocka_unit_test(test_other_profile),
+        cmocka_unit_test(test_tampered),
+        cmocka_unit_test(test_tampered_and_sealed),
+        cmocka_unit_test(test_overlaps),
+        cmocka_unit_test(test_greedy_sender),
+        cmocka_unit_test(test_strange_acks),
+        cmocka_unit_test(test_throughput),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
