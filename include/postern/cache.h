@@ -26,6 +26,7 @@ struct pst_cache_block { /* private */
     uint64_t base;
     uint64_t valid[PST_CACHE_BLOCK / 64];
     uint32_t epoch;
+    uint32_t turn; /* when it was taken */
     bool constant; /* ROM: outlives a resume */
     uint8_t data[PST_CACHE_BLOCK];
 };

@@ -110,14 +110,15 @@ static struct pst_cache_block *find_or_make(struct pst_cache *c, uint64_t base)
     if (b != NULL) {
         return b;
     }
-    b = way(c, base, c->turn++ % WAYS);
-    for (size_t n = 0; n < WAYS; n++) {
+    /* The oldest gives way: neighbours share slots, and what was read ahead is the youngest. */
+    b = way(c, base, 0);
+    for (size_t n = 0; n < WAYS && live(c, b); n++) {
         struct pst_cache_block *other = way(c, base, n);
-        if (!live(c, other)) {
+        if (!live(c, other) || c->turn - other->turn > c->turn - b->turn) {
             b = other;
-            break;
         }
     }
+    b->turn = ++c->turn;
     memset(b->valid, 0, sizeof b->valid);
     b->base = base;
     b->epoch = c->epoch;

@@ -202,11 +202,30 @@ static void test_gather(void **state)
     CHECK_EQ(pst_gather_list(&g, list), 32);
 }
 
+/* A long read goes through: what was read ahead is still there when gdb comes to it, also once the
+ * cache is full. */
+static void test_stream(void **state)
+{
+    (void)state;
+    enum { AHEAD = BLOCKS / 2 };
+    struct pst_cache c;
+    struct pst_cache_block blocks[BLOCKS];
+    uint8_t data[PST_CACHE_BLOCK] = {0};
+    make(&c, blocks);
+    for (uint64_t i = 0; i < 8 * BLOCKS - AHEAD; i++) {
+        pst_cache_fill(&c, 0x8000 + (i % 128) * PST_CACHE_BLOCK, data, sizeof data);
+        if (i >= AHEAD) {
+            uint64_t behind = 0x8000 + ((i - AHEAD) % 128) * PST_CACHE_BLOCK;
+            CHECK(pst_cache_has(&c, behind, PST_CACHE_BLOCK));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_map),   cmocka_unit_test(test_bytes),  cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_model), cmocka_unit_test(test_gather),
+        cmocka_unit_test(test_model), cmocka_unit_test(test_gather), cmocka_unit_test(test_stream),
     };
     return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
 }
