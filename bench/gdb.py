@@ -2,10 +2,10 @@
 """gdb through Postern against gdb straight on QEMU's stub, side by side in one run.
 
 Environment: POSTERN (the program), BUILD (where pump.elf is). Prints one JSON object a line:
-{"name", "value", "unit", "goal", "holds"}; progress goes to stderr. A speed is the quotient of the
-best of TURNS alternating turns each: what else the machine does makes a turn slower, never faster
-(the median of the turns' quotients is reported beside it). The audit log is on the disk of
-TMPDIR, as everything of a session is. Round trips are counted by delay_link.py at 100 ms."""
+{"name", "value", "unit", "goal", "holds"}; progress goes to stderr. A speed is the median of the
+quotients of TURNS alternating turns; the best and the worst are reported beside it. The audit log
+is on the disk of TMPDIR, as everything of a session is. Round trips are counted by delay_link.py
+at 100 ms."""
 import contextlib
 import json
 import os
