@@ -114,6 +114,19 @@ start_qemu() {
     pids+=("$qemu_pid")
     await "$1.gdb"
 }
+# start_pump_target NAME STUB LINE...: a target in front of the stub at STUB.gdb, with more lines of
+# [target]; its configuration stays in NAME.conf.
+start_pump_target() {
+    local name=$1 stub=$2
+    shift 2
+    {
+        printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
+        printf '%s\n' "$@"
+        printf '[stub]\naddress = unix:%s\n' "$dir/$stub.gdb"
+        printf '[memory ram]\nfirst = 0x80000000\nlast = 0x8001ffff\nkind = ram\n'
+    } >"$name.conf"
+    start_target "$name" --config "$name.conf"
+}
 need_gdb() {
     command -v gdb-multiarch >/dev/null || {
         echo 'skipped: no gdb-multiarch'

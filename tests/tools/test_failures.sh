@@ -5,22 +5,7 @@
 need_gdb
 start_qemu pump
 make_keys
-cat >t.conf <<CONF
-[target]
-identity = pump
-trust = ca/engineers.pem
-policy = debug
-heartbeat = 2
-
-[stub]
-address = unix:$dir/pump.gdb
-
-[memory ram]
-first = 0x80000000
-last = 0x8001ffff
-kind = ram
-CONF
-start_target t --config t.conf
+start_pump_target t pump 'heartbeat = 2'
 link=unix:$dir/t.sock
 
 ticks() { # prints the pump's tick counter, read over a session of its own

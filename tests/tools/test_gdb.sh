@@ -5,21 +5,7 @@
 need_gdb
 start_qemu pump
 make_keys
-cat >t.conf <<CONF
-[target]
-identity = pump
-trust = ca/engineers.pem
-policy = debug
-
-[stub]
-address = unix:$dir/pump.gdb
-
-[memory ram]
-first = 0x80000000
-last = 0x8001ffff
-kind = ram
-CONF
-start_target t --config t.conf
+start_pump_target t pump
 link=unix:$dir/t.sock
 
 run_gdb gdb.out "--summary $dir/summary.json $link" ada -x "$SRC/examples/pump/pump.gdb" ||

@@ -23,7 +23,10 @@ await_text t.log 'listens at tcp:\[::1\]:0, port' || exit 1
 port=$(sed -n 's/.*127.0.0.1:0, port //p' t.log)
 port6=$(sed -n 's/.*::1\]:0, port //p' t.log)
 expect 0 '80000000' as_ada mem read tcp:127.0.0.1:$port 0x80000000
-expect 0 '80000000' as_ada mem read tcp:localhost:$port 0x80000000
+# A container without a hosts file may not know the name.
+if getent hosts localhost >/dev/null; then
+    expect 0 '80000000' as_ada mem read tcp:localhost:$port 0x80000000
+fi
 expect 0 '80000000' as_ada mem read "tcp:[::1]:$port6" 0x80000000
 
 python3 - $port <<'PY' || fail 'strangers'

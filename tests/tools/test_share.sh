@@ -4,22 +4,7 @@
 need_gdb
 start_qemu pump
 make_keys
-cat >t.conf <<CONF
-[target]
-identity = pump
-trust = ca/engineers.pem
-policy = debug
-share-read-only = yes
-
-[stub]
-address = unix:$dir/pump.gdb
-
-[memory ram]
-first = 0x80000000
-last = 0x8001ffff
-kind = ram
-CONF
-start_target t --config t.conf
+start_pump_target t pump 'share-read-only = yes'
 link=unix:$dir/t.sock
 other() { # ENGINEER ARG...
     local who=$1

@@ -10,17 +10,6 @@ slow_stub() {
     pids+=($!)
     await "$1"
 }
-target_with() { # NAME STUB LINE...
-    local name=$1 stub=$2
-    shift 2
-    {
-        printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
-        printf '%s\n' "$@"
-        printf '[stub]\naddress = unix:%s\n' "$dir/$stub"
-        printf '[memory ram]\nfirst = 0x80000000\nlast = 0x8001ffff\nkind = ram\n'
-    } >"$name.conf"
-    start_target "$name" --config "$name.conf"
-}
 word() { # LINK: the pump's ticks
     as_ada mem read --timeout 60 --json "$1" "$ticks_at" 4 2>>word.log |
         python3 -c 'import json,sys; print(json.load(sys.stdin)["hex"])'
@@ -29,7 +18,7 @@ ticks_at=0x$(nm "$BUILD/examples/pump.elf" | awk '$3 == "ticks" { print $1 }')
 
 # Says nothing: the opening runs into its time limit, and the target is free again, twice.
 slow_stub silent.gdb
-target_with silent silent.gdb 'heartbeat = 1'
+start_pump_target silent silent 'heartbeat = 1'
 for _ in 1 2; do
     expect 5 'timed out' as_ada mem read --timeout 3 unix:$dir/silent.sock 0x80000000
     sleep 3
@@ -37,7 +26,7 @@ done
 
 # Slow: opening takes far longer than twice the heartbeat, and the session lives.
 slow_stub late.gdb "$dir/pump.gdb" 0.4
-target_with late late.gdb 'heartbeat = 1'
+start_pump_target late late 'heartbeat = 1'
 began=$SECONDS
 [ -n "$(word unix:$dir/late.sock)" ] || { fail 'a slow stub ends the session'; cat word.log >&2; }
 [ $((SECONDS - began)) -gt 2 ] || fail 'the stub was not slow'
@@ -46,7 +35,7 @@ kill $target_pid
 wait $target_pid 2>/dev/null
 
 # Ctrl-C: gdb comes back with SIGINT and goes on.
-target_with t pump.gdb
+start_pump_target t pump
 cat >interrupt.py <<'PY'
 import os, signal, threading
 threading.Timer(2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
@@ -59,7 +48,7 @@ kill $target_pid
 wait $target_pid 2>/dev/null
 
 # Held: policy leaves the CPU halted at the end of a session.
-target_with held pump.gdb 'hold-on-end = yes'
+start_pump_target held pump 'hold-on-end = yes'
 a=$(word unix:$dir/held.sock)
 sleep 0.5
 b=$(word unix:$dir/held.sock)
