@@ -37,13 +37,28 @@ last = 0x87ffffff
 kind = ram
 """
 
-STEPS = """
+INSTRUCTIONS = """
 python
 import time
 begin = time.monotonic()
-for _ in range({n}):
-    gdb.execute("{command}", to_string=True)
+for _ in range(1000):
+    gdb.execute("stepi", to_string=True)
 print("SECONDS", time.monotonic() - begin)
+end
+"""
+# Lines of a recursion, which has more than 25 of them; what leads there is not timed.
+LINES = """
+python
+import time
+total = 0
+for _ in range(40):
+    gdb.execute("tbreak history_sum", to_string=True)
+    gdb.execute("continue", to_string=True)
+    begin = time.monotonic()
+    for _ in range(25):
+        gdb.execute("step", to_string=True)
+    total += time.monotonic() - begin
+print("SECONDS", total)
 end
 """
 READ = """
@@ -183,8 +198,10 @@ def main():
 
         sync_cost(d)
         straight = f"target extended-remote {d}/plain.gdb"
-        speed("gdb: 1,000 stepi, Postern / straight", STEPS.format(n=1000, command="stepi"),
-              straight, secured("target.sock"), d, 1.3)
+        speed("gdb: 1,000 step, Postern / straight", LINES, straight, secured("target.sock"), d,
+              1.3)
+        speed("gdb: 1,000 stepi, Postern / straight", INSTRUCTIONS, straight,
+              secured("target.sock"), d, 1.3)
         speed("gdb: reading 1 MiB, Postern / straight", READ, straight, secured("target.sock"), d,
               1.5)
 
