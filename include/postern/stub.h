@@ -87,7 +87,8 @@ struct pst_stub { /* private */
     uint8_t followers; /* pieces of the same read that were asked for behind this one */
     struct pst_stub_range ahead[PST_STUB_AHEAD]; /* asked for ahead; ahead_at..ahead_len to come */
     uint8_t ahead_at, ahead_len;
-    bool armed;     /* `follow` has what is asked at the next stop */
+    bool armed;     /* `follow` has what is asked at the next stop: */
+    bool pc_armed;  /* the pc alone, within a range; otherwise registers and what was gathered */
     bool g_ahead;   /* the registers were asked for by `follow` */
     bool unchecked; /* the gate is still to be asked about the rest of it */
     struct pst_stub_range wanted[PST_STUB_AHEAD]; /* what the last report gathered */

@@ -12,18 +12,23 @@ static bool may_read(const struct pst_stub *s, const struct pst_stub_range *rang
                                              range->address, range->len, true) == PST_OK;
 }
 
-void pst_stub_ahead_send(struct pst_stub *s)
+void pst_stub_ahead_follow(struct pst_stub *s, const struct pst_stub_range *ranges, size_t count)
 {
     s->ahead_at = s->ahead_len = 0;
     s->unchecked = false;
-    for (uint8_t i = 0; i < s->wanted_len && s->pipelines && s->link == LINK_OPEN; i++) {
-        const struct pst_stub_range *range = &s->wanted[i];
+    for (size_t i = 0; i < count && s->pipelines && s->link == LINK_OPEN; i++) {
+        const struct pst_stub_range *range = &ranges[i];
         if (s->out.cap - s->out.used < 2 * PACKET || !may_read(s, range) ||
             !pst_stub_follow_memory(s, range->address, range->len)) {
             break;
         }
         s->ahead[s->ahead_len++] = *range;
     }
+}
+
+void pst_stub_ahead_send(struct pst_stub *s)
+{
+    pst_stub_ahead_follow(s, s->wanted, s->wanted_len);
     s->wanted_len = 0;
 }
 
@@ -32,7 +37,7 @@ void pst_stub_ahead_arm(struct pst_stub *s)
     uint8_t bytes[PST_STUB_FOLLOW];
     struct pst_writer w = pst_writer_of(bytes, sizeof bytes);
 
-    s->armed = false;
+    s->armed = s->pc_armed = false;
     s->ahead_at = s->ahead_len = 0;
     if (s->config.follow == NULL || !s->pipelines || s->wanted_len == 0) {
         return;
@@ -50,14 +55,33 @@ void pst_stub_ahead_arm(struct pst_stub *s)
     s->ahead_len = s->armed ? s->ahead_len : 0;
 }
 
-void pst_stub_ahead_stopped(struct pst_stub *s, bool report)
+void pst_stub_ahead_arm_pc(struct pst_stub *s)
 {
-    s->g_ahead = s->unchecked = s->armed && report;
+    uint8_t bytes[PACKET];
+    struct pst_writer w = pst_writer_of(bytes, sizeof bytes);
+
+    s->armed = s->pc_armed = false;
+    s->ahead_at = s->ahead_len = 0;
+    if (s->config.follow == NULL || !s->pipelines || s->arch == NULL || s->no_p) {
+        return;
+    }
+    struct pst_rsp_writer p = pst_rsp_begin(&w);
+    pst_rsp_put_char(&p, 'p');
+    pst_rsp_put_number(&p, s->arch->pc / s->arch->word);
+    pst_rsp_end(&p);
+    s->armed = s->pc_armed = s->config.follow(s->config.ctx, (struct pst_bytes){bytes, w.used});
+}
+
+bool pst_stub_ahead_stopped(struct pst_stub *s, bool report)
+{
+    bool pc = s->pc_armed && report;
+    s->g_ahead = s->unchecked = s->armed && !s->pc_armed && report;
     s->ahead_len = s->g_ahead ? s->ahead_len : 0;
-    s->armed = false;
+    s->armed = s->pc_armed = false;
     if (s->g_ahead) {
         s->wanted_len = 0;
     }
+    return pc;
 }
 
 bool pst_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len)

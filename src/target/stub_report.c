@@ -174,6 +174,28 @@ static void begin_chunk(struct pst_stub *s)
     s->answer = asked ? on_chunk : NULL;
 }
 
+/* What is to be gathered behind this chunk is asked for along with it. */
+static void ask_rest(struct pst_stub *s)
+{
+    struct pst_stub_range rest[PST_STUB_AHEAD];
+    uint8_t index = s->report_index;
+    size_t count = 0;
+    uint64_t address;
+    uint32_t len;
+
+    while (count < PST_STUB_AHEAD && next_range(s, &address, &len)) {
+        if (len == 0 || !clip(s, &address, &len)) {
+            continue;
+        }
+        if (pst_stub_memory_chunk(s, address, len) != len) {
+            break;
+        }
+        rest[count++] = (struct pst_stub_range){.address = address, .len = len};
+    }
+    s->report_index = index;
+    pst_stub_ahead_follow(s, rest, count);
+}
+
 static void end_chunk(struct pst_stub *s)
 {
     struct pst_writer *w = &s->report;
@@ -232,6 +254,7 @@ bool pst_stub_report_task(struct pst_stub *s)
     case REPORT_CHUNK:
         pst_stub_ahead_drop(s); /* their answers come first */
         pst_stub_ask_memory(s, s->chunk_address, s->chunk_left, on_chunk);
+        ask_rest(s);
         return true;
     default:
         pst_stub_ahead_drop(s);
