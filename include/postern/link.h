@@ -2,8 +2,10 @@
  *
  * A link is described by its traits; the layers above act on those alone. A *stream* link (TCP,
  * Unix socket, pty) frames messages itself: this is the framing engine, sans-I/O. Every message
- * has a kind (mipi_profile.h: control, clear SPP, record) that cannot be mistaken for another. The
- * first message each way is HELLO, which compares profiles and tells the largest message.
+ * has a kind (mipi_profile.h: control, clear SPP, clear SPDM, record) that cannot be mistaken for
+ * another. The first message each way is HELLO, which compares profiles, tells the largest message
+ * and what the sender's own hop is like: with bridges between, each end knows only its own.
+ * `pst_link_agree` makes of both what the whole path is, the same at both ends.
  */
 #ifndef POSTERN_LINK_H
 #define POSTERN_LINK_H
@@ -14,8 +16,10 @@
 struct pst_link_traits {
     uint32_t mtu; /* largest message, bytes */
     bool ordered, lossy;
-    bool shared;          /* others can write to it: a bad tag is dropped, not fatal */
-    bool pushes;          /* the TS may speak unasked */
+    bool shared; /* others can write to it: a bad tag is dropped, not fatal */
+    bool pushes; /* the TS may speak unasked */
+    bool native; /* carries SPDM messages and records only, one answer to each request: PCIe
+                    DOE. Debug data goes in VENDOR_DEFINED messages (native.h) */
     uint8_t sequence_len; /* of records: 0 on ordered reliable links, else 2 or 8 */
 };
 extern const struct pst_link_traits pst_stream_traits; /* TCP and Unix sockets */
@@ -26,6 +30,9 @@ extern const struct pst_link_traits pst_stream_traits; /* TCP and Unix sockets *
 struct pst_hello {
     uint8_t profile; /* another one than ours: the rest is 0, and the link is to be ended */
     bool target;
+    bool shared;      /* of the sender's own hop: others can write to it, or it loses messages */
+    bool native;      /* it carries SPDM messages and records only */
+    bool polled;      /* the TS cannot speak unasked on it */
     uint32_t largest; /* message that the sender takes, >= PST_LINK_MIN_MESSAGE */
 };
 
@@ -47,6 +54,15 @@ PST_MUST_CHECK pst_err pst_stream_receive(struct pst_stream *s, const uint8_t *i
                                           size_t *payload_len);
 /* The header of a message of `len` bytes. PST_ERR_SPACE: longer than the framing allows. */
 PST_MUST_CHECK pst_err pst_stream_header(uint8_t out[PST_LINK_HEADER], uint8_t kind, size_t len);
+
+/* What an end with such a hop says of itself; it takes messages of `largest` bytes. */
+struct pst_hello pst_link_hello_of(const struct pst_link_traits *mine, bool target,
+                                   uint32_t largest);
+/* The whole path, from the own hop and the HELLO of the other end (which has our profile): what
+ * either end cannot do or trust, neither relies on. `mtu` is the largest message that the peer
+ * takes. Both ends find the same `shared`, `pushes`, `native` and `sequence_len`. */
+void pst_link_agree(struct pst_link_traits *out, const struct pst_link_traits *mine,
+                    const struct pst_hello *peer);
 
 /* Control messages; `out` needs PST_LINK_CONTROL_MAX bytes. */
 size_t pst_link_put_hello(uint8_t *out, const struct pst_hello *hello);

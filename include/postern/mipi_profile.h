@@ -125,6 +125,7 @@ enum pst_link_kind {
     PST_LINK_CONTROL = 0xD1,
     PST_LINK_CLEAR = 0xD2,  /* SPP packets for the bootstrap engine */
     PST_LINK_RECORD = 0xD3, /* one secured message */
+    PST_LINK_SPDM = 0xD4,   /* one SPDM message in the clear, as it is */
 };
 enum pst_link_control { /* the first byte; then */
                         PST_CONTROL_HELLO =
@@ -132,7 +133,12 @@ enum pst_link_control { /* the first byte; then */
                         PST_CONTROL_BYE = 2, /* reason u8 (negated pst_err): a hint only, it is not
                                                 authenticated */
 };
-#define PST_LINK_FLAG_TARGET 0x01  /* HELLO: the sender is a TS */
+/* HELLO: what the sender is, and what its own hop is like. */
+#define PST_LINK_FLAG_TARGET 0x01 /* a TS */
+#define PST_LINK_FLAG_SHARED 0x02 /* others can write to it: records carry 8-byte numbers */
+#define PST_LINK_FLAG_NATIVE 0x04 /* it carries SPDM messages and records only */
+#define PST_LINK_FLAG_POLLED 0x08 /* the TS cannot speak unasked on it */
+#define PST_LINK_FLAGS 0x0F
 #define PST_LINK_MAX_MESSAGE 65551 /* a record of the largest size, and its head */
 
 /* Datagrams made reliable (UDP, and inside serial frames; a stand-in for MRUDP): type u8, then as

@@ -24,7 +24,7 @@ void pst_stream_init(struct pst_stream *s, uint8_t *buffer, size_t cap)
 
 static bool is_kind(uint8_t kind)
 {
-    return kind == PST_LINK_CONTROL || kind == PST_LINK_CLEAR || kind == PST_LINK_RECORD;
+    return kind >= PST_LINK_CONTROL && kind <= PST_LINK_SPDM;
 }
 
 static size_t header_len(const struct pst_stream *s)
@@ -87,6 +87,14 @@ pst_err pst_stream_header(uint8_t out[PST_LINK_HEADER], uint8_t kind, size_t len
     return PST_OK;
 }
 
+static uint8_t flags_of(const struct pst_hello *hello)
+{
+    return (uint8_t)((hello->target ? PST_LINK_FLAG_TARGET : 0) |
+                     (hello->shared ? PST_LINK_FLAG_SHARED : 0) |
+                     (hello->native ? PST_LINK_FLAG_NATIVE : 0) |
+                     (hello->polled ? PST_LINK_FLAG_POLLED : 0));
+}
+
 size_t pst_link_put_hello(uint8_t *out, const struct pst_hello *hello)
 {
     struct pst_writer w = pst_writer_of(out, HELLO_LEN);
@@ -94,7 +102,7 @@ size_t pst_link_put_hello(uint8_t *out, const struct pst_hello *hello)
     pst_put_u8(&w, PST_CONTROL_HELLO);
     pst_put_bytes(&w, magic, sizeof magic);
     pst_put_u8(&w, hello->profile);
-    pst_put_u8(&w, hello->target ? PST_LINK_FLAG_TARGET : 0);
+    pst_put_u8(&w, flags_of(hello));
     pst_put_u8(&w, 0);
     pst_put_u32(&w, hello->largest);
     return w.used;
@@ -122,8 +130,11 @@ static pst_err get_hello(struct pst_reader *r, struct pst_hello *out)
         return PST_OK;
     }
     const uint8_t flags = pst_get_u8(r);
-    pst_require(r, (flags & ~PST_LINK_FLAG_TARGET) == 0);
+    pst_require(r, (flags & ~PST_LINK_FLAGS) == 0);
     hello.target = (flags & PST_LINK_FLAG_TARGET) != 0;
+    hello.shared = (flags & PST_LINK_FLAG_SHARED) != 0;
+    hello.native = (flags & PST_LINK_FLAG_NATIVE) != 0;
+    hello.polled = (flags & PST_LINK_FLAG_POLLED) != 0;
     pst_require(r, pst_get_u8(r) == 0);
     hello.largest = pst_get_u32(r);
     pst_require(r, hello.largest >= PST_LINK_MIN_MESSAGE);
@@ -156,4 +167,33 @@ pst_err pst_link_get_control(const uint8_t *msg, size_t len, uint8_t *op, struct
         return PST_ERR_DECODE;
     *op = what;
     return PST_OK;
+}
+
+struct pst_hello pst_link_hello_of(const struct pst_link_traits *mine, bool target,
+                                   uint32_t largest)
+{
+    return (struct pst_hello){
+        .profile = PST_PROFILE_VERSION,
+        .target = target,
+        .shared = mine->shared || mine->lossy,
+        .native = mine->native,
+        .polled = !mine->pushes,
+        .largest = largest,
+    };
+}
+
+void pst_link_agree(struct pst_link_traits *out, const struct pst_link_traits *mine,
+                    const struct pst_hello *peer)
+{
+    const bool shared = mine->shared || mine->lossy || peer->shared;
+
+    *out = (struct pst_link_traits){
+        .mtu = peer->largest < PST_LINK_MAX_MESSAGE ? peer->largest : PST_LINK_MAX_MESSAGE,
+        .ordered = mine->ordered,
+        .lossy = mine->lossy,
+        .shared = shared,
+        .pushes = mine->pushes && !peer->polled,
+        .native = mine->native || peer->native,
+        .sequence_len = shared ? 8 : 0,
+    };
 }

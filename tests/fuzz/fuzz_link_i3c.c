@@ -64,7 +64,7 @@ static void check_message(pst_err err, uint8_t kind, const uint8_t *payload, siz
     if (err != PST_OK)
         return;
     need(payload == buffer && len <= RECEIVE);
-    need(kind == PST_LINK_CLEAR || kind == PST_LINK_CONTROL || kind == PST_LINK_RECORD);
+    need(kind >= PST_LINK_CONTROL && kind <= PST_LINK_SPDM);
 }
 
 static void use_target(struct pst_i3c_target *t, struct input *in, const uint8_t *receive)

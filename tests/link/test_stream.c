@@ -126,7 +126,7 @@ static void test_not_ours(void **state)
     for (unsigned kind = 0; kind < 256; kind++) {
         const uint8_t head[4] = {1, 0, 0, (uint8_t)kind};
 
-        if (kind < PST_LINK_CONTROL || kind > PST_LINK_RECORD)
+        if (kind < PST_LINK_CONTROL || kind > PST_LINK_SPDM)
             check_refused(head, sizeof head, 64);
     }
 }
@@ -189,7 +189,7 @@ static void test_hello_bytes(void **state)
         CHECK_EQ(pst_link_get_control(msg, 12, &op, &back, &why), PST_ERR_DECODE);
         msg[i] ^= 0x20;
     }
-    msg[6] = 2;
+    msg[6] = 0x10;
     CHECK_EQ(pst_link_get_control(msg, 12, &op, &back, &why), PST_ERR_DECODE);
     msg[6] = 0;
     msg[7] = 1;
@@ -202,6 +202,64 @@ static void test_hello_bytes(void **state)
     CHECK_EQ(pst_link_get_control(msg, 9, &op, &back, &why), PST_OK);
     CHECK_EQ(back.profile, PST_PROFILE_VERSION + 1);
     CHECK_EQ(back.largest, 0);
+}
+
+static void test_hello_flags(void **state)
+{
+    (void)state;
+    for (uint8_t flags = 0; flags <= PST_LINK_FLAGS; flags++) {
+        uint8_t msg[PST_LINK_CONTROL_MAX];
+        struct pst_hello hello = {.profile = PST_PROFILE_VERSION, .largest = 4096};
+        uint8_t op = 0;
+        pst_err why = PST_OK;
+
+        pst_link_put_hello(msg, &hello);
+        msg[6] = flags;
+        CHECK_EQ(pst_link_get_control(msg, 12, &op, &hello, &why), PST_OK);
+        CHECK_EQ(hello.target, (flags & PST_LINK_FLAG_TARGET) != 0);
+        CHECK_EQ(hello.shared, (flags & PST_LINK_FLAG_SHARED) != 0);
+        CHECK_EQ(hello.native, (flags & PST_LINK_FLAG_NATIVE) != 0);
+        CHECK_EQ(hello.polled, (flags & PST_LINK_FLAG_POLLED) != 0);
+        msg[6] = 0;
+        pst_link_put_hello(msg, &hello);
+        CHECK_EQ(msg[6], flags);
+    }
+}
+
+static const struct pst_link_traits hops[] = {
+    {.ordered = true, .pushes = true },
+    {                  .ordered = true, .pushes = true,  .shared = true, .sequence_len = 8},
+    { .ordered = true, .pushes = false, .native = true},
+    {   .lossy = true,   .pushes = true,  .sequence_len = 2},
+};
+#define HOPS (sizeof hops / sizeof hops[0])
+
+/* Both ends, from their own hops and each other's HELLO, find the same path. */
+static void test_agree(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HOPS * HOPS; i++) {
+        const struct pst_link_traits *ts = &hops[i / HOPS], *dts = &hops[i % HOPS];
+        const struct pst_hello from_ts = pst_link_hello_of(ts, true, 300);
+        const struct pst_hello from_dts = pst_link_hello_of(dts, false, 70000);
+        const bool shared = ts->shared || ts->lossy || dts->shared || dts->lossy;
+        struct pst_link_traits at_ts, at_dts;
+
+        CHECK(from_ts.target && !from_dts.target);
+        pst_link_agree(&at_ts, ts, &from_dts);
+        pst_link_agree(&at_dts, dts, &from_ts);
+        CHECK_EQ(at_ts.mtu, PST_LINK_MAX_MESSAGE);
+        CHECK_EQ(at_dts.mtu, 300);
+        CHECK_EQ(at_ts.shared, shared);
+        CHECK_EQ(at_dts.shared, shared);
+        CHECK_EQ(at_ts.sequence_len, shared ? 8 : 0);
+        CHECK_EQ(at_dts.sequence_len, at_ts.sequence_len);
+        CHECK_EQ(at_ts.native, ts->native || dts->native);
+        CHECK_EQ(at_dts.native, at_ts.native);
+        CHECK_EQ(at_ts.pushes, ts->pushes && dts->pushes);
+        CHECK_EQ(at_dts.pushes, at_ts.pushes);
+        CHECK_EQ(at_dts.lossy, dts->lossy);
+    }
 }
 
 static void test_bye(void **state)
@@ -237,6 +295,8 @@ int main(void)
         cmocka_unit_test(test_header),
         cmocka_unit_test(test_hello),
         cmocka_unit_test(test_hello_bytes),
+        cmocka_unit_test(test_hello_flags),
+        cmocka_unit_test(test_agree),
         cmocka_unit_test(test_bye),
     };
 
