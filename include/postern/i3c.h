@@ -138,6 +138,19 @@ PST_MUST_CHECK pst_err pst_i3c_target_send(struct pst_i3c_target *t, uint8_t kin
  * be sent: the bus is refused meanwhile. */
 PST_MUST_CHECK pst_err pst_i3c_target_receive(struct pst_i3c_target *t, uint8_t *kind,
                                               uint8_t **payload, size_t *len);
+/* The same as bytes, for owners who frame messages themselves or only pass them on; MESSAGES port
+ * only, and not to be mixed with the two above. _put: how many were taken, 0 while there is no DTS
+ * or no room. _get: PST_OK with at least one byte, PST_PENDING, PST_ERR_CLOSED as above. */
+size_t pst_i3c_target_put(struct pst_i3c_target *t, const uint8_t *bytes, size_t len);
+PST_MUST_CHECK pst_err pst_i3c_target_get(struct pst_i3c_target *t, uint8_t *out, size_t cap,
+                                          size_t *len);
+/* A DTS has begun, and its end has not come. */
+bool pst_i3c_target_is_open(const struct pst_i3c_target *t);
+/* Everything that was put has arrived. */
+bool pst_i3c_target_is_sent(const struct pst_i3c_target *t);
+/* Ends the stream from our side; what has not arrived is gone. The DTS learns of it by an IBI, or
+ * when it reads. It is not told to the owner. */
+void pst_i3c_target_close(struct pst_i3c_target *t);
 
 /* --- DTS: the controller --- */
 
@@ -196,7 +209,8 @@ struct pst_i3c_debugger { /* private but for `counts` */
     bool resuming, was_reset, interrupts; /* was_reset: the adaptor, in this bring-up */
     bool opening, opened;                 /* OPEN is to be written; was answered */
     bool want_read, must_ack, wrote_last;
-    bool stuck; /* the target has bytes, but waits for our acknowledgement */
+    bool stuck;            /* the target has bytes, but waits for our acknowledgement */
+    bool closing, flushed; /* flushed: the target's owner has taken the last byte */
     unsigned tries, recoveries, reads, drained;
     uint64_t now, write_at, read_at, hold_at, progress_at; /* hold_at: no read before */
     uint32_t write_pause_ms, read_pause_ms, poll_ms;
@@ -227,5 +241,12 @@ PST_MUST_CHECK pst_err pst_i3c_debugger_send(struct pst_i3c_debugger *d, uint8_t
 /* What arrived before the end of the link can still be taken. */
 PST_MUST_CHECK pst_err pst_i3c_debugger_receive(struct pst_i3c_debugger *d, uint8_t *kind,
                                                 uint8_t **payload, size_t *len);
+/* The same as bytes, as for the TS. _get: 0 when there are none now. */
+size_t pst_i3c_debugger_put(struct pst_i3c_debugger *d, const uint8_t *bytes, size_t len);
+size_t pst_i3c_debugger_get(struct pst_i3c_debugger *d, uint8_t *out, size_t cap);
+/* MESSAGES port: once everything that was put has been taken by the target's owner the stream is
+ * ended with DBGACTION "clear", and _step says PST_ERR_CLOSED. Nothing can be put any more; what
+ * arrives has to be taken for the end to come. */
+void pst_i3c_debugger_close(struct pst_i3c_debugger *d);
 
 #endif

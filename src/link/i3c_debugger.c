@@ -13,7 +13,7 @@
 #define ACK_EVERY (PST_I3C_WINDOW / 2)
 #define IBIS 4 /* looked at in one step */
 
-enum action { IDLE, FIND, DRAIN, COMMAND, WRITE, READ, RESET };
+enum action { IDLE, FIND, DRAIN, COMMAND, WRITE, READ, RESET, CLOSE };
 
 struct stage {
     uint8_t action; /* enum action */
@@ -204,6 +204,15 @@ static void begin_stage(struct pst_i3c_debugger *d)
     };
 }
 
+/* Nothing is left to do but to end the stream. */
+static void begin_close(struct pst_i3c_debugger *d)
+{
+    if (d->flushed && d->now >= d->write_at) {
+        d->ccc = (struct pst_i3c_ccc){.code = PST_I3C_DBGACTION, .defining = PST_I3C_CLEAR};
+        d->action = CLOSE;
+    }
+}
+
 static bool may_read(const struct pst_i3c_debugger *d)
 {
     const bool wanted = d->want_read || d->pipe.sent > 0 || !d->opened;
@@ -244,6 +253,14 @@ static void begin(struct pst_i3c_debugger *d)
             begin_stage(d);
         return;
     }
+    /* A write is acknowledged only when there is room, so an empty one proves that the last byte
+     * was taken. */
+    const bool last = d->closing && d->opened && d->pipe.tail == d->pipe.head;
+    d->must_ack = d->must_ack || (last && !d->flushed);
+    if (last && d->flushed) {
+        begin_close(d);
+        return;
+    }
     const bool write = may_write(d), read = may_read(d);
     /* Reads that are only to learn an acknowledgement wait until the window is full. */
     const bool due = d->want_read || !pst_i3c_pipe_has_data(&d->pipe) || d->must_ack;
@@ -264,6 +281,7 @@ static pst_err run(struct pst_i3c_debugger *d)
     case FIND:
         return bus->find(bus->ctx, d->config.id, &d->address);
     case COMMAND:
+    case CLOSE:
         return bus->ccc(bus->ctx, d->address, &d->ccc);
     case WRITE:
         return bus->write(bus->ctx, d->address, d->out, d->out_len);
@@ -307,6 +325,7 @@ static void end_write(struct pst_i3c_debugger *d)
         poll_soon(d);
         return;
     }
+    d->flushed = d->closing && d->opened && d->pipe.tail == d->pipe.head;
     d->opening = false;
     d->must_ack = false;
     d->reads = 0;
@@ -479,6 +498,8 @@ static void end(struct pst_i3c_debugger *d, pst_err err)
         d->write_at = d->now + PAUSE_MAX_MS;
     } else if (err != PST_OK) {
         failed(d, action, err);
+    } else if (action == CLOSE) {
+        d->dead = PST_ERR_CLOSED;
     } else if (action == WRITE) {
         end_write(d);
     } else if (action == READ) {
@@ -529,13 +550,13 @@ static void listen(struct pst_i3c_debugger *d)
 
 static bool is_waiting(const struct pst_i3c_debugger *d)
 {
-    return !pst_i3c_debugger_is_up(d) || d->pipe.tail > d->pipe.head;
+    return !pst_i3c_debugger_is_up(d) || d->pipe.tail > d->pipe.head || d->closing;
 }
 
 static uint32_t until(const struct pst_i3c_debugger *d)
 {
-    const bool writes =
-        !is_running(d) || d->opening || d->must_ack || pst_i3c_pipe_has_data(&d->pipe);
+    const bool writes = !is_running(d) || d->opening || d->must_ack || d->flushed ||
+                        pst_i3c_pipe_has_data(&d->pipe);
     const bool reads = is_running(d) && !d->opening && pst_i3c_pipe_has_room(&d->pipe);
     const bool soon = d->want_read || d->pipe.sent > 0 || !d->opened;
     const uint64_t read_at = soon || d->read_at < d->hold_at ? d->hold_at : d->read_at;
@@ -572,22 +593,4 @@ pst_err pst_i3c_debugger_step(struct pst_i3c_debugger *d, uint64_t now_ms, uint3
             end(d, err);
     }
     return d->dead;
-}
-
-pst_err pst_i3c_debugger_send(struct pst_i3c_debugger *d, uint8_t kind, const uint8_t *payload,
-                              size_t len)
-{
-    if (d->dead != PST_OK)
-        return PST_ERR_CLOSED;
-    const bool idle = d->pipe.tail == d->pipe.head;
-    PST_TRY(pst_i3c_pipe_send(&d->pipe, kind, payload, len));
-    if (idle)
-        d->progress_at = d->now;
-    return PST_OK;
-}
-
-pst_err pst_i3c_debugger_receive(struct pst_i3c_debugger *d, uint8_t *kind, uint8_t **payload,
-                                 size_t *len)
-{
-    return pst_i3c_pipe_receive(&d->pipe, kind, payload, len);
 }

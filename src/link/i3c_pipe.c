@@ -125,6 +125,31 @@ pst_err pst_i3c_pipe_receive(struct pst_i3c_pipe *p, uint8_t *kind, uint8_t **pa
     return err == PST_WANT_MORE ? PST_PENDING : err;
 }
 
+size_t pst_i3c_pipe_put_bytes(struct pst_i3c_pipe *p, const uint8_t *at, size_t len)
+{
+    const size_t room = p->send_cap - (p->tail - p->head);
+    const size_t n = len < room ? len : room;
+
+    if (p->plain || make_room(p, n) != PST_OK)
+        return 0;
+    append(p, at, n);
+    return n;
+}
+
+size_t pst_i3c_pipe_get_bytes(struct pst_i3c_pipe *p, uint8_t *out, size_t cap)
+{
+    const size_t waiting = (size_t)(p->in_len - p->in_at);
+    const size_t n = waiting < cap ? waiting : cap;
+
+    if (p->plain || n == 0)
+        return 0;
+    memcpy(out, p->in + p->in_at, n);
+    p->in_at = (uint8_t)(p->in_at + n);
+    if (p->in_at == p->in_len)
+        p->in_at = p->in_len = 0;
+    return n;
+}
+
 bool pst_i3c_pipe_has_room(const struct pst_i3c_pipe *p)
 {
     return p->in_len == 0;

@@ -18,6 +18,9 @@ PST_MUST_CHECK pst_err pst_i3c_pipe_send(struct pst_i3c_pipe *p, uint8_t kind,
                                          const uint8_t *payload, size_t len);
 PST_MUST_CHECK pst_err pst_i3c_pipe_receive(struct pst_i3c_pipe *p, uint8_t *kind,
                                             uint8_t **payload, size_t *len);
+/* As bytes; how many. Not for plain packets. */
+size_t pst_i3c_pipe_put_bytes(struct pst_i3c_pipe *p, const uint8_t *at, size_t len);
+size_t pst_i3c_pipe_get_bytes(struct pst_i3c_pipe *p, uint8_t *out, size_t cap);
 /* Room for what the next transfer brings. */
 bool pst_i3c_pipe_has_room(const struct pst_i3c_pipe *p);
 /* Bytes, or a packet, that could be sent now. */

@@ -236,20 +236,11 @@ bool pst_i3c_target_pattern(struct pst_i3c_target *t)
     return ours;
 }
 
-pst_err pst_i3c_target_send(struct pst_i3c_target *t, uint8_t kind, const uint8_t *payload,
-                            size_t len)
+void pst_i3c_target_close(struct pst_i3c_target *t)
 {
-    if (t->ended || !t->live)
-        return PST_ERR_STATE;
-    return pst_i3c_pipe_send(&t->pipe, kind, payload, len);
-}
-
-pst_err pst_i3c_target_receive(struct pst_i3c_target *t, uint8_t *kind, uint8_t **payload,
-                               size_t *len)
-{
-    if (t->ended) {
-        t->ended = false;
-        return PST_ERR_CLOSED;
-    }
-    return pst_i3c_pipe_receive(&t->pipe, kind, payload, len);
+    if (!pst_i3c_target_is_open(t))
+        return;
+    restart(t, 0);
+    t->ended = false;
+    t->refused = true; /* an IBI, so that the DTS reads and finds no stream */
 }

@@ -1,10 +1,11 @@
-/* Both engines on the simulated bus, and owners that tell each other messages. */
+/* Both engines on the model of a bus, and owners that tell each other messages. */
 #ifndef I3C_RIG_H
 #define I3C_RIG_H
 
-#include "i3c_model.h"
+#include "model/i3c_model.h"
+#include "pst_test.h"
 
-enum { BIG = PST_LINK_MAX_MESSAGE, SEND = BIG + 600 };
+enum { BIG = PST_LINK_MAX_MESSAGE, SEND = BIG + 600, MODEL_TARGETS = 2 };
 
 /* One debugger with its target, and what they tell each other. */
 struct side {
@@ -12,15 +13,16 @@ struct side {
     unsigned sent, got;
 };
 struct pair {
-    struct model_view view;
+    struct pst_i3c_view view;
     struct pst_i3c_debugger debugger;
-    struct model_target *target;
+    struct pst_i3c_adaptor *target;
     struct side dts, ts;
     bool up, deaf; /* deaf: the TS's owner takes nothing */
     unsigned closed;
 };
 static struct rig {
-    struct model model;
+    struct pst_i3c_model model;
+    struct pst_i3c_adaptor targets[MODEL_TARGETS];
     struct pair pairs[MODEL_TARGETS];
     uint64_t now, seed;
     unsigned count; /* messages each way */
@@ -36,11 +38,11 @@ static inline struct pst_i3c_buffers buffers_of(struct side *s)
 
 static inline void start_debugger(struct pair *p, bool interrupts, uint8_t port)
 {
-    model_look(&p->view, &rig.model, interrupts);
+    pst_i3c_model_look(&p->view, &rig.model, interrupts);
     const struct pst_i3c_debugger_config config = {
         .bus = &p->view.bus,
         .buffers = buffers_of(&p->dts),
-        .id = p->target->id,
+        .id = p->target->device.id,
         .port = port,
     };
     CHECK_EQ(pst_i3c_debugger_init(&p->debugger, &config, rig.now), PST_OK);
@@ -51,11 +53,13 @@ static inline void start(uint64_t seed, bool interrupts, uint8_t port)
     memset(&rig, 0, sizeof rig);
     rig.seed = seed;
     rig.plain = port == PST_I3C_PORT_SPP;
-    model_init(&rig.model, seed);
+    pst_i3c_model_init(&rig.model, seed);
     for (size_t i = 0; i < MODEL_TARGETS; i++) {
         struct pair *p = &rig.pairs[i];
 
-        p->target = &rig.model.targets[i];
+        p->target = &rig.targets[i];
+        pst_i3c_adaptor_init(p->target, UINT64_C(0x020A01280001) + i);
+        CHECK_EQ(pst_i3c_model_attach(&rig.model, &p->target->device), PST_OK);
         const struct pst_i3c_target_config config = {
             .buffers = buffers_of(&p->ts),
             .ports = PST_I3C_PORTS,
@@ -139,6 +143,7 @@ static inline pst_err turn(size_t pairs)
 {
     uint32_t least = UINT32_MAX;
 
+    CHECK_EQ(rig.model.misused, 0);
     for (size_t i = 0; i < pairs; i++) {
         struct pair *p = &rig.pairs[i];
         uint32_t wait = 0;

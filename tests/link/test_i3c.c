@@ -1,4 +1,4 @@
-/* I3C: messages of any length between both engines over a simulated bus. */
+/* I3C: messages of any length between both engines over the model of a bus. pst-link: model */
 #include "i3c_rig.h"
 
 /* spec: the order that public clients use */
@@ -29,8 +29,8 @@ static void test_clean(void **state)
         deliver(2);
         CHECK_EQ(rig.pairs[0].debugger.counts.damaged, 0);
         CHECK_EQ(rig.pairs[1].debugger.counts.recoveries, 0);
-        const struct model_target *t = rig.model.targets;
-        CHECK_EQ(t[0].ibis + t[1].ibis > 0, interrupts);
+        const struct pst_i3c_adaptor *t = rig.targets;
+        CHECK_EQ(t[0].device.ibis + t[1].device.ibis > 0, interrupts);
     }
 }
 
@@ -57,13 +57,13 @@ static void test_arbitration(void **state)
         rig.longest = 100;
         rig.model.faults.refuse_ibi = 300;
         deliver(2);
-        lost += rig.model.targets[0].lost_arbitration + rig.model.targets[1].lost_arbitration;
+        lost += rig.targets[0].device.lost_arbitration + rig.targets[1].device.lost_arbitration;
     }
     CHECK(lost > 0);
 }
 
 /* Each kind of fault alone and often, then all together; with IBIs and without. */
-static const struct model_faults kinds[] = {
+static const struct pst_i3c_faults kinds[] = {
     {.nack = 400    },
     {.pend = 700    },
     {.lose = 300    },
@@ -77,7 +77,7 @@ static const struct model_faults kinds[] = {
     {.bus_reset = 15},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
-static const struct model_faults all_kinds = {
+static const struct pst_i3c_faults all_kinds = {
     .nack = 60,
     .pend = 100,
     .lose = 40,
@@ -135,7 +135,7 @@ static void test_bus_reset(void **state)
     for (int i = 0; i < 10; i++) {
         for (int j = 0; j < 25; j++)
             CHECK_EQ(turn(2), PST_OK);
-        model_bus_reset(&rig.model);
+        pst_i3c_model_reset(&rig.model);
     }
     deliver(2);
     CHECK(rig.pairs[0].debugger.counts.recoveries > 0);
@@ -151,7 +151,7 @@ static void test_bus_reset_idle(void **state)
     run_until_up(1);
     for (int i = 0; i < 1000; i++)
         CHECK_EQ(turn(1), PST_OK);
-    model_bus_reset(&rig.model);
+    pst_i3c_model_reset(&rig.model);
     rig.count = 1;
     rig.longest = 10;
     deliver(1);
@@ -243,12 +243,12 @@ static void test_nobody(void **state)
 {
     (void)state;
     start(10, true, PST_I3C_PORT_MESSAGES);
-    rig.pairs[0].target->absent = true;
+    rig.pairs[0].target->device.absent = true;
     CHECK_EQ(run_until_error(), PST_ERR_TIMEOUT);
     /* There, and then gone. */
     start(11, true, PST_I3C_PORT_MESSAGES);
     run_until_up(1);
-    rig.pairs[0].target->absent = true;
+    rig.pairs[0].target->device.absent = true;
     CHECK_EQ(run_until_error(), PST_ERR_TIMEOUT);
     CHECK(rig.now < 60000);
     /* A line so bad that nothing ever arrives whole. */

@@ -1,5 +1,5 @@
 /* I3C: what is on the wire: commands, fragments byte by byte, devices that we do not know, and the
- * public TinySPP vectors, unchanged, to a real SPP engine. pst-link: spp */
+ * public TinySPP vectors, unchanged, to a real SPP engine. pst-link: spp model */
 #include "i3c_rig.h"
 #include "spp/fake_space.h"
 
@@ -431,13 +431,13 @@ static void test_arguments(void **state)
 {
     struct pst_i3c_target t;
     struct pst_i3c_debugger d;
-    struct model_view view;
+    struct pst_i3c_view view;
     struct side *s = &rig.pairs[0].ts;
     struct pst_i3c_target_config ts = {.buffers = buffers_of(s), .ports = 0};
     struct pst_i3c_debugger_config dts = {.bus = &view.bus, .buffers = buffers_of(s), .port = 2};
 
     (void)state;
-    model_look(&view, &rig.model, true);
+    pst_i3c_model_look(&view, &rig.model, true);
     CHECK_EQ(pst_i3c_target_init(&t, &ts), PST_ERR_ARGUMENT);
     CHECK_EQ(pst_i3c_debugger_init(&d, &dts, 0), PST_ERR_ARGUMENT);
     ts.ports = 3;
