@@ -141,6 +141,17 @@ enum pst_link_control { /* the first byte; then */
 #define PST_LINK_FLAGS 0x0F
 #define PST_LINK_MAX_MESSAGE 65551 /* a record of the largest size, and its head */
 
+/* SPDM by itself: on links that carry SPDM messages and records only, and where management has a
+ * link of its own, debug travels in VENDOR_DEFINED messages. The StandardID is the DMTF registry's
+ * for MIPI; the vendor id (two bytes, the registry says) is provisional, and so is the payload: in
+ * a request one batch of SPP packets, or nothing; in the response what is ready by then. */
+#define PST_VENDOR_STANDARD 6
+#define PST_VENDOR_ID                                                                              \
+    {                                                                                              \
+        0x00, 0x00                                                                                 \
+    }
+#define PST_VENDOR_ID_LEN 2
+
 /* Datagrams made reliable (UDP, and inside serial frames; a stand-in for MRUDP): type u8, then as
  * below, then CRC-32C of all that. `id` is the one that the receiver chose, but for HELLO's, which
  * the sender chose, and RESET's, which is echoed. Offsets count bytes of a stream of link messages
@@ -184,6 +195,23 @@ enum pst_i3c_fragment_flag {
     PST_I3C_NONE = 0x08, /* TS: it has no stream, or lost it */
 };
 #define PST_I3C_STATUS_STOPPED 0x00 /* first byte of the status before a port was started */
+
+/* Through a message broker (MQTT): topics PREFIX/ID/here (presence, retained), PREFIX/ID/CALL/up
+ * and PREFIX/ID/CALL/down, where ID is the device's rendezvous id and CALL the connection's random
+ * id, 32 hex digits each. Messages of a connection: type u8, then as below; with a shared secret a
+ * tag of 16 bytes at the end of all but LOST, DATA's bytes encrypted, the rest under the tag. */
+enum pst_broker_type {
+    PST_BROKER_OPEN = 0xB1,   /* "MDBG", profile u8, largest chunk u16, window u8 */
+    PST_BROKER_OPENED = 0xB2, /* profile u8, nonce (16), largest chunk u16, window u8 */
+    PST_BROKER_DATA = 0xB3,   /* number u64, limit u64 (of chunks taken), bytes */
+    PST_BROKER_CREDIT = 0xB4, /* number u64 (of CREDIT), limit u64, flags u8 */
+    PST_BROKER_CLOSE = 0xB5,  /* chunks sent u64, reason u8 (negated pst_err) */
+    PST_BROKER_LOST = 0xB6,   /* a last will: a hint only */
+    PST_BROKER_HERE = 0xB7,   /* presence: profile u8, instance (8), expiry in seconds u32 */
+};
+#define PST_BROKER_ASK 0x01 /* flag of CREDIT: answer with CREDIT */
+#define PST_BROKER_MAGIC "MDBG"
+#define PST_BROKER_PREFIX "postern/1" /* of topics, when none is given */
 
 /* The grant extension of an engineer's certificate: an OCTET STRING holding the grant's text
  * (policy.h). The OID lies under a UUID of our own (ITU-T X.667). */

@@ -1,0 +1,144 @@
+/* A connection through a message broker: chunks with numbers, credit, and a way to end.
+ *
+ * A broker (MQTT) carries messages from topic to topic: to many readers, from anybody who may
+ * write, and it may lose, double or reorder them, most of all when it is restarted. Over that this
+ * engine makes one ordered stream of bytes each way, or none: a chunk has a number, a repeated one
+ * is dropped, and where one is missing the connection ends. Nothing is sent again by us; a broker
+ * that keeps its promises (below) loses nothing, and one that does not is better left.
+ *
+ * **Connecting.** The caller chooses a random id for the connection, under which its topics lie,
+ * and says OPEN; the listener answers OPENED. Both tell their largest chunk and window.
+ *
+ * **Credit.** A receiver keeps at most `window` chunks that its owner has not read, and says up to
+ * which number it takes them. So what waits for one connection anywhere, broker included, is at
+ * most window × chunk bytes each way. Chunks are counted and not bytes, since brokers count
+ * messages; while there is no credit bytes gather and leave as one larger chunk.
+ *
+ * **Quality of service**, by kind of traffic (pst_broker_output tells):
+ *   - OPEN, OPENED, DATA, CLOSE: 1, at least once. The broker keeps order within a topic, what it
+ *     doubles is dropped by number. 2, exactly once, would cost two round trips more per chunk for
+ *     what the number does anyway.
+ *   - CREDIT, which also says "I am here": 0, at most once. It is cumulative, so a later one
+ *     repairs a lost one: it is repeated each `keepalive`, and a sender that waits asks for it.
+ *   - Presence (not of this engine): 1 and retained; LOST, a last will: 1.
+ *
+ * **Who else can write here.** Everybody whom the broker lets. Without a seal a stranger who learns
+ * the connection's id can end it or put bytes into it (which the records inside then refuse), and
+ * a listener's answers can be forged. With a seal (both ends share a secret; struct
+ * pst_broker_seal) a message that is not from the other end is dropped and counted, and changes
+ * nothing. The broker itself can always lose everything.
+ *
+ * **Hints.** LOST (the other end's last will), presence that ended: anybody could say so. The other
+ * end is then asked, and has `hint` milliseconds to be heard.
+ *
+ * Sans-I/O: messages in, messages out, time in monotonic milliseconds of any origin. After each
+ * call ask for output until there is none, and again at pst_broker_wake. All memory is the
+ * caller's, nothing grows.
+ */
+#ifndef POSTERN_BROKER_H
+#define POSTERN_BROKER_H
+
+#include "postern/link.h"
+
+extern const struct pst_link_traits pst_broker_traits;
+
+#define PST_BROKER_ID 16       /* bytes of a connection's id, and of a listener's nonce */
+#define PST_BROKER_CHUNK 16384 /* bytes; brokers with limits allow more */
+#define PST_BROKER_WINDOW 32
+#define PST_BROKER_MOST_WINDOW 64
+#define PST_BROKER_TAG 16
+/* Bytes of the longest message with chunks of `chunk` bytes. */
+#define PST_BROKER_MESSAGE(chunk) (1 + 8 + 8 + (size_t)(chunk) + PST_BROKER_TAG)
+#define PST_BROKER_LOST_LEN 1
+
+struct pst_broker_timing { /* milliseconds */
+    uint32_t connect;      /* longest wait for OPENED */
+    uint32_t keepalive;    /* something is said at least so often */
+    uint32_t dead;         /* silence that ends the connection */
+    uint32_t ask;          /* between two questions of a sender without credit */
+    uint32_t hint;         /* to be heard in after a hint */
+};
+extern const struct pst_broker_timing pst_broker_usual;
+
+/* Authenticated encryption under a secret that both ends share; the port's. Directions have
+ * separate keys; (up, type, number) never comes twice under one key. `up`: from the caller. */
+struct pst_broker_seal {
+    void *ctx;
+    /* Keys from the secret, the connection's id and the listener's nonce; `listener` is NULL for
+     * the key of OPEN, when there is none yet. */
+    pst_err (*key)(void *ctx, const uint8_t caller[PST_BROKER_ID],
+                   const uint8_t listener[PST_BROKER_ID]);
+    pst_err (*seal)(void *ctx, bool up, uint8_t type, uint64_t number, struct pst_bytes head,
+                    uint8_t *data, size_t len, uint8_t tag[PST_BROKER_TAG]);
+    pst_err (*open)(void *ctx, bool up, uint8_t type, uint64_t number, struct pst_bytes head,
+                    uint8_t *data, size_t len, const uint8_t tag[PST_BROKER_TAG]);
+};
+
+struct pst_broker_config {
+    uint8_t id[PST_BROKER_ID];          /* random, fresh for each connection: the caller's choice */
+    uint8_t nonce[PST_BROKER_ID];       /* of a listener: random, fresh for each connection */
+    const struct pst_broker_seal *seal; /* NULL: none; its ctx belongs to this connection */
+    struct pst_broker_timing timing;
+    uint16_t chunk; /* largest to take and to send, >= 64 */
+    uint8_t window; /* chunks, 2 .. PST_BROKER_MOST_WINDOW */
+    /* The caller's, and outlive the connection. */
+    uint8_t *receive; /* window × chunk bytes */
+    uint8_t *send;
+    size_t send_cap; /* >= chunk */
+};
+
+struct pst_broker {
+    pst_err state; /* PST_PENDING: connecting; PST_OK; else why it ended (PST_ERR_CLOSED: in order)
+                    */
+    uint32_t repeated; /* chunks that came again */
+    uint32_t refused;  /* malformed, or with a wrong tag */
+    /* private */
+    struct pst_broker_config cfg;
+    uint16_t lens[PST_BROKER_MOST_WINDOW];
+    uint64_t next_in, consumed, told; /* chunks received; given out; limit told */
+    uint64_t next_out, limit;         /* chunks sent; limit heard */
+    uint64_t credit_out, credit_in;   /* numbers of CREDIT: the next one; above the last one */
+    uint64_t heard_ms, said_ms, asked_ms, hint_ms;
+    size_t read_at;              /* in the oldest slot */
+    size_t send_head, send_used; /* the ring */
+    uint16_t chunk_out;
+    uint8_t reason;
+    bool listener, greet_due, credit_due, ask_due, closing, close_due, hinted;
+};
+
+/* PST_ERR_ARGUMENT: the configuration contradicts its comments. PST_ERR_CRYPTO: the seal's. */
+PST_MUST_CHECK pst_err pst_broker_connect(struct pst_broker *b, const struct pst_broker_config *cfg,
+                                          uint64_t now_ms);
+/* `open` is the first message of a new connection, changed in place. Also PST_ERR_DECODE: not an
+ * OPEN; PST_ERR_AUTH: without the secret; PST_ERR_PROFILE: of another profile. */
+PST_MUST_CHECK pst_err pst_broker_accept(struct pst_broker *b, const struct pst_broker_config *cfg,
+                                         uint8_t *open, size_t len, uint64_t now_ms);
+/* Does it look like an OPEN? Costs nothing; for those that no connection claims. */
+bool pst_broker_is_open(const uint8_t *msg, size_t len);
+
+/* One message of the other end's topic, changed in place. What is wrong with it is counted. */
+void pst_broker_input(struct pst_broker *b, uint8_t *msg, size_t len, uint64_t now_ms);
+/* The next message to publish, or 0; `cap` >= PST_BROKER_MESSAGE(chunk); its quality of service. */
+size_t pst_broker_output(struct pst_broker *b, uint8_t *out, size_t cap, int *qos, uint64_t now_ms);
+/* When to ask for output again though nothing happened; UINT64_MAX: never. */
+uint64_t pst_broker_wake(const struct pst_broker *b);
+/* Somebody says that the other end is gone. */
+void pst_broker_hint(struct pst_broker *b, uint64_t now_ms);
+
+/* Queues bytes; how many there was room for. 0 after close. */
+size_t pst_broker_write(struct pst_broker *b, const uint8_t *bytes, size_t len);
+size_t pst_broker_room(const struct pst_broker *b);
+/* Received bytes, the oldest first, until `taken`; empty: none. What was received before an end may
+ * still be read after it. */
+struct pst_bytes pst_broker_peek(const struct pst_broker *b);
+void pst_broker_taken(struct pst_broker *b, size_t len); /* at most what peek showed */
+
+/* Ends it once everything queued has been sent; then `state` is PST_ERR_CLOSED. */
+void pst_broker_close(struct pst_broker *b);
+/* Ends it now; output gives the other end one last message with the reason. */
+void pst_broker_abort(struct pst_broker *b, pst_err why);
+
+/* The message for a last will. */
+size_t pst_broker_lost(uint8_t out[PST_BROKER_LOST_LEN]);
+
+#endif
