@@ -57,11 +57,6 @@ struct pst_target_context {
     bool time_checked;          /* of the engineer's certificate */
     uint64_t since_ms, since_s; /* of this phase; wall clock 0 when there is none */
     uint64_t reads, read_bytes, effects;
-    struct { /* the run control effect that was announced last, see audit.h */
-        char what[24];
-        uint8_t len, left;
-        uint64_t line, ms;
-    } repeat;
     uint32_t session_id;
     uint8_t *queue;
     size_t queue_len;
@@ -71,6 +66,16 @@ struct pst_target_link {
     uint32_t id;
     const struct pst_link_traits *traits; /* NULL: free */
     bool close;
+};
+
+struct pst_target_repeats { /* run control batches that come again, see audit.h */
+    struct {
+        char what[54];
+        uint8_t len; /* 0: none from here on */
+        bool announced;
+    } recent[4]; /* the latest first */
+    uint8_t left;
+    uint64_t line, ms; /* of the announcement */
 };
 
 struct pst_target {
@@ -83,6 +88,7 @@ struct pst_target {
     uint32_t refusals;    /* in it */
     uint32_t refusals_unsaid;
     bool audit_failed;
+    struct pst_target_repeats repeats; /* of the session that may have effects */
 };
 
 #endif

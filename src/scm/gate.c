@@ -55,7 +55,7 @@ static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address,
         char text[80];
         struct scm_text s = scm_text_of(text, sizeof text);
         put_effect(&s, space, address, len);
-        return scm_log_effect(c, text, s.len);
+        return scm_log_effect(c, text, s.len, rights == PST_RIGHT_RUN);
     }
     return c->target->audit_failed ? PST_ERR_AUDIT : PST_OK;
 }
@@ -76,55 +76,103 @@ static uint8_t right_of(const struct pst_target_context *c, const struct pst_spp
     return space == NULL ? 0 : space->right(space->ctx, p->address, write);
 }
 
-/* Neighbouring writes are one effect: a long operation arrives as many packets. */
-struct run {
-    uint8_t space;
-    uint64_t address, len;
+/* What a batch has for the log, not written yet. Neighbouring writes are one effect: a long
+ * operation arrives as many packets. */
+struct notes {
+    struct pst_target_context *c;
+    struct scm_text text;
+    bool run; /* nothing but run control is in `text` */
+    uint8_t space, right;
+    uint64_t address, len; /* an effect that may still grow */
 };
 
-static pst_err flush(struct pst_target_context *c, struct scm_text *s)
+static pst_err flush(struct notes *n)
 {
-    pst_err err = s->len == 0 ? PST_OK : scm_log_effect(c, s->at, s->len);
-    s->len = 0;
+    pst_err err = n->text.len == 0 ? PST_OK : scm_log_effect(n->c, n->text.at, n->text.len, n->run);
+    n->text.len = 0;
+    n->run = true;
     return err;
 }
 
-static pst_err announce_run(struct pst_target_context *c, struct scm_text *s, const struct run *run)
+static pst_err make_room(struct notes *n, uint8_t right)
 {
-    if (run->len == 0) {
+    if (n->text.len + 48 > n->text.cap) {
+        PST_TRY(flush(n));
+    }
+    n->run = n->run && right == PST_RIGHT_RUN;
+    return PST_OK;
+}
+
+static pst_err end_effect(struct notes *n)
+{
+    if (n->len == 0) {
         return PST_OK;
     }
-    if (s->len + 48 > s->cap) {
-        PST_TRY(flush(c, s));
+    PST_TRY(make_room(n, n->right));
+    put_effect(&n->text, n->space, n->address, n->len);
+    n->len = 0;
+    return PST_OK;
+}
+
+/* Breakpoints by what they are: it says more than that some were changed. */
+static pst_err note_breaks(struct notes *n, struct pst_bytes entries)
+{
+    struct pst_reader r = pst_reader_of(entries.at, entries.len);
+    PST_TRY(end_effect(n));
+    while (r.left > 0) {
+        bool set = pst_get_u8(&r) != 0;
+        uint8_t type = pst_get_u8(&r);
+        uint16_t kind = pst_get_u16(&r);
+        pst_skip(&r, 4);
+        uint64_t address = pst_get_u64(&r);
+        PST_TRY(make_room(n, PST_RIGHT_RUN));
+        scm_put(&n->text, n->text.len > 0 ? ",\"" : "\"");
+        scm_put(&n->text, set ? "Z" : "z");
+        scm_put_u64(&n->text, type);
+        scm_put(&n->text, " ");
+        scm_put_hex(&n->text, address);
+        scm_put(&n->text, ",");
+        scm_put_u64(&n->text, kind);
+        scm_put(&n->text, "\"");
     }
-    put_effect(s, run->space, run->address, run->len);
+    return PST_OK;
+}
+
+static pst_err note(struct notes *n, const struct pst_spp_packet *p, uint8_t right, uint64_t bytes)
+{
+    if (p->space == PST_AS_RUN && p->address == PST_RUN_BREAK && p->data.len % 16 == 0 &&
+        p->data.len > 0 && p->opcode == PST_SPP_WRITE) {
+        return note_breaks(n, p->data);
+    }
+    if (n->len > 0 && p->space == n->space && right == n->right &&
+        p->address == n->address + n->len) {
+        n->len += bytes;
+        return PST_OK;
+    }
+    PST_TRY(end_effect(n));
+    n->space = p->space;
+    n->right = right;
+    n->address = p->address;
+    n->len = bytes;
     return PST_OK;
 }
 
 pst_err scm_announce(struct pst_target_context *c, const uint8_t *batch, size_t len)
 {
     char text[256];
-    struct scm_text s = scm_text_of(text, sizeof text);
+    struct notes n = {.c = c, .text = scm_text_of(text, sizeof text), .run = true};
     struct pst_reader r = pst_reader_of(batch, len);
     struct pst_spp_packet p;
-    struct run run = {0};
 
     while (r.left > 0) {
         PST_TRY(pst_spp_get_command(&r, &p));
         uint8_t right = right_of(c, &p);
         uint64_t bytes = p.opcode == PST_SPP_LOOP && p.data.len > 0 ? p.data.at[0] : p.count;
-        bytes = bytes > 0 ? bytes : 1;
-        if (p.space == PST_AS_SCM || (right & EFFECTS) == 0 ||
-            !covered(c, p.space, right, p.address, bytes)) {
-            continue; /* no effect, or the gate will refuse it */
-        }
-        if (p.space == run.space && p.address == run.address + run.len) {
-            run.len += bytes;
-            continue;
-        }
-        PST_TRY(announce_run(c, &s, &run));
-        run = (struct run){.space = p.space, .address = p.address, .len = bytes};
+        if (p.space != PST_AS_SCM && (right & EFFECTS) != 0 &&
+            covered(c, p.space, right, p.address, bytes > 0 ? bytes : 1)) {
+            PST_TRY(note(&n, &p, right, bytes > 0 ? bytes : 1));
+        } /* otherwise it has no effect, or the gate will refuse it */
     }
-    PST_TRY(announce_run(c, &s, &run));
-    return flush(c, &s);
+    PST_TRY(end_effect(&n));
+    return flush(&n);
 }

@@ -42,6 +42,7 @@ static pst_err end(struct pst_target_context *c, struct scm_text *s, bool durabl
 pst_err scm_log_open(struct pst_target_context *c, const char *grants)
 {
     char line[PST_AUDIT_LINE];
+    memset(&c->target->repeats, 0, sizeof c->target->repeats);
     struct scm_text s = begin(c, line, "open");
     scm_put(&s, ",\"key\":\"");
     scm_put_hex_bytes(&s, c->fingerprint, sizeof c->fingerprint);
@@ -55,59 +56,76 @@ pst_err scm_log_open(struct pst_target_context *c, const char *grants)
     return end(c, &s, true);
 }
 
-/* Only a single effect on RUN may be announced ahead: it says all there is to say about a step. */
-static bool is_run(const char *what, size_t len)
-{
-    return len > 5 && memcmp(what, "\"run ", 5) == 0 && memchr(what, ',', len) == NULL;
-}
+/* --- run control that comes again --- */
 
-static bool is_again(const struct pst_target_context *c, const char *what, size_t len)
+/* Puts a batch first among the recent ones; the oldest makes room. true: it was among them. */
+static bool to_front(struct pst_target_repeats *r, const char *what, size_t len)
 {
-    return len > 0 && c->repeat.len == len && memcmp(c->repeat.what, what, len) == 0;
-}
-
-static void remember(struct pst_target_context *c, const char *what, size_t len, uint8_t left)
-{
-    bool run = is_run(what, len) && len <= sizeof c->repeat.what;
-    c->repeat.len = run ? (uint8_t)len : 0;
-    c->repeat.left = left;
-    c->repeat.line = c->target->lines;
-    c->repeat.ms = scm_now(c->target);
-    if (run) {
-        memcpy(c->repeat.what, what, len);
+    size_t last = sizeof r->recent / sizeof *r->recent - 1, at = 0;
+    while (at < last && (r->recent[at].len != len || memcmp(r->recent[at].what, what, len) != 0)) {
+        at++;
     }
+    bool known = r->recent[at].len == len && memcmp(r->recent[at].what, what, len) == 0;
+    bool announced = known && r->recent[at].announced;
+    memmove(&r->recent[1], &r->recent[0], at * sizeof *r->recent);
+    memcpy(r->recent[0].what, what, len);
+    r->recent[0].len = (uint8_t)len;
+    r->recent[0].announced = announced;
+    return known;
 }
 
-pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t len)
+/* The batch of this line and the recent others, up to `ahead` times in all. */
+static void announce(struct pst_target *t, struct scm_text *s, uint8_t ahead)
+{
+    struct pst_target_repeats *r = &t->repeats;
+    scm_put(s, ",\"and_again\":");
+    scm_put_u64(s, ahead);
+    for (size_t i = 0; i < sizeof r->recent / sizeof *r->recent && r->recent[i].len > 0; i++) {
+        r->recent[i].announced = true;
+        if (i > 0) {
+            scm_put(s, i == 1 ? ",\"or\":[[" : "],[");
+            scm_put_bytes(s, r->recent[i].what, r->recent[i].len);
+        }
+    }
+    scm_put(s, r->recent[1].len > 0 ? "]]" : "");
+    r->left = ahead;
+    r->line = t->lines;
+    r->ms = scm_now(t);
+}
+
+pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t len, bool run)
 {
     char line[PST_AUDIT_LINE];
-    bool again = is_again(c, what, len);
-    bool announced =
-        again && c->repeat.left > 0 && scm_now(c->target) - c->repeat.ms < PST_AUDIT_AHEAD_MS;
-    uint8_t ahead = again && !announced ? c->target->config->audit_ahead : 0;
+    struct pst_target *t = c->target;
+    struct pst_target_repeats *r = &t->repeats;
+    uint8_t ahead = t->config->audit_ahead;
+    bool known = false, announced = false;
+    if (run && len > 0 && len <= sizeof r->recent[0].what) {
+        known = to_front(r, what, len);
+        announced =
+            r->recent[0].announced && r->left > 0 && scm_now(t) - r->ms < PST_AUDIT_AHEAD_MS;
+    } else {
+        memset(r, 0, sizeof *r);
+    }
     struct scm_text s = begin(c, line, "effect");
     scm_put(&s, ",\"do\":[");
-    for (size_t i = 0; i < len; i++) {
-        const char one[2] = {what[i], '\0'};
-        scm_put(&s, one);
-    }
+    scm_put_bytes(&s, what, len);
     scm_put(&s, "]");
     if (announced) {
-        c->repeat.left--;
+        r->left--;
         scm_put(&s, ",\"announced\":");
-        scm_put_u64(&s, c->repeat.line);
-    } else if (ahead > 0) {
-        scm_put(&s, ",\"and_again\":");
-        scm_put_u64(&s, ahead);
+        scm_put_u64(&s, r->line);
+    } else if (known && ahead > 0) {
+        announce(t, &s, ahead);
     }
     pst_err err = end(c, &s, !announced);
     if (err != PST_OK) {
-        c->repeat.len = 0;
-    } else if (!announced) {
-        remember(c, what, len, ahead);
+        memset(r, 0, sizeof *r);
     }
     return err;
 }
+
+/* --- sessions and refusals --- */
 
 /* True when this one is to be written; otherwise it was only counted. */
 static bool refusal_allowed(struct pst_target *t)

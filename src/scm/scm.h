@@ -35,7 +35,9 @@ void scm_log_refused(struct pst_target_context *c, const char *why);
 void scm_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights, uint64_t address,
                     uint64_t len);
 void scm_log_end(struct pst_target_context *c, pst_err why);
-PST_MUST_CHECK pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t len);
+/* `run`: nothing but run control, which may be announced ahead. */
+PST_MUST_CHECK pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t len,
+                                      bool run);
 
 /* target.c */
 struct pst_target_link *scm_link(struct pst_target *t, uint32_t id);

@@ -115,7 +115,6 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
     c->closing = PST_OK;
     c->refusal = NULL;
     c->reads = c->read_bytes = c->effects = 0;
-    memset(&c->repeat, 0, sizeof c->repeat);
     c->name[0] = '\0';
     c->since_ms = scm_now(c->target);
     c->session_id = PST_SPDM_CLEAR;

@@ -25,6 +25,13 @@ void scm_put(struct scm_text *t, const char *s)
     }
 }
 
+void scm_put_bytes(struct scm_text *t, const char *at, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        put_char(t, at[i]);
+    }
+}
+
 static void put_number(struct scm_text *t, uint64_t v, unsigned base)
 {
     char digits[PST_DIGITS];

@@ -11,6 +11,7 @@ struct scm_text {
 };
 struct scm_text scm_text_of(char *at, size_t cap);
 void scm_put(struct scm_text *t, const char *s);
+void scm_put_bytes(struct scm_text *t, const char *at, size_t len);
 void scm_put_u64(struct scm_text *t, uint64_t v);
 void scm_put_hex(struct scm_text *t, uint64_t v);
 void scm_put_hex_bytes(struct scm_text *t, const uint8_t *at, size_t len);

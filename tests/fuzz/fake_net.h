@@ -92,8 +92,13 @@ static inline pst_err fnet_line(void *ctx, const char *line, size_t len, bool du
             need(n->ahead-- > 0 && strstr(copy, "\"announced\":") != NULL);
         else if (again != NULL)
             n->ahead = (unsigned)strtoul(again + 12, NULL, 10);
+        char *rest = strchr(copy, ']'); /* what may come again is not done yet */
+        need(rest != NULL);
+        *rest = '\0';
         for (const char *at = strchr(copy, '+'); at != NULL; at = strchr(at + 1, '+'))
             n->announced += strtoull(at + 1, NULL, 10);
+        for (const char *at = copy; (at = strpbrk(at, "Zz")) != NULL; at++)
+            n->announced += at[-1] == '"' ? 16 : 0;
     }
     return PST_OK;
 }

@@ -83,11 +83,53 @@ static void test_audit_ahead(void **state)
     net_free(n);
 }
 
+/* Run control of `len` bytes: it is logged, durably or not. */
+static void control(struct net_side *s, uint64_t address, uint8_t *bytes, uint32_t len,
+                    bool durable)
+{
+    struct net *n = s->net;
+    unsigned before = n->durable_lines;
+    CHECK_EQ(net_op(s, true, PST_AS_RUN, address, bytes, len), PST_OK);
+    CHECK_EQ(n->durable_lines - before, durable);
+}
+
+static void test_audit_ahead_breaks(void **state)
+{
+    struct net *n = small_net();
+    uint8_t set[16] = {1, 0, 2, 0, 0, 0, 0, 0, 4, 2, 0, 0x80}, clear[16], resume[24] = {1};
+    (void)state;
+
+    n->config.audit_ahead = 15;
+    struct net_side *s = net_connect(n, 0, &net_keys.ada);
+    memcpy(clear, set, sizeof clear);
+    clear[0] = 0;
+    control(s, PST_RUN_BREAK, set, 16, true);
+    CHECK(strstr(n->log[n->lines - 1], "\"do\":[\"Z0 0x80000204,2\"]") != NULL);
+    control(s, PST_RUN_RESUME, resume, 24, true);
+    control(s, PST_RUN_BREAK, clear, 16, true);
+    CHECK(strstr(n->log[n->lines - 1], "\"do\":[\"z0 0x80000204,2\"]") != NULL);
+    control(s, PST_RUN_RESUME, resume, 24, true);
+    CHECK(strstr(n->log[n->lines - 1], "\"and_again\":15,\"or\":[[\"z0 0x80000204,2\"],"
+                                       "[\"Z0 0x80000204,2\"]]") != NULL);
+    for (int i = 0; i < 5; i++) { /* as it was, in any order */
+        control(s, PST_RUN_BREAK, set, 16, false);
+        control(s, PST_RUN_RESUME, resume, 24, false);
+        control(s, PST_RUN_BREAK, clear, 16, false);
+    }
+    control(s, PST_RUN_BREAK, set, 16, true);
+    set[8] = clear[8] = 8; /* elsewhere */
+    control(s, PST_RUN_BREAK, set, 16, true);
+    control(s, PST_RUN_RESUME, resume, 24, false);
+    control(s, PST_RUN_BREAK, clear, 16, true);
+    net_free(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small),
         cmocka_unit_test(test_audit_ahead),
+        cmocka_unit_test(test_audit_ahead_breaks),
     };
     return cmocka_run_group_tests(tests, net_keys_make, net_keys_free);
 }
