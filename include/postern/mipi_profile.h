@@ -213,6 +213,25 @@ enum pst_broker_type {
 #define PST_BROKER_MAGIC "MDBG"
 #define PST_BROKER_PREFIX "postern/1" /* of topics, when none is given */
 
+/* Debug over USB. Codes and request numbers are public (usb.h). GET_INFO answers "MDBG", profile
+ * u8, 0 u8, largest transfer u16 (0: 65,536); GET_OPERATING_MODE and GET_ERROR a u8. The bulk pipes
+ * of a DvC.GP function carry transfers: kind u8, 'U', bytes u16 (after this head), stream u32,
+ * number u32 (of DATA transfers of this stream and direction, from 0; else 0), the bytes, and one
+ * zero more when all that would be a multiple of PST_USB_PACKET. The bytes of DATA are those of
+ * link messages (as on byte streams, above). */
+#define PST_USB_INFO_LEN 8
+#define PST_USB_HEAD 12
+#define PST_USB_PACKET 64 /* divides the packet size of bulk endpoints at every speed */
+enum pst_usb_transfer {
+    PST_USB_OPEN = 0xC1,  /* host: begins a stream, both ways from 0 */
+    PST_USB_OPENS = 0xC2, /* device: takes it */
+    PST_USB_DATA = 0xC3,
+    PST_USB_CLOSE = 0xC4, /* no more bytes from here */
+    PST_USB_GONE = 0xC5,  /* device: that stream is not open (any more) */
+};
+enum pst_usb_mode { PST_USB_MODE_DEBUG = 0 }; /* the only one */
+enum pst_usb_error { PST_USB_NO_ERROR = 0, PST_USB_BAD_REQUEST = 1, PST_USB_BAD_VALUE = 2 };
+
 /* The grant extension of an engineer's certificate: an OCTET STRING holding the grant's text
  * (policy.h). The OID lies under a UUID of our own (ITU-T X.667). */
 #define PST_OID_GRANT "2.25.202011302387462331894211907532914862771"
