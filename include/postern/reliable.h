@@ -65,6 +65,8 @@ struct pst_reliable_config {
     uint16_t mtu_first; /* >= PST_RELIABLE_LEAST_MTU */
     uint16_t mtu_most;  /* largest datagram to send or take, >= mtu_first */
     struct pst_reliable_timing timing;
+    /* A faster pst_crc32c, or NULL. */
+    uint32_t (*crc32c)(uint32_t crc, const void *at, size_t len);
     /* The caller's, and outlive the connection. */
     uint8_t *message; /* one received message; its size is told as the largest taken */
     size_t message_cap;
@@ -82,7 +84,8 @@ struct pst_reliable_counters {
 };
 
 struct pst_reliable {
-    pst_err state;         /* PST_PENDING: connecting; PST_OK; else why it ended */
+    pst_err state;  /* PST_PENDING: connecting; PST_OK; else why it ended */
+    bool forgotten; /* PST_ERR_CLOSED because the peer was restarted: it knows nothing of it */
     struct pst_hello peer; /* once PST_OK */
     uint16_t mtu;          /* of the path, as known */
     uint32_t rtt_ms;       /* smoothed; 0: not measured */
@@ -152,6 +155,12 @@ PST_MUST_CHECK pst_err pst_reliable_receive(struct pst_reliable *r, uint8_t *kin
  * that does not look). How many were taken or given. Do not mix with the two above. */
 size_t pst_reliable_write(struct pst_reliable *r, const uint8_t *bytes, size_t len);
 size_t pst_reliable_read(struct pst_reliable *r, uint8_t *out, size_t cap);
+/* Reading without a copy: what comes next in one piece, valid until the next call that takes or
+ * skips; then skip what was used of it. */
+struct pst_bytes pst_reliable_peek(const struct pst_reliable *r);
+void pst_reliable_skip(struct pst_reliable *r, size_t len);
+/* How many bytes a write would take. */
+size_t pst_reliable_room(const struct pst_reliable *r);
 
 /* Ends the connection once everything queued has arrived; the peer sees PST_ERR_CLOSED. */
 void pst_reliable_close(struct pst_reliable *r);

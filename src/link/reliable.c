@@ -94,7 +94,7 @@ pst_err pst_reliable_accept(struct pst_reliable *r, const struct pst_reliable_co
     struct greeting g;
     uint8_t type = 0;
 
-    PST_TRY(pst_datagram_open(hello, len, &type, &in));
+    PST_TRY(pst_datagram_open(cfg->crc32c, hello, len, &type, &in));
     if (type != PST_DATAGRAM_HELLO || pst_greeting_get(&in, false, &g) != PST_OK)
         return PST_ERR_DECODE;
     PST_TRY(begin(r, cfg, now_ms));
@@ -305,6 +305,7 @@ static pst_err on_reset(struct pst_reliable *r, struct pst_reader *in)
     if (r->state != PST_OK || id != r->peer_id)
         return PST_ERR_UNEXPECTED;
     pst_reliable_end(r, PST_ERR_CLOSED, false);
+    r->forgotten = true;
     return PST_OK;
 }
 
@@ -322,7 +323,7 @@ static pst_err dispatch(struct pst_reliable *r, const uint8_t *datagram, size_t 
     struct pst_reader in;
     uint8_t type = 0;
 
-    PST_TRY(pst_datagram_open(datagram, len, &type, &in));
+    PST_TRY(pst_datagram_open(r->cfg.crc32c, datagram, len, &type, &in));
     if (r->state != PST_OK && r->state != PST_PENDING)
         return after_end(r, type, &in);
     switch (type) {
@@ -384,6 +385,16 @@ size_t pst_reliable_read(struct pst_reliable *r, uint8_t *out, size_t cap)
     return total;
 }
 
+struct pst_bytes pst_reliable_peek(const struct pst_reliable *r)
+{
+    return (struct pst_bytes){r->cfg.receive + r->receive_head, ready(r)};
+}
+
+void pst_reliable_skip(struct pst_reliable *r, size_t len)
+{
+    consume(r, least(len, ready(r)));
+}
+
 pst_err pst_reliable_receive(struct pst_reliable *r, uint8_t *kind, uint8_t **payload, size_t *len)
 {
     for (size_t n; (n = ready(r)) > 0;) {
@@ -402,13 +413,16 @@ pst_err pst_reliable_receive(struct pst_reliable *r, uint8_t *kind, uint8_t **pa
     return r->state == PST_OK || r->state == PST_PENDING ? PST_WANT_MORE : r->state;
 }
 
+size_t pst_reliable_room(const struct pst_reliable *r)
+{
+    return r->state != PST_OK || r->closing ? 0 : r->cfg.send_cap - (r->written - r->oldest);
+}
+
 size_t pst_reliable_write(struct pst_reliable *r, const uint8_t *bytes, size_t len)
 {
     const size_t cap = r->cfg.send_cap, queued = r->written - r->oldest;
 
-    if (r->state != PST_OK || r->closing)
-        return 0;
-    len = least(len, cap - queued);
+    len = least(len, pst_reliable_room(r));
     if (len == 0)
         return 0;
     const size_t index = (r->send_head + queued) % cap, first = least(len, cap - index);

@@ -28,10 +28,12 @@ struct data {
     struct pst_bytes bytes;
 };
 
-/* reliable_wire.c: reading takes the CRC off and checks it; writing puts it on. */
-pst_err pst_datagram_open(const uint8_t *datagram, size_t len, uint8_t *type, struct pst_reader *r);
-size_t pst_datagram_seal(struct pst_writer *w);
-size_t pst_datagram_short(uint8_t *out, size_t cap, uint8_t type, uint32_t id);
+/* reliable_wire.c: reading takes the CRC off and checks it; writing puts it on. `crc` may be NULL.
+ */
+typedef uint32_t pst_crc_fn(uint32_t crc, const void *at, size_t len);
+pst_err pst_datagram_open(pst_crc_fn *crc, const uint8_t *datagram, size_t len, uint8_t *type,
+                          struct pst_reader *r);
+size_t pst_datagram_seal(pst_crc_fn *crc, struct pst_writer *w);
 pst_err pst_greeting_get(struct pst_reader *r, bool welcome, struct greeting *g);
 size_t pst_greeting_put(uint8_t *out, size_t cap, bool welcome, const struct greeting *g);
 pst_err pst_data_get(struct pst_reader *r, struct data *d);

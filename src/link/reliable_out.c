@@ -319,7 +319,7 @@ static size_t put_close(struct pst_reliable *r, uint8_t *out, size_t cap)
     pst_put_u8(&w, PST_DATAGRAM_CLOSE);
     pst_put_u32(&w, r->peer_id);
     pst_put_u8(&w, r->reason);
-    return pst_datagram_seal(&w);
+    return pst_datagram_seal(r->cfg.crc32c, &w);
 }
 
 /* Lets an acknowledgement travel along when there is one to give and `room` for it. */
@@ -368,7 +368,7 @@ static size_t put_sent(struct pst_reliable *r, struct pst_reliable_sent *s, uint
         copy_out(r, &w, s->offset, s->len);
     if (s->what == SENT_PROBE)
         pst_put_zeros(&w, s->size - w.used - DATAGRAM_CRC);
-    const size_t n = pst_datagram_seal(&w);
+    const size_t n = pst_datagram_seal(r->cfg.crc32c, &w);
     if (s->what != SENT_PROBE)
         s->size = (uint16_t)n;
     return n;
@@ -485,7 +485,7 @@ static size_t put_ack(struct pst_reliable *r, uint8_t *out, size_t cap, uint64_t
         return 0;
     add_ack(r, &d, cap);
     pst_data_put(&w, &d);
-    return pst_datagram_seal(&w);
+    return pst_datagram_seal(r->cfg.crc32c, &w);
 }
 
 static size_t next(struct pst_reliable *r, uint8_t *out, size_t cap, uint64_t now_ms)

@@ -12,33 +12,30 @@
 
 static const uint8_t magic[4] = {'M', 'D', 'B', 'G'};
 
-pst_err pst_datagram_open(const uint8_t *datagram, size_t len, uint8_t *type, struct pst_reader *r)
+static uint32_t crc_of(pst_crc_fn *crc, const uint8_t *at, size_t len)
+{
+    return crc != NULL ? crc(0, at, len) : pst_crc32c(0, at, len);
+}
+
+pst_err pst_datagram_open(pst_crc_fn *crc, const uint8_t *datagram, size_t len, uint8_t *type,
+                          struct pst_reader *r)
 {
     if (len < 1 + DATAGRAM_CRC)
         return PST_ERR_DECODE;
     len -= DATAGRAM_CRC;
-    if (pst_crc32c(0, datagram, len) != pst_peek_u32(datagram + len))
+    if (crc_of(crc, datagram, len) != pst_peek_u32(datagram + len))
         return PST_ERR_DECODE;
     *r = pst_reader_of(datagram, len);
     *type = pst_get_u8(r);
     return PST_OK;
 }
 
-size_t pst_datagram_seal(struct pst_writer *w)
+size_t pst_datagram_seal(pst_crc_fn *crc, struct pst_writer *w)
 {
     size_t len = 0;
 
-    pst_put_u32(w, pst_crc32c(0, w->start, w->used));
+    pst_put_u32(w, crc_of(crc, w->start, w->used));
     return pst_written(w, &len) == PST_OK ? len : 0;
-}
-
-size_t pst_datagram_short(uint8_t *out, size_t cap, uint8_t type, uint32_t id)
-{
-    struct pst_writer w = pst_writer_of(out, cap);
-
-    pst_put_u8(&w, type);
-    pst_put_u32(&w, id);
-    return pst_datagram_seal(&w);
 }
 
 pst_err pst_greeting_get(struct pst_reader *r, bool welcome, struct greeting *g)
@@ -88,7 +85,7 @@ size_t pst_greeting_put(uint8_t *out, size_t cap, bool welcome, const struct gre
     pst_put_u32(&w, g->credit);
     if (!welcome)
         pst_put_u64(&w, g->cookie);
-    return pst_datagram_seal(&w);
+    return pst_datagram_seal(NULL, &w);
 }
 
 size_t pst_mask_len(uint64_t missing)
@@ -207,7 +204,7 @@ pst_err pst_reliable_greet(const struct pst_reliable_door *door, struct pst_byte
 
     if (from.len > ADDRESS_MAX)
         return PST_ERR_ARGUMENT;
-    PST_TRY(pst_datagram_open(datagram, len, &type, &r));
+    PST_TRY(pst_datagram_open(NULL, datagram, len, &type, &r));
     if (type == PST_DATAGRAM_HELLO) {
         err = answer_hello(door, from, &r, now_ms, &w);
     } else if (type == PST_DATAGRAM_DATA && r.left > 4) {
@@ -218,7 +215,7 @@ pst_err pst_reliable_greet(const struct pst_reliable_door *door, struct pst_byte
     }
     if (err != PST_WANT_MORE)
         return err;
-    const size_t n = pst_datagram_seal(&w);
+    const size_t n = pst_datagram_seal(NULL, &w);
     if (n > len)
         return PST_ERR_DECODE;
     *reply_len = n;

@@ -74,6 +74,7 @@ static void stranger(struct pst_serial *s, struct pst_bytes d, uint64_t now_ms)
     if (!waiting(s)) {
         pst_reliable_abort(&s->link, PST_ERR_CLOSED);
         s->link.last_words = false; /* whom it would tell is no more */
+        s->link.forgotten = true;
         return;
     }
     if (pst_reliable_accept(&s->link, &s->cfg.link, d.at, d.len, now_ms) != PST_OK)
@@ -85,7 +86,7 @@ static void on_frame(struct pst_serial *s, struct pst_bytes d, uint64_t now_ms)
     uint8_t type;
     struct pst_reader r;
 
-    if (pst_datagram_open(d.at, d.len, &type, &r) != PST_OK) {
+    if (pst_datagram_open(s->cfg.link.crc32c, d.at, d.len, &type, &r) != PST_OK) {
         s->damaged++;
         return;
     }
