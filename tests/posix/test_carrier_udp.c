@@ -1,0 +1,333 @@
+/* udp: over loopback, IPv4 and IPv6: bulk both ways, backpressure, several peers, and every way in
+ * which a connection is not made or ends. pst-link: all */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "posix/carriers.h"
+#include "posix/crc32c.h"
+#include "postern/checksum.h"
+
+static uv_loop_t loop;
+static struct door door;
+static struct end client, server, client2, server2;
+
+static void start(const char *at)
+{
+    CHECK_EQ(uv_loop_init(&loop), 0);
+    end_init(&client, &loop);
+    end_init(&server, &loop);
+    end_init(&client2, &loop);
+    end_init(&server2, &loop);
+    door = (struct door){
+        .ends = {&server, &server2},
+          .count = 2
+    };
+    door_open(&door, &loop, at);
+}
+
+static void stop(void)
+{
+    struct end *const all[] = {&client, &server, &client2, &server2};
+
+    if (door.listener != NULL)
+        pst_listener_close(door.listener);
+    door.listener = NULL;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i]->carrier != NULL)
+            pst_carrier_close(all[i]->carrier);
+    }
+    loop_end(&loop);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        CHECK(all[i]->carrier == NULL);
+}
+
+static void bulk(const char *at, const char *options, uint64_t bytes)
+{
+    char to[TEXT];
+
+    start(at);
+    snprintf(to, sizeof to, "%s%s", door.listener->place, options);
+    end_owes(&client, &server, bytes);
+    end_owes(&server, &client, bytes);
+    end_connect(&client, to);
+    CHECK(strcmp(client.carrier->peer, to) == 0);
+    const uint64_t since = uv_hrtime();
+    UNTIL(&loop, client.got == bytes && server.got == bytes, 20000);
+    printf("%s: %.0f MB/s each way\n", to, (double)bytes * 1e3 / (double)(uv_hrtime() - since));
+    CHECK(strncmp(server.carrier->peer, "udp:", 4) == 0);
+    CHECK(server.carrier->traits->shared);
+    pst_carrier_finish(client.carrier);
+    UNTIL(&loop, client.down && server.down, 3000);
+    CHECK_EQ(client.why, PST_OK);
+    CHECK_EQ(server.why, PST_OK);
+    CHECK(strcmp(server.text, "closed by the peer") == 0);
+    stop();
+}
+
+static void test_bulk(void **state)
+{
+    (void)state;
+    bulk("udp-listen::0", "", 10000000);
+    bulk("udp-listen:127.0.0.1:0", ",mtu=1472", 3000000);
+    bulk("udp-listen::0", ",mtu=100", 100000);
+    bulk("udp-listen:[::1]:0", "", 10000000);
+    bulk("udp-listen:localhost:0", "", 1000);
+}
+
+/* What was written before `finish` arrives, though the reader is slow to begin. */
+static void test_finish(void **state)
+{
+    (void)state;
+    start("udp-listen::0");
+    server.paused = true;
+    end_owes(&client, &server, 200000);
+    end_connect(&client, door.listener->place);
+    UNTIL(&loop, client.sent == 200000 && client.chunk_at == client.chunk_len, 2000);
+    pst_carrier_finish(client.carrier);
+    UNTIL(&loop, client.down, 3000);
+    CHECK_EQ(client.why, PST_OK);
+    CHECK(!server.down);
+    server.paused = false;
+    pst_carrier_read(server.carrier, true);
+    UNTIL(&loop, server.down, 1000);
+    CHECK_EQ(server.got, 200000);
+    CHECK_EQ(server.why, PST_OK);
+    stop();
+}
+
+/* A reader that stops holds the writer, and nothing grows. */
+static void test_backpressure(void **state)
+{
+    (void)state;
+    start("udp-listen::0");
+    server.paused = true;
+    end_owes(&client, &server, 5000000);
+    end_connect(&client, door.listener->place);
+    UNTIL(&loop, client.sent > 400000, 2000);
+    const uint64_t until = clock_ms() + 300;
+    UNTIL(&loop, clock_ms() >= until, 1000);
+    CHECK(client.sent <= 2 * 262144 + CHUNK);
+    CHECK_EQ(server.got, 0);
+    server.paused = false;
+    pst_carrier_read(server.carrier, true);
+    UNTIL(&loop, server.got == 5000000, 10000);
+    stop();
+}
+
+/* `finish` does not wait longer than it may for a reader that has stopped. */
+static void test_finish_in_time(void **state)
+{
+    (void)state;
+    start("udp-listen::0");
+    server.paused = true;
+    end_owes(&client, &server, 5000000);
+    end_connect(&client, door.listener->place);
+    UNTIL(&loop, client.sent > 400000, 2000);
+    pst_carrier_finish(client.carrier);
+    const uint64_t since = clock_ms();
+    UNTIL(&loop, client.down, PST_CARRIER_FINISH_MS + 500);
+    CHECK(clock_ms() - since >= PST_CARRIER_FINISH_MS - 100);
+    CHECK_EQ(client.why, PST_ERR_TIMEOUT);
+    stop();
+}
+
+static void test_two_peers(void **state)
+{
+    (void)state;
+    start("udp-listen::0");
+    end_owes(&client, &server, 1000000);
+    end_owes(&server2, &client2, 1000000);
+    end_connect(&client, door.listener->place);
+    UNTIL(&loop, server.open, 1000);
+    end_connect(&client2, door.listener->place);
+    UNTIL(&loop, server.got == 1000000 && client2.got == 1000000, 10000);
+    end_owes(&client2, &server2, 1000);
+    pst_carrier_close(client.carrier);
+    UNTIL(&loop, server.down && client.down, 1000);
+    pst_listener_close(door.listener); /* connections stay */
+    door.listener = NULL;
+    end_owes(&server2, &client2, 300000);
+    UNTIL(&loop, client2.got == 1300000 && server2.got == 1000, 3000);
+    stop();
+}
+
+static void test_more_than_it_takes(void **state)
+{
+    enum { MOST = 64 };
+    static struct end many[MOST + 1], other[MOST];
+    static struct door wide;
+
+    (void)state;
+    start("udp-listen::0");
+    for (size_t i = 0; i < MOST; i++) {
+        end_init(&many[i], &loop);
+        end_init(&other[i], &loop);
+        wide = (struct door){.listener = door.listener, .ends = {&other[i]}, .count = 1};
+        door.listener->ctx = &wide;
+        end_connect(&many[i], door.listener->place);
+        UNTIL(&loop, other[i].open && many[i].open, 2000);
+    }
+    end_init(&many[MOST], &loop);
+    end_connect(&many[MOST], door.listener->place);
+    UNTIL(&loop, many[MOST].down, 2000);
+    CHECK_EQ(many[MOST].why, PST_ERR_BUSY);
+    printf("%s\n", many[MOST].text);
+    for (size_t i = 0; i < MOST; i++)
+        pst_carrier_close(many[i].carrier);
+    UNTIL(&loop, other[MOST - 1].down && other[0].down, 2000);
+    stop();
+}
+
+static void test_nobody(void **state)
+{
+    (void)state;
+    start("udp-listen::0");
+    end_connect(&client, "udp:127.0.0.1:9");
+    UNTIL(&loop, client.down, 1000);
+    CHECK_EQ(client.why, PST_ERR_IO);
+    CHECK(strcmp(client.text, "nobody listens at UDP 127.0.0.1:9") == 0);
+    end_connect(&client2, "udp:localhost:9"); /* each of its addresses */
+    UNTIL(&loop, client2.down, 1000);
+    CHECK(strstr(client2.text, "nobody listens at UDP ") != NULL);
+    end_init(&client, &loop);
+    end_connect(&client, "udp:[100::1]:9"); /* discarded, or no route: closed while it tries */
+    UNTIL(&loop, client.carrier != NULL || client.down, 1);
+    end_init(&client2, &loop);
+    end_connect(&client2, "udp:no.such.host.invalid:9");
+    pst_carrier_close(client2.carrier); /* while the name is looked up */
+    UNTIL(&loop, client2.down, 10000);
+    CHECK_EQ(client2.why, PST_OK);
+    stop();
+}
+
+/* A peer that is no more without a word: its socket is closed, as when a process is killed. */
+static void test_killed(void **state)
+{
+    (void)state;
+    start("udp-listen::0");
+    end_connect(&client, door.listener->place);
+    UNTIL(&loop, server.open && client.open, 1000);
+    uv_os_fd_t fd = -1;
+    for (int i = 3; i < 64 && fd < 0; i++) { /* the listener's socket: bound, not connected */
+        struct sockaddr_in sa;
+        socklen_t len = sizeof sa;
+        if (getsockname(i, (struct sockaddr *)&sa, &len) == 0 && sa.sin_family == AF_INET &&
+            getpeername(i, (struct sockaddr *)&sa, &len) != 0)
+            fd = i;
+    }
+    CHECK(fd >= 0);
+    const int other = socket(AF_INET, SOCK_DGRAM, 0);
+    CHECK(dup2(other, fd) == fd);
+    close(other);
+    end_owes(&client, &server, 10);
+    UNTIL(&loop, client.down, 1000);
+    CHECK_EQ(client.why, PST_ERR_CLOSED);
+    printf("%s\n", client.text);
+    stop();
+}
+
+/* The same port, once the first listener is gone. */
+static void test_listens_again(void **state)
+{
+    char place[100], at[120];
+
+    (void)state;
+    start("udp-listen::0");
+    snprintf(place, sizeof place, "%.99s", door.listener->place);
+    snprintf(at, sizeof at, "udp-listen:%s", place + strlen("udp:"));
+    end_connect(&client, place);
+    UNTIL(&loop, server.open && client.open, 1000);
+    pst_listener_close(door.listener);
+    pst_carrier_close(server.carrier);
+    UNTIL(&loop, server.down && client.down, 1000);
+    CHECK_EQ(client.why, PST_OK);
+    end_init(&client, &loop);
+    end_init(&server, &loop);
+    door.taken = 0;
+    door_open(&door, &loop, at);
+    end_owes(&client, &server, 1000);
+    end_connect(&client, place);
+    UNTIL(&loop, server.got == 1000, 2000);
+    stop();
+}
+
+/* Rubbish, and truncated or repeated pieces of a real handshake, from many addresses. */
+static void test_strangers(void **state)
+{
+    struct pst_test_rng rng = {.state = 4};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    uint8_t bytes[2000];
+
+    (void)state;
+    start("udp-listen::0");
+    to.sin_port = htons((uint16_t)atoi(strrchr(door.listener->place, ':') + 1));
+    end_connect(&client, door.listener->place);
+    for (unsigned i = 0; i < 2000; i++) {
+        const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+        const size_t len = pst_test_rng_below(&rng, sizeof bytes);
+
+        pst_test_rng_fill(&rng, bytes, len);
+        if (len > 0)
+            bytes[0] = (uint8_t)(0xE1 + i % 6);
+        (void)!sendto(fd, bytes, len, 0, (struct sockaddr *)&to, sizeof to);
+        close(fd);
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    end_owes(&client, &server, 100000);
+    UNTIL(&loop, server.got == 100000, 3000);
+    CHECK_EQ(door.taken, 1);
+    stop();
+}
+
+static void test_crc32c(void **state)
+{
+    struct pst_test_rng rng = {.state = 9};
+    uint8_t bytes[200];
+
+    (void)state;
+    pst_test_rng_fill(&rng, bytes, sizeof bytes);
+    for (size_t len = 0; len <= sizeof bytes - 8; len++) {
+        for (size_t from = 0; from < 8; from++) {
+            const uint32_t before = (uint32_t)pst_test_rng_u64(&rng);
+            CHECK_EQ(pst_crc32c_fast(before, bytes + from, len),
+                     pst_crc32c(before, bytes + from, len));
+        }
+    }
+}
+
+static void test_written_badly(void **state)
+{
+    static const char *const bad[] = {"udp:[::1", "udp:x:99999", "udp::1,mtu=3", "udp::1,mtu=70000",
+                                      "udp::1,what=1"};
+    struct pst_address a;
+    char why[TEXT];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CHECK_EQ(pst_address_parse(&a, bad[i], why, sizeof why), PST_ERR_DECODE);
+        CHECK(strstr(why, bad[i]) != NULL);
+    }
+    start("udp-listen::0");
+    snprintf(why, sizeof why, "udp-listen:%s", strchr(door.listener->place, ':') + 1);
+    link_of(&a, why);
+    struct pst_listener *l = NULL;
+    CHECK_EQ(pst_carrier_listen(&loop, &a, &door_events, &door, &l, why, sizeof why), PST_ERR_IO);
+    CHECK(strstr(why, "in use") != NULL);
+    stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bulk),          cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_backpressure),  cmocka_unit_test(test_finish_in_time),
+        cmocka_unit_test(test_two_peers),     cmocka_unit_test(test_more_than_it_takes),
+        cmocka_unit_test(test_nobody),        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_listens_again), cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_written_badly), cmocka_unit_test(test_crc32c),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
