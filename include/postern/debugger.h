@@ -5,6 +5,10 @@
  * pst_debugger_start; `pst_debugger_state` tells how far. Only once READY are operations of the
  * caller sent; before that, and after the end, nothing of them leaves this object.
  *
+ * On a link whose traits say `native` SPDM messages are link messages, and operations travel in
+ * VENDOR_DEFINED requests (target.h): one at a time, and while an answer or a stop of the CPU is
+ * awaited it asks again, after 1 ms at first and at most every 50 ms.
+ *
  * The device is named (Manufacturer:Product:Serial) and any other, also a genuine one, is refused
  * before FINISH: PST_ERR_IDENTITY.
  */
@@ -35,7 +39,8 @@ struct pst_debugger_config {            /* const, outlives the debugger */
                   struct pst_bytes payload); /* stop events and the like */
     void (*changed)(void *ctx);              /* the state changed; may be NULL */
     void *ctx;
-    uint8_t *mailbox; /* one SPDM message each way: twice the transfer size */
+    uint8_t *mailbox; /* one SPDM message each way: twice the transfer size. On a native link a
+                         third part holds the batch, and the transfer size is cut to what fits */
     size_t mailbox_len;
     uint32_t answer_ms;   /* longest wait for an answer of the security agent; 0: 10,000 */
     uint32_t rekey_after; /* records under one key before new keys are agreed; 0: 8,000,000 */

@@ -35,6 +35,16 @@ struct pst_debugger {
     uint64_t sent_ms;
     uint64_t asked_ms, setup_ms; /* when the SPDM message, or the setup batch, was begun */
     uint8_t enabled;
+    struct { /* SPDM messages as link messages: debugger_native.c */
+        bool on;
+        bool vendor;  /* the SPDM operation under way carries a batch */
+        bool running; /* a CPU was resumed: its stop is awaited */
+        uint16_t pause_ms;
+        size_t room;    /* of one SPDM message to the TS, in its link message */
+        size_t waiting; /* bytes of the SPDM message that is to be sent; 0: none */
+        uint8_t *batch;
+        uint64_t poll_ms; /* when to ask next */
+    } native;
     char who[PST_DEBUGGER_TEXT];
     char grants[PST_DEBUGGER_TEXT];
 };

@@ -19,7 +19,7 @@ struct pst_link_traits {
     bool shared; /* others can write to it: a bad tag is dropped, not fatal */
     bool pushes; /* the TS may speak unasked */
     bool native; /* carries SPDM messages and records only, one answer to each request: PCIe
-                    DOE. Debug data goes in VENDOR_DEFINED messages (native.h) */
+                    DOE. Debug data goes in VENDOR_DEFINED messages (target.h) */
     uint8_t sequence_len; /* of records: 0 on ordered reliable links, else 2 or 8 */
 };
 extern const struct pst_link_traits pst_stream_traits; /* TCP and Unix sockets */

@@ -10,6 +10,13 @@
  * THE RULE: nothing in `config.spaces` is reached except by a record under the application keys of
  * a session whose required authentication is complete, through the one gate (src/scm/gate.c).
  *
+ * SPDM reaches the agent *in band*, through the SCM mailbox of an SPP engine, or *natively*: a
+ * clear PST_LINK_SPDM message is one SPDM message, and so is what a record of such a session holds.
+ * There debug travels in VENDOR_DEFINED requests of MIPI (mipi_profile.h), one batch of SPP packets
+ * each; the response, which comes at once, carries the responses and events that are ready by then,
+ * so an empty request is a poll. The gate, the grants, the end of a session are the same.
+ * DataTransferSize is then no more than fits one link message.
+ *
  * Sans-I/O: messages in, messages out, time by poll. Teardown is one function (src/scm/teardown.c)
  * whatever the cause: keys wiped, spaces released, breakpoints out, CPU left as policy says, a line
  * in the log.
@@ -30,6 +37,10 @@ struct pst_target_buffers {
     size_t mailbox_len;
 };
 
+/* Ways to speak besides in band. One that is not registered in the configuration is not linked. */
+struct pst_target_native; /* private in content */
+extern const struct pst_target_native pst_target_native;
+
 struct pst_target_config {              /* const, outlives the target */
     const struct pst_spdm_config *spdm; /* identity, verifier, algorithms; keys and hooks are the
                                            SCM's and are ignored here */
@@ -38,9 +49,10 @@ struct pst_target_config {              /* const, outlives the target */
     const struct pst_space *spaces[PST_AS_COUNT]; /* SCM excepted: it is the SCM's own */
     struct pst_audit_sink audit;
     uint32_t idcode, product;
-    uint32_t handshake_ms; /* a pending context is dropped after this; 0: 10,000 */
-    uint32_t session_s;    /* longest session; 0: none */
-    uint8_t audit_ahead;   /* see audit.h; 0: each effect is made durable by itself */
+    uint32_t handshake_ms;                  /* a pending context is dropped after this; 0: 10,000 */
+    uint32_t session_s;                     /* longest session; 0: none */
+    const struct pst_target_native *native; /* &pst_target_native, or NULL: in band only */
+    uint8_t audit_ahead; /* see audit.h; 0: each effect is made durable by itself */
 };
 
 /* struct pst_target_context and struct pst_target are private in content (target_state.h); sizeof
@@ -55,7 +67,7 @@ PST_MUST_CHECK pst_err pst_target_init(struct pst_target *t, const struct pst_ta
 PST_MUST_CHECK pst_err pst_target_link_up(struct pst_target *t, uint32_t link,
                                           const struct pst_link_traits *traits);
 void pst_target_link_down(struct pst_target *t, uint32_t link);
-/* One link message (clear or record; control messages are the port's). It is opened in place.
+/* One link message (clear, SPDM or record; control messages are the port's). It is opened in place.
  * PST_ERR_CLOSED: the link is to be closed (what is pending for it may be sent first). Anything
  * wrong inside a message is dealt with and is not an error here. */
 PST_MUST_CHECK pst_err pst_target_receive(struct pst_target *t, uint32_t link, uint8_t kind,

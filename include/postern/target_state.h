@@ -40,6 +40,7 @@ struct pst_target_context {
     bool keyed;      /* the peer was told KEY_EXCHANGE_RSP: it goes on in records */
     bool observer;   /* live, sharing the target read-only */
     bool orphan;     /* its link is gone, though its spaces are still being released */
+    bool native;     /* its link messages are SPDM messages, not batches */
     pst_err closing; /* not PST_OK: end it as soon as what is pending is sent */
     const char *refusal;
     struct pst_spdm_config spdm;
@@ -66,6 +67,7 @@ struct pst_target_link {
     uint32_t id;
     const struct pst_link_traits *traits; /* NULL: free */
     bool close;
+    bool busy; /* a newcomer is to be told so */
 };
 
 struct pst_target_repeats { /* run control batches that come again, see audit.h */

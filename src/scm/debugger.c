@@ -28,12 +28,20 @@ void dbg_set_state(struct pst_debugger *d, pst_debugger_state_id state)
     }
 }
 
+static void pass_on(struct pst_debugger *d, struct pst_spp_op *op)
+{
+    if (op->opcode == PST_SPP_WRITE && op->space == PST_AS_RUN && op->address == PST_RUN_RESUME) {
+        dbg_native_resumed(d);
+    }
+    pst_spp_client_submit(&d->client, op);
+}
+
 void dbg_release_waiting(struct pst_debugger *d)
 {
     while (d->waiting != NULL) {
         struct pst_spp_op *op = d->waiting;
         d->waiting = op->next;
-        pst_spp_client_submit(&d->client, op);
+        pass_on(d, op);
     }
     d->waiting_end = &d->waiting;
 }
@@ -140,23 +148,32 @@ pst_err pst_debugger_start(struct pst_debugger *d, const struct pst_link_traits 
         .limit = rekey_after(d) + REKEY_SPARE,
     };
     PST_TRY(pst_record_init(&d->record, &record));
+    if (traits->native) {
+        dbg_native_start(d);
+    }
     dbg_start_client(d, FIRST_CREDIT);
-    dbg_set_state(d, PST_DBG_CONNECTING);
+    dbg_set_state(d, traits->native ? PST_DBG_AUTHENTICATING : PST_DBG_CONNECTING);
     dbg_run(d);
     return PST_OK;
+}
+
+pst_err dbg_open_record(struct pst_debugger *d, uint8_t *msg, size_t len, struct pst_bytes *payload)
+{
+    pst_key_phase phase;
+    pst_err err = pst_record_open(&d->record, msg, len, payload, &phase);
+    /* spec: design, "A bad tag" */
+    bool tolerated = (d->traits->shared || d->traits->lossy) && err != PST_ERR_LIMIT;
+    return err != PST_OK && tolerated ? PST_WANT_MORE : err;
 }
 
 static pst_err receive_record(struct pst_debugger *d, uint8_t *msg, size_t len)
 {
     struct pst_bytes batch;
-    pst_key_phase phase;
-    pst_err err = pst_record_open(&d->record, msg, len, &batch, &phase);
-    if (err == PST_OK) {
-        return pst_spp_client_receive(&d->client, batch.at, batch.len);
+    pst_err err = dbg_open_record(d, msg, len, &batch);
+    if (err == PST_WANT_MORE) {
+        return PST_OK;
     }
-    /* spec: design, "A bad tag" */
-    bool tolerated = (d->traits->shared || d->traits->lossy) && err != PST_ERR_LIMIT;
-    return tolerated ? PST_OK : err;
+    return err == PST_OK ? pst_spp_client_receive(&d->client, batch.at, batch.len) : err;
 }
 
 pst_err pst_debugger_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg, size_t len)
@@ -166,7 +183,9 @@ pst_err pst_debugger_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg,
     if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
         return PST_ERR_CLOSED;
     }
-    if (kind == PST_LINK_RECORD) {
+    if (d->native.on) {
+        err = dbg_native_receive(d, kind, msg, len);
+    } else if (kind == PST_LINK_RECORD) {
         err = receive_record(d, msg, len);
     } else if (kind == PST_LINK_CLEAR && !d->protected_) {
         err = pst_spp_client_receive(&d->client, msg, len);
@@ -184,6 +203,9 @@ size_t pst_debugger_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, 
     dbg_run(d);
     if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
         return 0;
+    }
+    if (d->native.on) {
+        return dbg_native_output(d, kind, out, cap);
     }
     bool record = d->protected_;
     size_t head = record ? pst_record_head(&d->record) : 0;
@@ -230,7 +252,11 @@ uint64_t pst_debugger_poll(struct pst_debugger *d)
         return UINT64_MAX;
     }
     dbg_run(d);
-    uint64_t wait = pst_requester_wait(&d->requester);
+    uint64_t wait = pst_requester_wait(&d->requester), now = dbg_now(d);
+    if (d->native.on && !d->exchanging) {
+        uint64_t ask = d->native.poll_ms > now ? d->native.poll_ms - now : 1;
+        wait = wait == 0 || ask < wait ? ask : wait;
+    }
     return wait > 0 && wait < 250 ? wait : 250;
 }
 
@@ -281,7 +307,7 @@ static void submit(struct pst_debugger *d, struct pst_spp_op *op)
         *d->waiting_end = op;
         d->waiting_end = &op->next;
     } else {
-        pst_spp_client_submit(&d->client, op);
+        pass_on(d, op);
     }
 }
 

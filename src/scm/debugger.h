@@ -19,5 +19,23 @@ void dbg_close(struct pst_debugger *d, pst_err why);
 void dbg_start_client(struct pst_debugger *d, size_t credit);
 /* Does whatever the state has to do now. */
 void dbg_run(struct pst_debugger *d);
+void dbg_start_op(struct pst_debugger *d, const struct pst_op *op);
+/* Opens a record. PST_WANT_MORE: it was a bad one, which the link's traits tell to drop. */
+PST_MUST_CHECK pst_err dbg_open_record(struct pst_debugger *d, uint8_t *msg, size_t len,
+                                       struct pst_bytes *payload);
+
+/* debugger_native.c: the way of links that carry SPDM messages and records only. */
+void dbg_native_start(struct pst_debugger *d);
+/* Bytes of a batch in one VENDOR_DEFINED request. */
+size_t dbg_native_room(const struct pst_debugger *d);
+PST_MUST_CHECK pst_err dbg_native_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg,
+                                          size_t len);
+size_t dbg_native_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap);
+/* In a session, when no SPDM operation runs: begins the next one, if there is reason to. */
+bool dbg_native_begin(struct pst_debugger *d);
+/* The operation that carried a batch is over. */
+void dbg_native_finish(struct pst_debugger *d);
+/* Something was submitted that makes a CPU run. */
+void dbg_native_resumed(struct pst_debugger *d);
 
 #endif

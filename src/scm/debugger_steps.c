@@ -7,10 +7,14 @@
 #include <string.h>
 
 #include "scm/debugger.h"
+#include "spdm/codes.h"
 
 static void on_event(void *ctx, struct pst_bytes payload, uint8_t space)
 {
     struct pst_debugger *d = ctx;
+    if (space == PST_AS_RUN && payload.len > 0 && payload.at[0] != PST_RUN_RUNNING) {
+        d->native.running = false;
+    }
     if (d->state == PST_DBG_READY && d->config->event != NULL) {
         d->config->event(d->config->ctx, space, payload);
     }
@@ -18,8 +22,8 @@ static void on_event(void *ctx, struct pst_bytes payload, uint8_t space)
 
 void dbg_start_client(struct pst_debugger *d, size_t credit)
 {
-    pst_spp_client_init(&d->client, PST_SPP_FULL,
-                        d->traits->mtu - PST_RECORD_OVERHEAD - PST_SPP_FULL_HEADER, credit);
+    size_t room = d->native.on ? dbg_native_room(d) : d->traits->mtu - PST_RECORD_OVERHEAD;
+    pst_spp_client_init(&d->client, PST_SPP_FULL, (uint32_t)room - PST_SPP_FULL_HEADER, credit);
     d->client.event = on_event;
     d->client.ctx = d;
 }
@@ -128,6 +132,11 @@ static void begin_exchange(struct pst_debugger *d, uint32_t context, size_t len)
     d->exchange_err = PST_OK;
     d->protected_ = context != PST_SPDM_CLEAR;
     d->asked_ms = dbg_now(d);
+    if (d->native.on) {
+        d->exchange_left = 1;
+        d->native.waiting = len;
+        return;
+    }
     pst_poke_u32(d->go, (uint32_t)len);
     d->spdm_data = mailbox_op(d, true, PST_SCM_DATA, d->request, len);
     d->spdm_go = mailbox_op(d, true, PST_SCM_GO, d->go, sizeof d->go);
@@ -136,7 +145,7 @@ static void begin_exchange(struct pst_debugger *d, uint32_t context, size_t len)
     read_answer(d);
 }
 
-static void start_op(struct pst_debugger *d, const struct pst_op *op)
+void dbg_start_op(struct pst_debugger *d, const struct pst_op *op)
 {
     pst_err err = pst_requester_start(&d->requester, op);
     if (err != PST_OK) {
@@ -155,7 +164,8 @@ static bool pump_spdm(struct pst_debugger *d)
             dbg_close(d, d->exchange_err);
             return false;
         }
-        if (d->exchange_left > 0 || read_on(d)) { /* in whatever order a TS answers them */
+        if (d->exchange_left > 0 ||
+            (!d->native.on && read_on(d))) { /* in whatever order a TS answers them */
             return true;
         }
         d->exchanging = false;
@@ -163,8 +173,13 @@ static bool pump_spdm(struct pst_debugger *d)
         if (pst_requester_receive(&d->requester, context, d->answer, d->answer_len) != PST_OK) {
             /* What went wrong is the operation's result. */
         }
+        dbg_native_finish(d);
+        if (d->state == PST_DBG_CLOSED) {
+            return false;
+        }
     }
-    pst_err err = pst_requester_next(&d->requester, &context, d->request, d->half, &len);
+    size_t room = d->native.on ? d->native.room : d->half;
+    pst_err err = pst_requester_next(&d->requester, &context, d->request, room, &len);
     if (err == PST_OK) {
         begin_exchange(d, context, len);
         return true;
@@ -218,14 +233,15 @@ static bool step_authenticate(struct pst_debugger *d)
     if (d->step > 0) {
         pst_err err = pst_requester_result(&d->requester, &d->peer_error);
         if (err != PST_OK) {
-            dbg_close(d, err == PST_PENDING ? PST_ERR_STATE : err);
+            bool busy = err == PST_ERR_PEER && d->peer_error == PST_SPDM_BUSY;
+            dbg_close(d, err == PST_PENDING ? PST_ERR_STATE : busy ? PST_ERR_BUSY : err);
             return false;
         }
     }
     if (d->step == sizeof opening / sizeof *opening) {
         return enter_session(d);
     }
-    start_op(d, &(struct pst_op){.kind = opening[d->step], .context = PST_SPDM_CLEAR});
+    dbg_start_op(d, &(struct pst_op){.kind = opening[d->step], .context = PST_SPDM_CLEAR});
     d->step++;
     return d->state != PST_DBG_CLOSED;
 }
@@ -247,6 +263,10 @@ static void ask_about_session(struct pst_debugger *d)
     setup_add(d, PST_SPP_READ, PST_AS_SCM, PST_SCM_WHO, (uint8_t *)d->who, PST_DEBUGGER_TEXT - 1);
     setup_add(d, PST_SPP_READ, PST_AS_SCM, PST_SCM_GRANTS, (uint8_t *)d->grants,
               PST_DEBUGGER_TEXT - 1);
+    if (d->native.on) { /* no bootstrap engine was asked */
+        setup_read(d, PST_SPC_PROFILE);
+        setup_read(d, PST_SPC_CREDIT);
+    }
 }
 
 static void ask_for_spaces(struct pst_debugger *d)
@@ -259,8 +279,9 @@ static void ask_for_spaces(struct pst_debugger *d)
     setup_read(d, PST_SPC_AS_EN_STAT);
 }
 
-/* In a session: what SPDM has under way, and a heartbeat when none of our records was sent for half
- * its period. False: nothing more is to be done now. */
+/* In a session: what SPDM has under way, a heartbeat when none of our records was sent for half its
+ * period, and on a native link whatever else there is to send. False: nothing more is to be done
+ * now. */
 static bool keep_alive(struct pst_debugger *d)
 {
     if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
@@ -272,10 +293,28 @@ static bool keep_alive(struct pst_debugger *d)
     }
     uint8_t period = pst_requester_heartbeat_s(&d->requester, d->record.session_id);
     if (period > 0 && dbg_now(d) - d->sent_ms >= (uint64_t)period * 500) {
-        start_op(d, &(struct pst_op){.kind = PST_OP_HEARTBEAT, .context = d->record.session_id});
+        dbg_start_op(d,
+                     &(struct pst_op){.kind = PST_OP_HEARTBEAT, .context = d->record.session_id});
         (void)(d->state != PST_DBG_CLOSED && pump_spdm(d));
         return false;
     }
+    if (d->native.on && dbg_native_begin(d)) {
+        (void)(d->state != PST_DBG_CLOSED && pump_spdm(d));
+        return false;
+    }
+    return true;
+}
+
+/* What the bootstrap engine tells elsewhere. */
+static bool take_engine(struct pst_debugger *d)
+{
+    const uint32_t credit = pst_peek_u32(d->words[5]);
+
+    if (pst_peek_u32(d->words[4]) != PST_PROFILE_VERSION) {
+        dbg_close(d, PST_ERR_PROFILE);
+        return false;
+    }
+    d->client.credit = credit > d->client.credit ? credit : d->client.credit;
     return true;
 }
 
@@ -295,6 +334,9 @@ static bool step_enable(struct pst_debugger *d)
     case 1:
         take_text(d->who, &d->setup[2]);
         take_text(d->grants, &d->setup[3]);
+        if (d->native.on && !take_engine(d)) {
+            return false;
+        }
         if (d->who[0] != '\0') {
             dbg_close(d, strncmp(d->who, "held by", 7) == 0 ? PST_ERR_BUSY : PST_ERR_DENIED);
             return false;
@@ -325,7 +367,7 @@ static bool step_rekey(struct pst_debugger *d)
         if (d->setup_left > 0) {
             return false;
         }
-        start_op(d, &update);
+        dbg_start_op(d, &update);
         break;
     case 2:
         if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
@@ -358,7 +400,7 @@ static void end_in_order(struct pst_debugger *d)
     d->rekeying = false;
     dbg_fail_waiting(d, PST_ERR_CLOSED);
     dbg_set_state(d, PST_DBG_ENDING);
-    start_op(d, &end);
+    dbg_start_op(d, &end);
 }
 
 static bool is_quiet(const struct pst_debugger *d)
@@ -378,7 +420,7 @@ static bool step_ready(struct pst_debugger *d)
         end_in_order(d);
         return true;
     }
-    if (!d->rekeying && pst_record_left(&d->record) <= REKEY_SPARE) {
+    if (!d->native.on && !d->rekeying && pst_record_left(&d->record) <= REKEY_SPARE) {
         d->rekeying = true; /* heartbeats go on until what is in flight is over */
         d->step = 0;
         return true;

@@ -156,6 +156,10 @@ static pst_err perform(void *ctx, struct pst_access *a)
 {
     struct pst_target_context *c = ctx;
 
+    /* There is no mailbox where the agent is spoken to directly: it would be entered twice. */
+    if (c->native && (a->address < PST_SCM_HOLD || a->address >= PST_SCM_DATA)) {
+        return PST_ERR_ARGUMENT;
+    }
     if (a->write) {
         return write_register(c, a);
     }

@@ -39,7 +39,21 @@ void scm_log_end(struct pst_target_context *c, pst_err why);
 PST_MUST_CHECK pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t len,
                                       bool run);
 
+/* native.c, through the configuration: SPDM messages as link messages. */
+struct pst_target_native {
+    void (*receive)(struct pst_target_context *c, const uint8_t *msg, size_t len);
+    /* The answer to it, at most `cap` bytes; 0 when there is none yet. */
+    size_t (*output)(struct pst_target_context *c, uint8_t *out, size_t cap);
+    /* hooks.vendor of such a context */
+    pst_err (*vendor)(void *ctx, uint32_t context, uint16_t standard, struct pst_bytes vendor_id,
+                      struct pst_bytes payload, uint8_t *out, size_t cap, size_t *out_len);
+};
+
 /* target.c */
+/* Announces a batch and gives it to the context's engine. On an error the context is done for; the
+ * caller ends it, now or by `closing`. */
+PST_MUST_CHECK pst_err scm_take_batch(struct pst_target_context *c, const uint8_t *batch,
+                                      size_t len);
 struct pst_target_link *scm_link(struct pst_target *t, uint32_t id);
 struct pst_target_context *scm_holder(struct pst_target *t);
 uint64_t scm_now(const struct pst_target *t);

@@ -254,6 +254,5 @@ void scm_spdm_init(struct pst_target_context *c)
     c->spdm.hooks.peer = NULL; /* who may do what is told after FINISH, in the session */
     c->spdm.hooks.established = established;
     c->spdm.hooks.ended = ended;
-    c->spdm.hooks.vendor = NULL;
     c->spdm.require_mutual = true;
 }

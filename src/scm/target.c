@@ -102,7 +102,28 @@ void pst_target_link_down(struct pst_target *t, uint32_t link)
     }
 }
 
-static pst_err open_context(struct pst_target_context *c, const struct pst_target_link *link)
+/* A native message is one link message; in band the mailbox puts it together. */
+static void choose_way(struct pst_target_context *c, const struct pst_target_link *link,
+                       bool native)
+{
+    const struct pst_target_config *config = c->target->config;
+
+    c->native = native;
+    c->spdm.transfer_size = config->spdm->transfer_size;
+    c->spdm.message_size = config->spdm->message_size;
+    c->spdm.hooks.vendor = NULL;
+    if (!native) {
+        return;
+    }
+    if (c->spdm.transfer_size > link->traits->mtu - PST_RECORD_OVERHEAD) {
+        c->spdm.transfer_size = link->traits->mtu - PST_RECORD_OVERHEAD;
+    }
+    c->spdm.message_size = 0;
+    c->spdm.hooks.vendor = config->native->vendor;
+}
+
+static pst_err open_context(struct pst_target_context *c, const struct pst_target_link *link,
+                            bool native)
 {
     const struct pst_record_config record = {
         .crypto = c->spdm.crypto,
@@ -118,6 +139,7 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
     c->name[0] = '\0';
     c->since_ms = scm_now(c->target);
     c->session_id = PST_SPDM_CLEAR;
+    choose_way(c, link, native);
     scm_mailbox_clear(c);
     PST_TRY(pst_record_init(&c->record, &record));
     PST_TRY(pst_responder_init(&c->responder, &c->spdm));
@@ -130,20 +152,20 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
  * never taken by a newcomer's first message alone: there are at least two. A context that has
  * agreed on keys hears records only: what is clear is somebody else's. */
 static struct pst_target_context *pending_context(struct pst_target *t,
-                                                  const struct pst_target_link *link)
+                                                  const struct pst_target_link *link, bool native)
 {
     struct pst_target_context *free_one = NULL;
     for (size_t i = 0; i < t->count; i++) {
         struct pst_target_context *c = &t->contexts[i];
         if (c->phase == PST_CONTEXT_PENDING && c->link == link->id && !c->orphan && !c->keyed &&
-            !c->protected_) {
+            !c->protected_ && c->native == native) {
             return c;
         }
         if (c->phase == PST_CONTEXT_FREE && free_one == NULL) {
             free_one = c;
         }
     }
-    if (free_one == NULL || open_context(free_one, link) != PST_OK) {
+    if (free_one == NULL || open_context(free_one, link, native) != PST_OK) {
         return NULL;
     }
     return free_one;
@@ -177,18 +199,25 @@ static bool become_protected(struct pst_target_context *c)
     return true;
 }
 
-static void take_batch(struct pst_target_context *c, const uint8_t *batch, size_t len)
+pst_err scm_take_batch(struct pst_target_context *c, const uint8_t *batch, size_t len)
 {
-    if (c->phase == PST_CONTEXT_LIVE) {
-        pst_err err = scm_announce(c, batch, len);
-        if (err == PST_ERR_AUDIT) {
-            scm_teardown(c, err);
-            return;
-        }
+    if (c->phase == PST_CONTEXT_LIVE && scm_announce(c, batch, len) == PST_ERR_AUDIT) {
+        return PST_ERR_AUDIT;
     }
-    if (pst_spp_engine_receive(&c->engine, batch, len) != PST_OK) {
-        /* Authenticated or not: a peer that cannot speak SPP, or ignores its credit, is done. */
-        scm_teardown(c, PST_ERR_DECODE);
+    /* Authenticated or not: a peer that cannot speak SPP, or ignores its credit, is done. */
+    return pst_spp_engine_receive(&c->engine, batch, len) == PST_OK ? PST_OK : PST_ERR_DECODE;
+}
+
+/* What a link message or record held, for the agent or for the engine. */
+static void take_payload(struct pst_target_context *c, const uint8_t *at, size_t len)
+{
+    if (c->native) {
+        c->target->config->native->receive(c, at, len);
+        return;
+    }
+    pst_err err = scm_take_batch(c, at, len);
+    if (err != PST_OK) {
+        scm_teardown(c, err);
     }
 }
 
@@ -204,14 +233,15 @@ static bool is_used(const struct pst_target *t, const struct pst_target_link *li
     return false;
 }
 
-static pst_err receive_clear(struct pst_target *t, const struct pst_target_link *link,
+static pst_err receive_clear(struct pst_target *t, struct pst_target_link *link, bool native,
                              const uint8_t *msg, size_t len)
 {
-    struct pst_target_context *c = pending_context(t, link);
+    struct pst_target_context *c = pending_context(t, link, native);
     if (c == NULL) {
-        return is_used(t, link) ? PST_OK : PST_ERR_BUSY;
+        link->busy = native;
+        return native || is_used(t, link) ? PST_OK : PST_ERR_BUSY;
     }
-    take_batch(c, msg, len);
+    take_payload(c, msg, len);
     return PST_OK;
 }
 
@@ -252,7 +282,7 @@ static void receive_record(struct pst_target *t, const struct pst_target_link *l
         return;
     }
     if (become_protected(c)) {
-        take_batch(c, batch.at, batch.len);
+        take_payload(c, batch.at, batch.len);
     }
 }
 
@@ -264,7 +294,9 @@ pst_err pst_target_receive(struct pst_target *t, uint32_t link, uint8_t kind, ui
         return PST_ERR_ARGUMENT;
     }
     if (kind == PST_LINK_CLEAR) {
-        PST_TRY(receive_clear(t, l, msg, len));
+        PST_TRY(receive_clear(t, l, false, msg, len));
+    } else if (kind == PST_LINK_SPDM && t->config->native != NULL) {
+        PST_TRY(receive_clear(t, l, true, msg, len));
     } else if (kind == PST_LINK_RECORD) {
         receive_record(t, l, msg, len);
     }
@@ -284,11 +316,12 @@ static size_t context_output(struct pst_target_context *c, uint8_t *kind, uint8_
     if (record && room > PST_RECORD_MAX_PAYLOAD) {
         room = PST_RECORD_MAX_PAYLOAD;
     }
-    size_t len = pst_spp_engine_output(&c->engine, out + head, room);
+    size_t len = c->native ? c->target->config->native->output(c, out + head, room)
+                           : pst_spp_engine_output(&c->engine, out + head, room);
     if (len == 0) {
         return 0;
     }
-    *kind = record ? PST_LINK_RECORD : PST_LINK_CLEAR;
+    *kind = record ? PST_LINK_RECORD : c->native ? PST_LINK_SPDM : PST_LINK_CLEAR;
     if (record) {
         pst_err err = pst_record_seal(&c->record, out, cap, len, 0, &len);
         if (err != PST_OK) {
@@ -304,12 +337,21 @@ static size_t context_output(struct pst_target_context *c, uint8_t *kind, uint8_
     return len;
 }
 
+/* spec: DSP0274, ERROR: Busy */
+static const uint8_t busy_answer[4] = {0x10, 0x7F, 0x03, 0x00};
+
 size_t pst_target_output(struct pst_target *t, uint32_t link, uint8_t *kind, uint8_t *out,
                          size_t cap)
 {
-    const struct pst_target_link *l = scm_link(t, link);
+    struct pst_target_link *l = scm_link(t, link);
     if (l == NULL) {
         return 0;
+    }
+    if (l->busy) {
+        l->busy = false;
+        *kind = PST_LINK_SPDM;
+        memcpy(out, busy_answer, sizeof busy_answer);
+        return sizeof busy_answer;
     }
     cap = cap < l->traits->mtu ? cap : l->traits->mtu;
     for (size_t i = 0; i < t->count; i++) {

@@ -35,7 +35,7 @@ struct net_side { /* one DTS and its link */
     struct pst_debugger dts;
     struct pst_debugger_config config;
     struct pst_spdm_config spdm;
-    uint8_t mailbox[2 * 4096];
+    uint8_t mailbox[3 * 4096];
     bool up;
     unsigned events;
     unsigned messages_out, messages_in;
@@ -303,6 +303,7 @@ static inline struct net *net_new(const struct pst_identity *id, const char *pol
         .spdm = &n->spdm,
         .policy = &n->policy,
         .device = id->name,
+        .native = &pst_target_native,
         .spaces = {[PST_AS_MEMORY] = &n->memory, [PST_AS_RUN] = &n->run},
         .audit = { .ctx = n,            .line = net_line,     .wall_s = net_wall},
     };
