@@ -241,7 +241,7 @@ int spdm_open_link(const char *text, bool listening)
 {
     struct pst_address a;
     char why[512];
-    if (pst_address_parse(&a, text, why, sizeof why) != PST_OK) {
+    if (pst_address_parse_socket(&a, text, why, sizeof why) != PST_OK) {
         tool_say(NAME, "%s", why);
         return -1;
     }

@@ -9,7 +9,7 @@
 
 struct arguments {
     char *config, *identity, *debug, *audit, *device;
-    char **trust, **listen, **policy;
+    char **trust, **listen, **call, **policy;
     int check, verbose;
 };
 
@@ -43,9 +43,11 @@ static pst_err override(struct pst_target_settings *s, const struct arguments *a
 {
     s->trusts = a->trust != NULL ? 0 : s->trusts;
     s->listens = a->listen != NULL ? 0 : s->listens;
+    s->calls = a->call != NULL ? 0 : s->calls;
     s->policy_text[0] = a->policy != NULL ? '\0' : s->policy_text[0];
     PST_TRY(set_all(s, "trust", a->trust));
     PST_TRY(set_all(s, "listen", a->listen));
+    PST_TRY(set_all(s, "call", a->call));
     PST_TRY(set_all(s, "policy", a->policy));
     if (a->identity != NULL) {
         PST_TRY(set(s, "target", "identity", a->identity));
@@ -217,6 +219,8 @@ int pst_cmd_target(int argc, char **argv)
         {"debug",    '\0', POPT_ARG_STRING, &a.debug,    0, "the gdb stub",                              "LINK"},
         {"listen",   'l',  POPT_ARG_ARGV,   &a.listen,   0,
          "where to listen; repeatable (tcp:127.0.0.1:7606)",                                             "LINK"},
+        {"call",     '\0', POPT_ARG_ARGV,   &a.call,     0,
+         "call a debugger or a bridge, again and again; repeatable",                                     "LINK"},
         {"audit",    'a',  POPT_ARG_STRING, &a.audit,    0, "the audit log",                             "FILE"},
         {"device",   'd',  POPT_ARG_STRING, &a.device,   0, "the device's id (as the identity says)",
          "ID"                                                                                                  },
@@ -233,6 +237,7 @@ int pst_cmd_target(int argc, char **argv)
     free_list(a.trust);
     free_list(a.policy);
     free_list(a.listen);
+    free_list(a.call);
     free(a.config);
     free(a.identity);
     free(a.debug);

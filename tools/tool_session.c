@@ -35,7 +35,8 @@ static int load(struct tool_session *s, const struct tool_session_options *o, co
         return PST_EXIT_USAGE;
     }
     if (link == NULL) {
-        tool_say(s->name, "no link; expected tcp:HOST:PORT or unix:PATH");
+        tool_say(s->name,
+                 "no link; expected one such as tcp:HOST:PORT (`postern links` lists them)");
         return PST_EXIT_USAGE;
     }
     if (pst_address_parse(&s->address, link, why, sizeof why) != PST_OK) {
@@ -127,10 +128,16 @@ int tool_session_init(struct tool_session *s, const char *name,
 
 int tool_session_open(struct tool_session *s)
 {
-    if (pst_debugger_host_start(s->host, &s->loop, &s->config, &s->address) != PST_OK) {
-        tool_say(s->name, "cannot start a session: no resources");
+    char why[PST_ADDRESS_TEXT + 160];
+    pst_err err =
+        pst_debugger_host_start(s->host, &s->loop, &s->config, &s->address, why, sizeof why);
+    if (err != PST_OK) {
+        tool_say(s->name, "%s", why);
         s->over = true;
-        return PST_EXIT_LOCAL;
+        return err == PST_ERR_IO ? PST_EXIT_LINK : PST_EXIT_LOCAL;
+    }
+    if (s->address.listen) {
+        tool_say(s->name, "waits for the device to call at %s", s->host->link.listener->place);
     }
     return PST_EXIT_OK;
 }

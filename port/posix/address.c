@@ -1,28 +1,86 @@
 #include "posix/address.h"
 
-#include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#define EXPECTED "expected tcp:HOST:PORT or unix:PATH"
+#include "posix/carrier.h"
 
-static pst_err bad(const char *text, const char *what, char *why, size_t why_cap)
+#define LISTEN "-listen"
+
+pst_err pst_address_bad(const struct pst_address *a, const char *what, char *why, size_t why_cap)
 {
-    snprintf(why, why_cap, "link '%s': %s; " EXPECTED, text, what);
+    snprintf(why, why_cap, "link '%s': %s; expected %s", a->text, what, a->transport->form);
     return PST_ERR_DECODE;
 }
 
-static const char *after(const char *text, const char *prefix)
+static pst_err unknown(const char *text, char *why, size_t why_cap)
 {
-    size_t len = strlen(prefix);
-    return strncmp(text, prefix, len) == 0 ? text + len : NULL;
+    size_t at =
+        (size_t)snprintf(why, why_cap, "link '%.200s': unknown kind of link; expected ", text);
+    for (size_t i = 0; pst_transports[i] != NULL && at < why_cap; i++) {
+        at += (size_t)snprintf(why + at, why_cap - at, "%s%s:", i > 0 ? ", " : "",
+                               pst_transports[i]->scheme);
+    }
+    if (at < why_cap) {
+        (void)snprintf(why + at, why_cap - at, "... (`postern links` tells more)");
+    }
+    return PST_ERR_DECODE;
 }
+
+/* The transport whose scheme stands before the colon at `text[len]`. */
+static const struct pst_transport *find_transport(const char *text, size_t len, bool *listen)
+{
+    const size_t suffix = strlen(LISTEN);
+
+    *listen = len > suffix && memcmp(text + len - suffix, LISTEN, suffix) == 0;
+    len -= *listen ? suffix : 0;
+    for (size_t i = 0; pst_transports[i] != NULL; i++) {
+        const char *scheme = pst_transports[i]->scheme;
+        if (strlen(scheme) == len && memcmp(scheme, text, len) == 0) {
+            return pst_transports[i];
+        }
+    }
+    return NULL;
+}
+
+pst_err pst_address_parse(struct pst_address *a, const char *text, char *why, size_t why_cap)
+{
+    const char *colon = strchr(text, ':');
+
+    memset(a, 0, sizeof *a);
+    if (strlen(text) >= sizeof a->text) {
+        snprintf(why, why_cap, "link of %zu characters: expected at most %zu", strlen(text),
+                 sizeof a->text - 1);
+        return PST_ERR_DECODE;
+    }
+    memcpy(a->text, text, strlen(text) + 1);
+    if (colon == NULL) {
+        return unknown(text, why, why_cap);
+    }
+    a->transport = find_transport(text, (size_t)(colon - text), &a->listen);
+    if (a->transport == NULL) {
+        return unknown(text, why, why_cap);
+    }
+    const size_t len = strcspn(colon + 1, ",");
+    memcpy(a->place, colon + 1, len);
+    if (colon[1 + len] == ',') {
+        memcpy(a->options, colon + len + 2, strlen(colon + len + 2) + 1);
+    }
+    return a->transport->check(a, why, why_cap);
+}
+
+pst_err pst_address_parse_socket(struct pst_address *a, const char *text, char *why, size_t why_cap)
+{
+    PST_TRY(pst_address_parse(a, text, why, why_cap));
+    if (strcmp(a->transport->scheme, "tcp") != 0 && !a->local) {
+        snprintf(why, why_cap, "link '%s': expected a socket: tcp:HOST:PORT or unix:PATH", text);
+        return PST_ERR_DECODE;
+    }
+    return PST_OK;
+}
+
+/* --- the place --- */
 
 static bool port_ok(const char *port)
 {
@@ -31,21 +89,20 @@ static bool port_ok(const char *port)
 }
 
 /* Splits HOST:PORT, [HOST]:PORT or HOST. False: not of that form. */
-static bool split_host(struct pst_address *a, const char *rest)
+static bool split_host(struct pst_address *a, const char **port)
 {
-    const char *end, *port;
+    const char *rest = a->place, *end;
     if (*rest == '[') {
         rest++;
         end = strchr(rest, ']');
         if (end == NULL || (end[1] != '\0' && end[1] != ':')) {
             return false;
         }
-        port = end[1] == ':' ? end + 2 : NULL;
+        *port = end[1] == ':' ? end + 2 : NULL;
     } else {
-        end = strchr(rest, ':');
-        port = end != NULL ? end + 1 : NULL;
-        end = end != NULL ? end : rest + strlen(rest);
-        if (port != NULL && strchr(port, ':') != NULL) {
+        end = rest + strcspn(rest, ":");
+        *port = *end == ':' ? end + 1 : NULL;
+        if (*port != NULL && strchr(*port, ':') != NULL) {
             return false; /* an IPv6 address without brackets */
         }
     }
@@ -54,297 +111,106 @@ static bool split_host(struct pst_address *a, const char *rest)
     }
     memcpy(a->host, rest, (size_t)(end - rest));
     a->host[end - rest] = '\0';
-    snprintf(a->port, sizeof a->port, "%d", PST_LINK_PORT);
-    if (port != NULL && port_ok(port)) {
-        snprintf(a->port, sizeof a->port, "%d", atoi(port));
-    }
-    return port == NULL || port_ok(port);
+    return *port == NULL || port_ok(*port);
 }
 
-pst_err pst_address_parse(struct pst_address *a, const char *text, char *why, size_t why_cap)
+pst_err pst_address_host(struct pst_address *a, unsigned port, char *why, size_t why_cap)
 {
-    const char *rest;
+    const char *written;
 
-    memset(a, 0, sizeof *a);
-    if (strlen(text) >= sizeof a->text) {
-        snprintf(why, why_cap, "link of %zu characters: too long; " EXPECTED, strlen(text));
-        return PST_ERR_DECODE;
+    if (!split_host(a, &written)) {
+        return pst_address_bad(a, "not a host and a port from 0 to 65535 (IPv6 goes in brackets)",
+                               why, why_cap);
     }
-    snprintf(a->text, sizeof a->text, "%s", text);
-    if ((rest = after(text, "unix-listen:")) != NULL || (rest = after(text, "unix:")) != NULL) {
-        a->local = true;
-        a->listen = text[4] == '-';
-        if (*rest == '\0') {
-            return bad(text, "no path", why, why_cap);
-        }
-        if (strlen(rest) >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
-            return bad(text, "the path is longer than a socket address holds", why, why_cap);
-        }
-        snprintf(a->host, sizeof a->host, "%s", rest);
-        return PST_OK;
-    }
-    if ((rest = after(text, "tcp-listen:")) != NULL || (rest = after(text, "tcp:")) != NULL) {
-        a->listen = text[3] == '-';
-        if (!split_host(a, rest)) {
-            return bad(text, "not a host and a port from 0 to 65535 (IPv6 goes in brackets)", why,
-                       why_cap);
-        }
-        if (a->host[0] == '\0') {
-            snprintf(a->host, sizeof a->host, "127.0.0.1");
-        }
-        return PST_OK;
-    }
-    return bad(text, "unknown kind of link", why, why_cap);
-}
-
-/* --- listening --- */
-
-static pst_err cannot(const struct pst_address *a, const char *what, const char *reason, char *why,
-                      size_t why_cap)
-{
-    snprintf(why, why_cap, "link '%s': cannot %s: %s", a->text, what, reason);
-    return PST_ERR_IO;
-}
-
-static bool answers(const struct sockaddr_un *sa)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    bool yes = fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof *sa) == 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return yes;
-}
-
-static int bind_local(const char *path)
-{
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    struct stat st;
-
-    memcpy(sa.sun_path, path, strnlen(path, sizeof sa.sun_path - 1));
-    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !answers(&sa)) {
-        (void)unlink(path); /* left behind by one that was killed */
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return -errno;
-    }
-    mode_t before = umask(0177); /* 0600 from its first moment on */
-    int rc = bind(fd, (const struct sockaddr *)&sa, sizeof sa);
-    int saved = errno;
-    (void)umask(before);
-    if (rc != 0) {
-        close(fd);
-        return -saved;
-    }
-    return fd;
-}
-
-static pst_err listen_local(uv_loop_t *loop, struct pst_socket *s, const struct pst_address *a,
-                            char *why, size_t why_cap)
-{
-    int fd = bind_local(a->host);
-    if (fd < 0) {
-        return cannot(a, "listen", strerror(-fd), why, why_cap);
-    }
-    int rc = uv_pipe_init(loop, &s->io.pipe, 0);
-    s->open = rc == 0;
-    rc = rc == 0 ? uv_pipe_open(&s->io.pipe, fd) : rc;
-    if (rc != 0) {
-        close(fd);
-        return cannot(a, "listen", uv_strerror(rc), why, why_cap);
+    snprintf(a->port, sizeof a->port, "%d", written != NULL ? atoi(written) : (int)port);
+    if (a->host[0] == '\0') {
+        snprintf(a->host, sizeof a->host, "127.0.0.1");
     }
     return PST_OK;
 }
 
-static pst_err listen_tcp(uv_loop_t *loop, struct pst_socket *s, const struct pst_address *a,
-                          char *why, size_t why_cap)
+/* --- options --- */
+
+/* The next KEY=VALUE of a list; false at its end. `*value` is NULL when there is no '='. */
+static bool next_option(const char **at, size_t *key, const char **value, size_t *len)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
-    int rc = getaddrinfo(a->host, a->port, &hints, &found);
-    if (rc != 0) {
-        return cannot(a, "listen", gai_strerror(rc), why, why_cap);
+    if (**at == '\0') {
+        return false;
     }
-    rc = uv_tcp_init(loop, &s->io.tcp);
-    s->open = rc == 0;
-    rc = rc == 0 ? uv_tcp_bind(&s->io.tcp, found->ai_addr, 0) : rc;
-    freeaddrinfo(found);
-    return rc == 0 ? PST_OK : cannot(a, "listen", uv_strerror(rc), why, why_cap);
+    const size_t whole = strcspn(*at, ",");
+    *key = strcspn(*at, "=,");
+    *value = *key < whole ? *at + *key + 1 : NULL;
+    *len = *key < whole ? whole - *key - 1 : 0;
+    return true;
 }
 
-pst_err pst_socket_listen(uv_loop_t *loop, struct pst_socket *s, const struct pst_address *a,
-                          uv_connection_cb on_peer, void *data, char *why, size_t why_cap)
+static void skip_option(const char **at)
 {
-    s->open = false;
-    PST_TRY(a->local ? listen_local(loop, s, a, why, why_cap)
-                     : listen_tcp(loop, s, a, why, why_cap));
-    s->io.handle.data = data;
-    int rc = uv_listen(&s->io.stream, 16, on_peer);
-    return rc == 0 ? PST_OK : cannot(a, "listen", uv_strerror(rc), why, why_cap);
+    *at += strcspn(*at, ",");
+    *at += **at == ',';
 }
 
-pst_err pst_socket_accept(uv_stream_t *listener, struct pst_socket *s, void *data)
+bool pst_address_option(const struct pst_address *a, const char *key, char *out, size_t cap)
 {
-    bool local = listener->type == UV_NAMED_PIPE;
-    int rc = local ? uv_pipe_init(listener->loop, &s->io.pipe, 0)
-                   : uv_tcp_init(listener->loop, &s->io.tcp);
-    s->open = rc == 0;
-    if (rc != 0) {
-        return PST_ERR_IO;
+    const char *at = a->options, *value;
+    size_t key_len, len;
+
+    out[0] = '\0';
+    for (; next_option(&at, &key_len, &value, &len); skip_option(&at)) {
+        if (value != NULL && key_len == strlen(key) && memcmp(at, key, key_len) == 0 && len < cap) {
+            memcpy(out, value, len);
+            out[len] = '\0';
+            return true;
+        }
     }
-    s->io.handle.data = data;
-    if (uv_accept(listener, &s->io.stream) != 0) {
-        return PST_ERR_IO;
+    return false;
+}
+
+pst_err pst_address_number(const struct pst_address *a, const char *key, uint64_t least,
+                           uint64_t most, uint64_t *value, char *why, size_t why_cap)
+{
+    char text[24], what[96];
+
+    if (!pst_address_option(a, key, text, sizeof text)) {
+        return PST_OK;
     }
-    if (!local) {
-        (void)uv_tcp_nodelay(&s->io.tcp, 1); /* slower without, not wrong */
+    char *end = NULL;
+    const unsigned long long n = strtoull(text, &end, 0);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < least || n > most) {
+        snprintf(what, sizeof what, "%s '%s': expected a number from %llu to %llu", key, text,
+                 (unsigned long long)least, (unsigned long long)most);
+        return pst_address_bad(a, what, why, why_cap);
     }
+    *value = n;
     return PST_OK;
 }
 
-int pst_socket_port(const struct pst_socket *s)
+static bool known(const char *const *keys, const char *key, size_t len)
 {
-    struct sockaddr_storage sa;
-    char port[NI_MAXSERV];
-    int len = sizeof sa;
-
-    if (s->io.handle.type != UV_TCP ||
-        uv_tcp_getsockname(&s->io.tcp, (struct sockaddr *)&sa, &len) != 0 ||
-        getnameinfo((struct sockaddr *)&sa, (socklen_t)len, NULL, 0, port, sizeof port,
-                    NI_NUMERICSERV) != 0) {
-        return 0;
-    }
-    return atoi(port);
-}
-
-void pst_socket_close(struct pst_socket *s, uv_close_cb on_close)
-{
-    if (s->open) {
-        s->open = false;
-        uv_close(&s->io.handle, on_close);
-    }
-}
-
-/* --- connecting --- */
-
-static void try_next(struct pst_dial *d);
-
-/* The last act; after an error the socket is closed for good. */
-static void finish(struct pst_dial *d, pst_err err, int status)
-{
-    char why[PST_ADDRESS_TEXT + 128];
-    snprintf(why, sizeof why, "link '%s': cannot connect: %s", d->address->text,
-             status != 0 ? uv_strerror(status) : "given up");
-    if (d->found != NULL) {
-        uv_freeaddrinfo(d->found);
-        d->found = NULL;
-    }
-    d->busy = false;
-    d->done(d->ctx, err, err == PST_OK ? NULL : why);
-}
-
-static void after_failure(struct pst_dial *d)
-{
-    if (d->cancelled) {
-        finish(d, PST_ERR_CLOSED, 0);
-    } else if (d->next != NULL) {
-        try_next(d);
-    } else {
-        finish(d, PST_ERR_IO, d->last);
-    }
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-    after_failure(handle->data);
-}
-
-static void failed(struct pst_dial *d, int status)
-{
-    d->last = status;
-    if (d->socket->open) {
-        d->socket->io.handle.data = d;
-        pst_socket_close(d->socket, on_closed);
-    } else if (!d->closing) {
-        after_failure(d);
-    }
-}
-
-static void on_connect(uv_connect_t *req, int status)
-{
-    struct pst_dial *d = req->data;
-    if (status != 0 || d->cancelled) {
-        failed(d, status);
-        return;
-    }
-    if (!d->address->local) {
-        (void)uv_tcp_nodelay(&d->socket->io.tcp, 1);
-    }
-    finish(d, PST_OK, 0);
-}
-
-static void try_next(struct pst_dial *d)
-{
-    struct addrinfo *to = d->next;
-    d->next = to->ai_next;
-    int rc = uv_tcp_init(d->loop, &d->socket->io.tcp);
-    d->socket->open = rc == 0;
-    d->connect.data = d;
-    rc = rc == 0 ? uv_tcp_connect(&d->connect, &d->socket->io.tcp, to->ai_addr, on_connect) : rc;
-    if (rc != 0) {
-        failed(d, rc);
-    }
-}
-
-static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
-{
-    struct pst_dial *d = req->data;
-    d->found = d->next = found;
-    if (d->cancelled) {
-        finish(d, PST_ERR_CLOSED, 0);
-    } else if (status != 0 || found == NULL) {
-        finish(d, PST_ERR_IO, status != 0 ? status : UV_EAI_NONAME);
-    } else {
-        try_next(d);
-    }
-}
-
-pst_err pst_dial_start(uv_loop_t *loop, struct pst_dial *d)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    int rc;
-
-    d->loop = loop;
-    d->found = d->next = NULL;
-    d->last = 0;
-    d->cancelled = d->closing = false;
-    d->socket->open = false;
-    d->resolve.data = d->connect.data = d;
-    if (d->address->local) {
-        rc = uv_pipe_init(loop, &d->socket->io.pipe, 0);
-        if (rc == 0) {
-            d->socket->open = true;
-            uv_pipe_connect(&d->connect, &d->socket->io.pipe, d->address->host, on_connect);
+    for (; keys != NULL && *keys != NULL; keys++) {
+        if (strlen(*keys) == len && memcmp(*keys, key, len) == 0) {
+            return true;
         }
-    } else {
-        rc = uv_getaddrinfo(loop, &d->resolve, on_resolved, d->address->host, d->address->port,
-                            &hints);
     }
-    d->busy = rc == 0;
-    return rc == 0 ? PST_OK : PST_ERR_IO;
+    return false;
 }
 
-void pst_dial_cancel(struct pst_dial *d)
+pst_err pst_address_options(const struct pst_address *a, const char *const *keys, char *why,
+                            size_t why_cap)
 {
-    if (!d->busy || d->cancelled) {
-        return;
+    const char *at = a->options, *value;
+    char what[96];
+    size_t key, len;
+
+    for (; next_option(&at, &key, &value, &len); skip_option(&at)) {
+        if (!known(keys, at, key)) {
+            snprintf(what, sizeof what, "unknown option '%.*s'", (int)(key < 40 ? key : 40), at);
+            return pst_address_bad(a, what, why, why_cap);
+        }
+        if (value == NULL || len == 0) {
+            snprintf(what, sizeof what, "option '%.*s' has no value", (int)key, at);
+            return pst_address_bad(a, what, why, why_cap);
+        }
     }
-    d->cancelled = true;
-    if (d->socket->open) {
-        d->closing = true; /* on_connect follows, and must leave the rest to on_closed */
-        d->socket->io.handle.data = d;
-        pst_socket_close(d->socket, on_closed);
-    } else {
-        (void)uv_cancel((uv_req_t *)&d->resolve);
-    }
+    return PST_OK;
 }

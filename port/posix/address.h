@@ -1,22 +1,26 @@
-/* Where a link goes, as people write it: `tcp:HOST:PORT`, `unix:PATH`.
+/* Where a link goes, as people write it: SCHEME:PLACE[,KEY=VALUE...].
  *
- * PORT is 7606 when it is left out; an IPv6 address stands in brackets: `tcp:[::1]:7606`. HOST left
- * out means loopback (`tcp::7606`). `tcp-listen:` and `unix-listen:` say that the peer comes to us;
- * where the direction is clear from the command, both forms mean the same.
+ * `tcp:HOST:PORT`, `unix:PATH`, `serial:/dev/ttyUSB0,baud=115200`: `postern links` lists the
+ * schemes, each transport's file says what its place and options mean. `SCHEME-listen:` says that
+ * the peer comes to us; where only one direction makes sense (a debug stub), both forms mean it.
  */
 #ifndef POSTERN_POSIX_ADDRESS_H
 #define POSTERN_POSIX_ADDRESS_H
 
-#include <uv.h>
-
 #include "postern/link.h"
 
-#define PST_ADDRESS_TEXT 280
+#define PST_ADDRESS_TEXT 512
+
+struct pst_transport;
 
 struct pst_address {
     char text[PST_ADDRESS_TEXT]; /* as it was written; for messages */
-    bool local;                  /* Unix socket: `host` is its path */
-    bool listen;                 /* the written form asks to listen */
+    const struct pst_transport *transport;
+    bool listen;                    /* the written form asks to listen */
+    char place[PST_ADDRESS_TEXT];   /* between the scheme and the first comma */
+    char options[PST_ADDRESS_TEXT]; /* after it; "" for none */
+    /* Of sockets: filled by their transports. */
+    bool local; /* Unix socket: `host` is its path */
     char host[256];
     char port[6];
 };
@@ -24,51 +28,25 @@ struct pst_address {
 /* PST_ERR_DECODE with `why` quoting the text and saying what was expected. */
 PST_MUST_CHECK pst_err pst_address_parse(struct pst_address *a, const char *text, char *why,
                                          size_t why_cap);
+/* The same, and it must be a socket: tcp or unix. */
+PST_MUST_CHECK pst_err pst_address_parse_socket(struct pst_address *a, const char *text, char *why,
+                                                size_t why_cap);
 
-/* The two kinds of stream behind one name. Zero it before use. */
-struct pst_socket {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } io;
-    bool open; /* uv_close has not been called */
-};
-
-/* Listens at `a` (a name is resolved here and now; port 0 asks for any). A stale Unix socket file
- * that nobody answers is replaced; the new one is 0600. `s->io.handle.data` is `data`.
- * PST_ERR_IO with `why`; the handle may then need uv_close if `s->open`. */
-PST_MUST_CHECK pst_err pst_socket_listen(uv_loop_t *loop, struct pst_socket *s,
-                                         const struct pst_address *a, uv_connection_cb on_peer,
-                                         void *data, char *why, size_t why_cap);
-/* Accepts into `s`. PST_ERR_IO: nothing was opened, or `s->open` and uv_close is needed. */
-PST_MUST_CHECK pst_err pst_socket_accept(uv_stream_t *listener, struct pst_socket *s, void *data);
-/* The port that a TCP listener got; 0 for a Unix socket. */
-int pst_socket_port(const struct pst_socket *s);
-/* Closes once; `on_close` may be NULL. */
-void pst_socket_close(struct pst_socket *s, uv_close_cb on_close);
-
-/* A connection being made: names are resolved off the loop, addresses tried one after another.
- * `done` is called once, never from within pst_dial_start; after an error the socket is closed for
- * good and its memory free for use. */
-struct pst_dial {
-    struct pst_socket *socket;
-    const struct pst_address *address; /* outlives the dial */
-    void (*done)(void *ctx, pst_err err, const char *why);
-    void *ctx;
-    bool busy; /* `done` has not been called: keep this struct */
-    /* private */
-    uv_getaddrinfo_t resolve;
-    uv_connect_t connect;
-    struct addrinfo *found, *next;
-    uv_loop_t *loop;
-    int last;
-    bool cancelled, closing;
-};
-/* Set `socket`, `address`, `done` and `ctx` before. */
-PST_MUST_CHECK pst_err pst_dial_start(uv_loop_t *loop, struct pst_dial *d);
-/* `done` is called with PST_ERR_CLOSED, soon. */
-void pst_dial_cancel(struct pst_dial *d);
+/* For transports. `why` as above; `what` follows the quoted link, the expected form follows it. */
+pst_err pst_address_bad(const struct pst_address *a, const char *what, char *why, size_t why_cap);
+/* Splits the place: HOST, HOST:PORT or [HOST]:PORT into `host` and `port`; left out they are
+ * loopback and `port`. */
+PST_MUST_CHECK pst_err pst_address_host(struct pst_address *a, unsigned port, char *why,
+                                        size_t why_cap);
+/* The value of an option into `out`; false: not given, `out` is "". */
+bool pst_address_option(const struct pst_address *a, const char *key, char *out, size_t cap);
+/* As a number; PST_ERR_DECODE when it is not one from `least` to `most`. Not given: `*value` stays.
+ */
+PST_MUST_CHECK pst_err pst_address_number(const struct pst_address *a, const char *key,
+                                          uint64_t least, uint64_t most, uint64_t *value, char *why,
+                                          size_t why_cap);
+/* Every option has a value and is one of `keys` (ends with NULL; NULL: there are none). */
+PST_MUST_CHECK pst_err pst_address_options(const struct pst_address *a, const char *const *keys,
+                                           char *why, size_t why_cap);
 
 #endif

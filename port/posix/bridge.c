@@ -2,227 +2,382 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define BUFFER 65536
-
-struct bridge {
-    uv_loop_t *loop;
-    const struct pst_bridge_config *config;
-    struct pst_socket listener;
-    const struct pst_address *far; /* where the other side is called */
-    unsigned connections;
-};
+#define CALL_FIRST_MS 500 /* both sides called: pause after an end, doubled up to CALL_MOST_MS */
+#define CALL_MOST_MS 30000
 
 struct pair;
 
-/* One direction: what `from` sends goes to `to`. */
-struct way {
+/* One side of a connection, and what it has received that the other has not taken. */
+struct end {
     struct pair *pair;
-    struct pst_socket *from, *to;
-    uv_write_t write;
-    uv_shutdown_t shutdown;
-    size_t len;
-    bool ended;
-    uint8_t buffer[BUFFER];
+    struct pst_carrier *carrier; /* NULL: not there yet, or gone */
+    bool open, gone;
+    size_t at, len;
+    uint8_t buffer[PST_CARRIER_CHUNK];
 };
 
 struct pair {
     struct bridge *bridge;
-    struct pst_socket near, far;
-    struct pst_dial dial;
+    struct pair *next, **link; /* of all */
     struct pst_pcapng_flow flow;
-    struct way out, back;
     unsigned number;
-    int open; /* sockets and the dial that still need this memory */
-    bool closing;
+    bool waits; /* for a peer of the other listener */
+    bool failed;
+    struct end ends[2]; /* [0]: the side that came, or was called, first */
 };
 
-static void note(struct pair *p, const char *what, const char *detail)
+struct bridge {
+    uv_loop_t *loop;
+    const struct pst_bridge_config *config;
+    struct pst_listener *listeners[2]; /* of a and of b */
+    struct pair *pairs;
+    uv_timer_t timer; /* next call of both */
+    uint64_t pause_ms;
+    unsigned connections, count;
+};
+
+static const struct pst_carrier_events events;
+
+static void say(const struct bridge *b, const char *text)
 {
-    char text[512];
-    const struct pst_bridge_config *config = p->bridge->config;
-    (void)snprintf(text, sizeof text, "connection %u: %s%s%s", p->number, what,
-                   detail != NULL ? ": " : "", detail != NULL ? detail : "");
-    if (config->note != NULL) {
-        config->note(config->ctx, text);
+    if (b->config->note != NULL) {
+        b->config->note(b->config->ctx, text);
     }
 }
+
+static void note(const struct pair *p, const char *what, const char *detail)
+{
+    char text[PST_ADDRESS_TEXT + 160];
+    bool more = detail != NULL && detail[0] != '\0';
+
+    (void)snprintf(text, sizeof text, "connection %u: %s%s%s", p->number, what, more ? ": " : "",
+                   more ? detail : "");
+    say(p->bridge, text);
+}
+
+static struct end *other(struct end *e)
+{
+    return e == &e->pair->ends[0] ? &e->pair->ends[1] : &e->pair->ends[0];
+}
+
+/* --- the two ends --- */
+
+static void on_timer(uv_timer_t *timer);
 
 static void release(struct pair *p)
 {
-    if (--p->open == 0) {
-        free(p);
+    struct bridge *b = p->bridge;
+
+    *p->link = p->next;
+    if (p->next != NULL) {
+        p->next->link = p->link;
+    }
+    b->count--;
+    free(p);
+    if (b->listeners[0] == NULL && b->listeners[1] == NULL) {
+        (void)uv_timer_start(&b->timer, on_timer, b->pause_ms, 0);
+        b->pause_ms = b->pause_ms * 2 < CALL_MOST_MS ? b->pause_ms * 2 : CALL_MOST_MS;
     }
 }
 
-static void on_closed(uv_handle_t *handle)
+static void fail(struct pair *p, const char *what, const char *detail)
 {
-    struct way *way = handle->data;
-    release(way->pair);
+    if (!p->failed) {
+        p->failed = true;
+        note(p, what, detail);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (p->ends[i].carrier != NULL) {
+            pst_carrier_close(p->ends[i].carrier);
+        }
+    }
 }
 
-static void close_pair(struct pair *p, const char *why, const char *detail)
+/* What `from` has received goes on; then more may come, or the other side may end as well. */
+static void forward(struct end *from)
 {
-    if (p->closing) {
+    struct end *to = other(from);
+
+    if (to->carrier == NULL || !to->open) {
         return;
     }
-    p->closing = true;
-    note(p, why, detail);
-    pst_socket_close(&p->near, on_closed);
-    if (p->dial.busy) {
-        pst_dial_cancel(&p->dial);
-    } else {
-        pst_socket_close(&p->far, on_closed);
+    if (from->at < from->len) {
+        from->at += pst_carrier_write(to->carrier, from->buffer + from->at, from->len - from->at);
+    }
+    if (from->at < from->len) {
+        return;
+    }
+    if (from->gone) {
+        pst_carrier_finish(to->carrier);
+    } else if (from->carrier != NULL && from->open) {
+        pst_carrier_read(from->carrier, true);
     }
 }
 
-static void start_reading(struct way *way);
-
-static void on_written(uv_write_t *request, int status)
+static bool capture(struct end *e, const uint8_t *bytes, size_t len)
 {
-    struct way *way = request->data;
-    if (status < 0) {
-        close_pair(way->pair, "broken", uv_strerror(status));
-    } else if (!way->pair->closing) {
-        start_reading(way);
-    }
-}
-
-static void on_shut(uv_shutdown_t *request, int status)
-{
-    struct way *way = request->data;
-    struct pair *p = way->pair;
-    if (status < 0 || (p->out.ended && p->back.ended)) {
-        close_pair(p, "ended", NULL);
-    }
-}
-
-static void on_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
-{
-    struct way *way = handle->data;
-    (void)suggested;
-    *buf = uv_buf_init((char *)way->buffer, sizeof way->buffer);
-}
-
-static void end_way(struct way *way)
-{
-    way->ended = true;
-    way->shutdown.data = way;
-    (void)uv_read_stop(&way->from->io.stream);
-    if (uv_shutdown(&way->shutdown, &way->to->io.stream, on_shut) < 0) {
-        close_pair(way->pair, "ended", NULL);
-    }
-}
-
-static void capture(struct way *way)
-{
-    struct pair *p = way->pair;
+    struct pair *p = e->pair;
     struct pst_pcapng *file = p->bridge->config->capture;
-    if (file != NULL &&
-        pst_pcapng_data(file, &p->flow, way == &p->out, way->buffer, way->len) != PST_OK) {
-        close_pair(p, "the capture cannot be written", "passing nothing unrecorded");
+
+    if (file == NULL || pst_pcapng_data(file, &p->flow, e == &p->ends[0], bytes, len) == PST_OK) {
+        return true;
+    }
+    fail(p, "the capture cannot be written", "passing nothing unrecorded");
+    return false;
+}
+
+/* Before there is another side. Reading stays on, so that an end is seen, until this is full. */
+static void keep(struct end *e, const uint8_t *bytes, size_t len)
+{
+    if (len > sizeof e->buffer - e->len) {
+        fail(e->pair, "closed", "more than a peer says before it is answered");
+        return;
+    }
+    memcpy(e->buffer + e->len, bytes, len);
+    e->len += len;
+}
+
+static void on_receive(void *ctx, const uint8_t *bytes, size_t len)
+{
+    struct end *e = ctx;
+    struct end *to = other(e);
+
+    if (e->pair->failed || !capture(e, bytes, len)) {
+        return;
+    }
+    if (!to->open) {
+        keep(e, bytes, len);
+        return;
+    }
+    size_t taken = pst_carrier_write(to->carrier, bytes, len);
+    if (taken < len) {
+        pst_carrier_read(e->carrier, false);
+        e->at = 0;
+        e->len = len - taken;
+        memcpy(e->buffer, bytes + taken, e->len);
     }
 }
 
-static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
+static void on_writable(void *ctx)
 {
-    struct way *way = stream->data;
-    (void)buf;
-    if (got == 0) {
-        return;
-    }
-    if (got == UV_EOF) {
-        end_way(way);
-        return;
-    }
-    if (got < 0) {
-        close_pair(way->pair, "broken", uv_strerror((int)got));
-        return;
-    }
-    way->len = (size_t)got;
-    (void)uv_read_stop(stream);
-    capture(way);
-    if (way->pair->closing) {
-        return;
-    }
-    uv_buf_t out = uv_buf_init((char *)way->buffer, (unsigned)way->len);
-    way->write.data = way;
-    if (uv_write(&way->write, &way->to->io.stream, &out, 1, on_written) < 0) {
-        close_pair(way->pair, "broken", NULL);
-    }
+    forward(other(ctx));
 }
 
-static void start_reading(struct way *way)
+static void join(struct pair *p)
 {
-    if (uv_read_start(&way->from->io.stream, on_buffer, on_read) < 0) {
-        close_pair(way->pair, "broken", NULL);
-    }
-}
-
-static void on_dialed(void *ctx, pst_err err, const char *why)
-{
-    struct pair *p = ctx;
-    if (err != PST_OK) {
-        close_pair(p, "the other side cannot be reached", why);
-        release(p); /* the far socket is closed already */
-        return;
-    }
-    p->far.io.handle.data = &p->back;
     note(p, "joined", NULL);
-    start_reading(&p->out);
-    if (!p->closing) {
-        start_reading(&p->back);
+    p->bridge->pause_ms = CALL_FIRST_MS;
+    forward(&p->ends[0]);
+    forward(&p->ends[1]);
+}
+
+static void call_second(struct pair *p, const struct pst_address *to)
+{
+    char why[PST_ADDRESS_TEXT + 160];
+    struct end *e = &p->ends[1];
+
+    if (pst_carrier_connect(p->bridge->loop, to, &events, e, &e->carrier, why, sizeof why) !=
+        PST_OK) {
+        e->gone = true;
+        fail(p, "the other side cannot be reached", why);
     }
 }
 
-static void on_peer(uv_stream_t *listener, int status)
+static void on_open(void *ctx)
 {
-    struct bridge *b = listener->data;
-    struct pair *p = status < 0 ? NULL : calloc(1, sizeof *p);
+    struct end *e = ctx;
+
+    e->open = true;
+    if (e == &e->pair->ends[1]) {
+        join(e->pair);
+    } else { /* both are called */
+        pst_carrier_read(e->carrier, true);
+        call_second(e->pair, &e->pair->bridge->config->b);
+    }
+}
+
+static void on_down(void *ctx, pst_err why, const char *text)
+{
+    struct end *e = ctx, *to = other(e);
+    struct pair *p = e->pair;
+
+    e->carrier = NULL;
+    e->gone = true;
+    if (!e->open && !to->gone) {
+        fail(p, e == &p->ends[1] ? "the other side cannot be reached" : "cannot be called", text);
+    } else if (!p->failed && !to->gone) {
+        note(p, why == PST_OK ? "ended" : "broken", text);
+    }
+    e->open = false;
+    if (to->carrier == NULL) {
+        release(p);
+    } else if (!to->open) {
+        pst_carrier_close(to->carrier);
+    } else {
+        forward(e);
+    }
+}
+
+static const struct pst_carrier_events events = {
+    .open = on_open, .receive = on_receive, .writable = on_writable, .down = on_down};
+
+/* --- who comes and who is called --- */
+
+static struct pair *make(struct bridge *b)
+{
+    struct pair *p = b->count < PST_BRIDGE_CONNECTIONS ? malloc(sizeof *p) : NULL;
+
+    if (p == NULL) {
+        return NULL;
+    }
+    p->bridge = b;
+    p->flow = (struct pst_pcapng_flow){.port = (uint16_t)(40000 + ++b->connections % 20000)};
+    p->number = b->connections;
+    p->waits = p->failed = false;
+    for (size_t i = 0; i < 2; i++) {
+        struct end *e = &p->ends[i];
+        e->pair = p;
+        e->carrier = NULL;
+        e->open = e->gone = false;
+        e->at = e->len = 0;
+    }
+    p->next = b->pairs;
+    p->link = &b->pairs;
+    if (p->next != NULL) {
+        p->next->link = &p->next;
+    }
+    b->pairs = p;
+    b->count++;
+    return p;
+}
+
+static void take(struct end *e, struct pst_carrier *c)
+{
+    e->carrier = c;
+    e->open = true;
+    pst_carrier_own(c, &events, e);
+}
+
+/* Both listen: somebody from the other side may be waiting already; the one who waits longest. */
+static struct pair *waiting(struct bridge *b, const struct pst_listener *l)
+{
+    struct pair *found = NULL;
+    bool is_b = l == b->listeners[1];
+
+    for (struct pair *p = b->pairs; p != NULL; p = p->next) {
+        const struct end *missing = &p->ends[is_b];
+        if (p->waits && !p->failed && missing->carrier == NULL && !missing->gone &&
+            !p->ends[!is_b].gone) {
+            found = p;
+        }
+    }
+    return found;
+}
+
+static void meet(struct bridge *b, const struct pst_listener *l, struct pst_carrier *c)
+{
+    bool is_b = l == b->listeners[1];
+    struct pair *p = waiting(b, l);
+
+    if (p != NULL) {
+        take(&p->ends[is_b], c);
+        join(p);
+    } else if ((p = make(b)) != NULL) {
+        p->waits = true;
+        take(&p->ends[is_b], c);
+        note(p, "waits for the other side", c->peer);
+        /* Its first bytes are held here, and its end is seen. */
+        pst_carrier_read(c, true);
+    }
+}
+
+struct door { /* what a listener's events carry */
+    struct bridge *bridge;
+    size_t side;
+};
+
+static void on_peer(void *ctx, struct pst_carrier *c)
+{
+    const struct door *door = ctx;
+    struct bridge *b = door->bridge;
+
+    if (b->listeners[!door->side] != NULL) {
+        meet(b, b->listeners[door->side], c);
+        return;
+    }
+    struct pair *p = make(b);
+    if (p != NULL) {
+        take(&p->ends[0], c);
+        pst_carrier_read(c, true);
+        call_second(p, door->side == 0 ? &b->config->b : &b->config->a);
+    }
+}
+
+static void on_note(void *ctx, const char *text)
+{
+    const struct door *door = ctx;
+    say(door->bridge, text);
+}
+
+static const struct pst_listener_events listener_events = {.peer = on_peer, .note = on_note};
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct bridge *b = timer->data;
+    struct pair *p = make(b);
+    char why[PST_ADDRESS_TEXT + 160];
+
     if (p == NULL) {
         return;
     }
-    p->bridge = b;
-    p->number = ++b->connections;
-    p->flow.port = (uint16_t)(40000 + p->number % 20000);
-    p->out.pair = p->back.pair = p;
-    p->out.from = p->back.to = &p->near;
-    p->out.to = p->back.from = &p->far;
-    p->open = 2;
-    if (pst_socket_accept(listener, &p->near, &p->out) != PST_OK) {
-        p->open = p->near.open ? 1 : 0;
-        pst_socket_close(&p->near, on_closed);
-        if (p->open == 0) {
-            free(p);
+    struct end *e = &p->ends[0];
+    if (pst_carrier_connect(b->loop, &b->config->a, &events, e, &e->carrier, why, sizeof why) !=
+        PST_OK) {
+        e->gone = true;
+        fail(p, "cannot be called", why);
+        release(p);
+    }
+}
+
+static pst_err start(struct bridge *b, struct door doors[2], char *why, size_t why_cap)
+{
+    const struct pst_address *sides[2] = {&b->config->a, &b->config->b};
+
+    for (size_t i = 0; i < 2; i++) {
+        doors[i] = (struct door){.bridge = b, .side = i};
+        if (sides[i]->listen) {
+            PST_TRY(pst_carrier_listen(b->loop, sides[i], &listener_events, &doors[i],
+                                       &b->listeners[i], why, why_cap));
+            say(b, b->listeners[i]->place);
         }
-        return;
     }
-    p->dial.socket = &p->far;
-    p->dial.address = b->far;
-    p->dial.done = on_dialed;
-    p->dial.ctx = p;
-    if (pst_dial_start(b->loop, &p->dial) != PST_OK) {
-        p->open = 1;
-        p->closing = true;
-        note(p, "the other side cannot be called", b->far->text);
-        pst_socket_close(&p->near, on_closed);
+    if (!sides[0]->listen && !sides[1]->listen) {
+        on_timer(&b->timer);
     }
+    return PST_OK;
 }
 
 pst_err pst_bridge_run(uv_loop_t *loop, const struct pst_bridge_config *config, char *why,
                        size_t why_cap)
 {
-    struct bridge bridge = {.loop = loop, .config = config};
+    struct bridge bridge = {.loop = loop, .config = config, .pause_ms = CALL_FIRST_MS};
+    struct door doors[2];
 
-    if (config->a.listen == config->b.listen) {
-        (void)snprintf(why, why_cap,
-                       "%s and %s: exactly one has to listen (tcp-listen:…, unix-listen:…)",
-                       config->a.text, config->b.text);
-        return PST_ERR_ARGUMENT;
+    if (uv_timer_init(loop, &bridge.timer) != 0) {
+        (void)snprintf(why, why_cap, "no resources");
+        return PST_ERR_IO;
     }
-    const struct pst_address *near = config->a.listen ? &config->a : &config->b;
-    bridge.far = config->a.listen ? &config->b : &config->a;
-    PST_TRY(pst_socket_listen(loop, &bridge.listener, near, on_peer, &bridge, why, why_cap));
-    (void)uv_run(loop, UV_RUN_DEFAULT);
-    return PST_OK;
+    bridge.timer.data = &bridge;
+    pst_err err = start(&bridge, doors, why, why_cap);
+    if (err == PST_OK) {
+        (void)uv_run(loop, UV_RUN_DEFAULT);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (bridge.listeners[i] != NULL) {
+            pst_listener_close(bridge.listeners[i]);
+        }
+    }
+    return err;
 }

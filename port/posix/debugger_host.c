@@ -33,7 +33,7 @@ static const char *peer_error_text(uint8_t code)
 static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, char *text,
                                size_t cap)
 {
-    const char *link = h->link.address.text;
+    const char *link = h->link.name;
     const char *device = h->config.device != NULL ? h->config.device : "the device";
 
     switch ((int)why) {
@@ -219,9 +219,10 @@ static void link_down(void *ctx, struct pst_link *link, pst_err why, const char 
 
 pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
                                 const struct pst_debugger_host_config *config,
-                                const struct pst_address *to)
+                                const struct pst_address *to, char *why, size_t why_cap)
 {
     memset(h, 0, sizeof *h);
+    snprintf(why, why_cap, "no resources");
     h->loop = loop;
     h->config = *config;
     pst_profile_debugger(&h->spdm, config->identity, config->trust);
@@ -250,7 +251,7 @@ pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
         return PST_ERR_IO;
     }
     h->timer.data = h->prepare.data = h;
-    return pst_link_connect(&h->link, loop, &h->link_config, to);
+    return pst_link_connect(&h->link, loop, &h->link_config, to, why, why_cap);
 }
 
 void pst_debugger_host_submit(struct pst_debugger_host *h, struct pst_spp_op *op)

@@ -52,10 +52,12 @@ struct pst_debugger_host { /* allocate with pst_secret_alloc */
     char link_text[PST_ADDRESS_TEXT + 160];
 };
 
-/* Begins to connect to `to`. PST_ERR_IO, PST_ERR_ARGUMENT: nothing was started. */
+/* Begins to connect to `to`, or to wait for a call there. PST_ERR_IO, PST_ERR_ARGUMENT with `why`:
+ * nothing was started. */
 PST_MUST_CHECK pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
                                                const struct pst_debugger_host_config *config,
-                                               const struct pst_address *to);
+                                               const struct pst_address *to, char *why,
+                                               size_t why_cap);
 /* op->opcode is PST_SPP_READ or PST_SPP_WRITE. */
 void pst_debugger_host_submit(struct pst_debugger_host *h, struct pst_spp_op *op);
 /* Sends what was submitted now, and not before the loop sleeps. */

@@ -5,12 +5,24 @@
 
 #define DRAIN_MS 2000
 
-static void on_closed(uv_handle_t *handle)
+static void released(struct pst_link *l)
 {
-    struct pst_link *l = handle->data;
-    if (++l->closed == l->to_close && !l->dial.busy) {
+    if (--l->to_close == 0) {
         l->config->down(l->config->ctx, l, l->why, l->text);
     }
+}
+
+static void stop_listening(struct pst_link *l)
+{
+    if (l->listener != NULL) {
+        pst_listener_close(l->listener);
+        l->listener = NULL;
+    }
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    released(handle->data);
 }
 
 void pst_link_drop(struct pst_link *l, pst_err why, const char *text)
@@ -21,116 +33,99 @@ void pst_link_drop(struct pst_link *l, pst_err why, const char *text)
     l->closing = true;
     l->is_up = false;
     l->why = why;
-    snprintf(l->text, sizeof l->text, "%s", text != NULL ? text : "");
-    if (l->dial.busy) {
-        pst_dial_cancel(&l->dial); /* on_dialled closes the rest */
-        return;
+    if (text != l->text) {
+        snprintf(l->text, sizeof l->text, "%s", text != NULL ? text : "");
     }
-    l->to_close = l->socket.open ? 2 : 1;
-    l->socket.io.handle.data = l;
-    pst_socket_close(&l->socket, on_closed);
-    uv_close((uv_handle_t *)&l->timer, on_closed);
+    l->to_close = l->carrier != NULL ? 2 : 1;
+    stop_listening(l);
+    if (l->carrier != NULL) {
+        pst_carrier_close(l->carrier);
+    }
+    uv_close((uv_handle_t *)&l->timer, on_timer_closed);
 }
 
 static void drop_saying(struct pst_link *l, pst_err why, const char *what)
 {
     char text[sizeof l->text];
-    snprintf(text, sizeof text, "link '%s': %s", l->address.text, what);
+    snprintf(text, sizeof text, "link '%s': %s", l->name, what);
     pst_link_drop(l, why, text);
 }
 
 /* --- output --- */
 
-static bool all_sent(const struct pst_link *l)
-{
-    for (size_t i = 0; i < PST_LINK_WRITES; i++) {
-        if (l->writes[i].busy) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static struct pst_link_write *free_write(struct pst_link *l)
-{
-    for (size_t i = 0; i < PST_LINK_WRITES; i++) {
-        if (!l->writes[i].busy) {
-            return &l->writes[i];
-        }
-    }
-    return NULL;
-}
-
 static void control_reading(struct pst_link *l);
-static void on_timer(uv_timer_t *timer);
 
-static void on_written(uv_write_t *req, int status)
+static bool flush(struct pst_link *l)
 {
-    struct pst_link *l = req->data;
-    for (size_t i = 0; i < PST_LINK_WRITES; i++) {
-        if (&l->writes[i].req == req) {
-            l->writes[i].busy = false;
-        }
+    if (l->out_at < l->out_len && l->carrier != NULL) {
+        l->out_at += pst_carrier_write(l->carrier, l->out + l->out_at, l->out_len - l->out_at);
     }
-    if (l->closing) {
-        return;
-    }
-    if (status != 0 && !l->draining) {
-        drop_saying(l, PST_ERR_IO, uv_strerror(status));
-    } else if (l->draining && (status != 0 || all_sent(l))) { /* it need not hear our BYE */
-        pst_link_drop(l, l->why, l->text[0] != '\0' ? l->text : NULL);
-    } else if (!l->draining) {
-        pst_link_pump(l);
-    }
+    return l->out_at == l->out_len;
 }
 
-static void send_message(struct pst_link *l, struct pst_link_write *w, uint8_t kind, size_t len)
+/* A message whose `len` bytes are in place. Only when `out` is free. */
+static void send_message(struct pst_link *l, uint8_t kind, size_t len)
 {
-    pst_err err = pst_stream_header(w->bytes, kind, len);
+    pst_err err = pst_stream_header(l->out, kind, len);
     if (err != PST_OK) {
         drop_saying(l, err, "a message longer than the framing allows");
         return;
     }
-    uv_buf_t buf = uv_buf_init((char *)w->bytes, (unsigned)(PST_LINK_HEADER + len));
     l->counts.messages_out++;
     l->counts.records_out += kind == PST_LINK_RECORD;
     l->counts.bytes_out += PST_LINK_HEADER + len;
     l->spoke = l->spoke || kind != PST_LINK_CONTROL;
-    /* Mostly it fits, and then no turn of the loop is needed to hear so. */
-    int sent = l->draining ? 0 : uv_try_write(&l->socket.io.stream, &buf, 1);
-    if (sent == (int)buf.len) {
-        return;
-    }
-    size_t at = sent > 0 ? (size_t)sent : 0;
-    buf = uv_buf_init((char *)w->bytes + at, (unsigned)(buf.len - at));
-    w->req.data = l;
-    w->busy = true;
-    int rc = uv_write(&w->req, &l->socket.io.stream, &buf, 1, on_written);
-    if (rc != 0) {
-        w->busy = false;
-        drop_saying(l, PST_ERR_IO, uv_strerror(rc));
-    }
+    l->out_at = 0;
+    l->out_len = PST_LINK_HEADER + len;
+    (void)flush(l);
 }
 
 void pst_link_pump(struct pst_link *l)
 {
-    struct pst_link_write *w;
     uint8_t kind = 0;
 
     if (l->pumping) {
         return; /* called by its own `output` */
     }
     l->pumping = true;
-    while (l->is_up && !l->draining && (w = free_write(l)) != NULL) {
+    while (l->is_up && !l->draining && flush(l)) {
         size_t len =
-            l->config->output(l->config->ctx, l, &kind, w->bytes + PST_LINK_HEADER, l->traits.mtu);
+            l->config->output(l->config->ctx, l, &kind, l->out + PST_LINK_HEADER, l->traits.mtu);
         if (len == 0 || !l->is_up) {
             break;
         }
-        send_message(l, w, kind, len);
+        send_message(l, kind, len);
     }
     l->pumping = false;
     control_reading(l);
+}
+
+/* What is queued, then BYE, then the carrier's own end. */
+static void drain(struct pst_link *l)
+{
+    if (!flush(l)) {
+        return;
+    }
+    if (!l->said_bye) {
+        l->said_bye = true;
+        send_message(l, PST_LINK_CONTROL, pst_link_put_bye(l->out + PST_LINK_HEADER, l->why));
+    }
+    if (!l->closing && flush(l)) {
+        pst_carrier_finish(l->carrier);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct pst_link *l = timer->data;
+    if (l->draining) {
+        pst_link_drop(l, l->why, l->text);
+    } else {
+        drop_saying(l, PST_ERR_TIMEOUT,
+                    l->opened             ? "no HELLO in time"
+                    : l->listener != NULL ? "nobody called in time"
+                                          : "cannot connect: no answer in time");
+    }
 }
 
 void pst_link_end(struct pst_link *l, pst_err why)
@@ -138,19 +133,16 @@ void pst_link_end(struct pst_link *l, pst_err why)
     if (l->closing || l->draining) {
         return;
     }
-    struct pst_link_write *w = l->is_up ? free_write(l) : NULL;
-    l->why = why;
-    l->text[0] = '\0';
-    if (w == NULL && all_sent(l)) {
+    if (!l->is_up) {
         pst_link_drop(l, why, NULL);
         return;
     }
+    l->why = why;
+    l->text[0] = '\0';
     l->draining = true;
     control_reading(l);
     (void)uv_timer_start(&l->timer, on_timer, DRAIN_MS, 0);
-    if (w != NULL) {
-        send_message(l, w, PST_LINK_CONTROL, pst_link_put_bye(w->bytes + PST_LINK_HEADER, why));
-    }
+    drain(l);
 }
 
 /* --- input --- */
@@ -173,9 +165,7 @@ static void take_hello(struct pst_link *l, const struct pst_hello *hello)
     } else if (hello->largest < PST_LINK_MIN_MESSAGE) {
         drop_saying(l, PST_ERR_LIMIT, "the peer takes no message that a session needs");
     } else {
-        l->traits = pst_stream_traits;
-        l->traits.mtu =
-            hello->largest < PST_LINK_MAX_MESSAGE ? hello->largest : PST_LINK_MAX_MESSAGE;
+        pst_link_agree(&l->traits, l->carrier->traits, hello);
         l->is_up = true;
         (void)uv_timer_stop(&l->timer);
         l->config->up(l->config->ctx, l);
@@ -224,32 +214,16 @@ static void take_message(struct pst_link *l, uint8_t kind, uint8_t *msg, size_t 
     }
 }
 
-static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
+static void on_receive(void *ctx, const uint8_t *bytes, size_t len)
 {
-    struct pst_link *l = handle->data;
-    (void)hint;
-    *buf = uv_buf_init((char *)l->in, sizeof l->in);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
-{
-    struct pst_link *l = stream->data;
-    size_t at = 0, used, len;
+    struct pst_link *l = ctx;
+    size_t at = 0, used, message_len;
     uint8_t kind, *msg;
 
-    (void)buf;
-    if (got < 0) {
-        bool clean = got == UV_EOF && l->stream.have == 0 && l->is_up;
-        drop_saying(l, clean ? PST_OK : PST_ERR_IO,
-                    got != UV_EOF ? uv_strerror((int)got)
-                    : l->is_up    ? "closed by the peer"
-                                  : "closed by the peer before HELLO");
-        return;
-    }
-    l->counts.bytes_in += (size_t)got;
-    while (at < (size_t)got && !l->closing && !l->draining) {
+    l->counts.bytes_in += len;
+    while (at < len && !l->closing && !l->draining) {
         pst_err err =
-            pst_stream_receive(&l->stream, l->in + at, (size_t)got - at, &used, &kind, &msg, &len);
+            pst_stream_receive(&l->stream, bytes + at, len - at, &used, &kind, &msg, &message_len);
         at += used;
         if (err == PST_WANT_MORE) {
             return;
@@ -258,108 +232,137 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
             drop_saying(l, err, "not Postern's framing: is this another service?");
             return;
         }
-        take_message(l, kind, msg, len);
+        take_message(l, kind, msg, message_len);
     }
 }
 
 static void control_reading(struct pst_link *l)
 {
-    bool wanted = !l->closing && !l->draining && (!l->config->target || free_write(l) != NULL);
-    if (wanted && !l->reading) {
-        l->reading = uv_read_start(&l->socket.io.stream, on_alloc, on_read) == 0;
-    } else if (!wanted && l->reading && !l->closing) {
-        (void)uv_read_stop(&l->socket.io.stream);
-        l->reading = false;
+    bool wanted = !l->draining && (!l->config->target || l->out_at == l->out_len);
+    if (l->opened && !l->closing && l->carrier != NULL && wanted != l->reading) {
+        l->reading = wanted;
+        pst_carrier_read(l->carrier, wanted);
     }
 }
 
-/* --- opening --- */
+/* --- the carrier --- */
 
-static void on_timer(uv_timer_t *timer)
+static void on_open(void *ctx)
 {
-    struct pst_link *l = timer->data;
-    if (l->draining) {
-        pst_link_drop(l, l->why, NULL);
-    } else {
-        drop_saying(l, PST_ERR_TIMEOUT,
-                    l->dial.busy ? "cannot connect: no answer in time" : "no HELLO in time");
-    }
-}
+    struct pst_link *l = ctx;
 
-static void begin(struct pst_link *l)
-{
-    const struct pst_hello hello = {
-        .profile = PST_PROFILE_VERSION,
-        .target = l->config->target,
-        .largest = PST_LINK_MAX_MESSAGE,
-    };
-    struct pst_link_write *w = &l->writes[0];
-
-    l->socket.io.handle.data = l;
-    send_message(l, w, PST_LINK_CONTROL, pst_link_put_hello(w->bytes + PST_LINK_HEADER, &hello));
+    l->opened = true;
+    const struct pst_hello hello =
+        pst_link_hello_of(l->carrier->traits, l->config->target, PST_LINK_MAX_MESSAGE);
+    send_message(l, PST_LINK_CONTROL, pst_link_put_hello(l->out + PST_LINK_HEADER, &hello));
     control_reading(l);
 }
 
-static void on_dialled(void *ctx, pst_err err, const char *why)
+static void on_writable(void *ctx)
 {
     struct pst_link *l = ctx;
+
     if (l->closing) {
-        l->to_close = 1;
-        uv_close((uv_handle_t *)&l->timer, on_closed);
-    } else if (err != PST_OK) {
-        pst_link_drop(l, err, why);
+        return;
+    }
+    if (l->draining) {
+        drain(l);
     } else {
-        begin(l);
+        (void)flush(l);
+        pst_link_pump(l);
     }
 }
+
+static void on_down(void *ctx, pst_err why, const char *text)
+{
+    struct pst_link *l = ctx;
+
+    l->carrier = NULL;
+    if (l->closing) {
+        released(l);
+    } else if (l->draining) { /* it need not hear our BYE */
+        pst_link_drop(l, l->why, l->text);
+    } else if (why == PST_OK && l->is_up && l->stream.have == 0) {
+        drop_saying(l, PST_OK, text);
+    } else if (why == PST_OK && !l->is_up && l->opened) {
+        drop_saying(l, PST_ERR_IO, "closed by the peer before HELLO");
+    } else {
+        drop_saying(l, why == PST_OK ? PST_ERR_IO : why, text);
+    }
+}
+
+static const struct pst_carrier_events events = {
+    .open = on_open, .receive = on_receive, .writable = on_writable, .down = on_down};
 
 static pst_err init(struct pst_link *l, uv_loop_t *loop, const struct pst_link_config *config,
-                    const struct pst_address *address)
+                    const char *name)
 {
-    uint32_t ms = config->hello_ms > 0 ? config->hello_ms : PST_LINK_HELLO_MS;
-
     memset(&l->counts, 0, sizeof l->counts);
     l->config = config;
-    l->address = *address;
-    l->is_up = l->reading = l->closing = l->draining = l->spoke = l->pumping = false;
-    l->closed = l->to_close = 0;
+    snprintf(l->name, sizeof l->name, "%s", name);
+    l->carrier = NULL;
+    l->listener = NULL;
+    l->is_up = l->opened = l->reading = l->closing = l->draining = l->said_bye = l->spoke =
+        l->pumping = false;
+    l->to_close = 0;
     l->why = l->bye = PST_OK;
     l->text[0] = '\0';
-    l->dial.busy = false;
-    l->socket.open = false;
-    for (size_t i = 0; i < PST_LINK_WRITES; i++) {
-        l->writes[i].busy = false;
-    }
+    l->out_at = l->out_len = 0;
     pst_stream_init(&l->stream, l->message, sizeof l->message);
-    if (uv_timer_init(loop, &l->timer) != 0 || uv_timer_start(&l->timer, on_timer, ms, 0) != 0) {
-        return PST_ERR_IO;
-    }
     l->timer.data = l;
-    return PST_OK;
+    return uv_timer_init(loop, &l->timer) == 0 ? PST_OK : PST_ERR_IO;
 }
+
+static void expect_hello(struct pst_link *l)
+{
+    const uint32_t ms = l->config->hello_ms;
+    (void)uv_timer_start(&l->timer, on_timer, ms > 0 ? ms : PST_LINK_HELLO_MS, 0);
+}
+
+static void on_peer(void *ctx, struct pst_carrier *carrier)
+{
+    struct pst_link *l = ctx;
+
+    if (l->carrier != NULL || l->closing) {
+        return; /* one is enough */
+    }
+    l->carrier = carrier;
+    snprintf(l->name, sizeof l->name, "%s", carrier->peer);
+    pst_carrier_own(carrier, &events, l);
+    stop_listening(l);
+    expect_hello(l);
+    on_open(l);
+}
+
+static const struct pst_listener_events listener_events = {.peer = on_peer};
 
 pst_err pst_link_connect(struct pst_link *l, uv_loop_t *loop, const struct pst_link_config *config,
-                         const struct pst_address *to)
+                         const struct pst_address *to, char *why, size_t why_cap)
 {
-    PST_TRY(init(l, loop, config, to));
-    l->dial.socket = &l->socket;
-    l->dial.address = &l->address;
-    l->dial.done = on_dialled;
-    l->dial.ctx = l;
-    if (pst_dial_start(loop, &l->dial) != PST_OK) {
-        pst_link_drop(l, PST_ERR_IO, "no resources for a connection");
+    struct pst_carrier *carrier = NULL;
+    struct pst_listener *listener = NULL;
+
+    if (to->listen) {
+        PST_TRY(pst_carrier_listen(loop, to, &listener_events, l, &listener, why, why_cap));
+    } else {
+        PST_TRY(pst_carrier_connect(loop, to, &events, l, &carrier, why, why_cap));
     }
-    return PST_OK;
+    pst_err err = init(l, loop, config, to->text);
+    l->carrier = carrier;
+    l->listener = listener;
+    if (carrier != NULL || config->hello_ms > 0) {
+        expect_hello(l);
+    }
+    return err;
 }
 
-pst_err pst_link_accept(struct pst_link *l, uv_stream_t *listener,
-                        const struct pst_link_config *config, const struct pst_address *from)
+pst_err pst_link_accept(struct pst_link *l, uv_loop_t *loop, const struct pst_link_config *config,
+                        struct pst_carrier *carrier)
 {
-    PST_TRY(init(l, listener->loop, config, from));
-    if (pst_socket_accept(listener, &l->socket, l) != PST_OK) {
-        pst_link_drop(l, PST_ERR_IO, "the connection was gone before it was accepted");
-    } else {
-        begin(l);
-    }
+    PST_TRY(init(l, loop, config, carrier->peer));
+    l->carrier = carrier;
+    pst_carrier_own(carrier, &events, l);
+    expect_hello(l);
+    on_open(l);
     return PST_OK;
 }

@@ -1,11 +1,11 @@
-/* A link on a socket: framing, HELLO, and backpressure.
+/* A link: messages over a carrier. Framing, HELLO, and backpressure.
  *
  * The first message each way is HELLO. Until the peer's has come nothing else is taken, and a peer
  * that sends anything else (a flood, HTTP, another profile) is closed. From then on the owner
  * hears `message`, and is asked for `output` whenever there is room for some: a link holds at most
- * PST_LINK_WRITES messages that the peer has not taken, and while a TS does, it reads nothing more.
- * (A DTS reads on: what comes is bounded by what it asked for, and two sides that both wait for the
- * other to read would wait for ever.)
+ * one message that its carrier has not taken, and while a TS does, it reads nothing more. (A DTS
+ * reads on: what comes is bounded by what it asked for, and two sides that both wait for the other
+ * to read would wait for ever.)
  *
  * A link is closed once and says so once: `down`, after which its memory is the owner's again.
  * `why` in it quotes the link and is meant for people.
@@ -13,9 +13,8 @@
 #ifndef POSTERN_POSIX_LINK_H
 #define POSTERN_POSIX_LINK_H
 
-#include "posix/address.h"
+#include "posix/carrier.h"
 
-#define PST_LINK_WRITES 2
 #define PST_LINK_HELLO_MS 5000
 
 struct pst_link;
@@ -40,41 +39,37 @@ struct pst_link_counts {
     uint64_t round_trips; /* times that we spoke and then heard */
 };
 
-struct pst_link_write {
-    uv_write_t req;
-    bool busy;
-    uint8_t bytes[PST_LINK_HEADER + PST_LINK_MAX_MESSAGE];
-};
-
 struct pst_link {
     void *owner;                   /* the owner's to use */
-    struct pst_link_traits traits; /* valid once up */
+    struct pst_link_traits traits; /* of the whole path; valid once up */
     struct pst_link_counts counts;
-    pst_err bye; /* why the peer says it closed; a hint, nobody vouches for it */
-    struct pst_socket socket;
-    struct pst_address address; /* where it goes; for accepted ones, where it came from */
+    pst_err bye;                 /* why the peer says it closed; a hint, nobody vouches for it */
+    char name[PST_ADDRESS_TEXT]; /* where it goes; for accepted ones, where it came from */
     /* private */
     const struct pst_link_config *config;
-    struct pst_dial dial;
+    struct pst_carrier *carrier;   /* NULL: not there yet, or gone */
+    struct pst_listener *listener; /* while we wait to be called */
     uv_timer_t timer;
     struct pst_stream stream;
-    bool is_up, reading, closing, draining, spoke, pumping;
-    uint8_t closed, to_close; /* handles */
+    bool is_up, opened, reading, closing, draining, said_bye, spoke, pumping;
+    uint8_t to_close;
     pst_err why;
     char text[PST_ADDRESS_TEXT + 160];
-    uint8_t in[16384];
+    size_t out_at, out_len;
     uint8_t message[PST_LINK_MAX_MESSAGE];
-    struct pst_link_write writes[PST_LINK_WRITES];
+    uint8_t out[PST_LINK_HEADER + PST_LINK_MAX_MESSAGE];
 };
 
-/* Connects. PST_ERR_IO: nothing was started. Otherwise `down` will be called, once. */
+/* Connects; or, where `to` is written so, listens and takes the first peer that comes, however long
+ * that takes unless config->hello_ms says so. PST_ERR_IO with `why`: nothing was started. Otherwise
+ * `down` will be called, once. */
 PST_MUST_CHECK pst_err pst_link_connect(struct pst_link *link, uv_loop_t *loop,
                                         const struct pst_link_config *config,
-                                        const struct pst_address *to);
-/* Takes the next connection of a listener at `from`. Errors as above. */
-PST_MUST_CHECK pst_err pst_link_accept(struct pst_link *link, uv_stream_t *listener,
+                                        const struct pst_address *to, char *why, size_t why_cap);
+/* Owns what a listener has handed over. PST_ERR_IO: it does not, and the carrier closes. */
+PST_MUST_CHECK pst_err pst_link_accept(struct pst_link *link, uv_loop_t *loop,
                                        const struct pst_link_config *config,
-                                       const struct pst_address *from);
+                                       struct pst_carrier *carrier);
 /* Asks `output` until it has nothing or there is no room. Call it whenever there may be something
  * new to say; harmless on a link that is not up. */
 void pst_link_pump(struct pst_link *link);

@@ -97,6 +97,19 @@ static pst_err add_listen(struct pst_target_settings *s, const char *value, stru
     return PST_OK;
 }
 
+static pst_err add_call(struct pst_target_settings *s, const char *value, struct why why)
+{
+    if (s->calls == PST_CONFIG_LISTS) {
+        return bad(why, "call", value, "at most 8 of them");
+    }
+    PST_TRY(pst_address_parse(&s->call[s->calls], value, why.at, why.cap));
+    if (s->call[s->calls].listen) {
+        return bad(why, "call", value, "a link to call; what waits for calls is 'listen'");
+    }
+    s->calls++;
+    return PST_OK;
+}
+
 static pst_err add_policy(struct pst_target_settings *s, const char *value, struct why why)
 {
     size_t len = strlen(s->policy_text);
@@ -127,6 +140,8 @@ static pst_err set_target(struct pst_target_settings *s, const char *key, const 
         return add_trust(s, value, why);
     } else if (strcmp(key, "listen") == 0) {
         return add_listen(s, value, why);
+    } else if (strcmp(key, "call") == 0) {
+        return add_call(s, value, why);
     } else if (strcmp(key, "policy") == 0) {
         return add_policy(s, value, why);
     } else if (strcmp(key, "device") == 0) {
@@ -152,7 +167,7 @@ static pst_err set_target(struct pst_target_settings *s, const char *key, const 
         return PST_OK;
     }
     return bad(why, "key", key,
-               "identity, trust, policy, audit, listen, device, epoch, share-read-only, "
+               "identity, trust, policy, audit, listen, call, device, epoch, share-read-only, "
                "hold-on-end, fenced, heartbeat, session, audit-ahead or handshake");
 }
 
@@ -163,7 +178,7 @@ static pst_err set_stub(struct pst_target_settings *s, const char *key, const ch
         return bad(why, "key", key, "address");
     }
     s->has_stub = true;
-    return pst_address_parse(&s->stub, value, why.at, why.cap);
+    return pst_address_parse_socket(&s->stub, value, why.at, why.cap);
 }
 
 /* --- [memory NAME] and [file NAME] --- */
@@ -311,7 +326,7 @@ static char *read_line(char *out, int cap, void *ctx)
 
 static bool repeated(struct parse *p, const char *section, const char *key)
 {
-    static const char *const lists[] = {"trust", "listen", "policy"};
+    static const char *const lists[] = {"trust", "listen", "call", "policy"};
     char both[64];
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         if (strcmp(key, lists[i]) == 0) {
@@ -461,7 +476,7 @@ pst_err pst_target_settings_finish(struct pst_target_settings *s, char *why_at, 
             return bad(why, "file", s->files[i].name, "path and base");
         }
     }
-    if (s->listens == 0) {
+    if (s->listens == 0 && s->calls == 0) {
         PST_TRY(add_listen(s, "tcp:127.0.0.1:7606", why));
     }
     return PST_OK;

@@ -1,6 +1,6 @@
 /* The configuration of a target agent: one INI file, then what the command line overrides.
  *
- *     [target]                  identity, trust*, policy*, audit, listen*, device, epoch,
+ *     [target]                  identity, trust*, policy*, audit, listen*, call*, device, epoch,
  *                               share-read-only, hold-on-end, fenced, heartbeat, session, handshake
  *     [stub]                    address
  *     [memory NAME]             first, last, kind
@@ -46,6 +46,8 @@ struct pst_target_settings {
     size_t trusts;
     struct pst_address listen[PST_CONFIG_LISTS];
     size_t listens;
+    struct pst_address call[PST_CONFIG_LISTS];
+    size_t calls;
     char device[PST_MAX_NAME]; /* "": as the identity says */
     char policy_text[1024];
     struct pst_policy policy; /* `allow` after pst_target_settings_finish */

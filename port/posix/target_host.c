@@ -10,6 +10,8 @@
 #define STOP_MS 3000       /* for spaces to be released when we are asked to end */
 #define RELEASE_MS 2000    /* and for a stub to let go at the end of any session */
 #define IDLE_LINK_MS 15000 /* a link without a context, which nobody authenticates on */
+#define CALL_FIRST_MS 500  /* pause after a call that came to nothing, doubled up to the most */
+#define CALL_MOST_MS 30000
 
 static void note(struct pst_target_host *h, const char *text)
 {
@@ -31,6 +33,9 @@ static void link_up(void *ctx, struct pst_link *link)
     }
     l->up = true;
     l->up_ms = uv_now(h->loop);
+    if (l->call != NULL) {
+        l->call->pause_ms = CALL_FIRST_MS;
+    }
 }
 
 static pst_err link_message(void *ctx, struct pst_link *link, uint8_t kind, uint8_t *msg,
@@ -52,6 +57,13 @@ static size_t link_output(void *ctx, struct pst_link *link, uint8_t *kind, uint8
     return n;
 }
 
+static void call_again(struct pst_target_host *h, struct pst_target_host_call *call)
+{
+    call->busy = false;
+    call->next_ms = uv_now(h->loop) + call->pause_ms;
+    call->pause_ms = call->pause_ms * 2 < CALL_MOST_MS ? call->pause_ms * 2 : CALL_MOST_MS;
+}
+
 static void link_down(void *ctx, struct pst_link *link, pst_err why, const char *text)
 {
     struct pst_target_host *h = ctx;
@@ -62,6 +74,9 @@ static void link_down(void *ctx, struct pst_link *link, pst_err why, const char 
     }
     if (why != PST_OK && why != PST_ERR_CLOSED) {
         note(h, text);
+    }
+    if (l->call != NULL) {
+        call_again(h, l->call);
     }
     l->used = l->up = false;
 }
@@ -76,49 +91,69 @@ static struct pst_target_host_link *free_link(struct pst_target_host *h)
     return NULL;
 }
 
-static void free_socket(uv_handle_t *handle)
+static struct pst_target_host_link *take_link(struct pst_target_host *h)
 {
-    free(handle->data);
-}
-
-/* Takes a connection only to close it: libuv asks for no other one until this one was taken. */
-static void turn_away(uv_stream_t *listener)
-{
-    struct pst_socket *socket = calloc(1, sizeof *socket);
-    if (socket == NULL) {
-        return;
-    }
-    if (pst_socket_accept(listener, socket, socket) != PST_OK && !socket->open) {
-        free(socket);
-        return;
-    }
-    socket->io.handle.data = socket;
-    pst_socket_close(socket, free_socket);
-}
-
-static void on_peer(uv_stream_t *listener, int status)
-{
-    struct pst_target_host *h = listener->data;
-    size_t i = 0;
-
-    if (status != 0) {
-        return;
-    }
     struct pst_target_host_link *l = h->stopping ? NULL : free_link(h);
-    if (l == NULL) {
-        turn_away(listener);
-        return;
+
+    if (l != NULL) {
+        l->id = ++h->next_id;
+        l->used = true;
+        l->up = l->ending = false;
+        l->call = NULL;
+        l->link.owner = l;
     }
-    while (&h->listeners[i].io.stream != listener) {
-        i++;
-    }
-    l->id = ++h->next_id;
-    l->used = true;
-    l->up = l->ending = false;
-    l->link.owner = l;
-    if (pst_link_accept(&l->link, listener, &h->link_config, &h->settings->listen[i]) != PST_OK) {
+    return l;
+}
+
+static void on_peer(void *ctx, struct pst_carrier *carrier)
+{
+    struct pst_target_host *h = ctx;
+    struct pst_target_host_link *l = take_link(h);
+
+    if (l != NULL && pst_link_accept(&l->link, h->loop, &h->link_config, carrier) != PST_OK) {
         l->used = false;
     }
+}
+
+static void listener_note(void *ctx, const char *text)
+{
+    note(ctx, text);
+}
+
+static const struct pst_listener_events listener_events = {.peer = on_peer, .note = listener_note};
+
+static void call_out(struct pst_target_host *h, struct pst_target_host_call *call)
+{
+    char why[PST_ADDRESS_TEXT + 160];
+    struct pst_target_host_link *l = take_link(h);
+
+    if (l == NULL) {
+        return;
+    }
+    call->busy = true;
+    l->call = call;
+    if (pst_link_connect(&l->link, h->loop, &h->link_config, call->to, why, sizeof why) != PST_OK) {
+        note(h, why);
+        l->used = false;
+        call_again(h, call);
+    }
+}
+
+/* Milliseconds until the next one is due. */
+static uint64_t serve_calls(struct pst_target_host *h)
+{
+    uint64_t wait = UINT64_MAX, now = uv_now(h->loop);
+
+    for (size_t i = 0; i < h->settings->calls && !h->stopping; i++) {
+        struct pst_target_host_call *call = &h->calls[i];
+        if (!call->busy && now >= call->next_ms) {
+            call_out(h, call);
+        }
+        if (!call->busy && call->next_ms > now && call->next_ms - now < wait) {
+            wait = call->next_ms - now;
+        }
+    }
+    return wait;
 }
 
 static bool has_context(const struct pst_target_host *h, uint32_t id)
@@ -189,6 +224,8 @@ static void on_prepare(uv_prepare_t *prepare)
     limit_release(h);
     uint64_t wait = pst_target_poll(&h->target);
     serve_links(h);
+    uint64_t due = serve_calls(h);
+    wait = due < wait ? due : wait;
     if (h->stub_on) {
         pst_stub_host_flush(&h->stub);
     }
@@ -310,17 +347,18 @@ static pst_err init_target(struct pst_target_host *h, const struct pst_identity 
 
 static pst_err listen_all(struct pst_target_host *h, char *why, size_t why_cap)
 {
-    char text[PST_ADDRESS_TEXT + 96];
+    char text[2 * PST_ADDRESS_TEXT];
 
     for (size_t i = 0; i < h->settings->listens; i++) {
-        const struct pst_address *a = &h->settings->listen[i];
-        PST_TRY(pst_socket_listen(h->loop, &h->listeners[i], a, on_peer, h, why, why_cap));
-        if (a->local) {
-            snprintf(text, sizeof text, "%s listens at %s", h->config.device, a->text);
-        } else {
-            snprintf(text, sizeof text, "%s listens at %s, port %d", h->config.device, a->text,
-                     pst_socket_port(&h->listeners[i]));
-        }
+        PST_TRY(pst_carrier_listen(h->loop, &h->settings->listen[i], &listener_events, h,
+                                   &h->listeners[i], why, why_cap));
+        snprintf(text, sizeof text, "%s listens at %s", h->config.device, h->listeners[i]->place);
+        note(h, text);
+    }
+    for (size_t i = 0; i < h->settings->calls; i++) {
+        h->calls[i] =
+            (struct pst_target_host_call){.to = &h->settings->call[i], .pause_ms = CALL_FIRST_MS};
+        snprintf(text, sizeof text, "%s calls %s", h->config.device, h->calls[i].to->text);
         note(h, text);
     }
     return PST_OK;
@@ -367,20 +405,20 @@ void pst_target_host_run(struct pst_target_host *h)
     }
 }
 
-static void unlink_listeners(struct pst_target_host *h)
+static void close_listeners(struct pst_target_host *h)
 {
     for (size_t i = 0; i < h->settings->listens; i++) {
-        if (h->listeners[i].open && h->settings->listen[i].local) {
-            (void)unlink(h->settings->listen[i].host);
+        if (h->listeners[i] != NULL) {
+            pst_listener_close(h->listeners[i]);
+            h->listeners[i] = NULL;
         }
-        pst_socket_close(&h->listeners[i], NULL);
     }
 }
 
 void pst_target_host_close(struct pst_target_host *h)
 {
     if (h->loop != NULL) {
-        unlink_listeners(h);
+        close_listeners(h);
         serve_links(h); /* h->stopped: says BYE */
         uv_close((uv_handle_t *)&h->timer, NULL);
         uv_close((uv_handle_t *)&h->prepare, NULL);

@@ -24,6 +24,14 @@ struct pst_target_host_link {
     uint32_t id;
     uint64_t up_ms;
     bool used, up, ending;
+    struct pst_target_host_call *call; /* NULL: it came to us */
+};
+
+/* Somebody whom the target calls, again and again: for devices that cannot be called. */
+struct pst_target_host_call {
+    const struct pst_address *to;
+    uint64_t next_ms, pause_ms;
+    bool busy; /* a link is up, or being made */
 };
 
 struct pst_target_host { /* allocate with pst_secret_alloc */
@@ -42,7 +50,8 @@ struct pst_target_host { /* allocate with pst_secret_alloc */
     struct pst_stub_host stub;
     struct pst_memory memory;
     struct pst_space memory_space, run_space;
-    struct pst_socket listeners[PST_CONFIG_LISTS];
+    struct pst_listener *listeners[PST_CONFIG_LISTS];
+    struct pst_target_host_call calls[PST_CONFIG_LISTS];
     uv_timer_t timer;
     uv_prepare_t prepare;
     uv_signal_t signals[2];
@@ -62,7 +71,7 @@ struct pst_target_host { /* allocate with pst_secret_alloc */
 PST_MUST_CHECK pst_err pst_target_host_prepare(struct pst_target_host *h,
                                                const struct pst_target_settings *settings,
                                                const char *program, char *why, size_t why_cap);
-/* Listens. `identity` and `trust` outlive the host. PST_ERR_IO with `why`. */
+/* Listens and calls. `identity` and `trust` outlive the host. PST_ERR_IO with `why`. */
 PST_MUST_CHECK pst_err pst_target_host_start(struct pst_target_host *h, uv_loop_t *loop,
                                              const struct pst_identity *identity,
                                              const struct pst_trust *trust, char *why,

@@ -19,9 +19,9 @@ CONF
 postern target --config t.conf --audit t.jsonl >t.log 2>&1 &
 target_pid=$!
 pids+=($target_pid)
-await_text t.log 'listens at tcp:\[::1\]:0, port' || exit 1
-port=$(sed -n 's/.*127.0.0.1:0, port //p' t.log)
-port6=$(sed -n 's/.*::1\]:0, port //p' t.log)
+await_text t.log 'listens at tcp:\[::1\]:' || exit 1
+port=$(sed -n 's/.*listens at tcp:127.0.0.1://p' t.log)
+port6=$(sed -n 's/.*listens at tcp:\[::1\]://p' t.log)
 expect 0 '80000000' as_ada mem read tcp:127.0.0.1:$port 0x80000000
 # A container without a hosts file may not know the name.
 if getent hosts localhost >/dev/null; then
