@@ -152,6 +152,13 @@ enum pst_link_control { /* the first byte; then */
     }
 #define PST_VENDOR_ID_LEN 2
 
+/* A data link beside the one on which a session is managed (data.h): labels under which the Export
+ * Master Secret becomes the first secret of each direction, and how many records one key protects
+ * before the direction's secret becomes the next. */
+#define PST_DATA_TO_RESPONDER "mipi data req"
+#define PST_DATA_TO_REQUESTER "mipi data rsp"
+#define PST_DATA_RATCHET 16384u
+
 /* Datagrams made reliable (UDP, and inside serial frames; a stand-in for MRUDP): type u8, then as
  * below, then CRC-32C of all that. `id` is the one that the receiver chose, but for HELLO's, which
  * the sender chose, and RESET's, which is echoed. Offsets count bytes of a stream of link messages
@@ -173,6 +180,13 @@ enum pst_datagram_flag {
     PST_DATAGRAM_BYTES = 0x20, /* offset u32, and the rest is the stream's; only with ASK */
     PST_DATAGRAM_PAD = 0x10,   /* the rest is zeros, to try a size; not with BYTES */
 };
+
+/* The same over MCTP: a message is type u8 (public: "vendor defined, IANA"), enterprise number u32
+ * big-endian, what follows u8, datagram. We have no number of our own: this is the one that IANA
+ * keeps for documentation. */
+#define PST_MCTP_VENDOR 0x7F
+#define PST_MCTP_ENTERPRISE 32473
+#define PST_MCTP_DATAGRAM 0x01
 
 /* Debug over I3C. The command codes and the order of the bring-up are public (i3c.h); which port
  * carries what is ours, and so is the fragment in which the bytes of link messages (as on byte
@@ -228,6 +242,7 @@ enum pst_usb_transfer {
     PST_USB_DATA = 0xC3,
     PST_USB_CLOSE = 0xC4, /* no more bytes from here */
     PST_USB_GONE = 0xC5,  /* device: that stream is not open (any more) */
+    PST_USB_ALIVE = 0xC6, /* host: it has nothing to say */
 };
 enum pst_usb_mode { PST_USB_MODE_DEBUG = 0 }; /* the only one */
 enum pst_usb_error { PST_USB_NO_ERROR = 0, PST_USB_BAD_REQUEST = 1, PST_USB_BAD_VALUE = 2 };

@@ -64,6 +64,12 @@ struct pst_serial_config {
 /* Timeouts for a line of 8 data bits and one stop bit. `baud` 0 counts as 4 Mbaud. */
 struct pst_reliable_timing pst_serial_timing(uint32_t baud, uint16_t mtu);
 
+struct pst_pace { /* private */
+    uint32_t baud;
+    uint64_t busy_us; /* until when the line has something to do */
+    bool held;
+};
+
 struct pst_serial {
     struct pst_reliable link; /* state PST_PENDING: connecting, or listening */
     struct pst_cobs in;
@@ -74,8 +80,8 @@ struct pst_serial {
     size_t reply_len;
     uint8_t *datagram, *frame;
     size_t frame_len, frame_at;
-    uint64_t busy_us; /* until when the line has something to do */
-    bool quiet, held;
+    struct pst_pace pace;
+    bool quiet;
 };
 /* PST_ERR_ARGUMENT: the configuration contradicts its comments. */
 PST_MUST_CHECK pst_err pst_serial_open(struct pst_serial *s, const struct pst_serial_config *cfg,

@@ -2,12 +2,11 @@
 
 #include <string.h>
 
+#include "link/pace.h"
 #include "link/reliable.h"
 #include "postern/checksum.h"
 
-#define BITS_A_BYTE 10 /* start, eight, stop */
 #define BAUD_MAX 4000000
-#define AHEAD_US 2000 /* the owner's clock ticks in milliseconds: do not let the line run dry */
 
 const struct pst_link_traits pst_serial_traits = {
     .mtu = PST_LINK_MAX_MESSAGE,
@@ -18,14 +17,9 @@ const struct pst_link_traits pst_serial_traits = {
     .sequence_len = 0,
 };
 
-static uint64_t line_us(uint32_t baud, size_t len)
-{
-    return baud == 0 ? 0 : (uint64_t)len * BITS_A_BYTE * 1000000 / baud;
-}
-
 struct pst_reliable_timing pst_serial_timing(uint32_t baud, uint16_t mtu)
 {
-    const uint64_t us = line_us(baud == 0 ? BAUD_MAX : baud, PST_COBS_ROOM(mtu) + 2);
+    const uint64_t us = pst_pace_us(baud == 0 ? BAUD_MAX : baud, PST_COBS_ROOM(mtu) + 2);
     const uint32_t frame = (uint32_t)((us + 999) / 1000);
 
     /* A round trip is a frame, then one of the other side that is under way, then the answer. */
@@ -50,6 +44,7 @@ pst_err pst_serial_open(struct pst_serial *s, const struct pst_serial_config *cf
     /* A listener's too: so that what is wrong with it is known now, not when a client comes. */
     PST_TRY(pst_reliable_connect(&s->link, &cfg->link, now_ms));
     s->cfg = *cfg;
+    s->pace.baud = cfg->baud;
     s->quiet = true;
     pst_cobs_init(&s->in, cfg->work, mtu);
     s->datagram = cfg->work + mtu;
@@ -129,8 +124,7 @@ static void make_frame(struct pst_serial *s, uint64_t now_ms)
     const uint8_t *datagram;
     size_t n = 0;
 
-    s->held = s->busy_us > now_ms * 1000 + AHEAD_US;
-    if (s->held)
+    if (!pst_pace_free(&s->pace, now_ms))
         return;
     const size_t len = next_datagram(s, &datagram, now_ms);
     const size_t lead = s->quiet ? 1 : 0;
@@ -141,9 +135,7 @@ static void make_frame(struct pst_serial *s, uint64_t now_ms)
     s->frame[lead + n] = 0;
     s->frame_len = lead + n + 1;
     s->frame_at = 0;
-    if (s->busy_us < now_ms * 1000)
-        s->busy_us = now_ms * 1000;
-    s->busy_us += line_us(s->cfg.baud, s->frame_len);
+    pst_pace_take(&s->pace, s->frame_len, now_ms);
 }
 
 size_t pst_serial_output(struct pst_serial *s, uint8_t *out, size_t cap, uint64_t now_ms)
@@ -160,7 +152,7 @@ size_t pst_serial_output(struct pst_serial *s, uint8_t *out, size_t cap, uint64_
 
 uint64_t pst_serial_wake(const struct pst_serial *s)
 {
-    if (s->held)
-        return (s->busy_us - AHEAD_US + 999) / 1000;
+    if (s->pace.held)
+        return pst_pace_wake(&s->pace);
     return waiting(s) ? UINT64_MAX : pst_reliable_wake(&s->link);
 }
