@@ -24,6 +24,15 @@ struct pst_traffic_key {
     uint8_t iv[PST_IV_LEN];
 };
 
+/* What keys of links beside the session are made from (spec: DSP0274, Export Master Secret). */
+struct pst_export {
+    pst_hash_id hash;
+    uint8_t minor; /* as negotiated, for pst_spdm_expand */
+    pst_aead_id aead;
+    bool encrypt;
+    const uint8_t *secret; /* as long as a digest; the agent wipes it after the call */
+};
+
 struct pst_key_port {
     void *ctx;
     /* From now on messages of `session_id` in `direction` are protected by this key, sequence
@@ -34,6 +43,9 @@ struct pst_key_port {
                      bool encrypt, const struct pst_traffic_key *key);
     /* Wipes whatever is held for the session; harmless when there is nothing. */
     void (*drop)(void *ctx, uint32_t session_id);
+    /* Once, when the session is established, before hooks.established. An error fails the session.
+     * NULL: nothing is exported, nor derived. */
+    pst_err (*exported)(void *ctx, uint32_t session_id, const struct pst_export *e);
 };
 
 #endif

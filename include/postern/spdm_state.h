@@ -45,7 +45,8 @@ struct pst_peer_chain { /* src/spdm/chain.h */
 struct pst_spdm_session { /* src/spdm/session.h */
     struct pst_hash hash; /* TH; when the session is established, its L1/L2 */
     /* KEY_EXCHANGE: [0] shared secret. Handshake: master, finished key of requester, of responder.
-     * Application: data secret of requester, of responder. */
+     * Application: data secret of requester, of responder; until it is established also the one to
+     * export. */
     uint8_t secret[3][PST_MAX_HASH];
     uint64_t deadline_ms; /* handshake: ends then; else heartbeat: ends then (0: no limit) */
     uint32_t id;

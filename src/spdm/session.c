@@ -159,15 +159,35 @@ pst_err pst_session_verify_data(struct pst_spdm *c, struct pst_spdm_session *s, 
 pst_err pst_session_master(struct pst_spdm *c, struct pst_spdm_session *s)
 {
     size_t h = pst_hash_len(c);
-    uint8_t th2[PST_MAX_HASH];
+    uint8_t th2[PST_MAX_HASH], master[PST_MAX_HASH];
+    pst_err err;
 
     PST_TRY(pst_th_digest(c, s, th2));
-    PST_TRY(expand(c, s->secret[0], "req app data", th2, s->secret[1], h));
-    PST_TRY(expand(c, s->secret[0], "rsp app data", th2, s->secret[2], h));
-    memcpy(s->secret[0], s->secret[1], h);
-    memcpy(s->secret[1], s->secret[2], h);
+    memcpy(master, s->secret[0], h);
     pst_wipe(s->secret[2], sizeof s->secret[2]);
-    return PST_OK;
+    err = expand(c, master, "req app data", th2, s->secret[0], h);
+    if (err == PST_OK)
+        err = expand(c, master, "rsp app data", th2, s->secret[1], h);
+    if (err == PST_OK && c->config->keys.exported != NULL)
+        err = expand(c, master, "exp master", th2, s->secret[2], h);
+    pst_wipe(master, sizeof master);
+    return err;
+}
+
+static pst_err export(struct pst_spdm *c, struct pst_spdm_session *s)
+{
+    const struct pst_key_port *keys = &c->config->keys;
+    const struct pst_export e = {
+        .hash = (pst_hash_id)c->hash,
+        .minor = c->minor,
+        .aead = (pst_aead_id)c->aead,
+        .encrypt = pst_both(c, PST_CAP_ENCRYPT),
+        .secret = s->secret[2],
+    };
+    pst_err err = keys->exported == NULL ? PST_OK : keys->exported(keys->ctx, s->id, &e);
+
+    pst_wipe(s->secret[2], sizeof s->secret[2]);
+    return err;
 }
 
 pst_err pst_session_establish(struct pst_spdm *c, struct pst_spdm_session *s)
@@ -176,6 +196,7 @@ pst_err pst_session_establish(struct pst_spdm *c, struct pst_spdm_session *s)
 
     PST_TRY(place(c, s, PST_KEYS_APPLICATION, PST_TO_RESPONDER, s->secret[0]));
     PST_TRY(place(c, s, PST_KEYS_APPLICATION, PST_TO_REQUESTER, s->secret[1]));
+    PST_TRY(export(c, s));
     s->phase = PST_SESSION_APPLICATION;
     s->clear_handshake = false;
     s->deadline_ms = s->heartbeat_s == 0 ? 0 : pst_now(c) + UINT64_C(2000) * s->heartbeat_s;

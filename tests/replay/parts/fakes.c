@@ -59,6 +59,20 @@ static pst_err compare_key(void *ctx, uint32_t session_id, pst_key_phase phase,
     return PST_OK;
 }
 
+static pst_err compare_export(void *ctx, uint32_t session_id, const struct pst_export *e)
+{
+    struct fakes *f = ctx;
+    const struct secret *want = case_secret(f->c, f->sessions - 1, "export_master_secret", 0);
+
+    if (want == NULL || session_id != FAKES_SESSION || e->hash != f->c->hash ||
+        e->aead != f->c->aead || e->minor != f->c->minor || e->encrypt != f->c->encrypt ||
+        want->value.len != pst_hash_row(e->hash)->size ||
+        memcmp(e->secret, want->value.at, want->value.len) != 0)
+        (void)case_fail(f->c, "the engine's export_master_secret differs");
+    f->exports++;
+    return PST_OK;
+}
+
 static void forget_keys(void *ctx, uint32_t session_id)
 {
     (void)ctx;
@@ -84,14 +98,18 @@ static pst_err get_block(void *ctx, size_t n, pst_hash_id hash, struct pst_measu
 
 bool fakes_complete(struct fakes *f)
 {
-    unsigned wanted = 0;
+    unsigned wanted = 0, exports = 0;
 
     for (size_t i = 0; i < f->c->secret_count; i++) {
         const char *name = f->c->secrets[i].name;
 
+        exports += strcmp(name, "export_master_secret") == 0;
+
         wanted += strstr(name, "_data_key") != NULL ||
                   (strstr(name, "_handshake_key") != NULL && !f->c->clear_handshake);
     }
+    if (f->exports != exports)
+        return case_fail(f->c, "the engine exported %u secrets of %u", f->exports, exports);
     return f->keys == wanted || case_fail(f->c, "the engine placed %u keys of %u", f->keys, wanted);
 }
 
@@ -258,7 +276,8 @@ bool fakes_init(struct recording *c, bool responder, struct fakes *f)
     if (told.len > 3)
         f->measurements.change = told.at[3] >> 4;
     f->config.crypto = &f->crypto;
-    f->config.keys = (struct pst_key_port){.ctx = f, .place = compare_key, .drop = forget_keys};
+    f->config.keys = (struct pst_key_port){
+        .ctx = f, .place = compare_key, .drop = forget_keys, .exported = compare_export};
     f->config.now_ms = no_time;
     if (responder) {
         measured_gather(f);

@@ -18,6 +18,7 @@ struct fakes {
     int sessions;                   /* ephemeral keys given so far */
     int placed[2];                  /* application keys in this session, by direction */
     unsigned keys;                  /* keys placed at all */
+    unsigned exports;               /* Export Master Secrets handed over */
     struct pst_crypto crypto;
     struct pst_signer signer;
     struct pst_slot slots[PST_MAX_SLOTS], known_peer;
