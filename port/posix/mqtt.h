@@ -1,0 +1,62 @@
+/* One connection to an MQTT 5 broker on a libuv loop, with libmosquitto.
+ *
+ * libmosquitto has no thread here: its socket is polled by the loop. Only making the connection
+ * (name resolution and connect block in it) happens on libuv's pool, and only until the socket is
+ * there. It is one try: whoever wants another makes another connection, and so nothing that was
+ * queued for a broker that went away is sent to it later.
+ *
+ * Events come from the loop, never from within a call; `down` is the last.
+ */
+#ifndef POSTERN_POSIX_MQTT_H
+#define POSTERN_POSIX_MQTT_H
+
+#include <uv.h>
+
+#include "posix/mqtt_place.h"
+
+#define PST_MQTT_KEEPALIVE_S 15
+#define PST_MQTT_CONNECT_MS 4000 /* to CONNACK */
+
+struct pst_mqtt;
+
+struct pst_mqtt_message {
+    const char *topic;
+    uint8_t *bytes; /* may be changed; valid during the call */
+    size_t len;
+    bool retained;
+    uint32_t expiry_s; /* that is left; 0: not said */
+};
+
+struct pst_mqtt_events {
+    void (*up)(void *ctx);
+    void (*message)(void *ctx, const struct pst_mqtt_message *m);
+    void (*subscribed)(void *ctx, int id, bool granted);
+    /* The broker has it. `nobody`: it says that there is no subscriber. May be NULL. */
+    void (*published)(void *ctx, int id, bool refused, bool nobody);
+    void (*down)(void *ctx, const char *text); /* one line, without the broker's name */
+};
+
+struct pst_mqtt_will { /* what the broker publishes when we vanish; QoS 1 */
+    char topic[PST_MQTT_TOPIC];
+    uint8_t bytes[16];
+    size_t len;
+    bool retained;
+};
+
+/* PST_ERR_IO with `why`: a file is not as it should be, no resources; nothing was started. The
+ * place and the will are copied. */
+PST_MUST_CHECK pst_err pst_mqtt_connect(uv_loop_t *loop, const struct pst_mqtt_place *place,
+                                        const struct pst_mqtt_will *will,
+                                        const struct pst_mqtt_events *events, void *ctx,
+                                        struct pst_mqtt **mqtt, char *why, size_t why_cap);
+/* The id that `subscribed` or `published` will tell; negative: it is not up any more. */
+int pst_mqtt_subscribe(struct pst_mqtt *m, const char *topic);
+int pst_mqtt_unsubscribe(struct pst_mqtt *m, const char *topic);
+/* `expiry_s` 0: never. */
+int pst_mqtt_publish(struct pst_mqtt *m, const char *topic, const void *bytes, size_t len, int qos,
+                     bool retained, uint32_t expiry_s);
+/* Takes leave of the broker once it has acknowledged everything, or after a second; there is no
+ * last will then. `down` follows, and nothing else. */
+void pst_mqtt_close(struct pst_mqtt *m);
+
+#endif
