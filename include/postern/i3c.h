@@ -142,6 +142,7 @@ PST_MUST_CHECK pst_err pst_i3c_target_receive(struct pst_i3c_target *t, uint8_t 
  * only, and not to be mixed with the two above. _put: how many were taken, 0 while there is no DTS
  * or no room. _get: PST_OK with at least one byte, PST_PENDING, PST_ERR_CLOSED as above. */
 size_t pst_i3c_target_put(struct pst_i3c_target *t, const uint8_t *bytes, size_t len);
+size_t pst_i3c_target_room(const struct pst_i3c_target *t); /* for how many */
 PST_MUST_CHECK pst_err pst_i3c_target_get(struct pst_i3c_target *t, uint8_t *out, size_t cap,
                                           size_t *len);
 /* A DTS has begun, and its end has not come. */
@@ -243,6 +244,7 @@ PST_MUST_CHECK pst_err pst_i3c_debugger_receive(struct pst_i3c_debugger *d, uint
                                                 uint8_t **payload, size_t *len);
 /* The same as bytes, as for the TS. _get: 0 when there are none now. */
 size_t pst_i3c_debugger_put(struct pst_i3c_debugger *d, const uint8_t *bytes, size_t len);
+size_t pst_i3c_debugger_room(const struct pst_i3c_debugger *d);
 size_t pst_i3c_debugger_get(struct pst_i3c_debugger *d, uint8_t *out, size_t cap);
 /* MESSAGES port: once everything that was put has been taken by the target's owner the stream is
  * ended with DBGACTION "clear", and _step says PST_ERR_CLOSED. Nothing can be put any more; what

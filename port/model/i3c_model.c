@@ -194,21 +194,21 @@ static void accept_ibi(struct pst_i3c_model *m, struct pst_i3c_device *d)
 {
     uint8_t ibi[2];
 
-    if (d->ops->ibi(d->ctx, ibi) != sizeof ibi) {
+    const size_t n = d->ops->ibi(d->ctx, ibi);
+    if (n == 0 || n > sizeof ibi) {
         return;
     }
     d->ops->ibi_done(d->ctx, ibi);
     d->ibis++;
-    struct pst_i3c_ibi got = {
-        .bytes = {ibi[0], ibi[1]},
-          .len = sizeof ibi
-    };
+    struct pst_i3c_ibi got = {.len = n};
+    memcpy(got.bytes, ibi, n);
     if (m->along && ibi[0] == PST_I3C_IBI_DATA) {
         uint8_t reply[PST_I3C_MAX];
         const size_t len = d->ops->read(d->ctx, d->address, reply);
 
-        if (len <= PST_I3C_MAX - sizeof ibi) {
-            memcpy(got.bytes + sizeof ibi, reply, len);
+        m->misused += len > PST_I3C_MAX - n; /* nobody may load a longer one */
+        if (len <= PST_I3C_MAX - n) {
+            memcpy(got.bytes + n, reply, len);
             got.len += len;
         }
     }

@@ -24,6 +24,11 @@ size_t pst_i3c_target_put(struct pst_i3c_target *t, const uint8_t *bytes, size_t
     return pst_i3c_target_is_open(t) ? pst_i3c_pipe_put_bytes(&t->pipe, bytes, len) : 0;
 }
 
+size_t pst_i3c_target_room(const struct pst_i3c_target *t)
+{
+    return t->pipe.send_cap - (t->pipe.tail - t->pipe.head);
+}
+
 pst_err pst_i3c_target_get(struct pst_i3c_target *t, uint8_t *out, size_t cap, size_t *len)
 {
     if (t->ended) {
@@ -72,6 +77,11 @@ size_t pst_i3c_debugger_put(struct pst_i3c_debugger *d, const uint8_t *bytes, si
     if (n > 0 && idle)
         d->progress_at = d->now;
     return n;
+}
+
+size_t pst_i3c_debugger_room(const struct pst_i3c_debugger *d)
+{
+    return d->pipe.send_cap - (d->pipe.tail - d->pipe.head);
 }
 
 size_t pst_i3c_debugger_get(struct pst_i3c_debugger *d, uint8_t *out, size_t cap)
