@@ -51,7 +51,7 @@ static int run(struct pst_bridge_config *config, const char *capture_path)
         perror(capture_path);
         return PST_EXIT_LOCAL;
     }
-    return err == PST_OK ? PST_EXIT_OK : err == PST_ERR_ARGUMENT ? PST_EXIT_USAGE : PST_EXIT_LINK;
+    return err == PST_OK ? PST_EXIT_OK : PST_EXIT_LINK;
 }
 
 int pst_cmd_bridge(int argc, char **argv)
@@ -69,15 +69,17 @@ int pst_cmd_bridge(int argc, char **argv)
     const char **args = (void *)argv; /* popt's prototype promises what argv's type cannot */
     poptContext popt = poptGetContext("postern bridge", argc, args, options, 0);
     poptSetOtherOptionHelp(popt, "[OPTION...] LINK LINK\n"
-                                 "Joins two links; one of them listens: unix-listen:PATH or "
-                                 "tcp-listen:HOST:PORT.\n");
+                                 "Joins two links of any kinds. SCHEME-listen: waits for peers: "
+                                 "each gets a connection of its own to\nthe other side. "
+                                 "`postern links` lists the kinds.\n");
     int exit_code = PST_EXIT_USAGE;
     int odd = poptGetNextOpt(popt);
     const char *a = poptGetArg(popt), *b = poptGetArg(popt);
     if (odd < -1) {
         fprintf(stderr, "postern bridge: %s: %s\n", poptBadOption(popt, 0), poptStrerror(odd));
     } else if (b == NULL || poptPeekArg(popt) != NULL) {
-        fputs("postern bridge: expected two links, such as unix-listen:PATH tcp:HOST:PORT\n",
+        fputs("postern bridge: expected two links, such as tcp-listen:HOST:PORT "
+              "serial:/dev/ttyUSB0\n",
               stderr);
     } else if (pst_address_parse(&config.a, a, why, sizeof why) != PST_OK ||
                pst_address_parse(&config.b, b, why, sizeof why) != PST_OK) {

@@ -30,6 +30,7 @@ int pst_cmd_gdb(int argc, char **argv);
 int pst_cmd_mem(int argc, char **argv);
 int pst_cmd_info(int argc, char **argv);
 int pst_cmd_bridge(int argc, char **argv);
+int pst_cmd_links(int argc, char **argv);
 int pst_cmd_spdm(int argc, char **argv);
 int pst_cmd_supervisor(int argc, char **argv);
 
