@@ -31,10 +31,6 @@ struct pst_stub_config {
     size_t map_len;
     /* Opens (true) or lets go of (false) the byte stream to the stub. PST_PENDING allowed. */
     pst_err (*open)(void *ctx, bool on);
-    /* Keeps bytes that go to the stub, whole, as soon as it reports (T or S) that the CPU stopped
-     * for which a resume goes out next; once. NULL, or false: it cannot, and they are sent later.
-     */
-    bool (*follow)(void *ctx, struct pst_bytes bytes);
     void *ctx;
     uint8_t *buffer; /* packets and gathered memory; >= 4096 bytes on a host, >= 1024 in firmware */
     size_t buffer_len;

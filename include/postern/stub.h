@@ -4,9 +4,8 @@
  * waits: an access whose answer is outstanding stays PST_PENDING, and a stub that says nothing
  * keeps nobody else waiting. An interrupt is sent at once. Of a stub that lets itself be asked
  * ahead (any without acknowledgements, and QEMU) the pieces of a long read are asked for together,
- * and at a stop the ranges that the last one gathered, along with the registers, by `follow`
- * already on the other side of the stream: a step then takes one exchange. With any other, one
- * request is in flight at a time. Nothing is ever sent behind a resume.
+ * and at a stop the ranges that the last one gathered, along with the registers. With any other,
+ * one request is in flight at a time. Nothing is ever sent behind a resume.
  *
  * The stub is opened when an access space is enabled by a session that may control the CPU (opening
  * stops a QEMU machine), and it is let go of when the last one is disabled: the breakpoints that
@@ -40,7 +39,6 @@
 #define PST_STUB_NAME 40    /* longest name of one, and of an architecture, + 1 */
 #define PST_STUB_RESUMES 6  /* entries of one RESUME */
 #define PST_STUB_GATHERS 16 /* entries of the gather list */
-#define PST_STUB_FOLLOW 512 /* most bytes given to `follow` */
 #define PST_STUB_AHEAD 12   /* requests sent before their turn */
 #define PST_STUB_RANGE_STEPS 10000
 #define PST_STUB_BUFFER_MIN 1024
@@ -67,6 +65,16 @@ struct pst_stub_range {
     uint32_t len;
 };
 
+/* What would have to be undone at the stub if its owner vanished now. */
+struct pst_stub_will {
+    uint8_t count;    /* breakpoints that are in, or may be */
+    uint8_t expected; /* answers to come */
+    bool acks, running;
+    bool left; /* it was told to detach: nothing may be sent any more */
+    bool cut;  /* half a packet was sent; the owner's to say */
+    struct pst_stub_break breaks[PST_STUB_BREAKS + 1];
+};
+
 struct pst_stub_row; /* of the map of RUN */
 
 struct pst_stub { /* private */
@@ -87,10 +95,6 @@ struct pst_stub { /* private */
     uint8_t followers; /* pieces of the same read that were asked for behind this one */
     struct pst_stub_range ahead[PST_STUB_AHEAD]; /* asked for ahead; ahead_at..ahead_len to come */
     uint8_t ahead_at, ahead_len;
-    bool armed;     /* `follow` has what is asked at the next stop: */
-    bool pc_armed;  /* the pc alone, within a range; otherwise registers and what was gathered */
-    bool g_ahead;   /* the registers were asked for by `follow` */
-    bool unchecked; /* the gate is still to be asked about the rest of it */
     struct pst_stub_range wanted[PST_STUB_AHEAD]; /* what the last report gathered */
     uint8_t wanted_len;
 
@@ -173,6 +177,8 @@ void pst_stub_receive(struct pst_stub *s, const uint8_t *bytes, size_t len);
 /* Bytes for the stub, valid until the next call; report with `sent` how many were taken. */
 struct pst_bytes pst_stub_pending(const struct pst_stub *s);
 void pst_stub_sent(struct pst_stub *s, size_t len);
+/* Brought up to date; `cut` is not touched. false: the last one still holds. */
+bool pst_stub_last_will(const struct pst_stub *s, struct pst_stub_will *will);
 /* The stream is gone: accesses fail, RUN reports PST_RUN_LOST, until disabled and enabled again. */
 void pst_stub_closed(struct pst_stub *s);
 /* Lets go of the stream now, whatever the stub has not yet answered: for an owner whose patience

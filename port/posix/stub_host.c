@@ -1,8 +1,10 @@
 #include "posix/stub_host.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define SOON_MS 1000 /* a supervisor that ends sooner is not started again */
 
@@ -13,12 +15,61 @@ static void note(struct pst_stub_host *h, const char *text)
     }
 }
 
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void wait_for(struct pst_stub_host *h, bool writable);
+
+static void on_stream(uv_poll_t *poll, int status, int events)
+{
+    struct pst_stub_host *h = poll->data;
+    if (status != 0 || (events & UV_READABLE) != 0) {
+        wait_for(h, pst_supervisor_read(&h->link)); /* says what is wrong, too */
+    } else {
+        pst_stub_host_flush(h);
+    }
+}
+
+static void wait_for(struct pst_stub_host *h, bool writable)
+{
+    if (h->stream != NULL && h->writing != writable) {
+        h->writing = writable;
+        (void)uv_poll_start(h->stream, UV_READABLE | (writable ? UV_WRITABLE : 0), on_stream);
+    }
+}
+
+/* The stub's stream comes and goes; its handle is closed a turn of the loop later. */
+static void watch(void *ctx, int fd, bool on)
+{
+    struct pst_stub_host *h = ctx;
+    if (h->stream != NULL) {
+        uv_close((uv_handle_t *)h->stream, free_handle);
+    }
+    h->stream = on ? calloc(1, sizeof *h->stream) : NULL;
+    if (h->stream == NULL) {
+        return;
+    }
+    if (uv_poll_init(h->loop, h->stream, fd) != 0) {
+        free(h->stream);
+        h->stream = NULL;
+        return;
+    }
+    h->stream->data = h;
+    h->writing = true;
+    wait_for(h, false);
+}
+
 static pst_err start(struct pst_stub_host *h)
 {
     const struct pst_stub_host_config *c = h->config;
     h->started_ms = uv_hrtime() / 1000000;
-    pst_supervisor_link_init(&h->link, &h->stub);
-    return pst_supervisor_start(&h->supervisor, c->program, c->address, c->hold);
+    PST_TRY(pst_supervisor_start(&h->supervisor, c->program, c->address, c->hold));
+    pst_supervisor_link_init(&h->link, &h->stub, h->supervisor.fd);
+    h->link.watch = watch;
+    h->link.ctx = h;
+    return PST_OK;
 }
 
 pst_err pst_stub_host_start(struct pst_stub_host *h, const struct pst_stub_host_config *config)
@@ -27,7 +78,6 @@ pst_err pst_stub_host_start(struct pst_stub_host *h, const struct pst_stub_host_
         .map = config->map,
         .map_len = config->map_len,
         .open = pst_supervisor_open,
-        .follow = pst_supervisor_follow,
         .ctx = &h->link,
         .buffer = h->buffer,
         .buffer_len = sizeof h->buffer,
@@ -41,7 +91,7 @@ pst_err pst_stub_host_start(struct pst_stub_host *h, const struct pst_stub_host_
 static void on_closed(uv_handle_t *handle)
 {
     struct pst_stub_host *h = handle->data;
-    h->writing = false;
+    close(h->supervisor.fd);
     (void)waitpid(h->supervisor.pid, NULL, WNOHANG);
     if (h->closing) {
         return;
@@ -59,79 +109,43 @@ static void gone(struct pst_stub_host *h)
     if (h->open) {
         h->open = false;
         pst_supervisor_gone(&h->link);
-        uv_close((uv_handle_t *)&h->pipe, on_closed);
+        uv_close((uv_handle_t *)&h->control, on_closed);
     }
 }
 
-static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
+static void on_control(uv_poll_t *poll, int status, int events)
 {
-    struct pst_stub_host *h = handle->data;
-    (void)hint;
-    *buf = uv_buf_init((char *)h->in, sizeof h->in);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
-{
-    struct pst_stub_host *h = stream->data;
+    struct pst_stub_host *h = poll->data;
     char text[192];
 
-    (void)buf;
-    if (got < 0) {
+    (void)events;
+    if (status != 0 || !pst_supervisor_heard(&h->link)) {
         gone(h);
         return;
     }
-    pst_supervisor_receive(&h->link, h->in, (size_t)got);
-    if (h->link.why_len > 0 && strcmp(h->told, h->link.why) != 0) {
+    if (h->link.why[0] != '\0' && strcmp(h->told, h->link.why) != 0) {
         snprintf(h->told, sizeof h->told, "%s", h->link.why);
         snprintf(text, sizeof text, "debug stub: %s", h->link.why);
         note(h, text);
     }
 }
 
-static void on_written(uv_write_t *req, int status)
-{
-    struct pst_stub_host *h = req->data;
-    h->writing = false;
-    if (status != 0) {
-        gone(h);
-    } else {
-        pst_stub_host_flush(h);
-    }
-}
-
 void pst_stub_host_flush(struct pst_stub_host *h)
 {
-    struct pst_bytes p;
-    while (h->open && !h->writing && (p = pst_supervisor_pending(&h->link)).len > 0) {
-        size_t n = p.len < sizeof h->out ? p.len : sizeof h->out;
-        memcpy(h->out, p.at, n);
-        pst_supervisor_sent(&h->link, n);
-        uv_buf_t buf = uv_buf_init((char *)h->out, (unsigned)n);
-        int sent = uv_try_write((uv_stream_t *)&h->pipe, &buf, 1);
-        if (sent == (int)n) {
-            continue;
-        }
-        size_t at = sent > 0 ? (size_t)sent : 0;
-        buf = uv_buf_init((char *)h->out + at, (unsigned)(n - at));
-        h->write.data = h;
-        h->writing = true;
-        if (uv_write(&h->write, (uv_stream_t *)&h->pipe, &buf, 1, on_written) != 0) {
-            h->writing = false;
-            gone(h);
-        }
+    if (h->open) {
+        wait_for(h, pst_supervisor_write(&h->link));
     }
 }
 
 pst_err pst_stub_host_attach(struct pst_stub_host *h, uv_loop_t *loop)
 {
     h->loop = loop;
-    if (uv_pipe_init(loop, &h->pipe, 0) != 0) {
+    if (uv_poll_init(loop, &h->control, h->supervisor.fd) != 0) {
         return PST_ERR_IO;
     }
-    h->pipe.data = h;
+    h->control.data = h;
     h->open = true;
-    if (uv_pipe_open(&h->pipe, h->supervisor.fd) != 0 ||
-        uv_read_start((uv_stream_t *)&h->pipe, on_alloc, on_read) != 0) {
+    if (uv_poll_start(&h->control, UV_READABLE, on_control) != 0) {
         gone(h);
         return PST_ERR_IO;
     }

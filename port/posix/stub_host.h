@@ -28,12 +28,11 @@ struct pst_stub_host {
     uv_loop_t *loop;
     struct pst_supervisor supervisor;
     struct pst_supervisor_link link;
-    uv_pipe_t pipe;
-    uv_write_t write;
+    uv_poll_t control; /* the supervisor's messages */
+    uv_poll_t *stream; /* the stub's stream, while there is one */
     bool open, writing, closing;
     uint64_t started_ms;
     char told[128];
-    uint8_t in[65536], out[PST_SUPERVISOR_FRAME + PST_SUPERVISOR_PAYLOAD];
     uint8_t buffer[PST_STUB_HOST_BUFFER];
 };
 

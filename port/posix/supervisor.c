@@ -10,31 +10,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PACKET_MAX = 256 * 1024, BREAKS_MAX = 256, BREAK_TEXT = 64, REPLY_MS = 1500 };
+enum { PACKET_MAX = 16384, REPLY_MS = 1500 };
 
 struct supervisor {
     int agent, stub;
     const char *address;
     bool hold;
-    struct pst_rsp_reader from_agent, from_stub;
-    uint8_t agent_bytes[PST_SUPERVISOR_FRAME + PST_SUPERVISOR_PAYLOAD]; /* no whole frame yet */
-    size_t agent_len;
-    uint8_t *raw; /* the packet that the agent is sending: passed on whole or not at all */
-    size_t raw_len;
-    char breaks[BREAKS_MAX][BREAK_TEXT]; /* "type,address,kind" of each Z */
-    size_t break_count;
-    char change[BREAK_TEXT + 1];   /* the Z or z that is not answered yet */
-    uint8_t next[PST_STUB_FOLLOW]; /* for the stub when it has stopped */
-    size_t next_len, held;         /* bytes of a stop report that waits for what `next` brings */
-    uint8_t stub_bytes[PST_SUPERVISOR_PAYLOAD];
-    bool stopped;
-    unsigned unanswered; /* requests, which may be several: only a resume is never followed */
-    bool running, acks, waiting, asked_no_ack, detaching, detached;
+    struct pst_stub_will *will; /* shared with the agent, as long as there is a stub */
+    struct pst_rsp_reader from_stub;
+    uint8_t packet[PACKET_MAX];
     bool clean; /* the last clean-up went through */
 };
 
@@ -154,141 +144,45 @@ static bool write_all(int fd, const void *bytes, size_t len)
     return true;
 }
 
-static void tell(struct supervisor *s, uint8_t kind, const void *payload, size_t len)
+/* --- what is said to the agent; one that is gone is noticed where it is read --- */
+
+static void tell(const struct supervisor *s, uint8_t kind, const char *text)
 {
-    uint8_t frame[PST_SUPERVISOR_FRAME + PST_SUPERVISOR_PAYLOAD];
-    frame[0] = kind;
-    pst_poke_u16(frame + 1, (uint16_t)len);
-    if (len > 0) {
-        memcpy(frame + PST_SUPERVISOR_FRAME, payload, len);
-    }
-    /* An agent that is gone is noticed where it is read. */
-    (void)write_all(s->agent, frame, PST_SUPERVISOR_FRAME + len);
+    char message[128];
+    int n = snprintf(message, sizeof message, "%c%s", kind, text);
+    size_t len = n < (int)sizeof message ? (size_t)n : sizeof message - 1;
+    (void)send(s->agent, message, len, MSG_NOSIGNAL);
 }
 
-/* --- watching what passes --- */
-
-static size_t find_break(const struct supervisor *s, const char *text)
+static void tell_opened(const struct supervisor *s, int will)
 {
-    size_t i = 0;
-    while (i < s->break_count && strcmp(s->breaks[i], text) != 0) {
-        i++;
-    }
-    return i;
-}
-
-static void add_break(struct supervisor *s, const char *text)
-{
-    if (find_break(s, text) == s->break_count && s->break_count < BREAKS_MAX) {
-        memcpy(s->breaks[s->break_count++], text, strlen(text) + 1);
-    }
-}
-
-static void drop_break(struct supervisor *s, const char *text)
-{
-    size_t at = find_break(s, text);
-    if (at < s->break_count) {
-        memmove(s->breaks[at], s->breaks[--s->break_count], BREAK_TEXT);
-    }
-}
-
-static bool resumes(const char *p)
-{
-    return strncmp(p, "vCont;", 6) == 0 || (p[0] != 0 && strchr("csCS", p[0]) != NULL);
-}
-
-static void on_request(struct supervisor *s)
-{
-    const char *p = (const char *)s->from_agent.buffer;
-    s->change[0] = 0;
-    if (resumes(p)) {
-        s->running = true;
-        s->unanswered = 0;
-    } else {
-        s->unanswered++;
-    }
-    s->waiting = s->unanswered > 0;
-    if ((p[0] == 'Z' || p[0] == 'z') && s->from_agent.len < sizeof s->change) {
-        memcpy(s->change, p, s->from_agent.len + 1);
-    }
-    s->asked_no_ack = strcmp(p, "QStartNoAckMode") == 0;
-    s->detaching = p[0] == 'D';
-}
-
-static void on_reply(struct supervisor *s)
-{
-    const char *p = (const char *)s->from_stub.buffer;
-    bool ok = strcmp(p, "OK") == 0;
-    if (s->running) {
-        s->running = p[0] == 'O' || p[0] == 'F';
-        s->stopped = p[0] == 'T' || p[0] == 'S';
-        return;
-    }
-    if (!s->waiting) {
-        return;
-    }
-    s->waiting = --s->unanswered > 0;
-    if (s->waiting) {
-        return; /* that was the answer to an earlier one, and those change nothing */
-    }
-    if (s->change[0] == 'Z' && ok) {
-        add_break(s, s->change + 1);
-    } else if (s->change[0] == 'z' && ok) {
-        drop_break(s, s->change + 1);
-    }
-    s->change[0] = 0;
-    s->acks = s->acks && !(s->asked_no_ack && ok);
-    s->detached = s->detaching && ok;
-}
-
-/* In one write, which wakes the stub once. */
-static bool pass_to_stub(struct supervisor *s, const uint8_t *at, size_t len)
-{
-    size_t whole = 0; /* of `raw`, how much is whole packets */
-    while (len > 0) {
-        enum pst_rsp_item item;
-        size_t n = pst_rsp_read(&s->from_agent, at, len, &item);
-        if (n > PACKET_MAX - s->raw_len) {
-            return false;
-        }
-        memcpy(s->raw + s->raw_len, at, n);
-        s->raw_len += n;
-        at += n;
-        len -= n;
-        if (item == PST_RSP_PACKET) {
-            on_request(s);
-        }
-        whole = item != PST_RSP_NOTHING ? s->raw_len : whole;
-    }
-    if (whole > 0 && !write_all(s->stub, s->raw, whole)) {
-        return false;
-    }
-    s->raw_len -= whole;
-    memmove(s->raw, s->raw + whole, s->raw_len);
-    return true;
-}
-
-static void watch_stub(struct supervisor *s, const uint8_t *at, size_t len)
-{
-    while (len > 0) {
-        enum pst_rsp_item item;
-        size_t n = pst_rsp_read(&s->from_stub, at, len, &item);
-        at += n;
-        len -= n;
-        if (item == PST_RSP_PACKET) {
-            on_reply(s);
-        }
-    }
+    uint8_t kind = PST_SUPERVISOR_OPENED;
+    const int fds[2] = {s->stub, will};
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof fds)];
+    } rights = {0};
+    struct iovec part = {.iov_base = &kind, .iov_len = 1};
+    struct msghdr m = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &rights, .msg_controllen = sizeof rights};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fds);
+    memcpy(CMSG_DATA(c), fds, sizeof fds);
+    (void)sendmsg(s->agent, &m, MSG_NOSIGNAL);
 }
 
 /* --- cleaning up, with nobody to ask --- */
 
-/* Waits until the stub has answered, or the time is up. */
-static bool await(struct supervisor *s, const bool *still, long ms)
+/* Waits for packets from the stub, with `stop` only for reports of a stop: their number, before the
+ * time is up. The last one is in the reader. */
+static bool await(struct supervisor *s, unsigned count, bool stop, long ms)
 {
     long end = now_ms() + ms;
-    while (*still) {
-        uint8_t bytes[PST_SUPERVISOR_PAYLOAD];
+    while (count > 0) {
+        uint8_t byte; /* one by one: what comes behind is for the next to wait for */
+        enum pst_rsp_item item;
         long left = end - now_ms();
         struct pollfd p = {.fd = s->stub, .events = POLLIN};
         if (left <= 0 || (poll(&p, 1, (int)left) < 0 && errno != EINTR)) {
@@ -297,208 +191,151 @@ static bool await(struct supervisor *s, const bool *still, long ms)
         if (p.revents == 0) {
             continue;
         }
-        ssize_t n = read(s->stub, bytes, sizeof bytes);
-        if (n <= 0) {
+        if (read(s->stub, &byte, 1) != 1) {
             return false;
         }
-        watch_stub(s, bytes, (size_t)n);
+        (void)pst_rsp_read(&s->from_stub, &byte, 1, &item);
+        if (item == PST_RSP_PACKET) {
+            count -= !stop || strchr("TSWX", s->packet[0]) != NULL;
+        }
     }
     return true;
 }
 
-static bool request(struct supervisor *s, char kind, const char *text)
+static bool request(struct supervisor *s, char kind, const struct pst_stub_break *b)
 {
-    uint8_t packet[BREAK_TEXT + 8];
+    uint8_t packet[64];
     struct pst_writer w = pst_writer_of(packet, sizeof packet);
-    if (s->acks) {
+    if (s->will->acks) {
         pst_put_u8(&w, '+'); /* of the last answer */
     }
     struct pst_rsp_writer p = pst_rsp_begin(&w);
     pst_rsp_put_char(&p, kind);
-    pst_rsp_put_text(&p, text);
+    if (b != NULL) {
+        pst_rsp_put_number(&p, b->type);
+        pst_rsp_put_char(&p, ',');
+        pst_rsp_put_number(&p, b->address);
+        pst_rsp_put_char(&p, ',');
+        pst_rsp_put_number(&p, b->kind);
+    }
     pst_rsp_end(&p);
-    s->waiting = true;
-    s->unanswered = 1;
-    s->detaching = kind == 'D';
-    s->change[0] = 0;
-    return write_all(s->stub, packet, w.used) && await(s, &s->waiting, REPLY_MS);
+    return write_all(s->stub, packet, w.used) && await(s, 1, false, REPLY_MS);
 }
 
-static bool halt(struct supervisor *s)
+/* The stub halted and all that it was asked answered. What an agent that was killed had read in its
+ * last moment does not come again: after the time it is gone on without. */
+static bool quiet(struct supervisor *s)
 {
-    const uint8_t interrupt = 0x03;
-    if (!s->running) {
-        return !s->waiting || await(s, &s->waiting, REPLY_MS);
+    const struct pst_stub_will *will = s->will;
+    if (will->cut && !write_all(s->stub, "#00", 3)) { /* ends half a packet, as a bad one */
+        return false;
     }
-    return write_all(s->stub, &interrupt, 1) && await(s, &s->running, REPLY_MS);
+    if (will->running) {
+        if (!write_all(s->stub, "\x03", 1)) {
+            return false;
+        }
+        (void)await(s, 1, true, REPLY_MS);
+    } else {
+        (void)await(s, will->expected, false, REPLY_MS);
+    }
+    return true;
 }
 
 static bool clean_up(struct supervisor *s)
 {
-    if (s->detached) {
+    const struct pst_stub_will *will = s->will;
+    if (will->left) {
         return true; /* after its OK to D, QEMU 7.2 crashes on any further byte */
     }
-    if (s->change[0] == 'Z') {
-        add_break(s, s->change + 1); /* perhaps */
-    }
-    if (!halt(s)) {
-        return false;
-    }
-    bool ok = true;
-    while (s->break_count > 0 && ok) {
-        ok = request(s, 'z', s->breaks[--s->break_count]);
+    bool ok = quiet(s);
+    for (size_t i = 0; i < will->count && i < PST_STUB_BREAKS + 1 && ok; i++) {
+        ok = request(s, 'z', &will->breaks[i]);
     }
     if (ok && !s->hold) {
-        ok = request(s, 'D', "") && s->detached;
+        ok = request(s, 'D', NULL) && strcmp((const char *)s->packet, "OK") == 0;
     }
     return ok;
 }
 
-static void close_stub(struct supervisor *s)
+static void close_stub(struct supervisor *s, bool lost)
 {
     if (s->stub >= 0) {
-        s->clean = clean_up(s);
+        s->clean = lost || clean_up(s);
         close(s->stub);
+        (void)munmap(s->will, sizeof *s->will);
         s->stub = -1;
     }
 }
 
+/* --- opening --- */
+
+/* Shared memory that has no name; -1: see errno. */
+static int make_will(struct supervisor *s)
+{
+    char name[32];
+    snprintf(name, sizeof name, "/postern-%ld", (long)getpid());
+    (void)shm_unlink(name);
+    int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    (void)shm_unlink(name);
+    if (fd < 0) {
+        return -1;
+    }
+    void *will = ftruncate(fd, sizeof *s->will) != 0
+                     ? MAP_FAILED
+                     : mmap(NULL, sizeof *s->will, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (will == MAP_FAILED) {
+        close(fd);
+        return -1;
+    }
+    s->will = will;
+    s->will->acks = true;
+    return fd;
+}
+
 static void open_stub(struct supervisor *s)
 {
-    close_stub(s);
+    close_stub(s, false);
     s->stub = connect_stub(s->address);
-    if (s->stub < 0) {
+    int will = s->stub < 0 ? -1 : make_will(s);
+    if (will < 0) {
         const char *why = strerror(errno);
-        tell(s, PST_SUPERVISOR_FAILED, why, strlen(why));
+        if (s->stub >= 0) {
+            close(s->stub);
+        }
+        s->stub = -1;
+        tell(s, PST_SUPERVISOR_FAILED, why);
         return;
     }
     (void)fcntl(s->stub, F_SETFL, O_NONBLOCK);
-    pst_rsp_reader_init(&s->from_agent, s->from_agent.buffer, PACKET_MAX, false);
-    pst_rsp_reader_init(&s->from_stub, s->from_stub.buffer, PACKET_MAX, true);
-    s->raw_len = s->break_count = 0;
-    s->unanswered = 0;
-    s->next_len = s->held = 0;
-    s->stopped = false;
-    s->change[0] = 0;
-    s->acks = true;
-    s->running = s->waiting = s->asked_no_ack = s->detaching = s->detached = false;
-    tell(s, PST_SUPERVISOR_OPENED, NULL, 0);
-}
-
-static void lose_stub(struct supervisor *s)
-{
-    close(s->stub);
-    s->stub = -1;
-    tell(s, PST_SUPERVISOR_LOST, NULL, 0);
-}
-
-/* --- the two streams --- */
-
-static void on_frame(struct supervisor *s, uint8_t kind, const uint8_t *payload, size_t len)
-{
-    if (kind == PST_SUPERVISOR_OPEN) {
-        open_stub(s);
-    } else if (kind == PST_SUPERVISOR_NEXT && len <= sizeof s->next) {
-        memcpy(s->next, payload, len);
-        s->next_len = len;
-    } else if (kind == PST_SUPERVISOR_CLOSE) {
-        close_stub(s);
-        tell(s, PST_SUPERVISOR_CLOSED, NULL, 0);
-    } else if (kind == PST_SUPERVISOR_DATA && s->stub >= 0 && !pass_to_stub(s, payload, len)) {
-        lose_stub(s);
-    }
+    pst_rsp_reader_init(&s->from_stub, s->packet, sizeof s->packet, true);
+    tell_opened(s, will);
+    close(will);
 }
 
 /* false: the agent is gone. */
 static bool on_agent(struct supervisor *s)
 {
-    ssize_t n = read(s->agent, s->agent_bytes + s->agent_len, sizeof s->agent_bytes - s->agent_len);
+    uint8_t kind;
+    ssize_t n = recv(s->agent, &kind, 1, 0);
     if (n <= 0) {
-        return n < 0 && errno == EINTR;
+        return n < 0 && errno == EINTR && !terminated;
     }
-    s->agent_len += (size_t)n;
-    size_t at = 0;
-    while (s->agent_len - at >= PST_SUPERVISOR_FRAME) {
-        const uint8_t *frame = s->agent_bytes + at;
-        size_t len = pst_peek_u16(frame + 1);
-        if (len > PST_SUPERVISOR_PAYLOAD) {
-            return false;
-        }
-        if (s->agent_len - at < PST_SUPERVISOR_FRAME + len) {
-            break;
-        }
-        on_frame(s, frame[0], frame + PST_SUPERVISOR_FRAME, len);
-        at += PST_SUPERVISOR_FRAME + len;
+    if (kind == PST_SUPERVISOR_OPEN) {
+        open_stub(s);
+    } else if (kind == PST_SUPERVISOR_CLOSE || kind == PST_SUPERVISOR_LOST) {
+        close_stub(s, kind == PST_SUPERVISOR_LOST);
+        tell(s, PST_SUPERVISOR_CLOSED, "");
     }
-    s->agent_len -= at;
-    memmove(s->agent_bytes, s->agent_bytes + at, s->agent_len);
     return true;
-}
-
-/* Asks at once what the agent would ask now, and keeps the report back until that is answered. */
-static bool ask_next(struct supervisor *s)
-{
-    size_t len = s->next_len;
-    s->next_len = 0;
-    return len == 0 || pass_to_stub(s, s->next, len);
-}
-
-static void on_stub(struct supervisor *s)
-{
-    uint8_t *bytes = s->stub_bytes;
-    ssize_t n = read(s->stub, bytes + s->held, sizeof s->stub_bytes - s->held);
-    if (n <= 0) {
-        if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
-            lose_stub(s);
-        }
-        return;
-    }
-    size_t len = s->held + (size_t)n;
-    s->stopped = false;
-    watch_stub(s, bytes + s->held, (size_t)n);
-    s->held = 0;
-    if (s->stopped && s->next_len > 0) {
-        s->held = len < sizeof s->stub_bytes / 2 ? len : 0;
-        if (!ask_next(s)) {
-            lose_stub(s);
-            return;
-        }
-    }
-    /* QEMU acknowledges at once and answers later; the agent waits for answers alone. */
-    size_t acks = 0;
-    while (acks < len && bytes[acks] == '+') {
-        acks++;
-    }
-    if (s->held == 0 && acks < len) {
-        tell(s, PST_SUPERVISOR_DATA, bytes, len);
-    }
 }
 
 static void serve(struct supervisor *s)
 {
-    bool alive = true;
-    while (alive && !terminated) {
-        struct pollfd p[2] = {
-            {.fd = s->agent, .events = POLLIN},
-            {.fd = s->stub,  .events = POLLIN}
-        };
-        if (poll(p, s->stub >= 0 ? 2 : 1, -1) < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            break;
-        }
-        /* The stub first: what it said before the agent went away is watched. */
-        if (s->stub >= 0 && p[1].revents != 0) {
-            on_stub(s);
-        }
-        if (p[0].revents != 0) {
-            alive = on_agent(s);
-        }
+    while (!terminated && on_agent(s)) {
     }
     bool open = s->stub >= 0;
     terminated = 0; /* clean up once, undisturbed */
-    close_stub(s);
+    close_stub(s, false);
     if (open && s->clean) {
         fprintf(stderr, "postern supervisor: the agent is gone; breakpoints removed, CPU %s\n",
                 s->hold ? "held" : "resumed");
@@ -511,10 +348,7 @@ static void serve(struct supervisor *s)
 int pst_supervisor_run(int agent_fd, const char *stub_address, bool hold)
 {
     struct supervisor *s = calloc(1, sizeof *s);
-    uint8_t *memory = malloc(3 * (size_t)PACKET_MAX);
-    if (s == NULL || memory == NULL) {
-        free(s);
-        free(memory);
+    if (s == NULL) {
         return 1;
     }
     s->agent = agent_fd;
@@ -522,9 +356,6 @@ int pst_supervisor_run(int agent_fd, const char *stub_address, bool hold)
     s->address = stub_address;
     s->hold = hold;
     s->clean = true;
-    s->from_agent.buffer = memory;
-    s->from_stub.buffer = memory + PACKET_MAX;
-    s->raw = memory + 2 * (size_t)PACKET_MAX;
     struct sigaction ignore = {.sa_handler = SIG_IGN}, end = {.sa_handler = on_signal};
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGINT, &ignore, NULL);
@@ -532,7 +363,6 @@ int pst_supervisor_run(int agent_fd, const char *stub_address, bool hold)
     sigaction(SIGTERM, &end, NULL);
     serve(s);
     int result = s->clean ? 0 : 1;
-    free(memory);
     free(s);
     return result;
 }
@@ -573,7 +403,7 @@ pst_err pst_supervisor_start(struct pst_supervisor *s, const char *program,
                              const char *stub_address, bool hold)
 {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) {
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0) {
         return PST_ERR_IO;
     }
     pid_t pid = fork();

@@ -1,17 +1,19 @@
-/* The supervisor: a small process that holds the connection to a gdb stub for the TS agent.
+/* The supervisor: a small process that cleans up at a gdb stub when the TS agent cannot.
  *
  * A CPU must not be left halted, or full of breakpoints that halt it later with nobody there,
- * because the agent was killed. So a process of its own session holds the stub's stream, passes
- * packets between the two, and watches them: which breakpoints are in, whether the CPU runs. When
- * the agent vanishes, or lets go of the stub without having detached, it interrupts if needed,
- * removes every breakpoint, lets the CPU go on (or holds it), detaches, and closes. Without an
- * agent it ends, at the latest after PST_SUPERVISOR_PATIENCE_MS.
+ * because the agent was killed. So a process of its own session connects to the stub, keeps the
+ * connection and gives the agent a duplicate of it, together with shared memory for its *will*:
+ * what would have to be undone at the stub (struct pst_stub_will). The agent talks to the stub by
+ * itself, and brings the will up to date before each byte that it sends. When it vanishes, or lets
+ * go of the stub without having detached, the supervisor interrupts the CPU if needed, removes
+ * every breakpoint, lets the CPU go on (or holds it), detaches, and closes. Without an agent it
+ * ends, at the latest after PST_SUPERVISOR_PATIENCE_MS.
  *
  * The stub is connected only on the agent's demand, which comes after FINISH. Addresses:
  * `unix:PATH`, `tcp:HOST:PORT`, `tcp:[HOST]:PORT`.
  *
- * Between agent and supervisor run frames on a socket pair, not part of any protocol on a wire:
- * kind u8, length u16, payload.
+ * Between agent and supervisor run messages on a pair of sockets that keep their boundaries, not
+ * part of any protocol on a wire: one byte of kind, then a payload.
  */
 #ifndef PST_POSIX_SUPERVISOR_H
 #define PST_POSIX_SUPERVISOR_H
@@ -21,18 +23,14 @@
 #include "postern/stub.h"
 
 #define PST_SUPERVISOR_PATIENCE_MS 5000
-#define PST_SUPERVISOR_FRAME 3
-#define PST_SUPERVISOR_PAYLOAD 16384 /* more than one packet of any stub known */
 
 enum pst_supervisor_kind {
     PST_SUPERVISOR_OPEN = 'O',   /* agent: connect to the stub */
-    PST_SUPERVISOR_OPENED = 'o', /* it is connected */
+    PST_SUPERVISOR_OPENED = 'o', /* it is; with descriptors of the stream and of the will */
     PST_SUPERVISOR_FAILED = 'f', /* it could not be; payload: why, as text */
-    PST_SUPERVISOR_NEXT = 'N',   /* agent: bytes for the stub as soon as it reports the next stop */
-    PST_SUPERVISOR_CLOSE = 'C',  /* agent: clean up and close */
-    PST_SUPERVISOR_CLOSED = 'c', /* done */
-    PST_SUPERVISOR_LOST = 'l',   /* the stub closed the stream */
-    PST_SUPERVISOR_DATA = 'D',   /* bytes of the stream, either way */
+    PST_SUPERVISOR_CLOSE = 'C',  /* agent: carry out the will and close */
+    PST_SUPERVISOR_LOST = 'L',   /* agent: the stub closed the stream, close it too */
+    PST_SUPERVISOR_CLOSED = 'c', /* either was done */
 };
 
 /* The process itself: returns when the agent's end is closed or on SIGTERM, with everything cleaned
@@ -44,33 +42,33 @@ struct pst_supervisor {
     pid_t pid;
 };
 /* Starts it in a session of its own, with no descriptor but its socket and stderr. With `program`
- * (a path) it is executed as `program supervisor FD ADDRESS resume|hold`, so that it shares no
- * memory with the agent; NULL forks only, so do that before any key is loaded. PST_ERR_IO: see
- * errno. */
+ * (a path) it is executed as `program supervisor FD ADDRESS resume|hold`, so that it shares nothing
+ * with the agent but the will; NULL forks only, so do that before any key is loaded. PST_ERR_IO:
+ * see errno. */
 PST_MUST_CHECK pst_err pst_supervisor_start(struct pst_supervisor *s, const char *program,
                                             const char *stub_address, bool hold);
 
-/* --- the agent's half of the frames, sans-I/O --- */
+/* --- the agent's half: nothing here waits --- */
 struct pst_supervisor_link {
     struct pst_stub *stub;
+    int control;                /* to the supervisor, the caller's */
+    int fd;                     /* to the stub, ours; -1: none */
+    struct pst_stub_will *will; /* shared with the supervisor */
     uint8_t state, closes;
-    uint8_t head[PST_SUPERVISOR_FRAME], head_len;
-    uint16_t body_left;
-    char why[128]; /* the last failure, as text */
-    size_t why_len;
-    uint8_t out[4 * PST_SUPERVISOR_FRAME + PST_STUB_FOLLOW + PST_SUPERVISOR_PAYLOAD];
-    size_t out_at, out_len;
+    char why[128];                             /* the last failure, as text */
+    void (*watch)(void *ctx, int fd, bool on); /* `fd` is new, or about to be closed; may be NULL */
+    void *ctx;
 };
-void pst_supervisor_link_init(struct pst_supervisor_link *l, struct pst_stub *stub);
+void pst_supervisor_link_init(struct pst_supervisor_link *l, struct pst_stub *stub, int control);
 /* `open` of pst_stub_config; `ctx` is the link. Letting go never waits. */
 pst_err pst_supervisor_open(void *ctx, bool on);
-/* `follow` of pst_stub_config; `ctx` is the link. */
-bool pst_supervisor_follow(void *ctx, struct pst_bytes bytes);
-/* Bytes read from the supervisor; goes on to the stub's client. */
-void pst_supervisor_receive(struct pst_supervisor_link *l, const uint8_t *bytes, size_t len);
-/* Bytes for the supervisor, taken from the stub's client; report with `sent`. */
-struct pst_bytes pst_supervisor_pending(struct pst_supervisor_link *l);
-void pst_supervisor_sent(struct pst_supervisor_link *l, size_t len);
+/* The control socket can be read. false: the supervisor is gone. */
+PST_MUST_CHECK bool pst_supervisor_heard(struct pst_supervisor_link *l);
+/* The stub's stream can be read: goes on to its client, and sends what that has to say. Returns as
+ * pst_supervisor_write does. */
+bool pst_supervisor_read(struct pst_supervisor_link *l);
+/* Sends what the stub's client has to say. true: more waits until the stream can be written. */
+bool pst_supervisor_write(struct pst_supervisor_link *l);
 /* The supervisor is gone: the stub is lost, and cannot be opened again. */
 void pst_supervisor_gone(struct pst_supervisor_link *l);
 

@@ -191,7 +191,6 @@ void pst_stub_lose(struct pst_stub *s)
     s->opening = 0;
     s->answer = NULL;
     s->running = s->owed = s->check = s->stepping = s->report_active = s->closing = false;
-    s->armed = s->pc_armed = s->g_ahead = false;
     s->skip = s->followers = s->ahead_at = s->ahead_len = s->wanted_len = 0;
     s->out.used = s->sent = 0;
     s->break_count = 0;

@@ -15,7 +15,6 @@ static bool may_read(const struct pst_stub *s, const struct pst_stub_range *rang
 void pst_stub_ahead_follow(struct pst_stub *s, const struct pst_stub_range *ranges, size_t count)
 {
     s->ahead_at = s->ahead_len = 0;
-    s->unchecked = false;
     for (size_t i = 0; i < count && s->pipelines && s->link == LINK_OPEN; i++) {
         const struct pst_stub_range *range = &ranges[i];
         if (s->out.cap - s->out.used < 2 * PACKET || !may_read(s, range) ||
@@ -32,58 +31,6 @@ void pst_stub_ahead_send(struct pst_stub *s)
     s->wanted_len = 0;
 }
 
-void pst_stub_ahead_arm(struct pst_stub *s)
-{
-    uint8_t bytes[PST_STUB_FOLLOW];
-    struct pst_writer w = pst_writer_of(bytes, sizeof bytes);
-
-    s->armed = s->pc_armed = false;
-    s->ahead_at = s->ahead_len = 0;
-    if (s->config.follow == NULL || !s->pipelines || s->wanted_len == 0) {
-        return;
-    }
-    struct pst_rsp_writer p = pst_rsp_begin(&w);
-    pst_rsp_put_char(&p, 'g');
-    pst_rsp_end(&p);
-    for (uint8_t i = 0; i < s->wanted_len && w.cap - w.used > PACKET; i++) {
-        p = pst_rsp_begin(&w);
-        pst_stub_put_memory(s, &p, s->wanted[i].address, s->wanted[i].len);
-        pst_rsp_end(&p);
-        s->ahead[s->ahead_len++] = s->wanted[i];
-    }
-    s->armed = s->config.follow(s->config.ctx, (struct pst_bytes){bytes, w.used});
-    s->ahead_len = s->armed ? s->ahead_len : 0;
-}
-
-void pst_stub_ahead_arm_pc(struct pst_stub *s)
-{
-    uint8_t bytes[PACKET];
-    struct pst_writer w = pst_writer_of(bytes, sizeof bytes);
-
-    s->armed = s->pc_armed = false;
-    s->ahead_at = s->ahead_len = 0;
-    if (s->config.follow == NULL || !s->pipelines || s->arch == NULL || s->no_p) {
-        return;
-    }
-    struct pst_rsp_writer p = pst_rsp_begin(&w);
-    pst_rsp_put_char(&p, 'p');
-    pst_rsp_put_number(&p, s->arch->pc / s->arch->word);
-    pst_rsp_end(&p);
-    s->armed = s->pc_armed = s->config.follow(s->config.ctx, (struct pst_bytes){bytes, w.used});
-}
-
-bool pst_stub_ahead_stopped(struct pst_stub *s, bool report)
-{
-    bool pc = s->pc_armed && report;
-    s->g_ahead = s->unchecked = s->armed && !s->pc_armed && report;
-    s->ahead_len = s->g_ahead ? s->ahead_len : 0;
-    s->armed = s->pc_armed = false;
-    if (s->g_ahead) {
-        s->wanted_len = 0;
-    }
-    return pc;
-}
-
 bool pst_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len)
 {
     for (uint8_t i = s->ahead_at; i < s->ahead_len; i++) {
@@ -98,9 +45,8 @@ bool pst_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len)
 
 void pst_stub_ahead_drop(struct pst_stub *s)
 {
-    s->skip = (uint8_t)(s->skip + (s->ahead_len - s->ahead_at) + s->followers + s->g_ahead);
+    s->skip = (uint8_t)(s->skip + (s->ahead_len - s->ahead_at) + s->followers);
     s->ahead_at = s->ahead_len = s->followers = 0;
-    s->g_ahead = false;
 }
 
 void pst_stub_ahead_want(struct pst_stub *s, uint64_t address, uint32_t len)

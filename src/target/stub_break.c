@@ -100,3 +100,21 @@ bool pst_stub_break_clear(struct pst_stub *s)
     change(s, &b, false);
     return true;
 }
+
+bool pst_stub_last_will(const struct pst_stub *s, struct pst_stub_will *will)
+{
+    if (s->link != LINK_OPEN && s->link != LINK_CLOSING) {
+        return false;
+    }
+    will->count = s->break_count;
+    memcpy(will->breaks, s->breaks, s->break_count * sizeof *s->breaks);
+    if (s->answer == on_changed && s->setting_on) {
+        will->breaks[will->count++] = s->setting; /* perhaps */
+    }
+    will->expected =
+        (uint8_t)((s->answer != NULL) + s->skip + s->followers + (s->ahead_len - s->ahead_at));
+    will->acks = s->acks;
+    will->running = s->running;
+    will->left = s->farewell;
+    return true;
+}

@@ -40,14 +40,6 @@ bool pst_stub_select(struct pst_stub *s, uint32_t hart);
 void pst_stub_ahead_send(struct pst_stub *s);
 /* Behind a request that was just made: these too, at most PST_STUB_AHEAD. */
 void pst_stub_ahead_follow(struct pst_stub *s, const struct pst_stub_range *ranges, size_t count);
-/* Has the same asked as soon as the CPU that is about to run stops, if there is anybody to do so.
- */
-void pst_stub_ahead_arm(struct pst_stub *s);
-/* The same for a step within a range, after which only the pc is looked at. */
-void pst_stub_ahead_arm_pc(struct pst_stub *s);
-/* It has stopped, by a report that sets that off (T or S) or otherwise. true: the answer that comes
- * next is the pc. */
-bool pst_stub_ahead_stopped(struct pst_stub *s, bool report);
 /* Was it asked for? Then its answer is the next that is not skipped. */
 bool pst_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len);
 /* Nothing of it is wanted any more. */

@@ -160,8 +160,7 @@ static void begin_chunk(struct pst_stub *s)
     }
     len = len < room - CHUNK_HEAD ? len : (uint32_t)(room - CHUNK_HEAD);
     bool asked = pst_stub_ahead_take(s, address, len);
-    if ((!asked || s->unchecked) && !may_gather(s, address, len)) {
-        s->skip = (uint8_t)(s->skip + asked);
+    if (!asked && !may_gather(s, address, len)) {
         return;
     }
     pst_stub_ahead_want(s, address, len);
@@ -235,18 +234,11 @@ bool pst_stub_report_task(struct pst_stub *s)
     switch (s->report_phase) {
     case REPORT_SELECT:
         s->report_phase = REPORT_REGISTERS;
-        if (pst_stub_select(s, s->stop.hart)) {
-            pst_stub_ahead_drop(s); /* it spoke of another */
-        }
+        (void)pst_stub_select(s, s->stop.hart);
         return true;
     case REPORT_REGISTERS:
-        if (s->g_ahead) {
-            s->g_ahead = false;
-            s->answer = on_registers;
-        } else {
-            pst_stub_ask(s, "g", on_registers);
-            pst_stub_ahead_send(s);
-        }
+        pst_stub_ask(s, "g", on_registers);
+        pst_stub_ahead_send(s);
         return true;
     case REPORT_GATHER:
         begin_chunk(s);

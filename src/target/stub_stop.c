@@ -103,12 +103,6 @@ static void put_plain(const struct pst_stub *s, struct pst_rsp_writer *p)
 
 static void run(struct pst_stub *s)
 {
-    /* Of the steps of a range only the last is reported. */
-    if (s->stepping) {
-        pst_stub_ahead_arm_pc(s);
-    } else {
-        pst_stub_ahead_arm(s);
-    }
     struct pst_rsp_writer p = pst_stub_begin(s);
     if (s->has_vcont) {
         pst_rsp_put_text(&p, "vCont");
@@ -275,16 +269,6 @@ static void settle(struct pst_stub *s)
     pst_stub_report_begin(s, true);
 }
 
-static void settle_or_drop(struct pst_stub *s)
-{
-    settle(s);
-    if (!s->report_active) {
-        pst_stub_ahead_drop(s);
-    }
-}
-
-static void on_pc(struct pst_stub *s, struct pst_bytes reply);
-
 void pst_stub_on_stop(struct pst_stub *s, struct pst_bytes reply)
 {
     /* Console output of the debuggee, and its calls for files, which it does not get. */
@@ -296,19 +280,12 @@ void pst_stub_on_stop(struct pst_stub *s, struct pst_bytes reply)
         return;
     }
     s->running = false;
-    bool report = reply.len > 0 && (reply.at[0] == 'T' || reply.at[0] == 'S');
-    bool pc_comes = pst_stub_ahead_stopped(s, report);
     if (!pst_stub_parse_stop(s, reply)) {
         /* It could not resume; where it stands has not changed. */
         memset(&s->stop, 0, sizeof s->stop);
         s->stop.hart = pst_stub_first_hart(s);
     }
-    settle_or_drop(s);
-    if (pc_comes && s->check) {
-        s->answer = on_pc;
-    } else if (pc_comes) {
-        s->skip++; /* the range ended otherwise */
-    }
+    settle(s);
 }
 
 /* --- after each step of a range: look where it went --- */

@@ -143,7 +143,7 @@ void pst_stub_sent(struct pst_stub *s, size_t len)
 
 static bool is_ahead(const struct pst_stub *s)
 {
-    return s->skip > 0 || s->followers > 0 || s->armed || s->g_ahead || s->ahead_at < s->ahead_len;
+    return s->skip > 0 || s->followers > 0 || s->ahead_at < s->ahead_len;
 }
 
 static void again(struct pst_stub *s)

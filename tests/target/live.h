@@ -96,14 +96,9 @@ static inline void live_start(struct live *l, bool hold)
     l->deny_last = 0;
     l->gate = (struct pst_gate){.ctx = l, .allow = live_allow};
     CHECK_EQ(pst_stub_init(&l->stub, &config), PST_OK);
-    pst_supervisor_link_init(&l->link, &l->stub);
+    pst_supervisor_link_init(&l->link, &l->stub, l->fd);
     l->memory = pst_stub_memory(&l->stub);
     l->run = pst_stub_run(&l->stub);
-}
-
-static inline struct pst_bytes live_pending(struct live *l)
-{
-    return l->supervised ? pst_supervisor_pending(&l->link) : pst_stub_pending(&l->stub);
 }
 
 static inline void live_gone(struct live *l)
@@ -125,22 +120,43 @@ static inline void live_trace(const char *way, const uint8_t *at, ssize_t len)
     }
 }
 
+static inline void live_pump_supervised(struct live *l, int ms)
+{
+    struct pollfd p[2] = {
+        {.fd = l->fd, .events = POLLIN},
+        {.events = POLLIN          }
+    };
+    if (pst_supervisor_write(&l->link)) {
+        p[1].events |= POLLOUT;
+    }
+    p[1].fd = l->link.fd; /* -1 is passed over */
+    if (l->fd < 0 || poll(p, 2, ms) <= 0) {
+        return;
+    }
+    if (p[1].revents != 0) {
+        (void)pst_supervisor_read(&l->link);
+    }
+    if (p[0].revents != 0 && !pst_supervisor_heard(&l->link)) {
+        live_gone(l);
+    }
+}
+
 /* Moves bytes for at most `ms`, or until some came. */
 static inline void live_pump(struct live *l, int ms)
 {
     uint8_t in[4096];
     struct pst_bytes out;
-    while (l->fd >= 0 && (out = live_pending(l)).len > 0) {
+    if (l->supervised) {
+        live_pump_supervised(l, ms);
+        return;
+    }
+    while (l->fd >= 0 && (out = pst_stub_pending(&l->stub)).len > 0) {
         ssize_t n = send(l->fd, out.at, out.len, MSG_NOSIGNAL);
         live_trace(">", out.at, n);
         if (n <= 0) {
             break;
         }
-        if (l->supervised) {
-            pst_supervisor_sent(&l->link, (size_t)n);
-        } else {
-            pst_stub_sent(&l->stub, (size_t)n);
-        }
+        pst_stub_sent(&l->stub, (size_t)n);
     }
     if (l->fd < 0) {
         return;
@@ -153,8 +169,6 @@ static inline void live_pump(struct live *l, int ms)
     live_trace("<", in, n);
     if (n <= 0) {
         live_gone(l);
-    } else if (l->supervised) {
-        pst_supervisor_receive(&l->link, in, (size_t)n);
     } else {
         pst_stub_receive(&l->stub, in, (size_t)n);
     }
