@@ -58,7 +58,20 @@ PST_MUST_CHECK pst_err pst_debugger_receive(struct pst_debugger *d, uint8_t kind
 /* The next link message, whole, into `out`; 0 when there is none now. */
 size_t pst_debugger_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap);
 uint64_t pst_debugger_poll(struct pst_debugger *d); /* ms until the next call is needed */
+/* The link is lost, or either of two. */
 void pst_debugger_link_down(struct pst_debugger *d);
+
+/* Out of band, in place of pst_debugger_start: the session is managed on one link (natively,
+ * whatever its traits say of that) and debugs on another, which keeps order and loses nothing.
+ * `receive` and `output` are the management's; the data link has these two, whose meaning is the
+ * same. Kinds other than PST_LINK_RECORD say nothing there.
+ * PST_ERR_ARGUMENT: such a data link cannot be. */
+PST_MUST_CHECK pst_err pst_debugger_start_data(struct pst_debugger *d,
+                                               const struct pst_link_traits *management,
+                                               const struct pst_link_traits *data);
+PST_MUST_CHECK pst_err pst_debugger_receive_data(struct pst_debugger *d, uint8_t kind, uint8_t *msg,
+                                                 size_t len);
+size_t pst_debugger_output_data(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap);
 
 pst_debugger_state_id pst_debugger_state(const struct pst_debugger *d);
 pst_err pst_debugger_why(const struct pst_debugger *d);

@@ -2,6 +2,8 @@
 #ifndef POSTERN_DEBUGGER_STATE_H
 #define POSTERN_DEBUGGER_STATE_H
 
+#include "postern/data.h"
+
 #define PST_DEBUGGER_TEXT 256
 
 struct pst_debugger {
@@ -45,6 +47,10 @@ struct pst_debugger {
         uint8_t *batch;
         uint64_t poll_ms; /* when to ask next */
     } native;
+    struct {                                  /* debug on a link of its own: debugger_data.c */
+        const struct pst_link_traits *traits; /* NULL: none */
+        struct pst_data records;
+    } data;
     char who[PST_DEBUGGER_TEXT];
     char grants[PST_DEBUGGER_TEXT];
 };

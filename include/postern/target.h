@@ -17,6 +17,11 @@
  * so an empty request is a poll. The gate, the grants, the end of a session are the same.
  * DataTransferSize is then no more than fits one link message.
  *
+ * *Out of band*, such a session is managed on one link and debugs on another (data.h): from the
+ * first record of it that opens there, batches of SPP packets travel on that data link and nowhere
+ * else. The session ends with its management, or with either link. On the data link nobody but the
+ * session is known: what does not open there means no more than on any other link.
+ *
  * Sans-I/O: messages in, messages out, time by poll. Teardown is one function (src/scm/teardown.c)
  * whatever the cause: keys wiped, spaces released, breakpoints out, CPU left as policy says, a line
  * in the log.
@@ -40,6 +45,8 @@ struct pst_target_buffers {
 /* Ways to speak besides in band. One that is not registered in the configuration is not linked. */
 struct pst_target_native; /* private in content */
 extern const struct pst_target_native pst_target_native;
+struct pst_target_data; /* private in content; needs the native way, and paths */
+extern const struct pst_target_data pst_target_data;
 
 struct pst_target_config {              /* const, outlives the target */
     const struct pst_spdm_config *spdm; /* identity, verifier, algorithms; keys and hooks are the
@@ -52,6 +59,9 @@ struct pst_target_config {              /* const, outlives the target */
     uint32_t handshake_ms;                  /* a pending context is dropped after this; 0: 10,000 */
     uint32_t session_s;                     /* longest session; 0: none */
     const struct pst_target_native *native; /* &pst_target_native, or NULL: in band only */
+    const struct pst_target_data *data;     /* &pst_target_data, or NULL: no data links */
+    struct pst_target_path *paths;          /* zeroed; one for each session on two links */
+    size_t path_count;
     uint8_t audit_ahead; /* see audit.h; 0: each effect is made durable by itself */
 };
 

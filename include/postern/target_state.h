@@ -3,6 +3,7 @@
 #ifndef POSTERN_TARGET_STATE_H
 #define POSTERN_TARGET_STATE_H
 
+#include "postern/data.h"
 #include "postern/policy.h"
 #include "postern/record.h"
 #include "postern/responder.h"
@@ -61,6 +62,14 @@ struct pst_target_context {
     uint32_t session_id;
     uint8_t *queue;
     size_t queue_len;
+    struct pst_target_path *data; /* NULL: its debug travels where its SPDM does */
+};
+
+struct pst_target_path {                /* the data link of one session */
+    struct pst_target_context *context; /* NULL: free */
+    struct pst_data records;
+    uint32_t link;
+    bool bound; /* a record came on `link` and opened */
 };
 
 struct pst_target_link {

@@ -76,6 +76,7 @@ void dbg_close(struct pst_debugger *d, pst_err why)
     if (d->record.config.crypto != NULL) {
         pst_record_wipe(&d->record);
     }
+    pst_data_wipe(&d->data.records);
     pst_wipe(d->request, d->half);
     dbg_set_state(d, PST_DBG_CLOSED);
     pst_spp_client_abort(&d->client, PST_ERR_CLOSED);
@@ -134,7 +135,7 @@ pst_err pst_debugger_init(struct pst_debugger *d, const struct pst_debugger_conf
     return pst_requester_init(&d->requester, &d->spdm);
 }
 
-pst_err pst_debugger_start(struct pst_debugger *d, const struct pst_link_traits *traits)
+pst_err dbg_start(struct pst_debugger *d, const struct pst_link_traits *traits, bool native)
 {
     if (d->state != PST_DBG_IDLE) {
         return PST_ERR_STATE;
@@ -148,11 +149,11 @@ pst_err pst_debugger_start(struct pst_debugger *d, const struct pst_link_traits 
         .limit = rekey_after(d) + REKEY_SPARE,
     };
     PST_TRY(pst_record_init(&d->record, &record));
-    if (traits->native) {
+    if (native) {
         dbg_native_start(d);
     }
     dbg_start_client(d, FIRST_CREDIT);
-    dbg_set_state(d, traits->native ? PST_DBG_AUTHENTICATING : PST_DBG_CONNECTING);
+    dbg_set_state(d, native ? PST_DBG_AUTHENTICATING : PST_DBG_CONNECTING);
     dbg_run(d);
     return PST_OK;
 }
@@ -164,6 +165,11 @@ pst_err dbg_open_record(struct pst_debugger *d, uint8_t *msg, size_t len, struct
     /* spec: design, "A bad tag" */
     bool tolerated = (d->traits->shared || d->traits->lossy) && err != PST_ERR_LIMIT;
     return err != PST_OK && tolerated ? PST_WANT_MORE : err;
+}
+
+pst_err pst_debugger_start(struct pst_debugger *d, const struct pst_link_traits *traits)
+{
+    return dbg_start(d, traits, traits->native);
 }
 
 static pst_err receive_record(struct pst_debugger *d, uint8_t *msg, size_t len)
@@ -253,7 +259,7 @@ uint64_t pst_debugger_poll(struct pst_debugger *d)
     }
     dbg_run(d);
     uint64_t wait = pst_requester_wait(&d->requester), now = dbg_now(d);
-    if (d->native.on && !d->exchanging) {
+    if (d->native.on && d->data.traits == NULL && !d->exchanging) {
         uint64_t ask = d->native.poll_ms > now ? d->native.poll_ms - now : 1;
         wait = wait == 0 || ask < wait ? ask : wait;
     }

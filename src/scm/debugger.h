@@ -20,6 +20,9 @@ void dbg_start_client(struct pst_debugger *d, size_t credit);
 /* Does whatever the state has to do now. */
 void dbg_run(struct pst_debugger *d);
 void dbg_start_op(struct pst_debugger *d, const struct pst_op *op);
+/* Begins on a link, natively or in band. */
+PST_MUST_CHECK pst_err dbg_start(struct pst_debugger *d, const struct pst_link_traits *traits,
+                                 bool native);
 /* Opens a record. PST_WANT_MORE: it was a bad one, which the link's traits tell to drop. */
 PST_MUST_CHECK pst_err dbg_open_record(struct pst_debugger *d, uint8_t *msg, size_t len,
                                        struct pst_bytes *payload);

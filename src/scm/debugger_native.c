@@ -120,6 +120,9 @@ bool dbg_native_begin(struct pst_debugger *d)
                      &(struct pst_op){.kind = PST_OP_KEY_UPDATE, .context = session, .all = true});
         return true;
     }
+    if (d->data.traits != NULL) {
+        return false; /* batches have their own link */
+    }
     size_t len = pst_spp_client_batch(&d->client, d->native.batch, dbg_native_room(d));
     if (len == 0 && dbg_now(d) < d->native.poll_ms) {
         return false;

@@ -22,7 +22,9 @@ static void on_event(void *ctx, struct pst_bytes payload, uint8_t space)
 
 void dbg_start_client(struct pst_debugger *d, size_t credit)
 {
-    size_t room = d->native.on ? dbg_native_room(d) : d->traits->mtu - PST_RECORD_OVERHEAD;
+    const struct pst_link_traits *traits = d->data.traits != NULL ? d->data.traits : d->traits;
+    bool in_spdm = d->native.on && d->data.traits == NULL;
+    size_t room = in_spdm ? dbg_native_room(d) : traits->mtu - PST_RECORD_OVERHEAD;
     pst_spp_client_init(&d->client, PST_SPP_FULL, (uint32_t)room - PST_SPP_FULL_HEADER, credit);
     d->client.event = on_event;
     d->client.ctx = d;

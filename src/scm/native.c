@@ -63,11 +63,13 @@ static bool is_ours(uint16_t standard, struct pst_bytes id)
            memcmp(id.at, vendor_id, sizeof vendor_id) == 0;
 }
 
-/* The rule: nothing but an established session, in a record of its own, comes to an engine. */
+/* The rule: nothing but an established session, in a record of its own, comes to an engine; and
+ * only one way leads there. */
 static bool may_debug(const struct pst_target_context *c, uint32_t context)
 {
     return c->protected_ && context != PST_SPDM_CLEAR && context == c->session_id &&
-           (c->phase == PST_CONTEXT_LIVE || c->phase == PST_CONTEXT_REFUSED);
+           (c->phase == PST_CONTEXT_LIVE || c->phase == PST_CONTEXT_REFUSED) &&
+           (c->data == NULL || !c->data->bound);
 }
 
 static pst_err vendor(void *ctx, uint32_t context, uint16_t standard, struct pst_bytes id,

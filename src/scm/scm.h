@@ -49,7 +49,25 @@ struct pst_target_native {
                       struct pst_bytes payload, uint8_t *out, size_t cap, size_t *out_len);
 };
 
+/* data.c, through the configuration: sessions whose debug has a link of its own. */
+struct pst_target_data {
+    /* keys.exported of every context */
+    pst_err (*exported)(void *ctx, uint32_t session_id, const struct pst_export *e);
+    /* A record of no session that is managed on this link. */
+    void (*receive)(struct pst_target *t, const struct pst_target_link *link, uint32_t session_id,
+                    uint8_t *msg, size_t len);
+    size_t (*output)(struct pst_target *t, const struct pst_target_link *link, uint8_t *out,
+                     size_t cap);
+    /* The context has no data link from now on. */
+    void (*release)(struct pst_target_context *c);
+};
+
 /* target.c */
+/* The context speaks on this link: it is managed there, or has its data there. */
+bool scm_runs_over(const struct pst_target_context *c, uint32_t link);
+/* spec: design, "A bad tag": fatal on a private ordered link, dropped and counted elsewhere. */
+void scm_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
+                    pst_err err);
 /* Announces a batch and gives it to the context's engine. On an error the context is done for; the
  * caller ends it, now or by `closing`. */
 PST_MUST_CHECK pst_err scm_take_batch(struct pst_target_context *c, const uint8_t *batch,

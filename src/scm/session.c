@@ -250,6 +250,9 @@ void scm_spdm_init(struct pst_target_context *c)
 {
     c->spdm = *c->target->config->spdm;
     c->spdm.keys = (struct pst_key_port){.ctx = c, .place = place, .drop = drop};
+    if (c->target->config->data != NULL) {
+        c->spdm.keys.exported = c->target->config->data->exported;
+    }
     c->spdm.hooks.ctx = c;
     c->spdm.hooks.peer = NULL; /* who may do what is told after FINISH, in the session */
     c->spdm.hooks.established = established;

@@ -87,13 +87,20 @@ pst_err pst_target_link_up(struct pst_target *t, uint32_t link,
     return PST_ERR_LIMIT;
 }
 
+bool scm_runs_over(const struct pst_target_context *c, uint32_t link)
+{
+    return (c->link == link && !c->orphan) ||
+           (c->data != NULL && c->data->bound && c->data->link == link);
+}
+
 void pst_target_link_down(struct pst_target *t, uint32_t link)
 {
     for (size_t i = 0; i < t->count; i++) {
         struct pst_target_context *c = &t->contexts[i];
-        if (c->phase != PST_CONTEXT_FREE && c->link == link) {
+        if (c->phase != PST_CONTEXT_FREE && scm_runs_over(c, link)) {
             scm_teardown(c, PST_ERR_IO);
-            c->orphan = true; /* the number may be given to another link before it is released */
+            c->orphan =
+                c->link == link; /* the number may be given to another link before it is released */
         }
     }
     struct pst_target_link *l = scm_link(t, link);
@@ -226,7 +233,7 @@ static bool is_used(const struct pst_target *t, const struct pst_target_link *li
 {
     for (size_t i = 0; i < t->count; i++) {
         const struct pst_target_context *c = &t->contexts[i];
-        if (c->phase != PST_CONTEXT_FREE && c->link == link->id && !c->orphan) {
+        if (c->phase != PST_CONTEXT_FREE && scm_runs_over(c, link->id)) {
             return true;
         }
     }
@@ -245,9 +252,7 @@ static pst_err receive_clear(struct pst_target *t, struct pst_target_link *link,
     return PST_OK;
 }
 
-/* spec: design, "A bad tag": fatal on a private ordered link, dropped and counted elsewhere. */
-static void bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
-                       pst_err err)
+void scm_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits, pst_err err)
 {
     if (err == PST_ERR_LIMIT || (!traits->shared && !traits->lossy)) {
         scm_teardown(c, err);
@@ -265,12 +270,15 @@ static void receive_record(struct pst_target *t, const struct pst_target_link *l
         return;
     }
     struct pst_target_context *c = session_context(t, link->id, id);
-    if (c == NULL) {
-        return; /* spec: DSP0274: a record of an unknown session is dropped silently */
+    if (c == NULL) { /* spec: DSP0274: a record of an unknown session is dropped silently */
+        if (t->config->data != NULL) {
+            t->config->data->receive(t, link, id, msg, len);
+        }
+        return;
     }
     pst_err err = pst_record_open(&c->record, msg, len, &batch, &phase);
     if (err != PST_OK) {
-        bad_record(c, link->traits, err);
+        scm_bad_record(c, link->traits, err);
         return;
     }
     pst_responder_heard(&c->responder, id);
@@ -367,7 +375,8 @@ size_t pst_target_output(struct pst_target *t, uint32_t link, uint8_t *kind, uin
             return len;
         }
     }
-    return 0;
+    *kind = PST_LINK_RECORD;
+    return t->config->data != NULL ? t->config->data->output(t, l, out, cap) : 0;
 }
 
 bool pst_target_wants_close(const struct pst_target *t, uint32_t link)

@@ -13,8 +13,7 @@ static void close_link(struct pst_target_context *c)
     struct pst_target_link *link = scm_link(t, c->link);
     for (size_t i = 0; i < t->count; i++) {
         const struct pst_target_context *other = &t->contexts[i];
-        if (other != c && other->phase != PST_CONTEXT_FREE && other->link == c->link &&
-            !other->orphan) {
+        if (other != c && other->phase != PST_CONTEXT_FREE && scm_runs_over(other, c->link)) {
             return;
         }
     }
@@ -43,6 +42,9 @@ void scm_teardown(struct pst_target_context *c, pst_err why)
 
     c->phase = PST_CONTEXT_ENDING; /* from here the gate refuses everything */
     c->closing = why;
+    if (c->data != NULL) {
+        c->target->config->data->release(c);
+    }
     pst_record_wipe(&c->record);
     pst_responder_wipe(&c->responder);
     pst_wipe(c->mailbox.request, c->mailbox.half);

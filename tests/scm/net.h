@@ -47,6 +47,7 @@ struct net {
     struct pst_target_config config;
     struct pst_target_context contexts[NET_CONTEXTS];
     struct pst_target_buffers buffers[NET_CONTEXTS];
+    struct pst_target_path paths[2];
     uint8_t queue[NET_CONTEXTS][NET_QUEUE], mailbox[NET_CONTEXTS][2 * NET_TRANSFER];
     struct pst_policy policy;
     struct pst_spdm_config spdm;
@@ -304,6 +305,9 @@ static inline struct net *net_new(const struct pst_identity *id, const char *pol
         .policy = &n->policy,
         .device = id->name,
         .native = &pst_target_native,
+        .data = &pst_target_data,
+        .paths = n->paths,
+        .path_count = 2,
         .spaces = {[PST_AS_MEMORY] = &n->memory, [PST_AS_RUN] = &n->run},
         .audit = { .ctx = n,            .line = net_line,     .wall_s = net_wall},
     };
