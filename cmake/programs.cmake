@@ -1,4 +1,5 @@
-# tools/*.c is one program, postern; every bench/*.c is a program of its own.
+# tools/*.c is one program, postern; every bench/*.c is a program of its own, and so are those of
+# bench/links, which take arguments.
 file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.c")
 if(sources)
   add_executable(postern ${sources})
@@ -8,9 +9,12 @@ endif()
 
 # Figures from a sanitized build would mean nothing.
 if(NOT PST_SANITIZE)
-  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.c")
+  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.c"
+       "${PROJECT_SOURCE_DIR}/bench/links/*.c")
   foreach(source IN LISTS sources)
     get_filename_component(stem "${source}" NAME_WE)
+    file(RELATIVE_PATH place "${PROJECT_SOURCE_DIR}" "${source}")
+    get_filename_component(place "${place}" DIRECTORY)
     pst_topic_libs(libs bench "${source}")
     pst_target_name(target bench ${stem})
     add_executable(${target} "${source}")
@@ -18,6 +22,6 @@ if(NOT PST_SANITIZE)
     target_link_libraries(${target} PRIVATE pst_hosted ${libs})
     set_target_properties(
       ${target} PROPERTIES OUTPUT_NAME ${stem} RUNTIME_OUTPUT_DIRECTORY
-                                               "${PROJECT_BINARY_DIR}/bench")
+                                               "${PROJECT_BINARY_DIR}/${place}")
   endforeach()
 endif()
