@@ -235,7 +235,10 @@ static void send_answer(struct mailbox *m)
     if (object == NULL || m->guest == NULL) {
         return;
     }
-    if (!m->guest->waiting || m->guest->held) {
+    if (m->guest->held) {
+        return; /* its HELLO comes before it has heard the other one */
+    }
+    if (!m->guest->waiting) {
         end(m, PST_ERR_UNEXPECTED, "an answer without a question");
         return;
     }
@@ -277,6 +280,7 @@ static void turn(struct mailbox *m)
     }
     if (!m->closing) {
         take_held(m);
+        send_answer(m);
         give_out(m);
     }
     if (!m->closing && m->finishing) {
@@ -497,7 +501,8 @@ static void parse(struct guest *g)
     if (g->have >= HEADER && len > BUFFER - HEADER) {
         close_guest(g, PST_ERR_DECODE, "not an emulator's framing: is this another service?");
     } else if (g->have < HEADER || g->have - HEADER < len) {
-        if (uv_read_start(&g->socket.io.stream, on_alloc, on_read) < 0) {
+        const int rc = uv_read_start(&g->socket.io.stream, on_alloc, on_read);
+        if (rc < 0 && rc != UV_EALREADY) {
             close_guest(g, PST_ERR_IO, "the emulator's connection cannot be read");
         }
     } else {

@@ -321,6 +321,7 @@ static pst_err init_target(struct pst_target_host *h, const struct pst_identity 
 
     pst_profile_target(&h->spdm, identity, trust, (uint8_t)s->heartbeat_s);
     h->config = (struct pst_target_config){
+        .native = &pst_target_native,
         .spdm = &h->spdm,
         .policy = &h->policy,
         .device = s->device[0] != '\0' ? s->device : identity->name,
