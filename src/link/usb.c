@@ -112,13 +112,13 @@ void pst_usb_pipe_call(struct pst_usb_pipe *p, uint32_t stream, uint64_t now_ms)
     *p = (struct pst_usb_pipe){.calling = true, .stream = stream, .wake = now_ms};
 }
 
-static void begin(struct pst_usb_pipe *p, uint32_t stream)
+static void begin(struct pst_usb_pipe *p, uint32_t stream, uint64_t now_ms)
 {
     p->open = true;
     p->calling = false;
     p->stream = stream;
     p->sent = p->received = 0;
-    p->wake = UINT64_MAX;
+    p->wake = now_ms + (p->device ? PST_USB_DEAD_MS : PST_USB_ALIVE_MS);
 }
 
 void pst_usb_pipe_drop(struct pst_usb_pipe *p)
@@ -149,22 +149,22 @@ static void say_gone(struct pst_usb_pipe *p, uint32_t stream)
     }
 }
 
-static pst_usb_event on_open(struct pst_usb_pipe *p, uint32_t stream)
+static pst_usb_event on_open(struct pst_usb_pipe *p, uint32_t stream, uint64_t now_ms)
 {
     if (!p->device)
         return PST_USB_NOTHING;
-    begin(p, stream);
+    begin(p, stream, now_ms);
     p->refused = 0;
     p->reply = PST_USB_OPENS;
     p->reply_stream = stream;
     return PST_USB_OPENED;
 }
 
-static pst_usb_event on_opens(struct pst_usb_pipe *p, uint32_t stream)
+static pst_usb_event on_opens(struct pst_usb_pipe *p, uint32_t stream, uint64_t now_ms)
 {
     if (p->device || !p->calling || p->tries == 0 || stream != p->stream)
         return PST_USB_NOTHING;
-    begin(p, stream);
+    begin(p, stream, now_ms);
     return PST_USB_OPENED;
 }
 
@@ -193,8 +193,14 @@ static pst_usb_event on_end(struct pst_usb_pipe *p, uint32_t stream, pst_usb_eve
     return event;
 }
 
-pst_usb_event pst_usb_pipe_receive(struct pst_usb_pipe *p, const uint8_t *transfer, size_t len,
-                                   struct pst_bytes *bytes)
+void pst_usb_pipe_deaf(struct pst_usb_pipe *p, uint64_t now_ms)
+{
+    if (p->device && p->open)
+        p->wake = now_ms + PST_USB_DEAD_MS;
+}
+
+pst_usb_event pst_usb_pipe_receive(struct pst_usb_pipe *p, uint64_t now_ms, const uint8_t *transfer,
+                                   size_t len, struct pst_bytes *bytes)
 {
     struct pst_reader r = pst_reader_of(transfer, len);
     const uint8_t kind = pst_get_u8(&r);
@@ -209,11 +215,13 @@ pst_usb_event pst_usb_pipe_receive(struct pst_usb_pipe *p, const uint8_t *transf
     pst_require(&r, kind == PST_USB_DATA || number == 0);
     if (!pst_reader_ok(&r))
         return PST_USB_NOTHING; /* the rest of a transfer that was cut: numbers tell what is lost */
+    if (stream == p->stream)
+        pst_usb_pipe_deaf(p, now_ms);
     switch (kind) {
     case PST_USB_OPEN:
-        return on_open(p, stream);
+        return on_open(p, stream, now_ms);
     case PST_USB_OPENS:
-        return on_opens(p, stream);
+        return on_opens(p, stream, now_ms);
     case PST_USB_DATA:
         *bytes = body;
         return on_data(p, stream, number);
@@ -241,6 +249,20 @@ static size_t put_head(uint8_t *out, uint8_t kind, uint32_t stream, uint32_t num
     return len;
 }
 
+static pst_err output_alive(struct pst_usb_pipe *p, uint64_t now_ms, uint8_t out[PST_USB_OWN],
+                            size_t *len)
+{
+    if (now_ms < p->wake)
+        return PST_WANT_MORE;
+    if (p->device) {
+        pst_usb_pipe_drop(p);
+        return PST_ERR_TIMEOUT;
+    }
+    p->wake = now_ms + PST_USB_ALIVE_MS;
+    *len = put_head(out, PST_USB_ALIVE, p->stream, 0, 0);
+    return PST_OK;
+}
+
 pst_err pst_usb_pipe_output(struct pst_usb_pipe *p, uint64_t now_ms, uint8_t out[PST_USB_OWN],
                             size_t *len)
 {
@@ -249,6 +271,8 @@ pst_err pst_usb_pipe_output(struct pst_usb_pipe *p, uint64_t now_ms, uint8_t out
         p->reply = 0;
         return PST_OK;
     }
+    if (p->open)
+        return output_alive(p, now_ms, out, len);
     if (!p->calling)
         return PST_WANT_MORE;
     if (p->tries > PST_USB_OPEN_TRIES)
@@ -271,8 +295,8 @@ uint64_t pst_usb_pipe_wake(const struct pst_usb_pipe *p)
     return p->reply != 0 ? 0 : p->wake;
 }
 
-void pst_usb_pipe_send(struct pst_usb_pipe *p, const uint8_t *bytes, size_t bytes_len, uint8_t *out,
-                       size_t cap, size_t *taken, size_t *len)
+void pst_usb_pipe_send(struct pst_usb_pipe *p, uint64_t now_ms, const uint8_t *bytes,
+                       size_t bytes_len, uint8_t *out, size_t cap, size_t *taken, size_t *len)
 {
     size_t n = bytes_len < PST_USB_PAYLOAD ? bytes_len : PST_USB_PAYLOAD;
 
@@ -284,4 +308,6 @@ void pst_usb_pipe_send(struct pst_usb_pipe *p, const uint8_t *bytes, size_t byte
     memcpy(out + PST_USB_HEAD, bytes, n);
     *len = put_head(out, PST_USB_DATA, p->stream, p->sent++, n);
     *taken = n;
+    if (!p->device)
+        p->wake = now_ms + PST_USB_ALIVE_MS;
 }

@@ -51,7 +51,7 @@ static void answer(struct pst_usb_pipe *p, uint64_t now)
 
     while (pst_usb_pipe_output(p, now, own, &len) == PST_OK)
         need(len == PST_USB_HEAD);
-    pst_usb_pipe_send(p, own, sizeof own, out, (uint8_t)now, &taken, &len);
+    pst_usb_pipe_send(p, now, own, sizeof own, out, (uint8_t)now, &taken, &len);
     need(taken <= sizeof own && len <= (uint8_t)now && (len == 0) == (taken == 0));
     need(len == 0 || len % PST_USB_PACKET != 0);
 }
@@ -78,7 +78,7 @@ static void pipe_against(struct pst_usb_pipe *p, const uint8_t *data, size_t siz
             pst_poke_u32(copy + 8, (how & 2) != 0 ? p->received : 0);
         }
         const bool was = p->open;
-        const pst_usb_event e = pst_usb_pipe_receive(p, copy, len, &bytes);
+        const pst_usb_event e = pst_usb_pipe_receive(p, now, copy, len, &bytes);
         need(e != PST_USB_BYTES || (was && p->open && bytes.len > 0 && bytes.at >= copy &&
                                     bytes.at + bytes.len <= copy + len));
         need(e != PST_USB_OPENED || p->open);

@@ -24,11 +24,14 @@ echo 'root:x:0:
 nogroup:x:65534:' >/etc/group
 
 name=$(sed 's/.*guest=\([^ ]*\).*/\1/' /proc/cmdline)
-if mount -t 9p -o trans=virtio,version=9p2000.L,msize=131072 host /host && cd /host; then
+if mount -t 9p -o trans=virtio,version=9p2000.L,msize=131072,cache=mmap host /host && cd /host; then
     own=/host/.guest-$name
     (. "$own/args" && . "$own/script") >"$own/output" 2>&1 </dev/null
     echo $? >"$own/status"
-    cd / && umount /host
+    cd /
+    kill -KILL -1 2>/dev/null # whatever it left behind, which keeps files open
+    sleep 0.1
+    umount /host
 else
     echo 'guest: no share' >/dev/console
 fi

@@ -220,7 +220,7 @@ static pst_usb_event pass(struct rig *rig, struct pst_usb_pipe *from, struct pst
     size_t len;
 
     CHECK_EQ(pst_usb_pipe_output(from, rig->now, out, &len), PST_OK);
-    return pst_usb_pipe_receive(to, out, len, &bytes);
+    return pst_usb_pipe_receive(to, rig->now, out, len, &bytes);
 }
 
 static void connect_them(struct rig *rig, uint32_t stream)
@@ -245,7 +245,7 @@ static size_t send_some(struct pst_usb_pipe *p, size_t n)
     size_t taken, len;
 
     memset(bytes, (int)n, sizeof bytes);
-    pst_usb_pipe_send(p, bytes, n, transfer, sizeof transfer, &taken, &len);
+    pst_usb_pipe_send(p, 0, bytes, n, transfer, sizeof transfer, &taken, &len);
     CHECK_EQ(taken, n < PST_USB_PAYLOAD ? n : PST_USB_PAYLOAD);
     return len;
 }
@@ -264,7 +264,7 @@ static void test_lengths(void **state)
         const size_t len = send_some(from, n);
 
         CHECK(len > 0 && len < PST_USB_TRANSFER && len % PST_USB_PACKET != 0);
-        CHECK_EQ(pst_usb_pipe_receive(to, transfer, len, &bytes), PST_USB_BYTES);
+        CHECK_EQ(pst_usb_pipe_receive(to, rig.now, transfer, len, &bytes), PST_USB_BYTES);
         CHECK_EQ(bytes.len, n < PST_USB_PAYLOAD ? n : PST_USB_PAYLOAD);
         CHECK(bytes.at[0] == (uint8_t)n && bytes.at[bytes.len - 1] == (uint8_t)n);
     }
@@ -281,12 +281,13 @@ static void test_cut(void **state)
     rig_init(&rig);
     size_t len = send_some(&rig.host, 200);
     for (size_t n = 0; n < len; n++)
-        CHECK_EQ(pst_usb_pipe_receive(&rig.device, transfer, n, &bytes), PST_USB_NOTHING);
+        CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, transfer, n, &bytes), PST_USB_NOTHING);
     transfer[len] = 0;
-    CHECK_EQ(pst_usb_pipe_receive(&rig.device, transfer, len + 1, &bytes), PST_USB_NOTHING);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, transfer, len + 1, &bytes),
+             PST_USB_NOTHING);
     CHECK(rig.device.open);
     len = send_some(&rig.host, 10);
-    CHECK_EQ(pst_usb_pipe_receive(&rig.device, transfer, len, &bytes), PST_USB_LOST);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, transfer, len, &bytes), PST_USB_LOST);
     CHECK(!rig.device.open);
     CHECK_EQ(pass(&rig, &rig.device, &rig.host), PST_USB_LOST);
     CHECK(!rig.host.open);
@@ -309,11 +310,11 @@ static void test_close(void **state)
         CHECK_EQ(pass(&rig, from, to), PST_USB_CLOSED);
         CHECK(!to->open);
         CHECK_EQ(pst_usb_pipe_output(from, 0, out, &len), PST_WANT_MORE);
-        pst_usb_pipe_send(to, (const uint8_t *)"x", 1, transfer, sizeof transfer, &taken, &len);
+        pst_usb_pipe_send(to, 0, (const uint8_t *)"x", 1, transfer, sizeof transfer, &taken, &len);
         CHECK(taken == 0 && len == 0);
         pst_usb_pipe_close(to); /* nothing to say any more */
         CHECK_EQ(pst_usb_pipe_output(to, 0, out, &len), PST_WANT_MORE);
-        CHECK_EQ(pst_usb_pipe_receive(to, out, 0, &bytes), PST_USB_NOTHING);
+        CHECK_EQ(pst_usb_pipe_receive(to, rig.now, out, 0, &bytes), PST_USB_NOTHING);
     }
 }
 
@@ -333,25 +334,30 @@ static void test_stale(void **state)
     memcpy(from_device, transfer, device_len);
 
     pst_usb_pipe_drop(&rig.device); /* SET_RESET */
-    CHECK_EQ(pst_usb_pipe_receive(&rig.device, from_host, host_len, &bytes), PST_USB_NOTHING);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, from_host, host_len, &bytes),
+             PST_USB_NOTHING);
     CHECK_EQ(pass(&rig, &rig.device, &rig.host), PST_USB_LOST); /* told once */
-    CHECK_EQ(pst_usb_pipe_receive(&rig.device, from_host, host_len, &bytes), PST_USB_NOTHING);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, from_host, host_len, &bytes),
+             PST_USB_NOTHING);
     CHECK_EQ(pst_usb_pipe_output(&rig.device, 0, opens, &opens_len), PST_WANT_MORE);
 
     pst_usb_pipe_call(&rig.host, STREAM + 77, 0);
     CHECK_EQ(pass(&rig, &rig.host, &rig.device), PST_USB_OPENED);
-    CHECK_EQ(pst_usb_pipe_receive(&rig.host, from_device, device_len, &bytes), PST_USB_NOTHING);
-    CHECK_EQ(pst_usb_pipe_receive(&rig.device, from_host, host_len, &bytes), PST_USB_NOTHING);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.host, rig.now, from_device, device_len, &bytes),
+             PST_USB_NOTHING);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, from_host, host_len, &bytes),
+             PST_USB_NOTHING);
     CHECK(rig.device.open);
     CHECK_EQ(pass(&rig, &rig.device, &rig.host), PST_USB_OPENED);
     host_len = send_some(&rig.host, 20);
-    CHECK_EQ(pst_usb_pipe_receive(&rig.device, transfer, host_len, &bytes), PST_USB_BYTES);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, transfer, host_len, &bytes), PST_USB_BYTES);
     CHECK_EQ(bytes.len, 20);
 
     /* A host that starts anew without a reset: the old stream has ended by it. */
     pst_usb_pipe_call(&rig.host, STREAM, 0);
     CHECK_EQ(pass(&rig, &rig.host, &rig.device), PST_USB_OPENED);
-    CHECK_EQ(pst_usb_pipe_receive(&rig.device, from_host, host_len, &bytes), PST_USB_BYTES);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, from_host, host_len, &bytes),
+             PST_USB_BYTES);
 }
 
 static void test_retry(void **state)
@@ -368,12 +374,13 @@ static void test_retry(void **state)
     CHECK_EQ(pst_usb_pipe_output(&rig.host, rig.now, out, &len), PST_OK); /* lost, or slow */
     CHECK_EQ(pst_usb_pipe_output(&rig.host, rig.now, opens, &opens_len), PST_WANT_MORE);
     CHECK_EQ(pst_usb_pipe_wake(&rig.host), 5 + PST_USB_OPEN_MS);
-    CHECK_EQ(pst_usb_pipe_receive(&rig.device, out, len, &bytes), PST_USB_OPENED);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, out, len, &bytes), PST_USB_OPENED);
     CHECK_EQ(pst_usb_pipe_output(&rig.device, rig.now, opens, &opens_len), PST_OK);
     rig.now += PST_USB_OPEN_MS;
     CHECK_EQ(pst_usb_pipe_output(&rig.host, rig.now, out, &len), PST_OK);
-    CHECK_EQ(pst_usb_pipe_receive(&rig.host, opens, opens_len, &bytes), PST_USB_NOTHING);
-    CHECK_EQ(pst_usb_pipe_receive(&rig.device, out, len, &bytes), PST_USB_OPENED); /* anew */
+    CHECK_EQ(pst_usb_pipe_receive(&rig.host, rig.now, opens, opens_len, &bytes), PST_USB_NOTHING);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, out, len, &bytes),
+             PST_USB_OPENED); /* anew */
     CHECK_EQ(pass(&rig, &rig.device, &rig.host), PST_USB_OPENED);
 
     pst_usb_pipe_call(&rig.host, 1, rig.now);
@@ -384,7 +391,7 @@ static void test_retry(void **state)
     CHECK_EQ(pst_usb_pipe_output(&rig.host, rig.now, opens, &opens_len), PST_ERR_TIMEOUT);
     CHECK_EQ(pst_usb_pipe_wake(&rig.host), UINT64_MAX);
     out[0] = PST_USB_OPENS; /* of the last try: too late */
-    CHECK_EQ(pst_usb_pipe_receive(&rig.host, out, len, &bytes), PST_USB_NOTHING);
+    CHECK_EQ(pst_usb_pipe_receive(&rig.host, rig.now, out, len, &bytes), PST_USB_NOTHING);
     CHECK_EQ(pst_usb_pipe_output(&rig.host, rig.now, opens, &opens_len), PST_ERR_TIMEOUT);
 }
 
@@ -403,9 +410,37 @@ static void test_head(void **state)
             struct rig other = rig;
             memcpy(copy, transfer, len);
             copy[i] = (uint8_t)(copy[i] ^ 1U << bit);
-            const pst_usb_event e = pst_usb_pipe_receive(&other.device, copy, len, &bytes);
+            const pst_usb_event e = pst_usb_pipe_receive(&other.device, rig.now, copy, len, &bytes);
             CHECK_EQ(e, i >= 8 ? PST_USB_LOST : PST_USB_NOTHING);
         }
+}
+
+/* Who says nothing says ALIVE; a host that does not is taken for dead, unless nobody listened. */
+static void test_alive(void **state)
+{
+    struct rig rig;
+    uint8_t out[PST_USB_OWN];
+    size_t len;
+
+    (void)state;
+    rig_init(&rig);
+    for (int i = 0; i < 20; i++) {
+        rig.now = pst_usb_pipe_wake(&rig.host);
+        CHECK_EQ(rig.now, (uint64_t)PST_USB_ALIVE_MS * ((uint64_t)i + 1));
+        CHECK_EQ(pst_usb_pipe_output(&rig.device, rig.now, out, &len), PST_WANT_MORE);
+        CHECK_EQ(pass(&rig, &rig.host, &rig.device), PST_USB_NOTHING);
+        CHECK_EQ(pst_usb_pipe_wake(&rig.device), rig.now + PST_USB_DEAD_MS);
+    }
+    CHECK(rig.device.open);
+    rig.now += PST_USB_DEAD_MS;
+    pst_usb_pipe_deaf(&rig.device, rig.now);
+    CHECK_EQ(pst_usb_pipe_output(&rig.device, rig.now, out, &len), PST_WANT_MORE);
+    rig.now += PST_USB_DEAD_MS;
+    CHECK_EQ(pst_usb_pipe_output(&rig.device, rig.now, out, &len), PST_ERR_TIMEOUT);
+    CHECK(!rig.device.open);
+    CHECK_EQ(pst_usb_pipe_output(&rig.device, rig.now, out, &len), PST_WANT_MORE);
+    CHECK_EQ(pst_usb_pipe_wake(&rig.device), UINT64_MAX);
+    connect_them(&rig, STREAM + 1);
 }
 
 int main(void)
@@ -416,7 +451,8 @@ int main(void)
         cmocka_unit_test(test_find_odd), cmocka_unit_test(test_requests),
         cmocka_unit_test(test_lengths),  cmocka_unit_test(test_cut),
         cmocka_unit_test(test_close),    cmocka_unit_test(test_stale),
-        cmocka_unit_test(test_retry),    cmocka_unit_test(test_head),
+        cmocka_unit_test(test_retry),    cmocka_unit_test(test_alive),
+        cmocka_unit_test(test_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
