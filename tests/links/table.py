@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""table.py quick|heavy [ROW...]: the main job over every link, pairs bridged, chains, outbound.
+
+The gdb session of `make demo` runs in each row against a pump fresh from reset, and gdb's answers
+are those of examples/pump/expected.txt. One target listens at all links at once. A row is
+
+    NAME  a link of the target's               DTS -- NAME --> TS
+    A+B   two, and a bridge between them       DTS -- A --> bridge -- B --> TS
+    A+B+C+... a chain
+    NAME! outbound: the target calls, the debugger waits
+
+usb, pcie and pcie-shm are in a guest (guest.py); from here, a TCP connection goes in and another
+one comes out of it. A row whose needs are not met fails; kinds of link named in $SKIP_LINKS
+("usb pcie") are left out, and the summary says so.
+"""
+import itertools
+import os
+import sys
+import time
+
+import rig as r
+
+QUICK = ["tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "tcp!", "mqtt+serial",
+         "udp+i3c", "tcp+mqtt+mctp-serial+i3c+serial"]
+HERE = ["tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt"]
+GUEST = ["usb", "pcie", "pcie-shm"]
+CHAINS = ["tcp+mqtt+usb+i3c+serial", "udp+pcie+mqtt+usb+mctp-serial", "serial+i3c+usb+mqtt+tcp"]
+
+
+def heavy_rows():
+    kinds = HERE + GUEST
+    outbound = [k + "!" for k in HERE]
+    pairs = ["+".join(p) for p in itertools.permutations(kinds, 2) if "unix" not in p]
+    return kinds + outbound + pairs + CHAINS
+
+
+class Table:
+    def __init__(self, rows):
+        self.rows = rows
+        self.rig = r.Rig()
+        self.links = r.Links(self.rig)
+        self.skip = os.environ.get("SKIP_LINKS", "").split()
+        self.results = []
+        self.missing = {}  # kind of link: why it cannot be
+        self.guest = None
+
+    def kinds(self, row):
+        return row.rstrip("!").split("+")
+
+    def find_missing(self):
+        used = {k for row in self.rows for k in self.kinds(row)} - set(self.skip)
+        built_in = self.links.built_in()
+        for kind in sorted(used):
+            if kind not in built_in:
+                self.missing[kind] = "not built in"
+        if "mqtt" in used and r.which(r.BROKER) is None:
+            self.missing["mqtt"] = f"no {r.BROKER}"
+        return used - set(self.missing)
+
+    def set_up(self):
+        used = self.find_missing()
+        self.rig.make_keys()
+        self.pump = r.Pump(self.rig)
+        last = {self.kinds(row)[-1] for row in self.rows if not row.endswith("!")} & used
+        here = sorted(last - set(GUEST))
+        self.to_guest = {}
+        if used & set(GUEST):
+            self.start_guest(used & set(GUEST))
+        listens = [self.links.get(k, "target").listen for k in here]
+        listens += [link.listen for (kind, where), link in self.links.made.items()
+                    if kind in GUEST and where == "target" and kind not in self.missing]
+        self.target = self.rig.start_target("target", listens, stub=self.pump.stub)
+        if "mqtt" in here:
+            self.rig.await_log("target", "announced")
+        if self.guest is not None:
+            self.await_guest()
+
+    def start_guest(self, kinds):
+        import guest
+        try:
+            self.guest = guest.Guest(self.rig, self.links, kinds)
+        except r.Failure as why:
+            for kind in kinds:
+                self.missing[kind] = str(why)
+
+    def await_guest(self):
+        try:
+            self.missing.update(self.guest.ready())
+        except r.Failure as why:
+            for kind in GUEST:
+                self.missing[kind] = str(why)
+
+    def run_row(self, row):
+        """What gdb's answers were."""
+        kinds = self.kinds(row)
+        self.pump.reset()
+        if row.endswith("!"):
+            return self.run_outbound(kinds[0])
+        bridges = []
+        try:
+            # From the target's end: who calls finds somebody who listens.
+            hops = [self.links.get(k, "target" if i == len(kinds) - 1 else f"hop{i}")
+                    for i, k in enumerate(kinds)]
+            for here, there in reversed(list(zip(hops, hops[1:]))):
+                bridges.append(self.rig.bridge(f"bridge{len(bridges)}", here.listen, there.call))
+            time.sleep(max(hop.settle for hop in hops))
+            return r.main_job(self.rig, hops[0].call)
+        finally:
+            self.rig.stop(*reversed(bridges))
+
+    def run_outbound(self, kind):
+        link = self.links.get(kind, "outbound")
+        caller = self.rig.start_target("caller", calls=[link.call], stub=self.pump.stub)
+        try:
+            return r.main_job(self.rig, link.listen)
+        finally:
+            self.rig.stop(caller)
+
+    def report(self, state, row, seconds, text):
+        self.results.append(state)
+        print(f"{state:<7} {row:<34} {seconds:5.1f} s  {text}", flush=True)
+
+    def run(self):
+        for row in self.rows:
+            left_out = [k for k in self.kinds(row) if k in self.skip]
+            gone = [k for k in self.kinds(row) if k in self.missing]
+            if left_out:
+                self.report("skipped", row, 0, f"SKIP_LINKS names {' '.join(left_out)}")
+                continue
+            if gone:
+                self.report("MISSING", row, 0, "; ".join(f"{k}: {self.missing[k]}" for k in gone))
+                continue
+            began = time.monotonic()
+            try:
+                text = self.run_row(row)
+                state = "ok"
+            except r.Failure as why:
+                state, text = "FAILED", str(why)
+            self.report(state, row, time.monotonic() - began, text)
+            if state == "FAILED":
+                self.show_logs()
+
+    def show_logs(self):
+        for name in ("target", "bridge0", "bridge1", "bridge2", "bridge3", "caller"):
+            for line in self.rig.log(name).splitlines()[-8:]:
+                print(f"        {name}.log: {line}")
+
+    def end(self):
+        if self.target.poll() is not None:
+            self.report("FAILED", "target", 0, "it has ended")
+            self.show_logs()
+        self.rig.stop(self.target)
+        for name in ("target", "caller"):
+            if "Sanitizer" in self.rig.log(name) or "runtime error" in self.rig.log(name):
+                self.report("FAILED", name, 0, self.rig.log(name)[-3000:])
+        count = {s: self.results.count(s) for s in ("ok", "FAILED", "MISSING", "skipped")}
+        print(", ".join(f"{n} {s}" for s, n in count.items() if n))
+        # make check installs what it needs; what is missing there is not what it is about.
+        bad = count["FAILED"] + (count["MISSING"] if sys.argv[1] == "heavy" else 0)
+        return 1 if bad else 0
+
+
+def main():
+    rows = sys.argv[2:] or (QUICK if sys.argv[1] == "quick" else heavy_rows())
+    for tool in (r.QEMU_RISCV, r.GDB):
+        if r.which(tool) is None or not os.path.exists(r.ELF):
+            print(f"skipped: no {tool}, or no pump.elf")
+            return 77
+    began = time.monotonic()
+    table = Table(rows)
+    table.set_up()
+    table.run()
+    code = table.end()
+    print(f"{time.monotonic() - began:.0f} s")
+    return code
+
+
+sys.exit(main())
