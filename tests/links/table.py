@@ -18,6 +18,7 @@ import os
 import sys
 import time
 
+import guest
 import rig as r
 
 QUICK = ["tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "tcp!", "mqtt+serial",
@@ -63,9 +64,8 @@ class Table:
         self.pump = r.Pump(self.rig)
         last = {self.kinds(row)[-1] for row in self.rows if not row.endswith("!")} & used
         here = sorted(last - set(GUEST))
-        self.to_guest = {}
         if used & set(GUEST):
-            self.start_guest(used & set(GUEST))
+            self.guest = guest.Guest(self.rig, self.links, used & set(GUEST))
         listens = [self.links.get(k, "target").listen for k in here]
         listens += [link.listen for (kind, where), link in self.links.made.items()
                     if kind in GUEST and where == "target" and kind not in self.missing]
@@ -73,22 +73,17 @@ class Table:
         if "mqtt" in here:
             self.rig.await_log("target", "announced")
         if self.guest is not None:
-            self.await_guest()
+            self.boot_guest()
 
-    def start_guest(self, kinds):
-        import guest
-        try:
-            self.guest = guest.Guest(self.rig, self.links, kinds)
-        except r.Failure as why:
-            for kind in kinds:
-                self.missing[kind] = str(why)
-
-    def await_guest(self):
+    def boot_guest(self):
+        began = time.monotonic()
+        self.guest.start()
         try:
             self.missing.update(self.guest.ready())
         except r.Failure as why:
             for kind in GUEST:
                 self.missing[kind] = str(why)
+        print(f"the guest was up after {time.monotonic() - began:.0f} s", flush=True)
 
     def run_row(self, row):
         """What gdb's answers were."""
@@ -149,6 +144,8 @@ class Table:
         if self.target.poll() is not None:
             self.report("FAILED", "target", 0, "it has ended")
             self.show_logs()
+        if self.guest is not None:
+            self.guest.stop()
         self.rig.stop(self.target)
         for name in ("target", "caller"):
             if "Sanitizer" in self.rig.log(name) or "runtime error" in self.rig.log(name):
