@@ -329,25 +329,3 @@ void pst_debugger_write(struct pst_debugger *d, struct pst_spp_op *op)
     op->urgent = op->space == PST_AS_RUN && op->address == PST_RUN_INTERRUPT;
     submit(d, op);
 }
-
-static const char *name_of(const struct pst_algorithm *row)
-{
-    return row != NULL ? row->name : "none";
-}
-
-void pst_debugger_info(const struct pst_debugger *d, struct pst_session_info *info)
-{
-    const struct pst_spdm *c = &d->requester.spdm;
-    *info = (struct pst_session_info){
-        .device = pst_requester_peer(&d->requester),
-        .spdm_minor = c->minor,
-        .signature = name_of(pst_sig_row((pst_sig_id)c->rsp_sig)),
-        .peer_signature = name_of(pst_sig_row((pst_sig_id)c->req_sig)),
-        .exchange = name_of(pst_dh_row((pst_dh_id)c->dh)),
-        .hash = name_of(pst_hash_row((pst_hash_id)c->hash)),
-        .aead = name_of(pst_aead_row((pst_aead_id)c->aead)),
-        .encrypted = d->record.encrypt,
-        .session_id = d->record.session_id,
-        .spaces = d->enabled,
-    };
-}

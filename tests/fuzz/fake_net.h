@@ -54,7 +54,7 @@ struct fnet {
     struct pst_spdm_config dts_spdm;
     struct fake_signer dts_signer;
     struct pst_slot dts_slot;
-    uint8_t dts_mailbox[2 * FNET_BUFFER];
+    uint8_t dts_mailbox[3 * FNET_BUFFER];
     uint8_t hashes[2], sigs[2], dhs[2], aeads[2];
     bool up;
 };
