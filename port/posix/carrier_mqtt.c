@@ -458,7 +458,7 @@ static void on_published(void *ctx, int id, bool refused, bool nobody)
 {
     struct pst_mqtt_hub *h = ctx;
     struct pst_mqtt_carrier *c = h->carriers;
-    char text[400];
+    char text[480];
 
     if (c->closing || id != c->open_id || (!refused && !nobody)) {
         return;
