@@ -31,7 +31,7 @@ struct pst_mqtt_carrier {
     uint8_t instance[PST_MQTT_INSTANCE];
     bool caller, calling, open, seen, reading, wanted, finishing, closing, timer_closed;
     pst_err why;
-    char text[320];
+    char text[420];
 };
 
 static void turn(struct pst_mqtt_carrier *c);
@@ -458,7 +458,7 @@ static void on_published(void *ctx, int id, bool refused, bool nobody)
 {
     struct pst_mqtt_hub *h = ctx;
     struct pst_mqtt_carrier *c = h->carriers;
-    char text[480];
+    char text[420];
 
     if (c->closing || id != c->open_id || (!refused && !nobody)) {
         return;
@@ -568,35 +568,12 @@ const struct pst_transport pst_transport_mqtt = {
 
 #else
 
-static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
-                          const struct pst_carrier_events *events, void *ctx,
-                          struct pst_carrier **carrier, char *why, size_t why_cap)
-{
-    (void)loop;
-    (void)events;
-    (void)ctx;
-    (void)carrier;
-    snprintf(why, why_cap, "link '%s': not built in: libmosquitto was missing", to->text);
-    return PST_ERR_IO;
-}
-
-static pst_err listen_at(uv_loop_t *loop, const struct pst_address *at,
-                         const struct pst_listener_events *events, void *ctx,
-                         struct pst_listener **listener, char *why, size_t why_cap)
-{
-    (void)events;
-    (void)listener;
-    return connect_to(loop, at, NULL, ctx, NULL, why, why_cap);
-}
-
 const struct pst_transport pst_transport_mqtt = {
     .scheme = "mqtt",
     .form = FORM,
-    .summary = "through an MQTT 5 broker: not built in, libmosquitto was missing",
+    .summary = "through an MQTT 5 broker",
     .traits = &pst_broker_traits,
     .check = pst_mqtt_check,
-    .connect = connect_to,
-    .listen = listen_at,
 };
 
 #endif
