@@ -74,7 +74,7 @@ static void end(struct pst_mqtt_carrier *c, pst_err why, const char *text)
     }
     c->closing = true;
     c->why = why;
-    snprintf(c->text, sizeof c->text, "%s", text);
+    snprintf(c->text, sizeof c->text, "%.*s", (int)sizeof c->text - 1, text);
     if (c->caller && c->hub->mqtt != NULL) {
         pst_mqtt_close(c->hub->mqtt);
     }
