@@ -247,6 +247,26 @@ enum pst_usb_transfer {
 enum pst_usb_mode { PST_USB_MODE_DEBUG = 0 }; /* the only one */
 enum pst_usb_error { PST_USB_NO_ERROR = 0, PST_USB_BAD_REQUEST = 1, PST_USB_BAD_VALUE = 2 };
 
+/* Shared memory (a PCIe BAR): two rings of bytes of link messages, as on byte streams. The block of
+ * the side that listens is at 0, the caller's at PST_RING_BLOCK, each of u32 as below; the
+ * listener's ring is at PST_RING_RINGS, the caller's behind it. Each side writes nothing but its
+ * own block and ring. */
+#define PST_RING_BLOCK 0x100
+#define PST_RING_RINGS 0x1000
+#define PST_RING_MAGIC_VALUE 0x52545350 /* "PSTR" */
+enum pst_ring_word {
+    PST_RING_MAGIC = 0x00,
+    PST_RING_PROFILE = 0x04,
+    PST_RING_SIZE = 0x08,       /* bytes of one ring: the largest power of two that fits twice */
+    PST_RING_GENERATION = 0x0C, /* random; 0: nobody is there. A listener's: for one connection */
+    PST_RING_PEER = 0x10,       /* the other side's, as accepted */
+    PST_RING_STATE = 0x14,      /* enum pst_ring_state */
+    PST_RING_BEAT = 0x18,       /* counts turns */
+    PST_RING_HEAD = 0x40,       /* bytes written to the own ring, modulo 2^32 */
+    PST_RING_TAIL = 0x80,       /* bytes read from the other's */
+};
+enum pst_ring_state { PST_RING_IS_OPEN = 0, PST_RING_IS_FINISHED = 1 };
+
 /* The grant extension of an engineer's certificate: an OCTET STRING holding the grant's text
  * (policy.h). The OID lies under a UUID of our own (ITU-T X.667). */
 #define PST_OID_GRANT "2.25.202011302387462331894211907532914862771"
