@@ -17,6 +17,7 @@ static const struct {
     {"info",       pst_cmd_info,       "who a target is, and what it lets us do"       },
     {"bridge",     pst_cmd_bridge,     "join two links, and record what passes"        },
     {"links",      pst_cmd_links,      "the kinds of link, and what is present here"   },
+    {"find",       pst_cmd_find,       "the devices that are announced at a broker"    },
     {"spdm",       pst_cmd_spdm,       "the security agent alone, for interoperability"},
     {"supervisor", pst_cmd_supervisor, NULL                                            },
 };
