@@ -31,6 +31,7 @@ int pst_cmd_mem(int argc, char **argv);
 int pst_cmd_info(int argc, char **argv);
 int pst_cmd_bridge(int argc, char **argv);
 int pst_cmd_links(int argc, char **argv);
+int pst_cmd_find(int argc, char **argv);
 int pst_cmd_spdm(int argc, char **argv);
 int pst_cmd_supervisor(int argc, char **argv);
 
