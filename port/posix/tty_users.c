@@ -43,14 +43,48 @@ static bool has_open(const char *fds, const struct stat *device)
     return found;
 }
 
+static void name_of(int pid, char *who, size_t cap)
+{
+    char path[PATH], name[40];
+
+    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    snprintf(who, cap, "%s (process %d)", line_of(path, name, sizeof name) ? name : "somebody",
+             pid);
+}
+
+/* Who has locked it is the one that keeps us out. */
+static bool has_lock(const struct stat *device, char *who, size_t cap)
+{
+    FILE *f = fopen("/proc/locks", "re");
+    char line[200];
+    bool found = false;
+
+    while (f != NULL && !found && fgets(line, sizeof line, f) != NULL) {
+        int pid = 0;
+        unsigned long inode = 0;
+        found = strstr(line, "FLOCK") != NULL &&
+                sscanf(line, "%*s %*s %*s %*s %d %*x:%*x:%lu", &pid, &inode) == 2 &&
+                inode == device->st_ino && pid != getpid();
+        if (found) {
+            name_of(pid, who, cap);
+        }
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    return found;
+}
+
 bool pst_tty_user(const char *device, char *who, size_t cap)
 {
     DIR *dir = opendir("/proc");
-    char path[PATH], name[40];
+    char path[PATH];
     struct stat st;
     bool found = false;
 
-    if (stat(device, &st) == 0) {
+    if (stat(device, &st) == 0 && has_lock(&st, who, cap)) {
+        found = true;
+    } else if (stat(device, &st) == 0) {
         for (const struct dirent *e; dir != NULL && !found && (e = readdir(dir)) != NULL;) {
             const int pid = atoi(e->d_name);
             snprintf(path, sizeof path, "/proc/%d/fd", pid);
@@ -58,9 +92,7 @@ bool pst_tty_user(const char *device, char *who, size_t cap)
                 continue;
             }
             found = true;
-            snprintf(path, sizeof path, "/proc/%d/comm", pid);
-            snprintf(who, cap, "%s (process %d)",
-                     line_of(path, name, sizeof name) ? name : "somebody", pid);
+            name_of(pid, who, cap);
         }
     }
     if (dir != NULL) {

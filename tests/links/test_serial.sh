@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Sessions over serial lines, raw and with MCTP: through a good cable, a bad one and a pulled one,
+# and what is said when it does not go.
+. "$SRC/tests/tools/lib.sh"
+make_keys
+head -c 100000 /dev/urandom >ram.bin
+cable() { # NAME OPTION...: its ends are NAME.t and NAME.d; its pid is in $cable_pid
+    local name=$1
+    shift
+    python3 "$SRC/tests/links/cable.py" "$name.t" "$name.d" "$@" 2>cable.log &
+    cable_pid=$!
+    pids+=("$cable_pid")
+    await "$name.d"
+}
+target() { # LINK...: of a target with that memory
+    {
+        printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
+        printf 'listen = %s\n' "$@"
+        printf '[file ram]\npath = ram.bin\nbase = 0x80000000\n'
+    } >t.conf
+    postern target --config t.conf --audit t.jsonl >t.log 2>&1 &
+    target_pid=$!
+    pids+=("$target_pid")
+    await_text t.log "listens at ${1%%-*}" || cat t.log
+}
+same() { # LINK
+    rm -f got.bin
+    expect 0 '' as_ada mem dump "$1" 0x80000000 100000 -o got.bin
+    cmp got.bin ram.bin || fail "$1: other bytes"
+}
+
+cable good
+good=$cable_pid
+cable mctp
+cable bad --spoil 20
+cable worse --spoil 20 --seed 7
+target "serial-listen:$dir/good.t" "mctp-serial-listen:$dir/mctp.t" "serial-listen:$dir/bad.t" \
+    "mctp-serial-listen:$dir/worse.t"
+same "serial:$dir/good.d"
+same "serial:$dir/good.d" # once more: a listener takes one caller after another
+same "mctp-serial:$dir/mctp.d"
+same "mctp-serial:$dir/mctp.d,unit=251,mtu=1500,eid=29,peer=9"
+same "serial:$dir/bad.d,mtu=512"
+same "mctp-serial:$dir/worse.d,mtu=250"
+expect 0 '80000000' as_ada mem read "serial:$dir/good.d,baud=115200" 0x80000000
+expect 2 'busy: postern .process' as_ada mem read "serial:$dir/good.t" 0x80000000
+
+# A bridge onto a line of 9,600 baud behind TCP.
+postern bridge -v tcp-listen:127.0.0.1:0 "serial:$dir/good.d,baud=9600" >b.log 2>&1 &
+bridge_pid=$!
+pids+=("$bridge_pid")
+await_text b.log 'tcp:127.0.0.1:[0-9]+'
+expect 0 '80000000' as_ada mem read "$(grep -o 'tcp:127.0.0.1:[1-9][0-9]*' b.log | head -1)" 0x80000000
+kill "$bridge_pid"
+wait "$bridge_pid" 2>/dev/null
+
+# The cable is pulled in the middle, and plugged in again.
+as_ada mem dump "serial:$dir/good.d,baud=19200" 0x80000000 100000 -o got.bin >pulled.log 2>&1 &
+reader=$!
+sleep 1
+kill "$good"
+wait "$reader" && fail 'it does not notice that the line is gone'
+grep -q 'line was closed' pulled.log || fail "says: $(cat pulled.log)"
+await_text t.log 'waiting for it to come back'
+cable good
+await_text t.log 'there again'
+same "serial:$dir/good.d"
+
+expect 2 'no such device' as_ada mem read serial:/dev/no-such-tty 0x80000000
+expect 2 'not a serial device' as_ada mem read serial:/dev/null 0x80000000
+expect 1 'expected serial:DEVICE' as_ada mem read serial:/dev/x,parity=even 0x80000000
+finish
