@@ -392,6 +392,58 @@ static void test_forgery(void **state)
     }
 }
 
+/* Before each record one with its session id and number, forged, and behind it the record again: on
+ * a shared link neither is more than counted, in whichever way the session is managed. */
+static bool inject_before(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
+{
+    static uint8_t forged[2][65600];
+    struct net_side *s = &n->sides[0];
+
+    if (*kind != PST_LINK_RECORD)
+        return true;
+    for (unsigned i = 0; i < 2; i++)
+        memcpy(forged[i], msg, *len);
+    forged[0][*len - 1] ^= 1;
+    if (to_target) {
+        CHECK_EQ(pst_target_receive(&n->target, 0, *kind, forged[0], *len), PST_OK);
+        CHECK_EQ(pst_target_receive(&n->target, 0, *kind, msg, *len), PST_OK);
+        CHECK_EQ(pst_target_receive(&n->target, 0, *kind, forged[1], *len), PST_OK);
+    } else {
+        CHECK_EQ(pst_debugger_receive(&s->dts, *kind, forged[0], *len), PST_OK);
+        CHECK_EQ(pst_debugger_receive(&s->dts, *kind, msg, *len), PST_OK);
+        if (pst_debugger_state(&s->dts) != PST_DBG_CLOSED)
+            CHECK_EQ(pst_debugger_receive(&s->dts, *kind, forged[1], *len), PST_OK);
+    }
+    n->seen++;
+    return false;
+}
+
+static void test_injected(void **state)
+{
+    uint8_t word[4] = {1, 2, 3, 4};
+    (void)state;
+
+    for (unsigned native = 0; native < 2; native++) {
+        struct net *n = net_new(&net_keys.pump, "debug");
+        n->traits.shared = true;
+        n->traits.sequence_len = 8;
+        n->traits.native = native != 0;
+        n->tamper = inject_before;
+        struct net_side *s = net_connect(n, 0, &net_keys.ada);
+        check_open(s);
+        for (unsigned i = 0; i < 20; i++) {
+            CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT + 4 * i, word, 4), PST_OK);
+            CHECK_EQ(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT + 4 * i, word, 4), PST_OK);
+        }
+        CHECK_EQ(n->effects, 20);
+        pst_debugger_stop(&s->dts);
+        net_run_for(n, 0);
+        CHECK_EQ(pst_debugger_why(&s->dts), PST_OK);
+        CHECK(n->seen > 80);
+        net_free(n);
+    }
+}
+
 /* --- stalls, and what is left in memory --- */
 
 #define SECRETS 512
@@ -853,6 +905,7 @@ int main(void)
         cmocka_unit_test(test_downgrade),
         cmocka_unit_test(test_mutual_stripped),
         cmocka_unit_test(test_forgery),
+        cmocka_unit_test(test_injected),
         cmocka_unit_test(test_secrets_are_wiped),
         cmocka_unit_test(test_stalls),
         cmocka_unit_test(test_flood_of_clear),

@@ -234,6 +234,7 @@ static void test_session(void **state)
 /* Either link's end is the session's; so is silence of the management, however busy the data. */
 static void test_ends(void **state)
 {
+    static const struct pst_data nothing;
     uint8_t word[4];
     (void)state;
 
@@ -262,8 +263,11 @@ static void test_ends(void **state)
         }
         CHECK_EQ(n->contexts[0].phase, PST_CONTEXT_FREE);
         CHECK(n->paths[0].context == NULL && !n->paths[0].records.record.send.ready);
+        CHECK_BYTES(n->paths[0].records.secret, nothing.secret, sizeof nothing.secret);
+        CHECK_BYTES(n->paths[0].records.record.send.iv, nothing.record.send.iv, PST_IV_LEN);
         CHECK(net_logged(n, "\"event\":\"end\""));
         cut(s);
+        CHECK_BYTES(s->dts.data.records.secret, nothing.secret, sizeof nothing.secret);
         CHECK(ready(n) != NULL);
         net_free(n);
     }
