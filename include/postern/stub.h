@@ -153,6 +153,7 @@ struct pst_stub { /* private */
         uint32_t asked, len, at; /* len: as far as the stage reaches */
         uint8_t space, step;
         bool write, used, done;
+        bool tarries; /* a resume that was sent and is not told yet */
         pst_err result;
     } access;
     bool stale; /* an answer to an access that was cancelled is to come */
@@ -177,6 +178,9 @@ void pst_stub_receive(struct pst_stub *s, const uint8_t *bytes, size_t len);
 /* Bytes for the stub, valid until the next call; report with `sent` how many were taken. */
 struct pst_bytes pst_stub_pending(const struct pst_stub *s);
 void pst_stub_sent(struct pst_stub *s, size_t len);
+/* A resume was sent, and is answered at the next stop or when hurried: a few milliseconds later. */
+bool pst_stub_tarries(const struct pst_stub *s);
+void pst_stub_hurry(struct pst_stub *s);
 /* Brought up to date; `cut` is not touched. false: the last one still holds. */
 bool pst_stub_last_will(const struct pst_stub *s, struct pst_stub_will *will);
 /* The stream is gone: accesses fail, RUN reports PST_RUN_LOST, until disabled and enabled again. */

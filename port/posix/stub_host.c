@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define SOON_MS 1000 /* a supervisor that ends sooner is not started again */
+#define TELL_MS 3    /* a step is told together with its end when it takes less */
 
 static void note(struct pst_stub_host *h, const char *text)
 {
@@ -82,6 +83,7 @@ pst_err pst_stub_host_start(struct pst_stub_host *h, const struct pst_stub_host_
         .buffer = h->buffer,
         .buffer_len = sizeof h->buffer,
         .hold = config->hold,
+        .may_tarry = true,
     };
     h->config = config;
     PST_TRY(pst_stub_init(&h->stub, &stub));
@@ -109,6 +111,7 @@ static void gone(struct pst_stub_host *h)
     if (h->open) {
         h->open = false;
         pst_supervisor_gone(&h->link);
+        uv_close((uv_handle_t *)&h->tell, NULL);
         uv_close((uv_handle_t *)&h->control, on_closed);
     }
 }
@@ -130,20 +133,34 @@ static void on_control(uv_poll_t *poll, int status, int events)
     }
 }
 
+static void on_tell(uv_timer_t *timer)
+{
+    struct pst_stub_host *h = timer->data;
+    pst_stub_hurry(&h->stub);
+}
+
 void pst_stub_host_flush(struct pst_stub_host *h)
 {
-    if (h->open) {
-        wait_for(h, pst_supervisor_write(&h->link));
+    if (!h->open) {
+        return;
+    }
+    wait_for(h, pst_supervisor_write(&h->link));
+    if (!pst_stub_tarries(&h->stub)) {
+        (void)uv_timer_stop(&h->tell);
+    } else if (!uv_is_active((uv_handle_t *)&h->tell)) {
+        uv_update_time(h->loop);
+        (void)uv_timer_start(&h->tell, on_tell, TELL_MS, 0);
     }
 }
 
 pst_err pst_stub_host_attach(struct pst_stub_host *h, uv_loop_t *loop)
 {
     h->loop = loop;
-    if (uv_poll_init(loop, &h->control, h->supervisor.fd) != 0) {
+    if (uv_poll_init(loop, &h->control, h->supervisor.fd) != 0 ||
+        uv_timer_init(loop, &h->tell) != 0) {
         return PST_ERR_IO;
     }
-    h->control.data = h;
+    h->control.data = h->tell.data = h;
     h->open = true;
     if (uv_poll_start(&h->control, UV_READABLE, on_control) != 0) {
         gone(h);

@@ -30,6 +30,7 @@ struct pst_stub_host {
     struct pst_supervisor_link link;
     uv_poll_t control; /* the supervisor's messages */
     uv_poll_t *stream; /* the stub's stream, while there is one */
+    uv_timer_t tell;   /* a resume that has not stopped soon */
     bool open, writing, closing;
     uint64_t started_ms;
     char told[128];

@@ -60,6 +60,7 @@ static bool close_task(struct pst_stub *s)
     s->opening = 0;
     s->owed = s->check = s->stepping = s->interrupt = false;
     s->report_active = s->report_valid = s->event_due = s->event_ready = false;
+    pst_stub_hurry(s);
     if (s->access.used && !s->access.done) {
         pst_stub_finish(s, PST_ERR_CLOSED);
     }
@@ -194,6 +195,7 @@ void pst_stub_lose(struct pst_stub *s)
     s->skip = s->followers = s->ahead_at = s->ahead_len = s->wanted_len = 0;
     s->out.used = s->sent = 0;
     s->break_count = 0;
+    pst_stub_hurry(s);
     if (s->access.used && !s->access.done) {
         pst_stub_finish(s, PST_ERR_FAULT);
     }

@@ -50,9 +50,29 @@ static void status_step(struct pst_stub *s)
 
 static void resume_step(struct pst_stub *s)
 {
-    if (s->source != NULL) {
+    if (s->access.tarries) {
+        if (!pst_stub_is_running(s) && !s->report_active) {
+            pst_stub_hurry(s);
+        }
+    } else if (s->source != NULL) {
         struct pst_reader r = pst_reader_of(s->source, s->access.len);
-        pst_stub_finish(s, pst_stub_is_running(s) ? PST_ERR_STATE : pst_stub_resume(s, &r));
+        pst_err err = pst_stub_is_running(s) ? PST_ERR_STATE : pst_stub_resume(s, &r);
+        s->access.tarries = err == PST_OK && s->config.may_tarry;
+        if (!s->access.tarries) {
+            pst_stub_finish(s, err);
+        }
+    }
+}
+
+bool pst_stub_tarries(const struct pst_stub *s)
+{
+    return s->access.used && !s->access.done && s->access.tarries;
+}
+
+void pst_stub_hurry(struct pst_stub *s)
+{
+    if (pst_stub_tarries(s)) {
+        pst_stub_finish(s, PST_OK);
     }
 }
 

@@ -140,7 +140,7 @@ pst_err pst_stub_resume(struct pst_stub *s, struct pst_reader *list)
 
 bool pst_stub_go_task(struct pst_stub *s)
 {
-    if (!s->owed || (s->access.used && !s->access.done)) {
+    if (!s->owed || (s->access.used && !s->access.done && !s->access.tarries)) {
         return false;
     }
     if (s->interrupt) {

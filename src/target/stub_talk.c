@@ -100,7 +100,7 @@ static void on_selected(struct pst_stub *s, struct pst_bytes reply)
      * that does not exist any more is the stub's E, and g would speak of another. */
     if (pst_stub_is_error(reply)) {
         s->general = 0;
-        if (s->access.used && !s->report_active) {
+        if (s->access.used && !s->access.tarries && !s->report_active) {
             pst_stub_finish(s, PST_ERR_FAULT);
         }
     }

@@ -103,6 +103,10 @@ static void act(struct rig *t, uint8_t what, const uint8_t *at, size_t len)
         pst_stub_closed(&t->stub);
         break;
     default:
+        if (len > 0) {
+            pst_stub_hurry(&t->stub);
+            break;
+        }
         pst_stub_abandon(&t->stub);
         break;
     }
@@ -119,13 +123,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t cap = data[0] & 1 ? PST_STUB_BUFFER_MIN : 4096;
     uint8_t *buffer = malloc(cap);
     struct rig t = {.gates = data[0]};
+    struct pst_stub_will will;
     struct pst_stub_config config = {.map = map,
                                      .map_len = 1,
                                      .open = open_stream,
                                      .ctx = &t,
                                      .buffer = buffer,
                                      .buffer_len = cap,
-                                     .hold = data[0] & 2};
+                                     .hold = data[0] & 2,
+                                     .may_tarry = data[0] & 8};
     if (pst_stub_init(&t.stub, &config) != PST_OK) {
         abort();
     }
@@ -140,6 +146,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             act(&t, what, b.at, b.len);
         } else {
             say(&t, b.at, b.len, what & 1);
+        }
+        if (pst_stub_last_will(&t.stub, &will) && will.count > PST_STUB_BREAKS + 1) {
+            abort();
         }
         if ((what & 0xC0) != 0x40) { /* or it does not drain */
             pst_stub_sent(&t.stub, pst_stub_pending(&t.stub).len);
