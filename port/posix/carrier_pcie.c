@@ -22,6 +22,7 @@
 #include "posix/pcie_device.h"
 
 #define ANSWER_MS 10000
+#define SURVEY_MS 2000 /* spec: discovery takes at most one second */
 #define OLD_SPACE 256 /* configuration space of a device that is no PCI Express one */
 
 struct mailbox {
@@ -107,7 +108,7 @@ static pst_err survey(struct mailbox *m, uint16_t at, uint8_t version)
     uint8_t ask[12];
     pst_err err;
 
-    pst_doe_init(&m->doe, &m->port, at, ANSWER_MS, m->buffer, m->object_cap);
+    pst_doe_init(&m->doe, &m->port, at, SURVEY_MS, m->buffer, m->object_cap);
     pst_doe_survey_init(&s, version);
     do {
         const size_t len = pst_doe_survey_ask(&s, ask);

@@ -1,0 +1,619 @@
+/* pcie-shm: memory that two machines share as the BAR of a PCIe device (QEMU's ivshmem-plain), for
+ * bulk data and trace.
+ *
+ * `pcie-shm:DOMAIN:BUS:DEV.FN` on the side that has the device, or `pcie-shm:` where it has one of
+ * the kind; `pcie-shm-listen:FILE` on the other, where a file of the host is that memory. Either
+ * side may call: `pcie-shm:FILE` and `pcie-shm-listen:BUS:DEV.FN` are well, too. A file's name has
+ * a slash in it.
+ *
+ * There are no interrupts. While bytes move the loop turns without a pause; then it looks in
+ * growing intervals.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "posix/carrier.h"
+#include "posix/pcie_device.h"
+#include "postern/ring.h"
+
+#define IVSHMEM 0x1AF41110u
+#define BUFFER 65536
+#define SPIN_NS 300000 /* after the last byte, until pauses begin */
+#define LEAST_MS 1
+#define MOST_MS 8
+#define CALL_MS 4000 /* for somebody to be there: before the link gives up with fewer words */
+
+struct memory { /* of the listener and of its connections, of which there is one at a time */
+    void *map;
+    size_t len;
+    int fd;     /* holds the lock on our side of it */
+    int device; /* file "enable" of a device; -1 */
+    unsigned users;
+};
+
+struct shm_listener;
+
+struct shm {
+    struct pst_carrier base;
+    struct memory *memory;
+    struct shm_listener *listener; /* that waits with it, or to whom its place returns */
+    struct pst_ring ring;
+    uv_timer_t timer;
+    uv_idle_t idle;
+    bool up, reading, wanted, finishing, closing;
+    uint8_t to_close;
+    unsigned pause_ms;
+    uint64_t moved_ns, limit_ms;
+    pst_err why;
+    char text[128];
+    uint8_t in[BUFFER];
+};
+
+struct shm_listener {
+    struct pst_listener base;
+    struct pst_address address;
+    struct memory *memory;
+    uv_loop_t *loop;
+    struct shm *waiting;
+    bool closing, has_peer;
+};
+
+static const struct pst_link_traits shm_traits = {
+    .mtu = PST_LINK_MAX_MESSAGE,
+    .ordered = true,
+    .lossy = false,
+    .shared = false,
+    .pushes = true,
+    .native = false,
+    .sequence_len = 0,
+};
+
+/* --- the memory --- */
+
+static uint32_t load(void *ctx, size_t at)
+{
+    const struct memory *m = ctx;
+    const _Atomic uint32_t *words = m->map;
+    const uint32_t value = atomic_load_explicit(&words[at / 4], memory_order_acquire);
+    uint8_t bytes[4];
+
+    memcpy(bytes, &value, sizeof bytes);
+    return pst_peek_u32(bytes);
+}
+
+static void store(void *ctx, size_t at, uint32_t value)
+{
+    const struct memory *m = ctx;
+    _Atomic uint32_t *words = m->map;
+    uint8_t bytes[4];
+
+    pst_poke_u32(bytes, value);
+    memcpy(&value, bytes, sizeof value);
+    atomic_store_explicit(&words[at / 4], value, memory_order_release);
+}
+
+static void take(void *ctx, size_t at, uint8_t *out, size_t len)
+{
+    const struct memory *m = ctx;
+    memcpy(out, (const uint8_t *)m->map + at, len);
+}
+
+static void put(void *ctx, size_t at, const uint8_t *bytes, size_t len)
+{
+    const struct memory *m = ctx;
+    memcpy((uint8_t *)m->map + at, bytes, len);
+}
+
+static void release(struct memory *m)
+{
+    if (--m->users > 0) {
+        return;
+    }
+    (void)munmap(m->map, m->len);
+    (void)close(m->fd);
+    if (m->device >= 0) {
+        (void)!write(m->device, "0", 1);
+        (void)close(m->device);
+    }
+    free(m);
+}
+
+static pst_err no_memory(const struct pst_address *a, const char *what, char *why, size_t cap)
+{
+    snprintf(why, cap, "link '%s': %s", a->text, what);
+    return PST_ERR_IO;
+}
+
+struct search {
+    const char *root;
+    unsigned found;
+    char name[PST_PCIE_NAME];
+};
+
+static bool look(void *ctx, const char *name)
+{
+    struct search *s = ctx;
+
+    if (pst_pcie_id(s->root, name) == IVSHMEM) {
+        memcpy(s->name, name, strlen(name) + 1);
+        s->found++;
+    }
+    return true;
+}
+
+static bool is_file(const struct pst_address *a)
+{
+    return strchr(a->place, '/') != NULL;
+}
+
+/* Opens the device's memory: `enable` first, for nobody else may use it. */
+static pst_err open_device(const struct pst_address *a, int *fd, int *enable, char *why, size_t cap)
+{
+    char root[PST_ADDRESS_TEXT];
+    struct search s = {.root = root};
+
+    if (!pst_address_option(a, "sysfs", root, sizeof root)) {
+        snprintf(root, sizeof root, "%s", PST_PCIE_ROOT);
+    }
+    if (a->place[0] == '\0') {
+        if (!pst_pcie_each(root, look, &s) || s.found == 0) {
+            return no_memory(a, "this machine has no device with shared memory (ivshmem)", why,
+                             cap);
+        }
+        if (s.found > 1) {
+            return no_memory(a, "there are several such devices, say which", why, cap);
+        }
+    } else if (pst_pcie_name(a->place, s.name) != PST_OK) {
+        return pst_address_bad(a, "not the name of a PCI device", why, cap);
+    } else if (pst_pcie_id(root, s.name) == 0) {
+        return no_memory(a, "no such device (`postern links` lists what there is)", why, cap);
+    } else if (pst_pcie_id(root, s.name) != IVSHMEM) {
+        return no_memory(a, "the device is none with shared memory (ivshmem, 1af4:1110)", why, cap);
+    }
+    *enable = pst_pcie_open(root, s.name, "enable", O_WRONLY);
+    if (*enable >= 0) {
+        (void)!write(*enable, "1", 1); /* if that is refused, the memory reads as all ones */
+    }
+    *fd = pst_pcie_open(root, s.name, "resource2", O_RDWR);
+    return PST_OK;
+}
+
+/* A side belongs to one process of this machine: two would take it from each other for ever. */
+static bool lock_side(int fd, bool listens)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = listens ? 0 : 1, .l_len = 1};
+    return fcntl(fd, F_SETLK, &lock) == 0;
+}
+
+static bool map_file(struct memory *m)
+{
+    struct stat st;
+
+    if (fstat(m->fd, &st) != 0) {
+        return false;
+    }
+    m->len = (size_t)st.st_size;
+    if (m->len == 0) {
+        errno = ENODATA;
+        return false;
+    }
+    m->map = mmap(NULL, m->len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
+    return m->map != MAP_FAILED;
+}
+
+static pst_err open_memory(const struct pst_address *a, bool listens, struct memory **out,
+                           char *why, size_t cap)
+{
+    struct memory m = {.fd = -1, .device = -1, .users = 1};
+    char what[160];
+
+    if (is_file(a)) {
+        m.fd = open(a->place, O_RDWR | O_CLOEXEC);
+    } else {
+        PST_TRY(open_device(a, &m.fd, &m.device, why, cap));
+    }
+    const bool locked = m.fd >= 0 && lock_side(m.fd, listens);
+    const int busy = m.fd >= 0 && !locked && (errno == EAGAIN || errno == EACCES);
+    *out = locked && map_file(&m) ? malloc(sizeof m) : NULL;
+    if (*out != NULL) {
+        **out = m;
+        return PST_OK;
+    }
+    snprintf(what, sizeof what, "%s%s",
+             busy ? "another program of this machine is at it" : strerror(errno),
+             !busy && (errno == EACCES || errno == EPERM) ? ": a device's memory is for root" : "");
+    (void)(m.fd >= 0 ? close(m.fd) : 0);
+    (void)(m.device >= 0 ? close(m.device) : 0);
+    return no_memory(a, what, why, cap);
+}
+
+/* --- a connection --- */
+
+static struct shm *make(uv_loop_t *loop, struct memory *memory, const struct pst_address *a,
+                        bool listens);
+static void turn(struct shm *c);
+static void wait_again(struct shm_listener *l);
+
+static uint64_t now_ms(void)
+{
+    return uv_hrtime() / 1000000;
+}
+
+static void free_listener(struct shm_listener *l)
+{
+    if (l->closing && l->waiting == NULL && !l->has_peer) {
+        release(l->memory);
+        free(l);
+    }
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct shm *c = handle->data;
+    struct shm_listener *l = c->listener;
+
+    if (--c->to_close > 0) {
+        return;
+    }
+    if (c->base.events != NULL) {
+        c->base.events->down(c->base.ctx, c->why, c->text);
+    }
+    if (l != NULL) {
+        l->has_peer = l->waiting == c ? l->has_peer : false;
+        l->waiting = l->waiting == c ? NULL : l->waiting;
+        if (l->closing) {
+            free_listener(l);
+        } else {
+            wait_again(l);
+        }
+    }
+    release(c->memory);
+    free(c);
+}
+
+static void end(struct shm *c, pst_err why, const char *text)
+{
+    if (c->closing) {
+        return;
+    }
+    c->closing = true;
+    c->why = why;
+    snprintf(c->text, sizeof c->text, "%s", text);
+    pst_ring_close(&c->ring);
+    c->to_close = 2;
+    uv_close((uv_handle_t *)&c->timer, on_closed);
+    uv_close((uv_handle_t *)&c->idle, on_closed);
+}
+
+static void end_as(struct shm *c, pst_err err)
+{
+    switch ((int)err) {
+    case PST_ERR_CLOSED:
+        end(c, PST_OK, "closed by the peer");
+        break;
+    case PST_ERR_UNEXPECTED:
+        end(c, PST_ERR_CLOSED, "the other side began anew, or somebody took the place of one side");
+        break;
+    case PST_ERR_TIMEOUT:
+        end(c, err, "the other side is silent");
+        break;
+    case PST_ERR_PROFILE:
+        end(c, err, "the other side speaks another profile of the provisional values");
+        break;
+    default:
+        end(c, err,
+            c->up ? "the other side writes nonsense into the shared memory"
+                  : "the other side's memory has another size");
+        break;
+    }
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    turn(idle->data);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    turn(timer->data);
+}
+
+/* When to look again. */
+static void arm(struct shm *c, bool moved)
+{
+    const uint64_t now = uv_hrtime();
+
+    if (moved) {
+        c->moved_ns = now;
+        c->pause_ms = 0;
+    }
+    if (now - c->moved_ns < SPIN_NS) {
+        (void)uv_idle_start(&c->idle, on_idle);
+        return;
+    }
+    c->pause_ms = c->pause_ms == 0            ? LEAST_MS
+                  : c->pause_ms * 2 > MOST_MS ? MOST_MS
+                                              : c->pause_ms * 2;
+    (void)uv_idle_stop(&c->idle);
+    (void)uv_timer_start(&c->timer, on_timer, c->pause_ms, 0);
+}
+
+static void connected(struct shm *c)
+{
+    struct shm_listener *l = c->listener;
+
+    c->up = true;
+    if (l == NULL) {
+        c->base.events->open(c->base.ctx);
+        return;
+    }
+    l->waiting = NULL;
+    l->has_peer = true;
+    l->base.events->peer(l->base.ctx, &c->base);
+    if (c->base.events == NULL) {
+        end(c, PST_OK, "");
+    }
+}
+
+/* Bytes in, room told; whether any moved. */
+static bool move(struct shm *c)
+{
+    size_t n = 0;
+
+    if (c->reading || c->finishing) {
+        n = pst_ring_read(&c->ring, c->in, sizeof c->in);
+    }
+    if (n > 0 && !c->finishing) {
+        c->base.events->receive(c->base.ctx, c->in, n);
+    }
+    if (c->wanted && !c->closing && !c->finishing && c->base.events->writable != NULL) {
+        c->wanted = false;
+        c->base.events->writable(c->base.ctx);
+        return n > 0 || !c->wanted;
+    }
+    return n > 0;
+}
+
+static void turn(struct shm *c)
+{
+    bool moved = false;
+
+    if (c->closing) {
+        return;
+    }
+    const pst_err err = pst_ring_turn(&c->ring, now_ms());
+    if (err == PST_OK && !c->up) {
+        connected(c);
+        moved = true;
+    } else if (err == PST_OK) {
+        moved = move(c);
+    } else if (err != PST_PENDING) {
+        end_as(c, err);
+        return;
+    } else if (c->limit_ms > 0 && now_ms() > c->limit_ms) {
+        end(c, PST_ERR_TIMEOUT, "nobody is on the other side of the shared memory");
+        return;
+    }
+    if (!c->closing && c->finishing && (pst_ring_is_drained(&c->ring) || now_ms() > c->limit_ms)) {
+        end(c, PST_OK, "");
+    }
+    if (!c->closing) {
+        arm(c, moved);
+    }
+}
+
+/* --- the four operations --- */
+
+static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t len)
+{
+    struct shm *c = (struct shm *)base;
+
+    if (!c->up || c->closing || c->finishing) {
+        return 0;
+    }
+    const size_t n = pst_ring_write(&c->ring, bytes, len);
+    c->wanted = n < len;
+    if (n > 0) {
+        arm(c, true);
+    }
+    return n;
+}
+
+static void read_on_off(struct pst_carrier *base, bool on)
+{
+    struct shm *c = (struct shm *)base;
+
+    c->reading = on;
+    if (on && !c->closing) {
+        arm(c, true);
+    }
+}
+
+static void finish(struct pst_carrier *base)
+{
+    struct shm *c = (struct shm *)base;
+
+    if (c->finishing || c->closing) {
+        return;
+    }
+    c->finishing = true;
+    c->limit_ms = now_ms() + PST_CARRIER_FINISH_MS;
+    pst_ring_finish(&c->ring);
+    arm(c, true);
+}
+
+static void close_now(struct pst_carrier *base)
+{
+    end((struct shm *)base, PST_OK, "");
+}
+
+static const struct pst_carrier_ops ops = {
+    .write = write_bytes, .read = read_on_off, .finish = finish, .close = close_now};
+
+/* --- opening --- */
+
+static void no_idle(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static struct shm *make(uv_loop_t *loop, struct memory *memory, const struct pst_address *a,
+                        bool listens)
+{
+    const struct pst_ring_port port = {memory, load, store, take, put};
+    struct shm *c = malloc(sizeof *c);
+    uint32_t generation = 0;
+
+    if (c == NULL) {
+        return NULL;
+    }
+    memset(c, 0, offsetof(struct shm, in));
+    while (generation == 0 && uv_random(NULL, NULL, &generation, sizeof generation, 0, NULL) == 0) {
+    }
+    if (pst_ring_open(&c->ring, &port, memory->len, listens, generation, now_ms()) != PST_OK ||
+        uv_timer_init(loop, &c->timer) != 0) {
+        free(c);
+        return NULL;
+    }
+    c->timer.data = c->idle.data = c;
+    if (uv_idle_init(loop, &c->idle) != 0) {
+        uv_close((uv_handle_t *)&c->timer, no_idle);
+        return NULL;
+    }
+    c->base.ops = &ops;
+    c->base.traits = &shm_traits;
+    snprintf(c->base.peer, sizeof c->base.peer, "%s", a->text);
+    c->memory = memory;
+    memory->users++;
+    arm(c, true);
+    return c;
+}
+
+static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
+                          const struct pst_carrier_events *events, void *ctx,
+                          struct pst_carrier **carrier, char *why, size_t why_cap)
+{
+    struct memory *memory;
+
+    PST_TRY(open_memory(to, false, &memory, why, why_cap));
+    struct shm *c = make(loop, memory, to, false);
+    release(memory);
+    if (c == NULL) {
+        return no_memory(to, "the shared memory is too small (8 KiB at least)", why, why_cap);
+    }
+    pst_carrier_own(&c->base, events, ctx);
+    c->limit_ms = now_ms() + CALL_MS;
+    *carrier = &c->base;
+    return PST_OK;
+}
+
+static void wait_again(struct shm_listener *l)
+{
+    l->waiting = make(l->loop, l->memory, &l->address, true);
+    if (l->waiting != NULL) {
+        l->waiting->listener = l;
+    } else if (l->base.events->note != NULL) {
+        l->base.events->note(l->base.ctx, "no memory to listen again");
+    }
+}
+
+static void close_listener(struct pst_listener *base)
+{
+    struct shm_listener *l = (struct shm_listener *)base;
+
+    l->closing = true;
+    if (l->waiting != NULL) {
+        end(l->waiting, PST_OK, "");
+    } else {
+        free_listener(l);
+    }
+}
+
+static pst_err listen_at(uv_loop_t *loop, const struct pst_address *at,
+                         const struct pst_listener_events *events, void *ctx,
+                         struct pst_listener **listener, char *why, size_t why_cap)
+{
+    struct memory *memory;
+
+    PST_TRY(open_memory(at, true, &memory, why, why_cap));
+    struct shm_listener *l = calloc(1, sizeof *l);
+    if (l != NULL) {
+        l->base = (struct pst_listener){.close = close_listener, .events = events, .ctx = ctx};
+        snprintf(l->base.place, sizeof l->base.place, "pcie-shm:%.400s", at->place);
+        l->address = *at;
+        l->memory = memory;
+        l->loop = loop;
+        l->waiting = make(loop, memory, at, true);
+    }
+    if (l == NULL || l->waiting == NULL) {
+        free(l);
+        release(memory);
+        return no_memory(at, "the shared memory is too small (8 KiB at least)", why, why_cap);
+    }
+    l->waiting->listener = l;
+    *listener = &l->base;
+    return PST_OK;
+}
+
+static pst_err check(struct pst_address *a, char *why, size_t why_cap)
+{
+    static const char *const keys[] = {"sysfs", NULL};
+    char name[PST_PCIE_NAME];
+
+    PST_TRY(pst_address_options(a, keys, why, why_cap));
+    if (!is_file(a) && a->place[0] != '\0' && pst_pcie_name(a->place, name) != PST_OK) {
+        return pst_address_bad(a, "neither the name of a PCI device nor a file", why, why_cap);
+    }
+    return PST_OK;
+}
+
+struct present {
+    void (*found)(void *ctx, const char *link, const char *what);
+    void *ctx;
+};
+
+static bool show(void *ctx, const char *name)
+{
+    const struct present *p = ctx;
+    char link[PST_PCIE_NAME + 16], what[64];
+    struct stat st;
+    const int fd = pst_pcie_open(PST_PCIE_ROOT, name, "resource2", O_RDONLY);
+
+    if (pst_pcie_id(PST_PCIE_ROOT, name) == IVSHMEM) {
+        const bool known = fd >= 0 && fstat(fd, &st) == 0;
+        snprintf(link, sizeof link, "pcie-shm:%s", name);
+        snprintf(what, sizeof what, known ? "ivshmem, %llu KiB" : "ivshmem, for root",
+                 known ? (unsigned long long)st.st_size / 1024 : 0ULL);
+        p->found(p->ctx, link, what);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return true;
+}
+
+static void present(void (*found)(void *ctx, const char *link, const char *what), void *ctx)
+{
+    struct present p = {found, ctx};
+    (void)pst_pcie_each(PST_PCIE_ROOT, show, &p);
+}
+
+const struct pst_transport pst_transport_pcie_shm = {
+    .scheme = "pcie-shm",
+    .form = "pcie-shm:[DOMAIN:]BUS:DEV.FN or pcie-shm:/FILE",
+    .summary = "memory shared with another machine, a PCIe BAR here and a file there (ivshmem)",
+    .traits = &shm_traits,
+    .check = check,
+    .connect = connect_to,
+    .listen = listen_at,
+    .present = present,
+};
