@@ -6,7 +6,7 @@
 
 extern const struct pst_transport pst_transport_tcp, pst_transport_unix, pst_transport_udp,
     pst_transport_serial, pst_transport_mctp_serial, pst_transport_mqtt, pst_transport_i3c,
-    pst_transport_pcie, pst_transport_usb;
+    pst_transport_pcie, pst_transport_usb, pst_transport_pcie_shm;
 
 const struct pst_transport *const pst_transports[] = {
     &pst_transport_tcp,
@@ -18,6 +18,7 @@ const struct pst_transport *const pst_transports[] = {
     &pst_transport_i3c,
     &pst_transport_pcie,
     &pst_transport_usb,
+    &pst_transport_pcie_shm,
     NULL,
 };
 
