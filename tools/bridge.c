@@ -2,6 +2,7 @@
 #include <popt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,10 +44,16 @@ static int run(struct pst_bridge_config *config, const char *capture_path)
     }
     (void)uv_signal_start(&term, on_signal, SIGTERM);
     (void)uv_signal_start(&interrupt, on_signal, SIGINT);
+    uv_unref((uv_handle_t *)&term);
+    uv_unref((uv_handle_t *)&interrupt);
     pst_err err = pst_bridge_run(&loop, config, why, sizeof why);
     if (err != PST_OK) {
         fprintf(stderr, "postern bridge: %s\n", why);
     }
+    uv_close((uv_handle_t *)&term, NULL);
+    uv_close((uv_handle_t *)&interrupt, NULL);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&loop);
     if (pst_pcapng_close(&capture) != PST_OK) {
         perror(capture_path);
         return PST_EXIT_LOCAL;
@@ -90,5 +97,6 @@ int pst_cmd_bridge(int argc, char **argv)
         exit_code = run(&config, capture);
     }
     poptFreeContext(popt);
+    free(capture);
     return exit_code;
 }

@@ -357,7 +357,8 @@ static int open_listener(struct gdb *g)
 static json_t *summarise(const struct gdb *g)
 {
     const struct pst_gdb_counters *n = pst_gdb_server_counts(&g->server);
-    const struct pst_link_counts *l = &g->session.host->link.counts;
+    const struct pst_debugger_host *h = g->session.host;
+    const struct pst_link_counts *l = h->two ? &h->data.counts : &h->link.counts;
     const struct pst_session_info info = g->session.info;
     json_t *o = json_object();
 

@@ -237,7 +237,7 @@ static int take_arguments(struct job *j, poptContext popt, const char **link)
 {
     char line[128];
     j->verb = poptGetArg(popt);
-    *link = poptGetArg(popt);
+    *link = j->options.scm == NULL ? poptGetArg(popt) : NULL;
     const char *address = poptGetArg(popt);
     bool reads = j->verb != NULL && (strcmp(j->verb, "read") == 0 || strcmp(j->verb, "dump") == 0);
     bool writes = j->verb != NULL && strcmp(j->verb, "write") == 0;

@@ -42,7 +42,8 @@ void tool_say(const char *name, const char *format, ...) __attribute__((format(p
  * {NULL, 0, POPT_ARG_INCLUDE_TABLE, options, 0, "Session options:", NULL}. */
 struct tool_session_options {
     char *identity, *device;
-    char **trust; /* NULL-ended */
+    char *scm, *data; /* out of band: both, in place of the one link; freed with the others */
+    char **trust;     /* NULL-ended */
     int any_device, timeout_s;
 };
 #define TOOL_SESSION_OPTIONS(o)                                                                    \
@@ -65,6 +66,10 @@ struct tool_session_options {
          0,                                                                                        \
          "whatever device the trust anchors vouch for",                                            \
          NULL},                                                                                    \
+        {"scm",     '\0', POPT_ARG_STRING,                                                         \
+         &(o)->scm, 0,    "manage the session here, out of band; with --data",                     \
+         "LINK"},                                                                                  \
+        {"data", '\0', POPT_ARG_STRING, &(o)->data, 0, "and debug here", "LINK"},                  \
     {                                                                                              \
         "timeout", '\0', POPT_ARG_INT, &(o)->timeout_s, 0, "longest wait for an answer (10)",      \
             "SECONDS"                                                                              \
@@ -78,7 +83,8 @@ struct tool_session {
     uv_loop_t loop;
     struct pst_identity identity;
     struct pst_trust trust;
-    struct pst_address address;
+    struct pst_address address, data; /* data: of two links */
+    bool two;
     struct pst_debugger_host *host;
     struct pst_debugger_host_config config;
     /* The subcommand's, each may be NULL; set between init and open. */
@@ -93,7 +99,8 @@ struct tool_session {
     char text[PST_DEBUGGER_HOST_TEXT]; /* why, for people; "" when it ended as asked */
 };
 
-/* Loads identity and trust, parses `link`. Anything but PST_EXIT_OK was said on stderr. */
+/* Loads identity and trust, parses `link`, or --scm and --data when it is NULL. Anything but
+ * PST_EXIT_OK was said on stderr. */
 int tool_session_init(struct tool_session *s, const char *name,
                       const struct tool_session_options *o, const char *link, uint8_t spaces);
 /* Begins to connect. */

@@ -12,6 +12,8 @@ void tool_session_options_free(struct tool_session_options *o)
     free(o->trust);
     free(o->identity);
     free(o->device);
+    free(o->scm);
+    free(o->data);
 }
 
 static int load(struct tool_session *s, const struct tool_session_options *o, const char *link)
@@ -34,12 +36,18 @@ static int load(struct tool_session *s, const struct tool_session_options *o, co
         tool_say(s->name, "--timeout %d: expected seconds from 1 to 3600", o->timeout_s);
         return PST_EXIT_USAGE;
     }
-    if (link == NULL) {
-        tool_say(s->name,
-                 "no link; expected one such as tcp:HOST:PORT (`postern links` lists them)");
+    if ((o->scm == NULL) != (o->data == NULL)) {
+        tool_say(s->name, "--scm and --data belong together: manage here, debug there");
         return PST_EXIT_USAGE;
     }
-    if (pst_address_parse(&s->address, link, why, sizeof why) != PST_OK) {
+    s->two = o->scm != NULL;
+    if ((link == NULL) != s->two) {
+        tool_say(s->name, "expected one link, such as tcp:HOST:PORT (`postern links` lists the "
+                          "kinds), or --scm LINK --data LINK");
+        return PST_EXIT_USAGE;
+    }
+    if (pst_address_parse(&s->address, s->two ? o->scm : link, why, sizeof why) != PST_OK ||
+        (s->two && pst_address_parse(&s->data, o->data, why, sizeof why) != PST_OK)) {
         tool_say(s->name, "%s", why);
         return PST_EXIT_USAGE;
     }
@@ -129,8 +137,8 @@ int tool_session_init(struct tool_session *s, const char *name,
 int tool_session_open(struct tool_session *s)
 {
     char why[PST_ADDRESS_TEXT + 160];
-    pst_err err =
-        pst_debugger_host_start(s->host, &s->loop, &s->config, &s->address, why, sizeof why);
+    pst_err err = pst_debugger_host_start(s->host, &s->loop, &s->config, &s->address,
+                                          s->two ? &s->data : NULL, why, sizeof why);
     if (err != PST_OK) {
         tool_say(s->name, "%s", why);
         s->over = true;

@@ -340,7 +340,7 @@ static void open_session(const struct pst_address *to, const char *id, const cha
     me.secure = true;
     me.host = pst_secret_alloc(sizeof *me.host);
     if (me.host == NULL ||
-        pst_debugger_host_start(me.host, &loop, &config, to, why, sizeof why) != PST_OK) {
+        pst_debugger_host_start(me.host, &loop, &config, to, NULL, why, sizeof why) != PST_OK) {
         fail(why);
     }
 }

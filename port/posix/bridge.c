@@ -36,6 +36,7 @@ struct bridge {
     uv_timer_t timer; /* next call of both */
     uint64_t pause_ms;
     unsigned connections, count;
+    bool stopping;
 };
 
 static const struct pst_carrier_events events;
@@ -76,7 +77,7 @@ static void release(struct pair *p)
     }
     b->count--;
     free(p);
-    if (b->listeners[0] == NULL && b->listeners[1] == NULL) {
+    if (!b->stopping && b->listeners[0] == NULL && b->listeners[1] == NULL) {
         (void)uv_timer_start(&b->timer, on_timer, b->pause_ms, 0);
         b->pause_ms = b->pause_ms * 2 < CALL_MOST_MS ? b->pause_ms * 2 : CALL_MOST_MS;
     }
@@ -359,6 +360,21 @@ static pst_err start(struct bridge *b, struct door doors[2], char *why, size_t w
     return PST_OK;
 }
 
+static void stop(struct bridge *b)
+{
+    b->stopping = true;
+    for (size_t i = 0; i < 2; i++) {
+        if (b->listeners[i] != NULL) {
+            pst_listener_close(b->listeners[i]);
+        }
+    }
+    for (struct pair *p = b->pairs; p != NULL; p = p->next) {
+        fail(p, "closed", NULL);
+    }
+    uv_close((uv_handle_t *)&b->timer, NULL);
+    (void)uv_run(b->loop, UV_RUN_DEFAULT); /* each says that it is down, and is freed */
+}
+
 pst_err pst_bridge_run(uv_loop_t *loop, const struct pst_bridge_config *config, char *why,
                        size_t why_cap)
 {
@@ -374,10 +390,6 @@ pst_err pst_bridge_run(uv_loop_t *loop, const struct pst_bridge_config *config, 
     if (err == PST_OK) {
         (void)uv_run(loop, UV_RUN_DEFAULT);
     }
-    for (size_t i = 0; i < 2; i++) {
-        if (bridge.listeners[i] != NULL) {
-            pst_listener_close(bridge.listeners[i]);
-        }
-    }
+    stop(&bridge);
     return err;
 }

@@ -57,6 +57,10 @@ static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, c
         snprintf(text, cap, "link '%s': %s", link, pst_err_text(why));
         return PST_END_LINK;
     case PST_ERR_IO:
+        if (h->link_why != PST_OK && h->link_why != PST_ERR_IO && h->link_why != PST_ERR_CLOSED) {
+            snprintf(text, cap, "%s", h->link_text);
+            return PST_END_LINK;
+        }
         snprintf(
             text, cap,
             "%.360s during authentication: refused? The device says no more than this before it "
@@ -146,6 +150,14 @@ static void on_timer(uv_timer_t *timer)
     (void)timer; /* it has woken the loop, which is all that it is for */
 }
 
+static void end_links(struct pst_debugger_host *h)
+{
+    pst_link_end(&h->link, pst_debugger_why(&h->debugger));
+    if (h->two && !h->data_gone) {
+        pst_link_end(&h->data, pst_debugger_why(&h->debugger));
+    }
+}
+
 /* Before the loop sleeps: what was submitted goes out, who waits is told, the next wake is set. */
 static void on_prepare(uv_prepare_t *prepare)
 {
@@ -159,9 +171,9 @@ static void on_prepare(uv_prepare_t *prepare)
         h->told_ready = true;
         h->config.ready(h->config.ctx);
     }
-    pst_link_pump(&h->link);
+    pst_debugger_host_flush(h);
     if (pst_debugger_state(&h->debugger) == PST_DBG_CLOSED && h->link_up) {
-        pst_link_end(&h->link, pst_debugger_why(&h->debugger));
+        end_links(h);
         tell_ended(h);
     }
     if (wait != UINT64_MAX && !uv_is_closing((uv_handle_t *)&h->timer)) {
@@ -181,8 +193,16 @@ static void on_event(void *ctx, uint8_t space, struct pst_bytes payload)
 static void link_up(void *ctx, struct pst_link *link)
 {
     struct pst_debugger_host *h = ctx;
-    h->link_up = true;
-    if (pst_debugger_start(&h->debugger, &link->traits) != PST_OK) {
+    pst_err err = PST_OK;
+
+    h->link_up = h->link_up || link == &h->link;
+    h->data_up = h->data_up || link == &h->data;
+    if (h->two && h->link_up && h->data_up) {
+        err = pst_debugger_start_data(&h->debugger, &h->link.traits, &h->data.traits);
+    } else if (!h->two) {
+        err = pst_debugger_start(&h->debugger, &link->traits);
+    }
+    if (err != PST_OK) {
         pst_link_drop(link, PST_ERR_STATE, "the debugger cannot start");
     }
 }
@@ -191,35 +211,42 @@ static pst_err link_message(void *ctx, struct pst_link *link, uint8_t kind, uint
                             size_t len)
 {
     struct pst_debugger_host *h = ctx;
-    (void)link;
-    return pst_debugger_receive(&h->debugger, kind, msg, len);
+    return link == &h->data ? pst_debugger_receive_data(&h->debugger, kind, msg, len)
+                            : pst_debugger_receive(&h->debugger, kind, msg, len);
 }
 
 static size_t link_output(void *ctx, struct pst_link *link, uint8_t *kind, uint8_t *out, size_t cap)
 {
     struct pst_debugger_host *h = ctx;
-    (void)link;
-    return pst_debugger_output(&h->debugger, kind, out, cap);
+    return link == &h->data ? pst_debugger_output_data(&h->debugger, kind, out, cap)
+                            : pst_debugger_output(&h->debugger, kind, out, cap);
 }
 
 static void link_down(void *ctx, struct pst_link *link, pst_err why, const char *text)
 {
     struct pst_debugger_host *h = ctx;
-    (void)link;
-    (void)why;
-    snprintf(h->link_text, sizeof h->link_text, "%s", text);
-    h->link_gone = true;
-    if (h->link_up) {
-        pst_debugger_link_down(&h->debugger);
+    struct pst_link *other = link == &h->data ? &h->link : &h->data;
+
+    if (h->link_text[0] == '\0') { /* of two, the one that was the reason */
+        h->link_why = why;
+        snprintf(h->link_text, sizeof h->link_text, "%s", text);
     }
+    h->link_gone = h->link_gone || link == &h->link;
+    h->data_gone = h->data_gone || link == &h->data;
+    pst_debugger_link_down(&h->debugger);
     tell_ended(h);
-    uv_close((uv_handle_t *)&h->timer, NULL);
-    uv_close((uv_handle_t *)&h->prepare, NULL);
+    if (!h->link_gone || !h->data_gone) {
+        pst_link_drop(other, PST_ERR_CLOSED, NULL);
+    } else {
+        uv_close((uv_handle_t *)&h->timer, NULL);
+        uv_close((uv_handle_t *)&h->prepare, NULL);
+    }
 }
 
 pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
                                 const struct pst_debugger_host_config *config,
-                                const struct pst_address *to, char *why, size_t why_cap)
+                                const struct pst_address *to, const struct pst_address *data,
+                                char *why, size_t why_cap)
 {
     memset(h, 0, sizeof *h);
     snprintf(why, why_cap, "no resources");
@@ -251,7 +278,20 @@ pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
         return PST_ERR_IO;
     }
     h->timer.data = h->prepare.data = h;
-    return pst_link_connect(&h->link, loop, &h->link_config, to, why, why_cap);
+    if (pst_link_connect(&h->link, loop, &h->link_config, to, why, why_cap) != PST_OK) {
+        h->link_gone = h->data_gone = true; /* nothing is left to stop */
+        uv_close((uv_handle_t *)&h->timer, NULL);
+        uv_close((uv_handle_t *)&h->prepare, NULL);
+        return PST_ERR_IO;
+    }
+    h->two = data != NULL;
+    h->data_gone = !h->two;
+    if (h->two && pst_link_connect(&h->data, loop, &h->link_config, data, why, why_cap) != PST_OK) {
+        h->data_gone = true; /* `ended` will say so */
+        snprintf(h->link_text, sizeof h->link_text, "%s", why);
+        pst_link_drop(&h->link, PST_ERR_IO, NULL);
+    }
+    return PST_OK;
 }
 
 void pst_debugger_host_submit(struct pst_debugger_host *h, struct pst_spp_op *op)
@@ -267,6 +307,9 @@ void pst_debugger_host_submit(struct pst_debugger_host *h, struct pst_spp_op *op
 void pst_debugger_host_flush(struct pst_debugger_host *h)
 {
     pst_link_pump(&h->link);
+    if (h->two && !h->data_gone) {
+        pst_link_pump(&h->data);
+    }
 }
 
 void pst_debugger_host_stop(struct pst_debugger_host *h)
@@ -286,7 +329,7 @@ void pst_debugger_host_stop(struct pst_debugger_host *h)
 
 bool pst_debugger_host_gone(const struct pst_debugger_host *h)
 {
-    return h->link_gone;
+    return h->link_gone && h->data_gone;
 }
 
 void pst_debugger_host_wipe(struct pst_debugger_host *h)

@@ -1,4 +1,5 @@
-/* A debugger on a libuv loop, over one link.
+/* A debugger on a libuv loop, over one link, or over two: the session managed on one (out of band),
+ * its debug on the other.
  *
  * Operations that are submitted in one turn of the loop travel together. When the session ends, for
  * whatever reason, every operation has been completed before `ended` is called, once.
@@ -35,7 +36,8 @@ struct pst_debugger_host_config { /* copied */
 
 struct pst_debugger_host { /* allocate with pst_secret_alloc */
     struct pst_debugger debugger;
-    struct pst_link link;
+    struct pst_link link; /* the management's, where there are two */
+    struct pst_link data;
     uint64_t commands; /* operations submitted */
     /* private */
     struct pst_debugger_host_config config;
@@ -48,15 +50,19 @@ struct pst_debugger_host { /* allocate with pst_secret_alloc */
     uv_prepare_t prepare;
     uint64_t stop_ms;
     pst_debugger_state_id reached;
-    bool told_ready, told_ended, link_up, link_gone, stopping;
+    bool told_ready, told_ended, two, stopping;
+    bool link_up, link_gone, data_up, data_gone;
+    pst_err link_why;
     char link_text[PST_ADDRESS_TEXT + 160];
 };
 
-/* Begins to connect to `to`, or to wait for a call there. PST_ERR_IO, PST_ERR_ARGUMENT with `why`:
+/* Begins to connect to `to`, or to wait for a call there; and to `data` for the debug (NULL: it goes
+ * to `to` as well). PST_ERR_IO, PST_ERR_ARGUMENT with `why`:
  * nothing was started. */
 PST_MUST_CHECK pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
                                                const struct pst_debugger_host_config *config,
-                                               const struct pst_address *to, char *why,
+                                               const struct pst_address *to,
+                                               const struct pst_address *data, char *why,
                                                size_t why_cap);
 /* op->opcode is PST_SPP_READ or PST_SPP_WRITE. */
 void pst_debugger_host_submit(struct pst_debugger_host *h, struct pst_spp_op *op);

@@ -162,6 +162,9 @@ static bool has_context(const struct pst_target_host *h, uint32_t id)
         if (h->contexts[i].phase != PST_CONTEXT_FREE && h->contexts[i].link == id) {
             return true;
         }
+        if (h->paths[i].context != NULL && h->paths[i].bound && h->paths[i].link == id) {
+            return true;
+        }
     }
     return false;
 }
@@ -329,6 +332,9 @@ static pst_err init_target(struct pst_target_host *h, const struct pst_identity 
         .handshake_ms = s->handshake_ms,
         .session_s = s->session_s,
         .audit_ahead = (uint8_t)s->audit_ahead,
+        .data = &pst_target_data,
+        .paths = h->paths,
+        .path_count = PST_TARGET_HOST_CONTEXTS,
     };
     h->config.spaces[PST_AS_MEMORY] = &h->memory_space;
     if (h->stub_on) {

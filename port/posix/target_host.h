@@ -59,6 +59,7 @@ struct pst_target_host { /* allocate with pst_secret_alloc */
     uint64_t stop_ms;
     uint64_t release_ms; /* when patience with a stub that does not let go ends; 0: none needed */
     uint32_t next_id;
+    struct pst_target_path paths[PST_TARGET_HOST_CONTEXTS];
     struct pst_target_context contexts[PST_TARGET_HOST_CONTEXTS];
     struct pst_target_buffers buffers[PST_TARGET_HOST_CONTEXTS];
     uint8_t queues[PST_TARGET_HOST_CONTEXTS][PST_TARGET_HOST_QUEUE];

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# A session managed on one link with its debug on another: SPDM over TCP, or any other link.
+. "$SRC/tests/tools/lib.sh"
+make_keys
+head -c 262144 /dev/urandom >ram.bin
+cat >t.conf <<CONF
+[target]
+identity = pump
+trust = ca/engineers.pem
+policy = debug
+listen = spdm:127.0.0.1:0
+listen = unix:scm.sock
+listen = unix:data.sock
+[file ram]
+path = ram.bin
+base = 0x80000000
+CONF
+postern target --config t.conf --audit t.jsonl >t.log 2>&1 &
+pids+=($!)
+await_text t.log 'listens at unix:data.sock' || exit 1
+spdm=spdm:127.0.0.1:$(sed -n 's/.*listens at spdm:127.0.0.1://p' t.log)
+two="--scm $spdm --data unix:data.sock"
+
+expect 0 '80000000' as_ada mem $two read 0x80000000
+expect 0 '' as_ada mem $two dump 0x80000000 256K -o out.bin
+cmp -s out.bin ram.bin || fail 'the dump is another than the file'
+expect 0 '' as_ada mem --scm unix:scm.sock --data unix:data.sock dump 0x80000000 64K -o part.bin
+cmp -s part.bin <(head -c 65536 ram.bin) || fail 'the dump by way of a Unix socket'
+# One link alone serves as well: the debug then goes inside the management's records.
+expect 0 '' as_ada mem dump $spdm 0x80000000 64K -o part.bin
+cmp -s part.bin <(head -c 65536 ram.bin) || fail 'the dump inside SPDM'
+expect 0 'Acme:Pump:0042' as_ada info $two
+
+# On the data link alone, and on a management that is none.
+expect 1 'belong together' as_ada mem --scm $spdm read 0x80000000
+expect 1 'expected one link' as_ada info --scm $spdm --data unix:data.sock unix:data.sock
+expect 2 'cannot connect' as_ada mem --scm $spdm --data unix:nothing.sock read 0x80000000
+postern bridge --verbose tcp-listen:127.0.0.1:0 unix:data.sock >b.log 2>&1 &
+pids+=($!)
+await_text b.log 'tcp:127' || exit 1
+other=$(sed -n 's/.*tcp:127.0.0.1://p' b.log)
+expect 2 'not SPDM over TCP' as_ada mem --scm "spdm:127.0.0.1:$other" --data unix:data.sock read 0x80000000
+
+# What passes on the data link holds nothing of the memory, and is not the session's other link.
+postern bridge --capture data.pcapng unix-listen:seen.sock unix:data.sock &
+pids+=($!)
+await seen.sock
+printf 'POSTERN-MARKER-0123456789' | dd of=ram.bin conv=notrunc status=none
+expect 0 'POSTERN-MARKER' as_ada mem --scm $spdm --data unix:seen.sock read 0x80000000 25
+sleep 0.2
+[ "$(stat -c %s data.pcapng)" -gt 500 ] || fail 'nothing passed on the data link'
+grep -q 'POSTERN-MARKER' data.pcapng && fail 'the marker is readable on the data link'
+python3 - t.jsonl <<'PY' || fail 'the audit log'
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+opened = [l["session"] for l in lines if l["event"] == "open"]
+ended = [l["session"] for l in lines if l["event"] == "end"]
+assert len(opened) >= 6 and opened == ended, (opened, ended)
+PY
+finish
