@@ -1,8 +1,11 @@
-"""usb, pcie and pcie-shm for table.py: one guest with bridges in it, and the ways in and out.
+"""usb, pcie-shm and pcie for table.py: guests with bridges in them, and the ways in and out.
 
 In the guest a bridge for each takes TCP from this machine and calls the device; usb has one more at
 the gadget's end, which calls this machine again. What is behind mailbox and shared memory is on
 this machine. Two devices of each kind: one for the target, one to be anywhere else on the way.
+
+The machine with the mailbox stands still until the mailbox answers, so nothing that is to carry the
+answer can be in it: pcie has a guest of its own.
 """
 import os
 import tempfile
@@ -12,12 +15,18 @@ import rig as r
 UP_SECONDS = 180
 
 
+def guests(rig, links, kinds):
+    return [Guest(rig, links, mine, name) for name, mine in
+            (("usb", kinds - {"pcie"}), ("pcie", kinds & {"pcie"})) if mine]
+
+
 class Guest:
-    def __init__(self, rig, links, kinds):
+    def __init__(self, rig, links, kinds, name):
         self.rig, self.kinds, self.process = rig, sorted(kinds), None
+        self.name = "guest-" + name
         self.arguments = []
         self.forward = []
-        self.env = dict(os.environ, GUEST_NAME="table", GUEST_TIMEOUT="3000", GUEST_SHARE=rig.dir)
+        self.env = dict(os.environ, GUEST_NAME=self.name, GUEST_TIMEOUT="3000", GUEST_SHARE=rig.dir)
         for kind in self.kinds:
             for where in ("target", "hop"):
                 links.made[kind, where] = getattr(self, "make_" + kind.replace("-", "_"))(where)
@@ -58,23 +67,28 @@ class Guest:
 
     def start(self):
         self.env["GUEST_FORWARD"] = " ".join(self.forward)
-        with open("guest.bridges", "w") as f:
+        with open(self.name + ".bridges", "w") as f:
             f.write("\n".join(self.arguments) + "\n")
         here = os.path.join(r.SRC, "tests/links")
-        self.process = self.rig.start("guest", "bash", f"{here}/table_guest.sh", env=self.env)
+        self.process = self.rig.start(self.name, "bash", f"{here}/table_guest.sh", env=self.env)
 
     def ready(self):
         """Waits until it is up; {kind: why it is not there}."""
-        r.await_that("the guest", lambda: os.path.exists("guest.up") or self.process.poll() is not None,
-                     UP_SECONDS)
-        if not os.path.exists("guest.up"):
-            raise r.Failure("no guest: " + self.rig.log("guest").strip()[-400:])
-        with open("guest.up") as f:
+        up = self.name + ".up"
+        try:
+            r.await_that("the guest", lambda: os.path.exists(up) or self.process.poll() is not None,
+                         UP_SECONDS)
+        except r.Failure as why:
+            return {kind: str(why) for kind in self.kinds}
+        if not os.path.exists(up):
+            why = "no guest: " + self.rig.log(self.name).strip()[-400:]
+            return {kind: why for kind in self.kinds}
+        with open(up) as f:
             return dict(line.strip().split(": ", 1) for line in f if ": " in line)
 
     def stop(self):
         if self.process is not None and self.process.poll() is None:
-            open("guest.stop", "w").close()
+            open(self.name + ".stop", "w").close()
             try:
                 self.process.wait(20)
             except Exception:  # it is terminated with the rest

@@ -154,7 +154,8 @@ class Rig:
             lines += ["[stub]", f"address = {stub}", "[memory ram]", "first = 0x80000000",
                       "last = 0x8001ffff", "kind = ram"]
         for path, base in files:
-            lines += [f"[file {path.split('.')[0]}]", f"path = {path}", f"base = {base:#x}"]
+            lines += [f"[file {path.split('.')[0]}]", f"path = {path}", f"base = {base:#x}",
+                      "write = yes"]
         with open(name + ".conf", "w") as f:
             f.write("\n".join(lines) + "\n")
         p = self.start(name, POSTERN, "target", "--config", name + ".conf", "--audit", name + ".jsonl")

@@ -9,7 +9,7 @@ are those of examples/pump/expected.txt. One target listens at all links at once
     A+B+C+... a chain
     NAME! outbound: the target calls, the debugger waits
 
-usb, pcie and pcie-shm are in a guest (guest.py); from here, a TCP connection goes in and another
+usb, pcie and pcie-shm are in guests (guest.py); from here, a TCP connection goes in and another
 one comes out of it. A row whose needs are not met fails; kinds of link named in $SKIP_LINKS
 ("usb pcie") are left out, and the summary says so.
 """
@@ -43,7 +43,7 @@ class Table:
         self.skip = os.environ.get("SKIP_LINKS", "").split()
         self.results = []
         self.missing = {}  # kind of link: why it cannot be
-        self.guest = None
+        self.guests = []
 
     def kinds(self, row):
         return row.rstrip("!").split("+")
@@ -65,25 +65,23 @@ class Table:
         last = {self.kinds(row)[-1] for row in self.rows if not row.endswith("!")} & used
         here = sorted(last - set(GUEST))
         if used & set(GUEST):
-            self.guest = guest.Guest(self.rig, self.links, used & set(GUEST))
+            self.guests = guest.guests(self.rig, self.links, used & set(GUEST))
         listens = [self.links.get(k, "target").listen for k in here]
         listens += [link.listen for (kind, where), link in self.links.made.items()
                     if kind in GUEST and where == "target" and kind not in self.missing]
         self.target = self.rig.start_target("target", listens, stub=self.pump.stub)
         if "mqtt" in here:
             self.rig.await_log("target", "announced")
-        if self.guest is not None:
-            self.boot_guest()
+        if self.guests:
+            self.boot_guests()
 
-    def boot_guest(self):
+    def boot_guests(self):
         began = time.monotonic()
-        self.guest.start()
-        try:
-            self.missing.update(self.guest.ready())
-        except r.Failure as why:
-            for kind in GUEST:
-                self.missing[kind] = str(why)
-        print(f"the guest was up after {time.monotonic() - began:.0f} s", flush=True)
+        for each in self.guests:
+            each.start()
+        for each in self.guests:
+            self.missing.update(each.ready())
+        print(f"the guests were up after {time.monotonic() - began:.0f} s", flush=True)
 
     def run_row(self, row):
         """What gdb's answers were."""
@@ -144,8 +142,8 @@ class Table:
         if self.target.poll() is not None:
             self.report("FAILED", "target", 0, "it has ended")
             self.show_logs()
-        if self.guest is not None:
-            self.guest.stop()
+        for each in self.guests:
+            each.stop()
         self.rig.stop(self.target)
         for name in ("target", "caller"):
             if "Sanitizer" in self.rig.log(name) or "runtime error" in self.rig.log(name):

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The guest of guest.py: this script runs twice. Here it boots QEMU with the devices; in the guest,
-# by busybox's sh (the part behind "GUEST"), it starts what guest.bridges says.
+# by busybox's sh (the part behind "GUEST"), it starts what $GUEST_NAME.bridges says.
 . "$SRC/tests/guest/guest.sh"
 devices=0
-if [ -n "${SPDM_TARGET:-}${SHM_TARGET:-}" ]; then
+if [ -n "${SPDM_TARGET:-}" ]; then
     dir=${PST_QEMU_BACKPORTS:-$SRC/build/qemu-backports}
     bash "$SRC/tests/links/qemu_backports.sh" "$dir" || exit $?
     GUEST_QEMU=$dir/qemu
@@ -26,13 +26,15 @@ add_shared target "${SHM_TARGET:-}" a
 add_shared hop "${SHM_HOP:-}" b
 guest_need -dummy_hcd usb_f_fs libcomposite
 cp "$SRC/tests/links/usb_gadget.sh" "$GUEST_SHARE/usb_gadget.guest" || exit 1
-sed -n '/^#GUEST$/,$p' "$0" >"$GUEST_SHARE/table.guest"
+sed -n '/^#GUEST$/,$p' "$0" >"$GUEST_SHARE/$GUEST_NAME.script"
 trap '[ -z "$guest_pid" ] || kill "$guest_pid"; exit 143' TERM
-guest_start "$GUEST_SHARE/table.guest" </dev/null
-guest_wait &
+guest_start "$GUEST_SHARE/$GUEST_NAME.script" "$GUEST_NAME" </dev/null
 wait "$guest_pid"
-exit $?
+cat "$guest_dir/output" "$guest_dir/qemu"
+[ "$(cat "$guest_dir/status")" = 0 ]
+exit
 #GUEST
+me=$1
 . ./usb_gadget.guest
 problems=/tmp/problems
 : >$problems
@@ -74,8 +76,8 @@ while read -r kind where inner more; do
         postern bridge --verbose "tcp-listen:0.0.0.0:$inner" "pcie-shm:$at" >"pcie-shm-$where.log" 2>&1 &
         ;;
     esac
-done <guest.bridges
+done <"$me.bridges"
 sleep 1
-mv $problems guest.up.new && mv guest.up.new guest.up
-while [ ! -e guest.stop ]; do sleep 0.5; done
+mv $problems "$me.up.new" && mv "$me.up.new" "$me.up"
+while [ ! -e "$me.stop" ]; do sleep 0.5; done
 exit 0

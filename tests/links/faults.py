@@ -1,0 +1,551 @@
+#!/usr/bin/env python3
+"""faults.py quick|heavy [LINK[:FAULT]...]: a bridge that drops, duplicates, reorders, corrupts,
+delays, truncates, stalls and resets, on every link; seeded ($FAULT_SEED), a rate for each kind.
+
+What passes is mangled where the link itself cannot help seeing it: chunks or whole messages of
+sockets, datagrams, bytes on a serial line, transfers on a modelled bus, the stream between a client
+and its broker. In each permutation engineers read and write memory through the faults. Then:
+
+  * what was read without an error is what was there;
+  * what was written without an error is there, what failed is there whole or not at all, and
+    nothing else has changed;
+  * the audit log has effects of sessions only that an engineer of ours has opened, and no more
+    sessions than were asked for;
+  * nothing takes longer than its timeouts, everything ends with a text and a known exit code;
+  * a link that repeats what was lost gets everything through, as long as it is only that;
+  * an engineer who comes without faults is let in;
+  * what was recorded and is said again opens nothing.
+"""
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import rig as r
+
+KINDS = ("drop", "duplicate", "reorder", "corrupt", "delay", "truncate", "stall", "reset")
+# How often in a thousand: chunks and messages are few, and one fault is the end of a session.
+RATES = {"stream": 25, "datagram": 40, "bytes": 25}
+CODES = (0, 2, 3, 5)  # success; no link; not who it had to be; lost
+BASE = 0x80000000
+SIZE = 65536
+WAIT = 4  # --timeout of the commands
+LIMIT = 30  # no command takes longer
+READY = 45  # until the target has noticed that an engineer is gone
+
+
+class Faults:
+    """Decides what happens to each unit that passes; one for both directions of a path."""
+
+    def __init__(self, seed, rates, skip=0):
+        self.rng = random.Random(seed)
+        self.rates = rates
+        self.skip = skip
+        self.units = self.done = 0
+        self.off = self.cut = self.deaf = False
+        self.queues = [[], []]  # of each side: (when, bytes) in order
+        self.held = [None, None]
+
+    def choose(self):
+        self.units += 1
+        if self.off or self.units <= self.skip:
+            return None
+        at = self.rng.random() * 1000
+        for kind, rate in self.rates.items():
+            at -= rate
+            if at < 0:
+                self.done += 1
+                return kind
+        return None
+
+    def take(self, side, data, out):
+        """`out(side, bytes)` for what passes now; later, `due` does it."""
+        kind = self.choose()
+        if self.deaf and not self.off:
+            return
+        pieces, wait = [data], 0.0
+        if kind == "drop":
+            pieces = []
+        elif kind == "duplicate":
+            pieces = [data, data]
+        elif kind == "corrupt":
+            at, bit = self.rng.randrange(len(data)), 1 << self.rng.randrange(8)
+            pieces = [data[:at] + bytes([data[at] ^ bit]) + data[at + 1:]]
+        elif kind == "truncate":
+            pieces = [data[:self.rng.randrange(len(data))]]
+        elif kind == "reorder" and self.held[side] is None:
+            self.held[side] = (time.monotonic() + 0.05, data)
+            return
+        elif kind == "delay":
+            wait = self.rng.uniform(0.01, 0.4)
+        elif kind == "stall":
+            self.deaf = True
+            return
+        elif kind == "reset":
+            self.cut = True
+            return
+        if self.held[side] is not None:
+            pieces.append(self.held[side][1])
+            self.held[side] = None
+        queue = self.queues[side]
+        when = max([time.monotonic() + wait] + [queue[-1][0]] if queue else [time.monotonic() + wait])
+        queue += [(when, piece) for piece in pieces if piece]
+        self.due(out)
+
+    def due(self, out):
+        """Seconds until it wants to be called again."""
+        now, wait = time.monotonic(), 1.0
+        for side in (0, 1):
+            if self.held[side] is not None and self.held[side][0] <= now:
+                self.queues[side].append((now, self.held[side][1]))
+                self.held[side] = None
+            queue = self.queues[side]
+            while queue and queue[0][0] <= now:
+                out(side, queue.pop(0)[1])
+            if queue:
+                wait = min(wait, queue[0][0] - now)
+            if self.held[side] is not None:
+                wait = min(wait, self.held[side][0] - now)
+        return max(wait, 0.001)
+
+
+class Messages:
+    """Cuts a stream of link messages into messages; what is no such stream passes as it came."""
+
+    def __init__(self):
+        self.have = b""
+
+    def cut(self, data):
+        self.have += data
+        units = []
+        while len(self.have) >= 4:
+            end = 4 + int.from_bytes(self.have[:3], "little")
+            if not 0xD1 <= self.have[3] <= 0xD4:
+                units.append(self.have)
+                self.have = b""
+            elif len(self.have) >= end:
+                units.append(self.have[:end])
+                self.have = self.have[end:]
+            else:
+                break
+        return units
+
+
+class Chunks:
+    def cut(self, data):
+        return [data]
+
+
+class Proxy(threading.Thread):
+    """Between two stream sockets; each caller gets a connection to `to`. `tap`, when it is a list,
+    gets (connection, side, bytes) of what callers (0) and the called (1) say."""
+
+    def __init__(self, rig, to, faults=None, cutter=Chunks, listen=None):
+        super().__init__(daemon=True)
+        self.to, self.faults, self.cutter = to, faults, cutter
+        self.tap = None
+        self.running = True
+        self.connections = 0
+        if listen is None:
+            self.server = socket.create_server(("127.0.0.1", 0))
+            self.port = self.server.getsockname()[1]
+        else:
+            self.server = socket.socket(socket.AF_UNIX)
+            self.server.bind(listen)
+            self.server.listen(16)
+        rig.threads.append(self)
+        self.start()
+
+    def run(self):
+        while self.running:
+            if select.select([self.server], [], [], 0.1)[0]:
+                caller = self.server.accept()[0]
+                self.connections += 1
+                threading.Thread(target=self.serve, args=(caller, self.connections), daemon=True).start()
+
+    def dial(self):
+        s = socket.socket(socket.AF_UNIX if isinstance(self.to, str) else socket.AF_INET)
+        s.connect(self.to)
+        return s
+
+    def serve(self, caller, number):
+        try:
+            ends = [caller, self.dial()]
+            self.copy(ends, number)
+        except OSError:
+            pass
+        finally:
+            for s in ends:
+                s.close()
+
+    def copy(self, ends, number):
+        cutters = [self.cutter(), self.cutter()]
+        faults = self.faults
+        if faults is not None:
+            faults.cut = faults.deaf = False
+            faults.queues, faults.held = [[], []], [None, None]
+
+        def out(side, data):
+            if self.tap is not None:
+                self.tap.append((number, side, data))
+            ends[1 - side].sendall(data)
+        for s in ends:
+            s.settimeout(5)
+        while self.running:
+            wait = faults.due(out) if faults is not None else 1.0
+            for s in select.select(ends, [], [], wait)[0]:
+                side = ends.index(s)
+                data = s.recv(65536)
+                if not data:
+                    while faults is not None and (any(faults.queues) or any(faults.held)) and not faults.cut:
+                        time.sleep(faults.due(out))
+                    return
+                for unit in cutters[side].cut(data):
+                    if faults is None:
+                        out(side, unit)
+                    else:
+                        faults.take(side, unit, out)
+                        if faults.cut:
+                            return
+
+    def stop(self):
+        self.running = False
+        self.join()
+        self.server.close()
+
+
+class Datagrams(threading.Thread):
+    """Between UDP sockets on loopback."""
+
+    def __init__(self, rig, port, faults=None):
+        super().__init__(daemon=True)
+        self.faults, self.tap, self.running = faults, None, True
+        self.server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.server.bind(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.to = ("127.0.0.1", port)
+        self.ways = {}  # of callers: the socket towards the other side
+        rig.threads.append(self)
+        self.start()
+
+    def out(self, side, unit):
+        source, data = unit
+        if self.tap is not None:
+            self.tap.append((0, side, data))
+        try:
+            if side == 0:
+                self.ways[source].send(data)
+            else:
+                self.server.sendto(data, source)
+        except OSError:
+            pass
+
+    def pass_on(self, side, source, data):
+        if self.faults is None:
+            self.out(side, (source, data))
+        else:
+            self.faults.take(side, data, lambda s, d: self.out(s, (self.source, d)))
+
+    def run(self):
+        self.source = None
+        while self.running:
+            wait = 0.2
+            if self.faults is not None:
+                wait = min(wait, self.faults.due(lambda s, d: self.out(s, (self.source, d))))
+            sockets = [self.server, *self.ways.values()]
+            for s in select.select(sockets, [], [], wait)[0]:
+                try:
+                    if s is self.server:
+                        data, source = s.recvfrom(65536)
+                        if source not in self.ways:
+                            way = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                            way.connect(self.to)
+                            self.ways[source] = way
+                        self.source = source  # one caller at a time
+                        self.pass_on(0, source, data)
+                    else:
+                        data = s.recv(65536)
+                        source = next(a for a, w in self.ways.items() if w is s)
+                        if source == self.source:
+                            self.pass_on(1, source, data)
+                except OSError:
+                    pass
+
+    def stop(self):
+        self.running = False
+        self.join()
+
+
+# --- links with a fault in them ---
+
+
+def proxied(make):
+    make.proxied = True
+    return make
+
+
+class Paths:
+    """For each link: what the target listens at, and a way to call it through Faults."""
+
+    def __init__(self, rig, links):
+        self.rig, self.links = rig, links
+        self.serials = {}
+        self.buses = {}
+
+    def target_link(self, name):
+        """What the target listens at, from its start to its end."""
+        if name in ("serial", "mctp-serial"):
+            cable = r.Ptys(self.rig)
+            self.serials[name] = cable
+            return f"{name}-listen:{cable.paths[0]}"
+        if name in ("i3c", "mctp-i3c"):
+            return f"{name}-listen:model:{self.bus(name)}"
+        return self.links.get(name, "target").listen
+
+    def bus(self, name):
+        return f"{self.rig.dir}/{name}-fault.bus"
+
+    def kind_of(self, name):
+        return {"udp": "datagram", "serial": "bytes", "mctp-serial": "bytes"}.get(name, "stream")
+
+    def start(self, name, faults):
+        """The link as one calls it through `faults`; `stop` puts it right again."""
+        port = self.links.get(name, "target").call.rsplit(":", 1)[-1] if name in ("tcp", "udp") else None
+        if name == "tcp":
+            self.proxy = Proxy(self.rig, ("127.0.0.1", int(port)), faults)
+            return f"tcp:127.0.0.1:{self.proxy.port}"
+        if name == "unix":
+            place = f"{self.rig.dir}/fault.sock"
+            self.proxy = Proxy(self.rig, self.links.get("unix", "target").call[5:], faults, Messages,
+                               place)
+            return f"unix:{place}"
+        if name == "udp":
+            self.proxy = Datagrams(self.rig, int(port), faults)
+            return f"udp:127.0.0.1:{self.proxy.port}"
+        if name == "mqtt":
+            self.proxy = Proxy(self.rig, ("127.0.0.1", self.links.broker().port), faults)
+            return f"mqtt:127.0.0.1:{self.proxy.port}/{r.DEVICE}"
+        if name in self.serials:
+            self.proxy = None
+            self.serials[name].mangle = faults
+            return f"{name}:{self.serials[name].paths[1]}"
+        raise r.Failure(f"no faults for {name}")
+
+    def stop(self, name):
+        if name in self.serials:
+            self.serials[name].mangle = None
+        elif self.proxy is not None:
+            self.proxy.stop()
+            self.rig.threads.remove(self.proxy)
+            if name == "unix":
+                os.unlink("fault.sock")
+
+
+class Test:
+    """A target with a file as its memory, and what we know that must be in it."""
+
+    def __init__(self, rows, seed):
+        self.rows, self.rng = rows, random.Random(seed)
+        self.rig = r.Rig()
+        self.links = r.Links(self.rig)
+        self.paths = Paths(self.rig, self.links)
+        self.names = sorted({name for name, _ in rows})
+        self.asked = 0  # sessions
+        self.results = []
+
+    def set_up(self):
+        self.rig.make_keys()
+        self.memory = bytearray(self.rng.randbytes(SIZE))
+        with open("ram.bin", "wb") as f:
+            f.write(self.memory)
+        listens = []
+        for name in self.names:
+            if "i3c" in name:
+                self.start_bus(name)
+            listens.append(self.paths.target_link(name))
+        self.clean = self.links.get("unix", "clean")
+        self.target = self.rig.start_target("target", listens + [self.clean.listen],
+                                            files=[("ram.bin", BASE)])
+        if "mqtt" in self.names:
+            self.rig.await_log("target", "announced")
+
+    def start_bus(self, name, *faults):
+        program = os.path.join(r.BUILD, "tests/fault_bus")
+        log = f"{name}-bus"
+        bus = self.rig.start(log, program, self.paths.bus(name), str(self.rng.getrandbits(32)), *faults)
+        self.rig.await_log(log, "ready")
+        self.paths.buses[name] = bus
+
+    def restart_bus(self, name, *faults):
+        self.rig.stop(self.paths.buses[name])
+        self.start_bus(name, *faults)
+        time.sleep(1.2)  # the target finds it again
+
+    # --- what an engineer does ---
+
+    def mem(self, *argv):
+        self.asked += 1
+        code, text, seconds = self.rig.mem(*argv, timeout=LIMIT, wait=WAIT)
+        if code not in CODES:
+            raise r.Failure(f"mem {argv[0]}: exit {code} after {seconds:.0f} s: {text.strip()[-300:]}")
+        if code != 0 and "postern mem: " not in text:
+            raise r.Failure(f"mem {argv[0]}: exit {code}, and says nothing: {text!r}")
+        return code, text
+
+    def dump(self, link, first, size):
+        if os.path.exists("dump.bin"):
+            os.unlink("dump.bin")
+        code, text = self.mem("dump", link, hex(BASE + first), str(size), "-o", "dump.bin")
+        data = b""
+        if os.path.exists("dump.bin"):
+            with open("dump.bin", "rb") as f:
+                data = f.read()
+        return code, text, data
+
+    def try_dump(self, link):
+        first, size = self.rng.randrange(0, SIZE - 16384, 4), self.rng.choice((64, 4096, 16384))
+        code, text, data = self.dump(link, first, size)
+        if data != bytes(self.memory[first:first + len(data)]) or (code == 0 and len(data) != size):
+            raise r.Failure(f"WRONG DATA: {size} bytes at {first:#x} are not what is there")
+        return code, text
+
+    def try_write(self, link):
+        """What is written may be there or not, when it failed."""
+        at, new = self.rng.randrange(0, SIZE, 16), self.rng.randbytes(16)
+        code, text = self.mem("write", link, hex(BASE + at), "--hex", new.hex())
+        self.unsure.append((at, new, code == 0))
+        return code, text
+
+    def settle(self):
+        """Without faults: is there room for the next engineer, and is memory what it must be?"""
+        began = time.monotonic()
+        while True:
+            code, text, read = self.dump(self.clean.call, 0, 1024)
+            if code == 0:
+                break
+            if time.monotonic() - began > READY:
+                raise r.Failure(f"the next engineer is not let in: {text.strip()[-200:]}")
+            time.sleep(0.3)
+        with open("ram.bin", "rb") as file:
+            data = file.read()
+        for at, new, sure in self.unsure:
+            got = data[at:at + 16]
+            if got == new:
+                self.memory[at:at + 16] = new
+            elif sure:
+                raise r.Failure(f"a write at {at:#x} that succeeded is not there")
+        if data != bytes(self.memory) or read != data[:1024]:
+            raise r.Failure("memory has changed without a write")
+        return time.monotonic() - began
+
+    def check_audit(self):
+        opened = {}
+        for line in self.rig.audit("target"):
+            if line["event"] == "open":
+                if line["engineer"] != "ada" or line["session"] in opened:
+                    raise r.Failure(f"audit log: {line}")
+                opened[line["session"]] = True
+            elif line["event"] == "effect" and line["session"] not in opened:
+                raise r.Failure(f"audit log: an effect of no session: {line}")
+        if len(opened) > self.asked:
+            raise r.Failure(f"{len(opened)} sessions opened, {self.asked} asked for")
+
+    # --- permutations ---
+
+    def must_recover(self, name, kind):
+        return name in ("udp", "serial", "mctp-serial", "i3c", "mctp-i3c") and kind in (
+            "drop", "duplicate", "reorder", "corrupt", "delay", "truncate")
+
+    def begin(self, name, kind):
+        """(link, how to stop the faults, how many there were)"""
+        rates = {k: (RATES[self.paths.kind_of(name)] / (4 if kind == "all" else 1)) for k in KINDS
+                 if kind in (k, "all") and not (kind == "all" and k in ("stall", "reset"))}
+        if kind in ("stall", "reset"):
+            rates[kind] = 100
+        if name in ("i3c", "mctp-i3c"):
+            table = {"drop": ("lose", "drop_ibi"), "duplicate": ("twice",), "corrupt": ("write", "read"),
+                     "delay": ("nack", "pend", "refuse_ibi"), "truncate": ("cut", "broken"),
+                     "reset": ("bus_reset",)}
+            faults = [f"{f}={30 if kind != 'all' else 8}" for k in table for f in table[k]
+                      if kind in (k, "all")]
+            self.restart_bus(name, *faults)
+            bus = self.paths.buses[name]
+            return f"{name}:model:{self.paths.bus(name)}", lambda: bus.send_signal(signal.SIGUSR1), None
+        faults = Faults(self.rng.getrandbits(32), rates, skip=self.rng.randrange(12))
+        return self.paths.start(name, faults), lambda: self.paths.stop(name), faults
+
+    def run_row(self, name, kind, rounds):
+        self.unsure = []
+        link, stop, faults = self.begin(name, kind)
+        codes = []
+        try:
+            for _ in range(rounds):
+                for attempt in (self.try_dump, self.try_write):
+                    code, text = attempt(link)
+                    codes.append(code)
+                    if code != 0 and self.must_recover(name, kind):
+                        raise r.Failure(f"does not recover: exit {code}: {text.strip()[-200:]}")
+        finally:
+            stop()
+        ready = self.settle()
+        self.check_audit()
+        if self.target.poll() is not None:
+            raise r.Failure(f"the target has ended: {self.rig.log('target')[-2000:]}")
+        told = f"{faults.done} faults in {faults.units}" if faults is not None else "faults on the bus"
+        return f"{told}; exit {' '.join(map(str, codes))}; ready again after {ready:.1f} s"
+
+    def report(self, state, row, seconds, text):
+        self.results.append(state)
+        print(f"{state:<7} {row:<24} {seconds:5.1f} s  {text}", flush=True)
+
+    def run(self, rounds):
+        for name, kind in self.rows:
+            began = time.monotonic()
+            try:
+                state, text = "ok", self.run_row(name, kind, rounds)
+            except r.Failure as why:
+                state, text = "FAILED", str(why)
+            self.report(state, f"{name}:{kind}", time.monotonic() - began, text)
+            if state == "FAILED":
+                for line in self.rig.log("target").splitlines()[-6:]:
+                    print(f"        target.log: {line}")
+
+
+QUICK = [("tcp", "all"), ("unix", "reorder"), ("udp", "all"), ("udp", "corrupt"), ("serial", "all"),
+         ("mctp-serial", "all"), ("i3c", "all"), ("mqtt", "drop")]
+LINKS = ("tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt")
+
+
+def heavy_rows():
+    return [(name, kind) for name in LINKS for kind in KINDS + ("all",)
+            if not (kind in ("stall", "reorder") and "i3c" in name)
+            and not (kind == "reset" and name in ("udp", "serial", "mctp-serial"))]
+
+
+def main():
+    seed = int(os.environ.get("FAULT_SEED", "1"))
+    rows = [tuple(a.split(":")) for a in sys.argv[2:]] or (QUICK if sys.argv[1] == "quick" else heavy_rows())
+    rows = [row if len(row) == 2 else (row[0], "all") for row in rows]
+    began = time.monotonic()
+    test = Test(rows, seed)
+    built_in = test.links.built_in()
+    gone = {n for n in test.names if n not in built_in or (n == "mqtt" and r.which(r.BROKER) is None)}
+    test.rows = [row for row in rows if row[0] not in gone]
+    test.names = [n for n in test.names if n not in gone]
+    for n in sorted(gone):
+        test.report("MISSING", n, 0, "not built in" if n not in built_in else f"no {r.BROKER}")
+    test.set_up()
+    test.run(1 if sys.argv[1] == "quick" else 3)
+    print(f"seed {seed}; " + ", ".join(f"{test.results.count(s)} {s}" for s in ("ok", "FAILED", "MISSING")
+                                       if s in test.results) + f"; {time.monotonic() - began:.0f} s")
+    bad = test.results.count("FAILED") + (test.results.count("MISSING") if sys.argv[1] == "heavy" else 0)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
