@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@
 
 #define ANSWER_MS 10000
 #define SURVEY_MS 2000 /* spec: discovery takes at most one second */
-#define OLD_SPACE 256 /* configuration space of a device that is no PCI Express one */
+#define OLD_SPACE 256  /* configuration space of a device that is no PCI Express one */
 
 struct mailbox {
     struct pst_carrier base;
@@ -39,6 +40,7 @@ struct mailbox {
     uv_work_t work;
     atomic_bool stop;
     char root[PST_ADDRESS_TEXT], name[PST_PCIE_NAME];
+    char found[PST_PCIE_NAME]; /* the name where it was looked for */
     int fd;
     struct pst_doe_port port;
     struct pst_doe doe;
@@ -60,7 +62,8 @@ static uint64_t now_ms(void)
 
 static pst_err trouble(struct mailbox *m, pst_err err, const char *what)
 {
-    snprintf(m->trouble, sizeof m->trouble, "%s: %s", m->name[0] != '\0' ? m->name : "PCI", what);
+    snprintf(m->trouble, sizeof m->trouble, "%s%s%s", m->found, m->found[0] != '\0' ? ": " : "",
+             what);
     return err;
 }
 
@@ -165,6 +168,12 @@ static pst_err open_device(struct mailbox *m)
         return trouble(m, PST_ERR_IO,
                        "no PCI Express device: it has no extended configuration space");
     }
+    /* Two in one mailbox would mix their words. The kernel itself is not kept out by this. */
+    if (flock(m->fd, LOCK_EX | LOCK_NB) != 0) {
+        return trouble(m, PST_ERR_IO,
+                       errno == EWOULDBLOCK ? "another debugger of this machine is at the mailbox"
+                                            : strerror(errno));
+    }
     return survey_all(m);
 }
 
@@ -208,6 +217,7 @@ static pst_err find_device(struct mailbox *m)
     }
     if (s.found == 1) {
         memcpy(m->name, s.name, sizeof m->name);
+        memcpy(m->found, s.name, sizeof m->found);
         return PST_OK;
     }
     snprintf(what, sizeof what,
