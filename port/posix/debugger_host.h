@@ -12,7 +12,7 @@
 #include "posix/profile.h"
 #include "postern/debugger.h"
 
-#define PST_DEBUGGER_HOST_TEXT 512
+#define PST_DEBUGGER_HOST_TEXT (PST_ADDRESS_TEXT + 480)
 
 typedef enum { /* what kind of end it was; the exit codes of the tools follow it */
                PST_END_ASKED,

@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""How fast links are with the security layer, side by side with what they do without it.
+
+Environment: POSTERN, BUILD (an optimised build), SRC, as for the tests; TURNS and SECONDS. Writes
+build/bench-links.json, a list of {"name", "value", "unit", "goal", "holds"}, and prints a table.
+
+Goodput is memory read from a file for SECONDS, over each link, by link_load: in turn from a
+`postern target` and from the same framing without security; the median of the quotients of TURNS
+turns. Over loopback the CPU is the limit, so there the figure has no goal of its own, but has to
+be better than that of the same bytes through `ssh -L` and through a TLS tunnel. Round trips are of
+64 bytes, one after the other.
+"""
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ["SRC"], "tests/links"))
+import rig as r  # noqa: E402
+
+TURNS = int(os.environ.get("TURNS", "3"))
+SECONDS = os.environ.get("SECONDS", "10")
+TRIPS = "3000"
+LOAD = os.path.join(r.BUILD, "bench/links/link_load")
+PACED = {  # what makes these as slow as the real ones
+    "i3c": ",khz=12500",
+    "mctp-i3c": ",khz=12500",
+    "serial": ",baud=921600",
+    "mctp-serial": ",baud=921600",
+}
+KINDS = ["tcp", "unix", "udp", "mqtt", "i3c", "mctp-i3c", "serial", "mctp-serial"]
+CPU_BOUND = {"tcp", "unix", "udp", "mqtt"}
+MEMORY = 1 << 20
+rows = []
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def row(name, value, unit, goal=None, at_least=True):
+    holds = None if goal is None else bool(value >= goal if at_least else value <= goal)
+    rows.append({"name": name, "value": round(value, 3), "unit": unit, "goal": goal, "holds": holds})
+    say(f"{name}: {value:.3f} {unit}" + ("" if holds is not False else "  MISSED"))
+
+
+def load(what, link, amount, secure):
+    argv = [LOAD, what, link, amount] + (["ada", "ca/devices.pem"] if secure else [])
+    for _ in range(20):  # the one before may still be leaving
+        p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+                           timeout=float(SECONDS) + 60)
+        if p.returncode == 0:
+            return float(p.stdout)
+        time.sleep(0.5)
+    raise r.Failure(f"{' '.join(argv)}: {p.stderr.decode().strip()}")
+
+
+def turns(what, amount, *links):
+    """The figures of each of `links` (link, secure), turn by turn."""
+    got = [[] for _ in links]
+    for _ in range(TURNS):
+        for figures, (link, secure) in zip(got, links):
+            figures.append(load(what, link, amount, secure))
+    return got
+
+
+def quotient(ours, theirs):
+    return statistics.median(a / b for a, b in zip(ours, theirs))
+
+
+class Bench:
+    def __init__(self):
+        self.rig = r.Rig()
+        self.links = r.Links(self.rig)
+        self.rig.make_keys()
+        pathlib.Path("ram.bin").write_bytes(os.urandom(MEMORY))
+        self.kinds = [k for k in KINDS if k in self.links.built_in()]
+        self.secure = {k: self.link(k, "target") for k in self.kinds}
+        self.plain = {k: self.link(k, "plain") for k in self.kinds}
+        self.rig.start_target("target", [l.listen for l in self.secure.values()],
+                              files=[("ram.bin", 0x80000000)])
+        for kind, link in self.plain.items():
+            self.rig.start("plain-" + kind, LOAD, "serve", link.listen)
+            self.rig.await_log("plain-" + kind, "listens at")
+        time.sleep(1)
+
+    def link(self, kind, where):
+        made = self.links.get(kind, where)
+        pace = PACED.get(kind, "")
+        return r.Link(kind, made.listen + pace, made.call + pace)
+
+    def goodput(self):
+        for kind in self.kinds:
+            ours, theirs = turns("read", SECONDS, (self.secure[kind].call, True),
+                                 (self.plain[kind].call, False))
+            row(f"{kind}: goodput", statistics.median(ours) / 1e6, "MB/s")
+            row(f"{kind}: goodput against no security", quotient(ours, theirs), "x",
+                None if kind in CPU_BOUND else 0.9)
+
+    def ssh(self):
+        """A port that leads to the plain server through `ssh -L`."""
+        for name in ("host", "user"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name], check=True)
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+        door, way = r.free_port(), r.free_port()
+        pathlib.Path("sshd.conf").write_text(
+            f"Port {door}\nListenAddress 127.0.0.1\nHostKey {self.rig.dir}/host\nUsePAM no\n"
+            f"AuthorizedKeysFile {self.rig.dir}/user.pub\nStrictModes no\nPidFile none\n"
+            "PermitRootLogin prohibit-password\n")
+        self.rig.start("sshd", r.which("sshd"), "-D", "-e", "-f", f"{self.rig.dir}/sshd.conf")
+        r.await_that("sshd", lambda: r.can_connect(door))
+        self.rig.start("ssh", "ssh", "-N", "-F", "none", "-p", str(door), "-i", "user", "-o",
+                       "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-L",
+                       f"127.0.0.1:{way}:{self.plain_place()}", "127.0.0.1")
+        r.await_that("ssh -L", lambda: r.can_connect(way))
+        return f"tcp:127.0.0.1:{way}"
+
+    def tls(self):
+        """The same through two stunnels."""
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=bench", "-days", "2",
+                        "-keyout", "tls.key", "-out", "tls.pem"], check=True,
+                       stderr=subprocess.DEVNULL)
+        door, way = r.free_port(), r.free_port()
+        common = "foreground = yes\npid =\nsocket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\n"
+        for name, body in (
+            ("tls-server", f"[s]\naccept = 127.0.0.1:{door}\nconnect = {self.plain_place()}\n"
+                           "cert = tls.pem\nkey = tls.key\n"),
+            ("tls-client", f"[c]\nclient = yes\naccept = 127.0.0.1:{way}\n"
+                           f"connect = 127.0.0.1:{door}\nCAfile = tls.pem\nverifyChain = yes\n"),
+        ):
+            pathlib.Path(name + ".conf").write_text(common + body)
+            self.rig.start(name, r.which("stunnel4"), name + ".conf")
+        r.await_that("stunnel", lambda: r.can_connect(way))
+        return f"tcp:127.0.0.1:{way}"
+
+    def plain_place(self):
+        return self.plain["tcp"].call.removeprefix("tcp:")
+
+    def tunnels(self):
+        ways = {"ssh -L": self.ssh(), "a TLS tunnel": self.tls()}
+        time.sleep(1)  # what looked whether they are there has gone
+        links = [(self.secure["tcp"].call, True)] + [(way, False) for way in ways.values()]
+        ours, *theirs = turns("read", SECONDS, *links)
+        for name, figures in zip(ways, theirs):
+            row(f"tcp: goodput against {name}", quotient(ours, figures), "x", 1.0)
+        ours, *theirs = turns("rtt", TRIPS, *links)
+        row("tcp: round trip of 64 bytes", statistics.median(ours), "us")
+        for name, figures in zip(ways, theirs):
+            row(f"tcp: round trip of 64 bytes against {name}", quotient(ours, figures), "x", 0.7,
+                at_least=False)
+
+    def bridge(self):
+        """The same two ends, with ours and with socat between."""
+        ours, theirs = r.free_port(), r.free_port()
+        self.rig.bridge("bridge", f"tcp-listen:127.0.0.1:{ours}", self.plain["tcp"].call)
+        self.rig.start("socat", "socat", f"TCP-LISTEN:{theirs},bind=127.0.0.1,fork,reuseaddr,nodelay",
+                       f"TCP:{self.plain_place()},nodelay")
+        r.await_that("socat", lambda: r.can_connect(theirs))
+        time.sleep(1)
+        a, b = turns("read", SECONDS, (f"tcp:127.0.0.1:{ours}", False),
+                     (f"tcp:127.0.0.1:{theirs}", False))
+        row("bridge: goodput against socat", quotient(a, b), "x", 0.9)
+
+
+def efficiency():
+    program = pathlib.Path(r.BUILD, "bench/links/efficiency")
+    for line in subprocess.run([program], stdout=subprocess.PIPE, check=True).stdout.splitlines():
+        rows.append(json.loads(line))
+
+
+def main():
+    bench = Bench()
+    bench.goodput()
+    bench.tunnels()
+    bench.bridge()
+    efficiency()
+    out = pathlib.Path(r.SRC, "build")
+    out.mkdir(exist_ok=True)
+    (out / "bench-links.json").write_text(json.dumps(rows, indent=1) + "\n")
+    width = max(len(one["name"]) for one in rows)
+    for one in rows:
+        goal = "" if one["goal"] is None else \
+            f"goal {one['goal']:g}: {'holds' if one['holds'] else 'MISSED'}"
+        print(f"{one['name']:<{width}}  {one['value']:>10} {one['unit']:<12} {goal}")
+    missed = sum(one["holds"] is False for one in rows)
+    print(f"{sum(one['holds'] is True for one in rows)} goals hold, {missed} missed")
+
+
+if __name__ == "__main__":
+    main()
