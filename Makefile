@@ -7,6 +7,7 @@ PACKAGES_build = cmake ninja-build gcc pkg-config libc6-dev libssl-dev libuv1-de
 PACKAGES_demo = gcc-riscv64-unknown-elf gdb-multiarch gdbserver qemu-system-misc python3 socat
 PACKAGES_fuzz = clang libclang-rt-14-dev llvm
 PACKAGES_bench = gcc-arm-none-eabi
+PACKAGES_bench_links = openssh-server openssh-client stunnel4 openssl mosquitto
 
 # $(call install,packages): silent when nothing is missing; nothing at all where there is no dpkg.
 # Build directories are configured anew afterwards, so that they find what was installed.
@@ -34,7 +35,7 @@ endef
 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: all build check fuzz deps deps-demo deps-fuzz deps-bench format-check lint clean
+.PHONY: all build check fuzz deps deps-demo deps-fuzz deps-bench deps-bench-links format-check lint clean
 
 all: build
 
@@ -89,6 +90,12 @@ bench: deps deps-demo deps-bench
 	$(call compile,release,build-release)
 	@POSTERN="$(CURDIR)/build-release/postern" BUILD="$(CURDIR)/build-release" SRC="$(CURDIR)" \
 		bash bench/run.sh
+
+.PHONY: bench-links
+bench-links: deps deps-demo deps-bench-links
+	$(call compile,release,build-release)
+	@POSTERN="$(CURDIR)/build-release/postern" BUILD="$(CURDIR)/build-release" SRC="$(CURDIR)" \
+		python3 bench/links/run.py
 endif
 
 deps:
@@ -102,6 +109,9 @@ deps-fuzz:
 
 deps-bench:
 	$(call install,$(PACKAGES_bench))
+
+deps-bench-links:
+	$(call install,$(PACKAGES_bench_links))
 
 format-check:
 	@[ -z "$(SOURCES)" ] || clang-format --dry-run --Werror $(SOURCES)
