@@ -40,7 +40,7 @@ struct pst_mqtt {
     uv_timer_t timer;
     uint64_t since_ms;
     unsigned unsent;
-    bool polling, connected, leaving, ending;
+    bool tls, polling, connected, leaving, ending;
     uint8_t to_close;
     char text[TEXT];
 };
@@ -91,21 +91,28 @@ static void end(struct pst_mqtt *m, const char *text)
     uv_close((uv_handle_t *)&m->timer, on_closed);
 }
 
+static bool hung_up(int rc, int saved_errno)
+{
+    return rc == MOSQ_ERR_CONN_LOST ||
+           (rc == MOSQ_ERR_ERRNO && (saved_errno == ECONNRESET || saved_errno == EPIPE));
+}
+
 static void end_with(struct pst_mqtt *m, int rc, int saved_errno)
 {
     char text[TEXT];
 
-    if (rc == MOSQ_ERR_ERRNO && saved_errno != 0 && saved_errno != EPROTO) {
-        end(m, strerror(saved_errno));
-    } else if (rc == MOSQ_ERR_EAI) {
-        end(m, "the name cannot be resolved");
-    } else if (m->dial->log[0] != '\0') {
+    if (m->dial->log[0] != '\0') {
         snprintf(text, sizeof text, "TLS: %.200s", m->dial->log);
         end(m, text);
-    } else if (rc == MOSQ_ERR_CONN_LOST && !m->connected) {
-        end(m, "it hung up at once: not an MQTT broker, or it expects TLS");
+    } else if (hung_up(rc, saved_errno) && m->connected) {
+        end(m, "the connection was lost");
+    } else if (hung_up(rc, saved_errno)) {
+        end(m, m->tls ? "it hung up: not an MQTT broker, or it wants a client certificate"
+                      : "it hung up: not an MQTT broker, or it expects TLS");
+    } else if (rc == MOSQ_ERR_ERRNO && saved_errno != 0 && saved_errno != EPROTO) {
+        end(m, strerror(saved_errno));
     } else {
-        end(m, rc == MOSQ_ERR_CONN_LOST   ? "the connection was lost"
+        end(m, rc == MOSQ_ERR_EAI         ? "the name cannot be resolved"
                : rc == MOSQ_ERR_KEEPALIVE ? "it does not answer any more"
                : rc == MOSQ_ERR_PROTOCOL  ? "not an MQTT broker"
                                           : mosquitto_strerror(rc));
@@ -136,11 +143,12 @@ static void on_poll(uv_poll_t *poll, int status, int what)
 {
     struct pst_mqtt *m = poll->data;
 
-    if (status < 0) {
-        end(m, uv_strerror(status));
+    errno = 0;
+    if (status < 0) { /* what it is, reading tells */
+        check(m, mosquitto_loop_read(m->mosq, 1));
+        end_with(m, MOSQ_ERR_CONN_LOST, 0);
         return;
     }
-    errno = 0;
     if ((what & UV_READABLE) != 0) {
         check(m, mosquitto_loop_read(m->mosq, 1));
     }
@@ -457,6 +465,7 @@ pst_err pst_mqtt_connect(uv_loop_t *loop, const struct pst_mqtt_place *place,
         return PST_ERR_IO;
     }
     m->events = events;
+    m->tls = place->tls;
     m->ctx = ctx;
     m->loop = loop;
     m->since_ms = uv_now(loop);
