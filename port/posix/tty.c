@@ -133,7 +133,7 @@ static pst_err check_modes(const struct pst_tty *t, const struct pst_tty_setting
     }
     const uint64_t off = m.c_ospeed > s->baud ? m.c_ospeed - s->baud : s->baud - m.c_ospeed;
     if (s->baud != 0 && off * 100 > (uint64_t)s->baud * OFF_BY_PERCENT) {
-        snprintf(why, why_cap, "it cannot do %u baud, the nearest is %u", (unsigned)s->baud,
+        snprintf(why, why_cap, "it cannot do %u baud (its driver says %u)", (unsigned)s->baud,
                  (unsigned)m.c_ospeed);
         return PST_ERR_IO;
     }

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Serial lines through UARTs: a guest's kernel drives a 16550 on the ISA bus and one on PCI, QEMU
+# hands their lines out as a pseudo-terminal and as a Unix socket. Memory of a target in the guest,
+# then the main job: gdb and the pump out here, both lines and two bridges in between.
+. "$SRC/tests/tools/lib.sh"
+. "$SRC/tests/guest/guest.sh"
+command -v gdb-multiarch >/dev/null || guest_skip 'no gdb-multiarch'
+guest_need 8250_pci
+make_keys
+head -c 65536 /dev/urandom >ram.bin
+guest_options=(-chardev pty,id=isa -device isa-serial,chardev=isa
+    -chardev "socket,id=pci,path=$dir/pci.sock,server=on,wait=off" -device pci-serial,chardev=pci)
+
+# What is a UART in the guest: its devices in isa and pci, in front of either script.
+cat >uarts.sh <<'GUEST'
+cd /host
+for tty in /sys/class/tty/ttyS*; do
+    [ "$(cat $tty/type)" = 0 ] && continue
+    case $(readlink -f $tty) in
+    */pci*/ttyS*) pci=/dev/${tty##*/} ;;
+    */ttyS1) isa=/dev/ttyS1 ;;
+    esac
+done
+echo "UARTs: ${isa:=none} ${pci:=none}"
+await_text() {
+    for i in $(seq 100); do
+        grep -q "$2" "$1" && return 0
+        sleep 0.1
+    done
+    echo "FAILED: $2 does not appear in $1"
+    cat "$1"
+}
+until_done() {
+    touch "$1.up"
+    while [ ! -e "$1.done" ]; do sleep 0.2; done
+}
+GUEST
+cat >memory.sh <<'GUEST'
+. /host/uarts.sh
+cat >t.conf <<CONF
+[target]
+identity = pump
+trust = ca/engineers.pem
+policy = debug
+listen = serial-listen:$isa,baud=115200
+listen = mctp-serial-listen:$pci,baud=115200
+[file ram]
+path = ram.bin
+base = 0x80000000
+CONF
+postern links | grep serial:/dev
+timeout 5 postern bridge -v serial:$isa,baud=921600 unix:/tmp/x 2>&1 | head -n 2
+postern target --config t.conf --audit t.jsonl >t.log 2>&1 &
+await_text t.log "listens at mctp-serial"
+until_done memory
+cat t.log
+GUEST
+cat >bridge.sh <<'GUEST'
+. /host/uarts.sh
+postern bridge -v serial-listen:$isa,baud=115200 mctp-serial:$pci,baud=115200 >b.log 2>&1 &
+await_text b.log "serial:"
+until_done bridge
+cat b.log
+GUEST
+
+up() { # NAME: the guest runs its script; the pseudo-terminal is in $pty
+    for _ in $(seq 900); do
+        [ -e "$1.up" ] && break
+        sleep 0.1
+    done
+    [ -e "$1.up" ] || {
+        fail "the guest is not up: $(cat "$guest_dir/output" 2>/dev/null)"
+        exit 1
+    }
+    pty=$(grep -o '/dev/pts/[0-9]*' "$guest_dir/qemu" | head -n 1)
+    [ -c "$pty" ] || fail "no pseudo-terminal: $(cat "$guest_dir/qemu")"
+}
+
+export GUEST_TIMEOUT=300
+guest_start memory.sh
+up memory
+for link in "serial:$pty" "mctp-serial:unix:$dir/pci.sock"; do
+    expect 0 '' as_ada mem dump "$link" 0x80000000 65536 -o got.bin
+    cmp got.bin ram.bin || fail "$link: other bytes"
+done
+touch memory.done
+guest_wait >guest.out || fail "in the guest: status $?"
+grep -q 'cannot do 921600 baud' guest.out || fail 'a speed that the UART has not'
+cat guest.out
+
+# gdb - ISA UART - bridge in the guest - PCI UART - target - pump
+start_qemu pump
+guest_start bridge.sh
+up bridge
+{
+    printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
+    printf '[stub]\naddress = unix:%s\n' "$dir/pump.gdb"
+    printf '[memory ram]\nfirst = 0x80000000\nlast = 0x8001ffff\nkind = ram\n'
+} >pump.conf
+start_target pump --config pump.conf --listen "mctp-serial-listen:unix:$dir/pci.sock"
+run_gdb gdb.out "serial:$pty" ada -x "$SRC/examples/pump/pump.gdb"
+if python3 "$SRC/examples/check_answers.py" "$SRC/examples/pump/expected.txt" gdb.out >answers.txt; then
+    ok "the main job over two UARTs: $(cat answers.txt)"
+else
+    fail "the main job over two UARTs: $(cat answers.txt)"
+    tail -n 25 gdb.out pump.log >&2
+fi
+touch bridge.done
+guest_wait || fail "in the guest: status $?"
+finish
