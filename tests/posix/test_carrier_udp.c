@@ -202,6 +202,116 @@ static void test_nobody(void **state)
     stop();
 }
 
+/* --- a path with faults: what it gets it loses, doubles, changes, keeps back, or cuts --- */
+
+struct relay {
+    int in, out; /* bound for the client; connected to the server */
+    struct sockaddr_in client;
+    struct pst_test_rng rng;
+    uv_poll_t polls[2];
+    uint8_t kept[2][65536]; /* each way */
+    size_t kept_len[2];
+    size_t longest; /* longer ones do not pass */
+};
+
+static void relay_send(struct relay *r, int way, const uint8_t *bytes, size_t len)
+{
+    if (way == 0)
+        (void)!send(r->out, bytes, len, MSG_DONTWAIT);
+    else
+        (void)!sendto(r->in, bytes, len, MSG_DONTWAIT, (struct sockaddr *)&r->client,
+                      sizeof r->client);
+}
+
+static void relay_pass(struct relay *r, int way, uint8_t *bytes, size_t len)
+{
+    const size_t fate = pst_test_rng_below(&r->rng, 100);
+
+    if (fate < 2 || len > r->longest)
+        return;
+    if (fate == 2)
+        bytes[pst_test_rng_below(&r->rng, len)] ^= 4;
+    if (fate == 3)
+        len = pst_test_rng_below(&r->rng, len);
+    if (fate == 4 && r->kept_len[way] == 0) {
+        memcpy(r->kept[way], bytes, len);
+        r->kept_len[way] = len;
+        return;
+    }
+    relay_send(r, way, bytes, len);
+    if (fate == 5)
+        relay_send(r, way, bytes, len);
+    if (fate > 80 && r->kept_len[way] > 0) {
+        relay_send(r, way, r->kept[way], r->kept_len[way]);
+        r->kept_len[way] = 0;
+    }
+}
+
+static void on_relay(uv_poll_t *poll, int status, int events)
+{
+    static uint8_t bytes[65536];
+    struct relay *r = poll->data;
+    const int way = poll == &r->polls[0] ? 0 : 1;
+    struct sockaddr_in from;
+    socklen_t from_len = sizeof from;
+
+    (void)status;
+    (void)events;
+    const ssize_t n = recvfrom(way == 0 ? r->in : r->out, bytes, sizeof bytes, MSG_DONTWAIT,
+                               (struct sockaddr *)&from, &from_len);
+    if (n > 0 && way == 0)
+        r->client = from;
+    if (n > 0)
+        relay_pass(r, way, bytes, (size_t)n);
+}
+
+static void relay_open(struct relay *r, const char *server_place, char *place)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof sa;
+
+    r->in = socket(AF_INET, SOCK_DGRAM, 0);
+    r->out = socket(AF_INET, SOCK_DGRAM, 0);
+    CHECK_EQ(bind(r->in, (struct sockaddr *)&sa, sizeof sa), 0);
+    CHECK_EQ(getsockname(r->in, (struct sockaddr *)&sa, &len), 0);
+    snprintf(place, 100, "udp:127.0.0.1:%u", ntohs(sa.sin_port));
+    sa.sin_port = htons((uint16_t)atoi(strrchr(server_place, ':') + 1));
+    CHECK_EQ(connect(r->out, (struct sockaddr *)&sa, sizeof sa), 0);
+    for (int i = 0; i < 2; i++) {
+        uv_poll_init(&loop, &r->polls[i], i == 0 ? r->in : r->out);
+        r->polls[i].data = r;
+        uv_poll_start(&r->polls[i], UV_READABLE, on_relay);
+    }
+}
+
+static void test_faults(void **state)
+{
+    static struct relay relay;
+    static const size_t longest[] = {65536, 1300};
+    char place[100];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        memset(&relay, 0, sizeof relay);
+        relay.rng.state = 5 + i;
+        relay.longest = longest[i];
+        start("udp-listen::0");
+        relay_open(&relay, door.listener->place, place);
+        end_owes(&client, &server, 500000);
+        end_owes(&server, &client, 500000);
+        end_connect(&client, place);
+        UNTIL(&loop, client.got == 500000 && server.got == 500000, 20000);
+        pst_carrier_finish(client.carrier);
+        UNTIL(&loop, client.down, 3000);
+        CHECK_EQ(client.why, PST_OK);
+        for (int k = 0; k < 2; k++)
+            uv_close((uv_handle_t *)&relay.polls[k], NULL);
+        close(relay.in);
+        close(relay.out);
+        stop();
+    }
+}
+
 /* A peer that is no more without a word: its socket is closed, as when a process is killed. */
 static void test_killed(void **state)
 {
@@ -327,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_nobody),        cmocka_unit_test(test_killed),
         cmocka_unit_test(test_listens_again), cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_written_badly), cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
