@@ -3,8 +3,10 @@ FUZZ_SECONDS ?= 60
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 PACKAGES_build = cmake ninja-build gcc pkg-config libc6-dev libssl-dev libuv1-dev libpopt-dev \
-	libinih-dev libjansson-dev libcmocka-dev libusb-1.0-0-dev scdoc git make
-PACKAGES_demo = gcc-riscv64-unknown-elf gdb-multiarch gdbserver qemu-system-misc python3 socat
+	libinih-dev libjansson-dev libcmocka-dev libusb-1.0-0-dev \
+	libmosquitto-dev scdoc git make
+PACKAGES_demo = gcc-riscv64-unknown-elf gdb-multiarch gdbserver qemu-system-misc python3 socat \
+	mosquitto mosquitto-clients openssl
 PACKAGES_fuzz = clang libclang-rt-14-dev llvm
 PACKAGES_bench = gcc-arm-none-eabi
 PACKAGES_bench_links = openssh-server openssh-client stunnel4 openssl mosquitto

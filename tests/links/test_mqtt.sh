@@ -37,7 +37,7 @@ die() { kill -9 "$1" 2>/dev/null && wait "$1" 2>/dev/null; }
 
 marker=KXQJZWVBKXQJZWVB
 yes $marker | tr -d '\n' | head -c 320000 >ram.bin
-truncate -s 200M large.bin
+truncate -s 2G large.bin
 openssl rand -hex 32 >secret && openssl rand -hex 32 >other-secret && chmod 600 secret other-secret
 p=$(port)
 here=127.0.0.1:$p/$device
@@ -124,11 +124,11 @@ await_gone 3 && ok 'the last will takes presence away' || fail 'presence of a ta
 die "$sealed_pid"
 target large "mqtt-listen:$here,secret=secret" large.bin
 long_read() { # in the background; its end is in long.code and long.out
-    rm -f long.code
-    (
-        as_ada mem dump "mqtt:$here,secret=secret" 0x80000000 200M -o long.bin >long.out 2>&1
+    rm -f long.code long.bin
+    {
+        as_ada mem dump "mqtt:$here,secret=secret" 0x80000000 2G -o - 2>long.out
         echo $? >long.code
-    ) &
+    } | { head -c 1000000 >long.bin && cat >/dev/null; } &
     for _ in $(seq 100); do
         [ -s long.bin ] && break
         sleep 0.05
@@ -150,7 +150,6 @@ await_end() { # WHAT CODE PATTERN
 long_read
 die "$target_pid"
 await_end 'the target is killed' 5 'not heard any more'
-rm -f long.bin
 target large "mqtt-listen:$here,secret=secret" large.bin
 long_read
 die "$broker_pid"
