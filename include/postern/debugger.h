@@ -62,10 +62,10 @@ uint64_t pst_debugger_poll(struct pst_debugger *d); /* ms until the next call is
 void pst_debugger_link_down(struct pst_debugger *d);
 
 /* Out of band, in place of pst_debugger_start: the session is managed on one link (natively,
- * whatever its traits say of that) and debugs on another, which keeps order and loses nothing.
- * `receive` and `output` are the management's; the data link has these two, whose meaning is the
- * same. Kinds other than PST_LINK_RECORD say nothing there.
- * PST_ERR_ARGUMENT: such a data link cannot be. */
+ * whatever its traits say of that) and debugs on another, which keeps order and loses nothing (and
+ * is none of MCTP, where a record is an SPDM message). `receive` and `output` are the management's;
+ * the data link has these two, whose meaning is the same. Kinds other than PST_LINK_RECORD say
+ * nothing there. PST_ERR_ARGUMENT: such a data link cannot be. */
 PST_MUST_CHECK pst_err pst_debugger_start_data(struct pst_debugger *d,
                                                const struct pst_link_traits *management,
                                                const struct pst_link_traits *data);

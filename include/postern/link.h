@@ -21,9 +21,12 @@ struct pst_link_traits {
     bool native; /* carries SPDM messages and records only, one answer to each request: PCIe
                     DOE. Debug data goes in VENDOR_DEFINED messages (target.h) */
     uint8_t sequence_len; /* of records: 0 on ordered reliable links, else 2 or 8 */
+    uint8_t inner;        /* what stands before an SPDM message inside a record: PST_LINK_INNER on
+                             a native hop of MCTP, whose records have 2-byte numbers; 0: nothing */
 };
 extern const struct pst_link_traits pst_stream_traits; /* TCP and Unix sockets */
 
+#define PST_LINK_INNER 0x05      /* MCTP's message type of SPDM */
 #define PST_LINK_MIN_MESSAGE 256 /* no side may take less */
 #define PST_LINK_CONTROL_MAX 12  /* bytes of the longest control message */
 
@@ -33,6 +36,7 @@ struct pst_hello {
     bool shared;      /* of the sender's own hop: others can write to it, or it loses messages */
     bool native;      /* it carries SPDM messages and records only */
     bool polled;      /* the TS cannot speak unasked on it */
+    bool mctp;        /* records as MCTP's binding has them: 2-byte numbers, and `inner` */
     uint32_t largest; /* message that the sender takes, >= PST_LINK_MIN_MESSAGE */
 };
 
@@ -60,7 +64,9 @@ struct pst_hello pst_link_hello_of(const struct pst_link_traits *mine, bool targ
                                    uint32_t largest);
 /* The whole path, from the own hop and the HELLO of the other end (which has our profile): what
  * either end cannot do or trust, neither relies on. `mtu` is the largest message that the peer
- * takes. Both ends find the same `shared`, `pushes`, `native` and `sequence_len`. */
+ * takes. Both ends find the same `shared`, `pushes`, `native`, `sequence_len` and `inner`. A hop of
+ * MCTP settles the shape of records, for its far end may know no other; else what is shared has
+ * 8-byte numbers. */
 void pst_link_agree(struct pst_link_traits *out, const struct pst_link_traits *mine,
                     const struct pst_hello *peer);
 

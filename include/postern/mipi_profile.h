@@ -138,7 +138,8 @@ enum pst_link_control { /* the first byte; then */
 #define PST_LINK_FLAG_SHARED 0x02 /* others can write to it: records carry 8-byte numbers */
 #define PST_LINK_FLAG_NATIVE 0x04 /* it carries SPDM messages and records only */
 #define PST_LINK_FLAG_POLLED 0x08 /* the TS cannot speak unasked on it */
-#define PST_LINK_FLAGS 0x0F
+#define PST_LINK_FLAG_MCTP 0x10   /* records are as MCTP's binding has them (DSP0276) */
+#define PST_LINK_FLAGS 0x1F
 #define PST_LINK_MAX_MESSAGE 65551 /* a record of the largest size, and its head */
 
 /* SPDM by itself: on links that carry SPDM messages and records only, and where management has a

@@ -203,7 +203,10 @@ static void link_up(void *ctx, struct pst_link *link)
         err = pst_debugger_start(&h->debugger, &link->traits);
     }
     if (err != PST_OK) {
-        pst_link_drop(link, PST_ERR_STATE, "the debugger cannot start");
+        pst_link_drop(link, PST_ERR_STATE,
+                      err == PST_ERR_ARGUMENT && h->two
+                          ? "the link of the data loses messages, or carries SPDM alone"
+                          : "the debugger cannot start");
     }
 }
 

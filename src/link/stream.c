@@ -92,7 +92,8 @@ static uint8_t flags_of(const struct pst_hello *hello)
     return (uint8_t)((hello->target ? PST_LINK_FLAG_TARGET : 0) |
                      (hello->shared ? PST_LINK_FLAG_SHARED : 0) |
                      (hello->native ? PST_LINK_FLAG_NATIVE : 0) |
-                     (hello->polled ? PST_LINK_FLAG_POLLED : 0));
+                     (hello->polled ? PST_LINK_FLAG_POLLED : 0) |
+                     (hello->mctp ? PST_LINK_FLAG_MCTP : 0));
 }
 
 size_t pst_link_put_hello(uint8_t *out, const struct pst_hello *hello)
@@ -135,6 +136,7 @@ static pst_err get_hello(struct pst_reader *r, struct pst_hello *out)
     hello.shared = (flags & PST_LINK_FLAG_SHARED) != 0;
     hello.native = (flags & PST_LINK_FLAG_NATIVE) != 0;
     hello.polled = (flags & PST_LINK_FLAG_POLLED) != 0;
+    hello.mctp = (flags & PST_LINK_FLAG_MCTP) != 0;
     pst_require(r, pst_get_u8(r) == 0);
     hello.largest = pst_get_u32(r);
     pst_require(r, hello.largest >= PST_LINK_MIN_MESSAGE);
@@ -178,6 +180,7 @@ struct pst_hello pst_link_hello_of(const struct pst_link_traits *mine, bool targ
         .shared = mine->shared || mine->lossy,
         .native = mine->native,
         .polled = !mine->pushes,
+        .mctp = mine->inner != 0,
         .largest = largest,
     };
 }
@@ -186,6 +189,7 @@ void pst_link_agree(struct pst_link_traits *out, const struct pst_link_traits *m
                     const struct pst_hello *peer)
 {
     const bool shared = mine->shared || mine->lossy || peer->shared;
+    const bool mctp = mine->inner != 0 || peer->mctp;
 
     *out = (struct pst_link_traits){
         .mtu = peer->largest < PST_LINK_MAX_MESSAGE ? peer->largest : PST_LINK_MAX_MESSAGE,
@@ -194,6 +198,7 @@ void pst_link_agree(struct pst_link_traits *out, const struct pst_link_traits *m
         .shared = shared,
         .pushes = mine->pushes && !peer->polled,
         .native = mine->native || peer->native,
-        .sequence_len = shared ? 8 : 0,
+        .sequence_len = mctp ? 2 : shared ? 8 : 0,
+        .inner = mctp ? PST_LINK_INNER : 0,
     };
 }

@@ -59,7 +59,7 @@ static void receive(struct pst_target *t, const struct pst_target_link *link, ui
     struct pst_target_path *p = find(t->config, link->id, session_id);
     struct pst_bytes batch;
 
-    if (p == NULL || link->traits->lossy) {
+    if (p == NULL || link->traits->lossy || link->traits->inner != 0) {
         return;
     }
     if (!p->bound) {

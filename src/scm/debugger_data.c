@@ -16,7 +16,7 @@ static pst_err exported(void *ctx, uint32_t session_id, const struct pst_export 
 pst_err pst_debugger_start_data(struct pst_debugger *d, const struct pst_link_traits *management,
                                 const struct pst_link_traits *data)
 {
-    if (data->lossy) {
+    if (data->lossy || data->inner != 0) {
         return PST_ERR_ARGUMENT;
     }
     d->data.traits = data;

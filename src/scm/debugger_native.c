@@ -70,13 +70,21 @@ pst_err dbg_native_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg, s
         return PST_OK;
     }
     PST_TRY(err);
+    if (d->traits->inner != 0) {
+        if (payload.len == 0 || *payload.at != d->traits->inner) {
+            return PST_ERR_DECODE;
+        }
+        payload.at++;
+        payload.len--;
+    }
     return awaited && d->protected_ ? take_message(d, payload.at, payload.len) : PST_ERR_UNEXPECTED;
 }
 
 size_t dbg_native_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap)
 {
     bool record = d->protected_;
-    size_t head = record ? pst_record_head(&d->record) : 0;
+    size_t inner = record && d->traits->inner != 0 ? 1 : 0;
+    size_t head = (record ? pst_record_head(&d->record) : 0) + inner;
     size_t len = d->native.waiting;
 
     if (len == 0 || cap < head + len + (record ? PST_TAG_LEN : 0)) {
@@ -84,7 +92,10 @@ size_t dbg_native_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, si
     }
     memcpy(out + head, d->request, len);
     if (record) {
-        pst_err err = pst_record_seal(&d->record, out, cap, len, 0, &len);
+        if (inner > 0) {
+            out[head - 1] = d->traits->inner;
+        }
+        pst_err err = pst_record_seal(&d->record, out, cap, len + inner, 0, &len);
         if (err != PST_OK) {
             dbg_close(d, err);
             return 0;

@@ -259,6 +259,21 @@ void scm_bad_record(struct pst_target_context *c, const struct pst_link_traits *
     }
 }
 
+/* False: what stands before an SPDM message on this path is not there. */
+static bool strip_inner(const struct pst_target_context *c, const struct pst_link_traits *traits,
+                        struct pst_bytes *message)
+{
+    if (!c->native || traits->inner == 0) {
+        return true;
+    }
+    if (message->len == 0 || *message->at != traits->inner) {
+        return false;
+    }
+    message->at++;
+    message->len--;
+    return true;
+}
+
 static void receive_record(struct pst_target *t, const struct pst_target_link *link, uint8_t *msg,
                            size_t len)
 {
@@ -289,9 +304,14 @@ static void receive_record(struct pst_target *t, const struct pst_target_link *l
         scm_teardown(c, PST_ERR_UNEXPECTED);
         return;
     }
-    if (become_protected(c)) {
-        take_payload(c, batch.at, batch.len);
+    if (!become_protected(c)) {
+        return;
     }
+    if (!strip_inner(c, link->traits, &batch)) {
+        scm_teardown(c, PST_ERR_DECODE);
+        return;
+    }
+    take_payload(c, batch.at, batch.len);
 }
 
 pst_err pst_target_receive(struct pst_target *t, uint32_t link, uint8_t kind, uint8_t *msg,
@@ -312,10 +332,12 @@ pst_err pst_target_receive(struct pst_target *t, uint32_t link, uint8_t kind, ui
 }
 
 /* What is to be said for one context: a whole link message, or 0. */
-static size_t context_output(struct pst_target_context *c, uint8_t *kind, uint8_t *out, size_t cap)
+static size_t context_output(struct pst_target_context *c, const struct pst_link_traits *traits,
+                             uint8_t *kind, uint8_t *out, size_t cap)
 {
     bool record = c->protected_;
-    size_t head = record ? pst_record_head(&c->record) : 0;
+    size_t inner = record && c->native && traits->inner != 0 ? 1 : 0;
+    size_t head = (record ? pst_record_head(&c->record) : 0) + inner;
     size_t tail = record ? PST_TAG_LEN : 0;
     if (cap < head + tail + 64) {
         return 0;
@@ -331,7 +353,10 @@ static size_t context_output(struct pst_target_context *c, uint8_t *kind, uint8_
     }
     *kind = record ? PST_LINK_RECORD : c->native ? PST_LINK_SPDM : PST_LINK_CLEAR;
     if (record) {
-        pst_err err = pst_record_seal(&c->record, out, cap, len, 0, &len);
+        if (inner > 0) {
+            out[head - 1] = traits->inner;
+        }
+        pst_err err = pst_record_seal(&c->record, out, cap, len + inner, 0, &len);
         if (err != PST_OK) {
             scm_teardown(c, err);
             return 0;
@@ -367,7 +392,7 @@ size_t pst_target_output(struct pst_target *t, uint32_t link, uint8_t *kind, uin
         if (c->link != link || c->phase == PST_CONTEXT_FREE || c->phase == PST_CONTEXT_ENDING) {
             continue;
         }
-        size_t len = c->closing == PST_OK ? context_output(c, kind, out, cap) : 0;
+        size_t len = c->closing == PST_OK ? context_output(c, l->traits, kind, out, cap) : 0;
         if (c->closing != PST_OK) {
             scm_teardown(c, c->closing);
         }

@@ -189,7 +189,7 @@ static void test_hello_bytes(void **state)
         CHECK_EQ(pst_link_get_control(msg, 12, &op, &back, &why), PST_ERR_DECODE);
         msg[i] ^= 0x20;
     }
-    msg[6] = 0x10;
+    msg[6] = PST_LINK_FLAGS + 1;
     CHECK_EQ(pst_link_get_control(msg, 12, &op, &back, &why), PST_ERR_DECODE);
     msg[6] = 0;
     msg[7] = 1;
@@ -220,6 +220,7 @@ static void test_hello_flags(void **state)
         CHECK_EQ(hello.shared, (flags & PST_LINK_FLAG_SHARED) != 0);
         CHECK_EQ(hello.native, (flags & PST_LINK_FLAG_NATIVE) != 0);
         CHECK_EQ(hello.polled, (flags & PST_LINK_FLAG_POLLED) != 0);
+        CHECK_EQ(hello.mctp, (flags & PST_LINK_FLAG_MCTP) != 0);
         msg[6] = 0;
         pst_link_put_hello(msg, &hello);
         CHECK_EQ(msg[6], flags);
@@ -231,6 +232,7 @@ static const struct pst_link_traits hops[] = {
     {                  .ordered = true, .pushes = true,  .shared = true, .sequence_len = 8},
     { .ordered = true, .pushes = false, .native = true},
     {   .lossy = true,   .pushes = true,  .sequence_len = 2},
+    {.ordered = true, .shared = true, .native = true, .sequence_len = 2, .inner = PST_LINK_INNER},
 };
 #define HOPS (sizeof hops / sizeof hops[0])
 
@@ -252,7 +254,10 @@ static void test_agree(void **state)
         CHECK_EQ(at_dts.mtu, 300);
         CHECK_EQ(at_ts.shared, shared);
         CHECK_EQ(at_dts.shared, shared);
-        CHECK_EQ(at_ts.sequence_len, shared ? 8 : 0);
+        const bool mctp = ts->inner != 0 || dts->inner != 0;
+        CHECK_EQ(at_ts.sequence_len, mctp ? 2 : shared ? 8 : 0);
+        CHECK_EQ(at_ts.inner, mctp ? PST_LINK_INNER : 0);
+        CHECK_EQ(at_dts.inner, at_ts.inner);
         CHECK_EQ(at_dts.sequence_len, at_ts.sequence_len);
         CHECK_EQ(at_ts.native, ts->native || dts->native);
         CHECK_EQ(at_dts.native, at_ts.native);

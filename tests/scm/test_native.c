@@ -55,6 +55,55 @@ static void test_session(void **state)
     net_free(n);
 }
 
+static struct net *mctp_net(void)
+{
+    struct net *n = native_net();
+    n->traits.shared = true;
+    n->traits.sequence_len = 2;
+    n->traits.inner = PST_LINK_INNER;
+    return n;
+}
+
+/* Records as MCTP's binding has them. */
+static void test_mctp_records(void **state)
+{
+    struct net *n = mctp_net();
+    uint8_t words[600] = {7}, back[600];
+    (void)state;
+
+    n->tamper = watch;
+    struct net_side *s = ready(n);
+    CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, words, sizeof words), PST_OK);
+    CHECK_EQ(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, back, sizeof back), PST_OK);
+    CHECK_BYTES(back, words, sizeof words);
+    /* session id, number, Length, { ApplicationDataLength, data }, tag */
+    CHECK_EQ(pst_record_head(&s->dts.record), 4 + 2 + 2 + 2);
+    CHECK_EQ(s->dts.record.config.sequence_len, 2);
+    pst_debugger_stop(&s->dts);
+    net_run_for(n, 0);
+    CHECK_EQ(pst_debugger_why(&s->dts), PST_OK);
+    net_free(n);
+}
+
+/* One end puts the type before its messages and the other does not expect it, or the reverse. */
+static void test_mctp_type_missing(void **state)
+{
+    uint8_t word[4] = {0};
+    (void)state;
+
+    for (unsigned ts = 0; ts < 2; ts++) {
+        struct net *n = ts != 0 ? mctp_net() : native_net();
+        struct net_side *s = ready(n);
+        struct pst_link_traits other = *s->dts.traits;
+
+        other.inner = ts != 0 ? 0 : PST_LINK_INNER;
+        s->dts.traits = &other;
+        CHECK(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4) != PST_OK);
+        CHECK_EQ(n->effects, 0);
+        net_free(n);
+    }
+}
+
 /* What is submitted together travels as one batch, in one request. */
 static void test_batch(void **state)
 {
@@ -473,6 +522,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_session),
+        cmocka_unit_test(test_mctp_records),
+        cmocka_unit_test(test_mctp_type_missing),
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_events_and_pauses),
         cmocka_unit_test(test_pending),
