@@ -1,0 +1,531 @@
+#!/usr/bin/env python3
+"""hostile.py quick|heavy [SCENARIO...]: a bridge that knows the protocol and means ill.
+
+It takes link messages apart (docs/wire.md) and splices two sessions, swaps two devices, answers as
+either side, downgrades, says yesterday's session again, reflects, puts clear messages into the
+middle of a session, and cuts off its end. Each must be refused with the exit code and the words
+expected, have no effect on the target, leave nothing but the truth in the audit log, and the next
+engineer is let in. Some are tried through every link that needs no guest, too.
+"""
+import os
+import re
+import select
+import socket
+import struct
+import sys
+import time
+
+import faults
+import rig as r
+
+BASE = 0x80000000
+SIZE = 65536
+DTS, TS = 0, 1
+CONTROL, CLEAR, RECORD, SPDM = 0xD1, 0xD2, 0xD3, 0xD4
+SHARED, NATIVE, POLLED = 2, 4, 8
+
+
+class Cut(Exception):
+    """Closes both ends."""
+
+
+def kind(message):
+    return message[3]
+
+
+def message(what, payload):
+    return struct.pack("<I", len(payload) | what << 24) + payload
+
+
+def spp(opcode, space, address, count, data=b"", tag=99, flags=0):
+    return struct.pack("<BBHIQ", 3 | opcode << 4, space | flags, tag, count, address) + data
+
+
+def put(m, at, data):
+    return m[:at] + data + m[at + len(data):]
+
+
+class Hostile(faults.Proxy):
+    """`script(bridge, side, number, message)` says what becomes of the message number of a side:
+    a list of (to whom, message). Everything is remembered in `said`."""
+
+    def __init__(self, rig, to, script, listen):
+        self.script = script
+        self.said = [[], []]
+        self.memo = {}
+        self.touched = False  # has done what it is there for
+        super().__init__(rig, to, cutter=faults.Messages, listen=listen)
+
+    def records(self, side):
+        return [m for m in self.said[side] if kind(m) == RECORD]
+
+    def copy(self, ends, number):
+        cutters = [self.cutter(), self.cutter()]
+        self.said, self.memo = [[], []], {}
+        for s in ends:
+            s.settimeout(5)
+        while self.running:
+            for s in select.select(ends, [], [], 1.0)[0]:
+                side = ends.index(s)
+                data = s.recv(65536)
+                if not data:
+                    return
+                for m in cutters[side].cut(data):
+                    self.said[side].append(m)
+                    try:
+                        out = self.script(self, side, len(self.said[side]) - 1, m)
+                    except Cut:
+                        return
+                    for whom, what in out:
+                        ends[whom].sendall(what)
+
+
+def honest(bridge, side, number, m):
+    return [(1 - side, m)]
+
+
+def edit(side, pattern, change):
+    """The first message of `side` that holds `pattern` (of SPDM, in a clear message) is changed:
+    `change(bytes from there on)`."""
+    def script(bridge, from_, number, m):
+        if from_ == side and kind(m) == CLEAR and "done" not in bridge.memo:
+            found = re.search(pattern, m, re.S)
+            if found:
+                bridge.memo["done"] = True
+                at = found.start()
+                changed = m[:at] + change(m[at:])
+                bridge.touched = changed != m
+                m = changed
+        return [(1 - from_, m)]
+    return script
+
+
+def hello(side, change):
+    def script(bridge, from_, number, m):
+        if from_ == side and number == 0:
+            bridge.touched = True
+            m = change(m)
+        return [(1 - from_, m)]
+    return script
+
+
+def flag(side, bits):
+    return hello(side, lambda m: put(m, 10, bytes([m[10] | bits])))
+
+
+def on_record(side, number, action):
+    """action(bridge, message) for a record of `side`, counted from 0."""
+    def script(bridge, from_, _, m):
+        if from_ == side and kind(m) == RECORD and len(bridge.records(side)) - 1 == number:
+            bridge.touched = True
+            return action(bridge, m)
+        return [(1 - from_, m)]
+    return script
+
+
+def cut(bridge, m):
+    raise Cut
+
+
+# Patterns of SPDM messages: version and code, then what makes them sure.
+VERSION = rb"\x10\x04\x00\x00\x00\x02"
+GET_CAPABILITIES = rb"[\x12\x13]\xe1\x00\x00"
+CAPABILITIES = rb"\x13\x61\x00\x00"
+NEGOTIATE = rb"\x13\xe3\x04\x00"
+ALGORITHMS = rb"\x13\x63\x04\x00"
+KEY_EXCHANGE = rb"\x13\xe4.\x00"
+KEY_EXCHANGE_RSP = rb"\x13\x64\x05\x00"
+DIGESTS = rb"\x13\x01[\x00\x01]\x01"
+# Of records: FINISH and what follows it, then the command's own.
+FINISHED = 4
+AUTH = "3"
+EITHER = "[35]"
+
+
+class Test:
+    def __init__(self, quick):
+        self.quick = quick
+        self.rig = r.Rig()
+        self.links = r.Links(self.rig)
+        self.count = 0
+        self.asked = 0
+        self.bad = 0
+
+    def set_up(self):
+        self.rig.make_keys()
+        self.memory = os.urandom(SIZE)
+        with open("ram.bin", "wb") as f:
+            f.write(self.memory)
+        built_in = self.links.built_in()
+        kinds = ("udp", "i3c") if self.quick else ("udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt")
+        self.others = [k for k in kinds if k in built_in and (k != "mqtt" or r.which(r.BROKER))]
+        self.clean = self.links.get("unix", "target")
+        listens = [self.clean.listen] + [self.links.get(k, "target").listen for k in self.others]
+        self.target = self.rig.start_target("target", listens, files=[("ram.bin", BASE)])
+        self.rig.start_target("second", [f"unix-listen:{self.rig.dir}/second.sock"], identity="pump43",
+                              files=[("ram.bin", BASE)])
+        self.rig.start_target("impostor", [f"unix-listen:{self.rig.dir}/impostor.sock"],
+                              identity="impostor", files=[("ram.bin", BASE)])
+        if "mqtt" in self.others:
+            self.rig.await_log("target", "announced")
+
+    def bridge(self, script, to=None):
+        self.count += 1
+        place = f"{self.rig.dir}/hostile-{self.count}.sock"
+        return Hostile(self.rig, to or self.clean.call[5:], script, place), f"unix:{place}"
+
+    def opens(self):
+        return sum(line["event"] == "open" for line in self.rig.audit("target"))
+
+    def effects(self):
+        return sum(line["event"] == "effect" for line in self.rig.audit("target"))
+
+    def read(self, link, size=64, **options):
+        self.asked += 1
+        return self.rig.mem("read", link, hex(BASE), str(size), wait=2, timeout=30, **options)
+
+    def write(self, link, **options):
+        self.asked += 1
+        return self.rig.mem("write", link, hex(BASE + 0x8000), "--hex", "ee" * 64, wait=2, timeout=30,
+                            **options)
+
+    def check(self, name, ok, text):
+        print(f"{'ok' if ok else 'FAILED'}: {name}: {text.strip().splitlines()[-1][-150:] if text.strip() else text}",
+              flush=True)
+        if not ok:
+            self.bad += 1
+            print(text)
+
+    def nothing_happened(self, name):
+        """Memory is as it was, and the next engineer is let in at once."""
+        with open("ram.bin", "rb") as f:
+            if f.read() != self.memory:
+                self.check(name, False, "MEMORY HAS CHANGED")
+        with open("ram.bin", "rb") as f:
+            self.memory = f.read()
+        if self.quick and self.count % 4 != 0:
+            return
+        began = time.monotonic()
+        while True:
+            code, text, _ = self.read(self.clean.call, 16)
+            if code == 0:
+                break
+            if time.monotonic() - began > 20:
+                self.check(name, False, "the next engineer is not let in: " + text)
+                break
+            time.sleep(0.2)
+        if text.split("  ")[0:1] != ["80000000"] or self.memory[:16].hex() not in text.replace(" ", ""):
+            self.check(name, False, "the next engineer reads something else: " + text)
+        if self.opens() > self.asked:
+            self.check(name, False, f"{self.opens()} sessions in the audit log, {self.asked} asked for")
+
+    def refused(self, name, script, codes, words, to=None, job=None, touch=True, **options):
+        """Reads and writes through the bridge fail."""
+        bridge, link = self.bridge(script, to)
+        before = self.effects()
+        code, text, seconds = (job or self.write)(link, **options)
+        bridge.stop()
+        self.rig.threads.remove(bridge)
+        right = re.fullmatch(codes, str(code)) and re.search(words, text) and seconds < 20
+        if touch and not bridge.touched:
+            right, text = False, "the bridge found nothing to change; " + text
+        self.check(name, right, f"exit {code} (expected {codes}) after {seconds:.1f} s: {text}")
+        if job is None and self.effects() != before:
+            self.check(name, False, "an effect in the audit log")
+        self.nothing_happened(name)
+
+    def truth(self, name, script, job=None):
+        """Whatever the bridge does is of no use: it works, or fails, and never says a wrong thing."""
+        bridge, link = self.bridge(script)
+        code, text, _ = self.read(link)
+        bridge.stop()
+        self.rig.threads.remove(bridge)
+        right = code in (0, 2, 3, 5) and bridge.touched
+        if code == 0 and right:
+            shown = "".join(re.findall(r"^[0-9a-f]{8}  ((?:[0-9a-f]{2} +)+)", text, re.M)).replace(" ", "")
+            right = shown == self.memory[:64].hex()
+        self.check(name, right, f"exit {code}: {text}")
+        self.nothing_happened(name)
+
+    # --- scenarios ---
+
+    def downgrades(self):
+        swap = lambda at, data: lambda m: put(m, at, data)
+        self.refused("VERSION: 1.3 hidden", edit(TS, VERSION, swap(7, b"\0\x12")), AUTH, "authenti")
+        self.refused("VERSION: only 1.1", edit(TS, VERSION, swap(6, b"\0\x11\0\x11")), AUTH, "version|authenti")
+        self.refused("GET_CAPABILITIES: no MUT_AUTH", edit(
+            DTS, GET_CAPABILITIES, lambda m: put(m, 9, bytes([m[9] & ~1]))), EITHER, "authenti")
+        self.refused("CAPABILITIES: no MUT_AUTH", edit(
+            TS, CAPABILITIES, lambda m: put(m, 9, bytes([m[9] & ~1]))), AUTH, "authenti|capab")
+        self.refused("CAPABILITIES: no ENCRYPT", edit(
+            TS, CAPABILITIES, lambda m: put(m, 8, bytes([m[8] & ~0x40]))), AUTH, "authenti|capab")
+        self.refused("CAPABILITIES: handshake in the clear", edit(
+            TS, CAPABILITIES, lambda m: put(m, 9, bytes([m[9] | 0x80]))), AUTH, "authenti|capab")
+        self.refused("NEGOTIATE_ALGORITHMS: other hash", edit(
+            DTS, NEGOTIATE, lambda m: put(m, 12, b"\x01\0\0\0")), AUTH, "authenti|algorithm")
+        self.refused("ALGORITHMS: none that was offered", edit(
+            TS, ALGORITHMS, lambda m: put(m, 12, b"\x80\0\0\0")), AUTH,
+                     "authenti|algorithm|certificate")
+        for at, what in ((36, "key exchange"), (40, "AEAD"), (44, "engineer's signature")):
+            self.refused(f"ALGORITHMS: no {what}", edit(
+                TS, ALGORITHMS, lambda m, at=at: put(m, at + 2, b"\0\0")), AUTH, "authenti|algorithm")
+        self.refused("DIGESTS: another certificate", edit(
+            TS, DIGESTS, lambda m: put(m, 10, bytes([m[10] ^ 1]))), AUTH, "certificate|authenti")
+        self.refused("KEY_EXCHANGE: another key", edit(
+            DTS, KEY_EXCHANGE, lambda m: put(m, 60, bytes([m[60] ^ 1]))), AUTH, "authenti")
+        self.refused("KEY_EXCHANGE_RSP: another key", edit(
+            TS, KEY_EXCHANGE_RSP, lambda m: put(m, 60, bytes([m[60] ^ 1]))), AUTH, "authenti")
+        self.refused("KEY_EXCHANGE_RSP: no engineer wanted", edit(
+            TS, KEY_EXCHANGE_RSP, lambda m: put(m, 6, b"\0")), AUTH, "authenti")
+
+    def hellos(self):
+        self.refused("HELLO: another profile, from the target", hello(TS, swap_profile), "2", "profile")
+        self.refused("HELLO: another profile, from the debugger", hello(DTS, swap_profile), "2", ".")
+        self.refused("HELLO: the target says it is none", hello(TS, lambda m: put(m, 10, b"\0")), "2", ".")
+        self.refused("HELLO: the debugger says it is a target", hello(DTS, lambda m: put(m, 10, b"\1")), "2", ".")
+        # One end believes what the other does not: it may work or not.
+        for side, name in ((DTS, "debugger's"), (TS, "target's")):
+            for bits, what in ((SHARED, "shared"), (NATIVE, "native"), (POLLED, "polled"), (14, "all three")):
+                self.truth(f"HELLO, the {name}: {what}", flag(side, bits))
+            self.truth(f"HELLO, the {name}: smallest messages",
+                       hello(side, lambda m: put(m, 12, struct.pack("<I", 256))))
+
+    def impostors(self):
+        self.refused("another genuine device", honest, AUTH, "another device: Acme:Pump:0043",
+                     to=f"{self.rig.dir}/second.sock", touch=False)
+        self.refused("a device of another CA", honest, AUTH, "certificate",
+                     to=f"{self.rig.dir}/impostor.sock", touch=False)
+        self.refused("an engineer of another CA", honest, EITHER, "refused|authenti|let us in", who="eve",
+                     touch=False)
+
+        # The DTS is turned over to another device in the middle of the handshake.
+        def turned(bridge, side, number, m):
+            if side == DTS and kind(m) == CLEAR and re.search(KEY_EXCHANGE, m, re.S):
+                other = socket.socket(socket.AF_UNIX)
+                other.connect("second.sock")
+                other.settimeout(5)
+                for old in bridge.said[DTS]:
+                    other.sendall(old)
+                    time.sleep(0.05)
+                time.sleep(0.3)
+                answers = faults.Messages().cut(other.recv(65536))
+                other.close()
+                return [(DTS, a) for a in answers if re.search(KEY_EXCHANGE_RSP, a, re.S)]
+            return [(1 - side, m)]
+        self.refused("another genuine device, from KEY_EXCHANGE on", turned, EITHER, "authenti|peer|time", touch=False)
+
+    def record_session(self, job=None):
+        """What both sides said in a session that was let through, and its exit code."""
+        bridge, link = self.bridge(honest)
+        code, text, _ = (job or self.read)(link)
+        bridge.stop()
+        self.rig.threads.remove(bridge)
+        if code != 0:
+            self.check("a session through an honest bridge", False, text)
+        return bridge.said
+
+    def speak(self, place, messages, answers=None):
+        """Says messages to the target, each after an answer; what it says."""
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(place)
+        s.settimeout(1.0)
+        heard = b""
+        for m in messages:
+            try:
+                s.sendall(m)
+                if answers is not None:
+                    s.settimeout(0.3)
+                heard += s.recv(65536)
+            except (socket.timeout, ConnectionError):
+                pass
+        s.close()
+        return faults.Messages().cut(heard)
+
+    def replay_to(self, name, place, said):
+        before = self.opens(), self.effects()
+        self.speak(place, said[DTS])
+        self.speak(place, [b"".join(said[DTS])], True)
+        if (self.opens(), self.effects()) != before:
+            self.check(name, False, "the recording has opened a session")
+        else:
+            self.check(name, True, "opens nothing")
+        self.nothing_happened(name)
+
+    def replays(self):
+        said = self.record_session()
+        self.yesterday = said
+        self.replay_to("yesterday's session, to the target", self.clean.call[5:], said)
+        records = [m for m in said[DTS] if kind(m) == RECORD]
+        self.speak(self.clean.call[5:], said[DTS][:1] + records)
+        self.nothing_happened("yesterday's records alone")
+
+        def fake(bridge, side, number, m):
+            """A fake target: everything that the real one said yesterday."""
+            if side != DTS:
+                return []
+            return [(DTS, said[TS][min(number, len(said[TS]) - 1)])]
+        self.refused("yesterday's session, to the debugger", fake, EITHER, "authenti|peer|framing|time", touch=False)
+
+        def old_record(n):
+            old = records[n]
+            return lambda bridge, m: [(TS, old)]
+        for n in (0, FINISHED, len(records) - 1):
+            self.refused(f"one of yesterday's records, number {n}", on_record(DTS, n, old_record(n)),
+                         "[235]" if n < len(records) - 1 else "[0-5]", "",
+                         job=None if n < len(records) - 1 else self.read)
+
+    def fakes(self):
+        """Who has no key at all."""
+        noise = lambda n: os.urandom(n)
+
+        hello_only = message(CONTROL, bytes.fromhex("014d4442470101000f000100"))
+        for name, make in (("noise in clear messages", lambda b, m: message(CLEAR, noise(64))),
+                           ("noise in records", lambda b, m: message(RECORD, noise(80))),
+                           ("its own words", lambda b, m: m),
+                           ("SPDM errors", lambda b, m: message(SPDM, b"\x13\x7f\x07\0"))):
+            def script(bridge, side, number, m, make=make):
+                if side == TS:
+                    return []
+                return [(DTS, hello_only if number == 0 else make(bridge, m))]
+            self.refused("a fake target: " + name, script, "[235]", ".", touch=False)
+        greeting = message(CONTROL, bytes.fromhex("014d4442470100000f000100"))
+        before = self.opens(), self.effects()
+        write = spp(7, 1, BASE, 16, b"\xee" * 16)
+        for what in (CLEAR, RECORD, SPDM):
+            self.speak(self.clean.call[5:], [greeting, message(what, write)], True)
+            self.speak(self.clean.call[5:], [greeting] + [message(what, noise(n)) for n in (1, 16, 64, 4096)],
+                       True)
+        every = b"".join(spp(op, space, BASE, 16, b"\xee" * 16 if op in (3, 5, 7, 8) else b"", tag=op)
+                         for op in range(16) for space in range(8))
+        self.speak(self.clean.call[5:], [greeting, message(CLEAR, every)], True)
+        self.check("a fake debugger", (self.opens(), self.effects()) == before, "no session, no effect")
+        self.nothing_happened("a fake debugger")
+
+    def reflections(self):
+        def mirror(bridge, m):
+            return [(DTS, m)]
+
+        def mirror_back(bridge, m):
+            return [(TS, m)]
+        for n in (0, FINISHED) if self.quick else (0, 2, FINISHED):
+            self.refused(f"the debugger hears its own record {n}", on_record(DTS, n, mirror), EITHER, ".")
+            self.refused(f"the target hears its own record {n}", on_record(TS, n, mirror_back), EITHER, ".")
+
+        def own_exchange(bridge, side, number, m):
+            if side == DTS and kind(m) == CLEAR and re.search(KEY_EXCHANGE, m, re.S):
+                return [(DTS, m)]
+            return [(1 - side, m)]
+        self.refused("the debugger hears its own KEY_EXCHANGE", own_exchange, EITHER, ".", touch=False)
+
+    def splices(self):
+        other = self.record_session(self.write_same)
+        records = {side: [m for m in other[side] if kind(m) == RECORD] for side in (DTS, TS)}
+        for side, name in ((DTS, "to the target"), (TS, "to the debugger")):
+            for n in (FINISHED,) if self.quick else (1, FINISHED, 5):
+                new = lambda m, side=side, n=n: put(records[side][n], 4, m[4:8])  # with this session's id
+                self.refused(f"a record of another session, {name}, number {n}", on_record(
+                    side, n, lambda b, m, s=side, new=new: [(1 - s, new(m))]), EITHER, ".")
+                self.refused(f"the same one before the right one, {name}, number {n}", on_record(
+                    side, n, lambda b, m, s=side, new=new: [(1 - s, new(m)), (1 - s, m)]), EITHER, ".")
+        answer = next(m for m in other[TS] if re.search(KEY_EXCHANGE_RSP, m, re.S))
+        self.refused("KEY_EXCHANGE_RSP of another session", edit(
+            TS, KEY_EXCHANGE_RSP, lambda m: answer[-len(m):]), EITHER, ".")
+        for side, name in ((DTS, "the debugger's"), (TS, "the target's")):
+            twice = lambda b, m, s=side: [(1 - s, m), (1 - s, m)]
+            self.refused(f"{name} record twice", on_record(side, FINISHED, twice), EITHER, ".")
+            self.refused(f"{name} record withheld, the next comes", on_record(
+                side, FINISHED, lambda b, m: []), "[2-5]", ".")
+
+    def write_same(self, link):
+        """A write that changes nothing."""
+        self.asked += 1
+        return self.rig.mem("write", link, hex(BASE + 0x9000), "--hex", self.memory[0x9000:0x9040].hex(),
+                            wait=2, timeout=30)
+
+    def injections(self):
+        write = spp(7, 1, BASE + 0x100, 16, b"\xee" * 16)
+        read = spp(6, 1, BASE, 64)
+        version = b"\x10\x84\0\0"
+        end = b"\x13\xec\0\0"
+        mailbox = spp(7, 7, 0x10000, 4, version) + spp(7, 7, 8, 4, struct.pack("<I", 4)) + spp(6, 7, 0x20000, 4096)
+        for name, m in (("a clear write", message(CLEAR, write)), ("a clear read", message(CLEAR, read)),
+                        ("clear GET_VERSION", message(CLEAR, mailbox)),
+                        ("GET_VERSION by itself", message(SPDM, version)),
+                        ("END_SESSION by itself", message(SPDM, end)),
+                        ("HELLO again", message(CONTROL, bytes.fromhex("014d4442470100000f000100"))),
+                        ("a record of nothing", message(RECORD, b"")),
+                        ("a record of another session", message(RECORD, os.urandom(4) + b"\x10\0" + bytes(32)))):
+            self.truth(f"injected to the target: {name}", on_record(
+                DTS, FINISHED, lambda b, own, m=m: [(TS, m), (TS, own)]))
+        answer = struct.pack("<BBHIII", 0x63, 0x20, 9, 64, 0, 0) + b"\xee" * 64
+        event = struct.pack("<BBHIII", 0xF3, 0x60, 0, 16, 2, 0) + bytes(16)
+        for name, m in (("a clear answer", message(CLEAR, answer)), ("a clear event", message(CLEAR, event)),
+                        ("SPDM ERROR by itself", message(SPDM, b"\x13\x7f\x07\0")),
+                        ("BYE", message(CONTROL, b"\2\0")),
+                        ("a record of nothing", message(RECORD, b""))):
+            self.truth(f"injected to the debugger: {name}", on_record(
+                TS, FINISHED, lambda b, own, m=m: [(DTS, m), (DTS, own)]))
+
+    def ends(self):
+        whole = len([m for m in self.record_session(self.read)[TS] if kind(m) == RECORD])
+        for n in (FINISHED, whole - 2) if self.quick else range(FINISHED, whole - 1):
+            self.refused(f"cut off at the target's record {n} of {whole}", on_record(TS, n, cut), "[235]", ".",
+                         job=self.read)
+        # The last one only says goodbye.
+        self.truth("cut off at the goodbye", on_record(TS, whole - 1, cut))
+
+        def job(link):
+            self.asked += 1
+            return self.rig.mem("dump", link, hex(BASE), str(SIZE), "-o", "cut.bin", wait=2, timeout=30)
+        self.refused("a dump cut off in the middle", on_record(TS, FINISHED + 3, cut), "5", ".", job=job)
+
+    def any_link(self):
+        """Through each link: what is tried is not stopped by what carries it."""
+        for name in self.others:
+            link = self.links.get(name, "target")
+            place = f"{self.rig.dir}/to-{name}.sock"
+            bridge = self.rig.bridge("to-" + name, f"unix-listen:{place}", link.call)
+            before = self.opens(), self.effects()
+            self.speak(place, [b"".join(self.yesterday[DTS])], True)
+            self.check(f"{name}: yesterday's session", (self.opens(), self.effects()) == before, "opens nothing")
+            self.refused(f"{name}: VERSION without 1.3", edit(TS, VERSION, lambda m: put(m, 7, b"\0\x12")),
+                         AUTH, "authenti", to=place)
+            if self.quick:
+                self.rig.stop(bridge)
+                continue
+            self.refused(f"{name}: reflected", on_record(DTS, FINISHED, lambda b, m: [(DTS, m)]), "[2-5]", ".",
+                         to=place)
+            flip = lambda b, m: [(TS, put(m, 20, bytes([m[20] ^ 1])))]
+            self.refused(f"{name}: a bit in a record", on_record(DTS, FINISHED + 1, flip), "[2-5]", ".", to=place)
+            self.rig.stop(bridge)
+
+
+def swap_profile(m):
+    return put(m, 9, bytes([m[9] ^ 0x40]))
+
+
+SCENARIOS = ("downgrades", "hellos", "impostors", "replays", "fakes", "reflections", "splices", "injections",
+             "ends", "any_link")
+
+
+def main():
+    began = time.monotonic()
+    test = Test(sys.argv[1] == "quick")
+    test.set_up()
+    for name in sys.argv[2:] or SCENARIOS:
+        getattr(test, name)()
+    for name in ("target", "second", "impostor"):
+        log = test.rig.log(name)
+        if "Sanitizer" in log or "runtime error" in log:
+            test.check(name, False, log[-3000:])
+    if test.target.poll() is not None:
+        test.check("the target", False, "it has ended")
+    for line in test.rig.audit("target"):
+        if line["event"] == "effect" and line.get("engineer") != "ada":
+            test.check("audit log", False, str(line))
+    print(f"{test.count} bridges, {test.bad} failed; {time.monotonic() - began:.0f} s")
+    return 1 if test.bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
