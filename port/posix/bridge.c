@@ -50,7 +50,7 @@ static void say(const struct bridge *b, const char *text)
 
 static void note(const struct pair *p, const char *what, const char *detail)
 {
-    char text[PST_ADDRESS_TEXT + 160];
+    char text[2 * PST_ADDRESS_TEXT];
     bool more = detail != NULL && detail[0] != '\0';
 
     (void)snprintf(text, sizeof text, "connection %u: %s%s%s", p->number, what, more ? ": " : "",
