@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "openssl/openssl_port.h"
@@ -93,8 +94,9 @@ static void end(struct pst_mqtt *m, const char *text)
 
 static bool hung_up(int rc, int saved_errno)
 {
-    return rc == MOSQ_ERR_CONN_LOST ||
-           (rc == MOSQ_ERR_ERRNO && (saved_errno == ECONNRESET || saved_errno == EPIPE));
+    return rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_TLS ||
+           (rc == MOSQ_ERR_ERRNO && (saved_errno == ECONNRESET || saved_errno == EPIPE ||
+                                     saved_errno == EPROTO || saved_errno == 0));
 }
 
 static void end_with(struct pst_mqtt *m, int rc, int saved_errno)
@@ -109,7 +111,7 @@ static void end_with(struct pst_mqtt *m, int rc, int saved_errno)
     } else if (hung_up(rc, saved_errno)) {
         end(m, m->tls ? "it hung up: not an MQTT broker, or it wants a client certificate"
                       : "it hung up: not an MQTT broker, or it expects TLS");
-    } else if (rc == MOSQ_ERR_ERRNO && saved_errno != 0 && saved_errno != EPROTO) {
+    } else if (rc == MOSQ_ERR_ERRNO) {
         end(m, strerror(saved_errno));
     } else {
         end(m, rc == MOSQ_ERR_EAI         ? "the name cannot be resolved"
@@ -139,10 +141,21 @@ static void check(struct pst_mqtt *m, int rc)
     }
 }
 
+/* libmosquitto goes on with a TLS handshake though the other side has closed. */
+static bool closed_early(const struct pst_mqtt *m)
+{
+    uint8_t byte;
+    return !m->connected && recv(mosquitto_socket(m->mosq), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int what)
 {
     struct pst_mqtt *m = poll->data;
 
+    if (closed_early(m)) {
+        end_with(m, MOSQ_ERR_CONN_LOST, 0);
+        return;
+    }
     errno = 0;
     if (status < 0) { /* what it is, reading tells */
         check(m, mosquitto_loop_read(m->mosq, 1));
