@@ -2,7 +2,8 @@
  * that the bus carried for it, both ways: I3C (SCL periods, from START to STOP, IBIs and idle polls
  * too) and serial lines (start and stop bit, framing, acknowledgements). Whole TS and DTS with the
  * link's engines between them in one thread, a clock of the simulation's own, nothing timed: the
- * figures are the same on every run.
+ * figures are the same on every run, but for a tenth of a percent where a serial line escapes
+ * bytes: how many there are depends on the ciphertext.
  *
  * Reads of three sizes, one after the other ("one by one") or all submitted together ("batched").
  * What security adds is measured against the same reads with the same engines and framing and no

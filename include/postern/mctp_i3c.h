@@ -50,6 +50,7 @@ size_t pst_mctp_i3c_target_read(struct pst_mctp_i3c_target *t, uint8_t address,
 /* As of pst_i3c_target; there is one byte. */
 size_t pst_mctp_i3c_target_ibi(const struct pst_mctp_i3c_target *t, uint8_t out[1]);
 void pst_mctp_i3c_target_ibi_done(struct pst_mctp_i3c_target *t);
+bool pst_mctp_i3c_target_room(const struct pst_mctp_i3c_target *t); /* for a packet */
 /* For the owner. PST_ERR_BUSY: no room now. PST_ERR_ARGUMENT: it could never be sent. */
 PST_MUST_CHECK pst_err pst_mctp_i3c_target_send(struct pst_mctp_i3c_target *t,
                                                 const uint8_t *packet, size_t len);
@@ -65,7 +66,7 @@ struct pst_mctp_i3c_controller {   /* private but for the counters */
     struct pst_mctp_i3c_queue in, out;
     uint32_t damaged, nacks, recoveries;
     pst_err dead;
-    uint8_t action, address;
+    uint8_t action, address, promised; /* promised: an IBI said that there is something to read */
     bool known, interrupts, want_read, wrote_last; /* known: its address */
     unsigned tries;
     uint32_t pause_ms, poll_ms;
@@ -80,6 +81,7 @@ PST_MUST_CHECK pst_err pst_mctp_i3c_controller_init(struct pst_mctp_i3c_controll
 PST_MUST_CHECK pst_err pst_mctp_i3c_controller_step(struct pst_mctp_i3c_controller *c,
                                                     uint64_t now_ms, uint32_t *wait_ms);
 bool pst_mctp_i3c_controller_is_up(const struct pst_mctp_i3c_controller *c); /* it was found */
+bool pst_mctp_i3c_controller_room(const struct pst_mctp_i3c_controller *c);  /* for a packet */
 PST_MUST_CHECK pst_err pst_mctp_i3c_controller_send(struct pst_mctp_i3c_controller *c,
                                                     const uint8_t *packet, size_t len);
 PST_MUST_CHECK pst_err pst_mctp_i3c_controller_receive(struct pst_mctp_i3c_controller *c,

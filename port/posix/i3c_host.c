@@ -94,7 +94,7 @@ static void hold_back(struct client *c)
 {
     const bool room = c->role == ADAPTOR
                           ? pst_i3c_target_room(&c->adaptor.engine) >= PST_I3C_WIRE_MAX
-                          : c->mctp.out.count < PST_MCTP_I3C_QUEUE;
+                          : pst_mctp_i3c_target_room(&c->mctp);
 
     if (c->role >= ADAPTOR) {
         pst_i3c_wire_read(&c->wire, room);

@@ -7,6 +7,7 @@
 #define PAUSE_MAX_MS 64
 #define POLL_MAX_MS 16 /* without IBIs */
 #define WATCH_MS 128   /* with them */
+#define PROMISE 6      /* NACKs after an IBI, until it is taken for void */
 #define IBIS 4         /* looked at in one step */
 
 enum { IDLE, FIND, WRITE, READ };
@@ -140,6 +141,11 @@ void pst_mctp_i3c_target_ibi_done(struct pst_mctp_i3c_target *t)
     t->told = true;
 }
 
+bool pst_mctp_i3c_target_room(const struct pst_mctp_i3c_target *t)
+{
+    return t->out.count < PST_MCTP_I3C_QUEUE;
+}
+
 pst_err pst_mctp_i3c_target_send(struct pst_mctp_i3c_target *t, const uint8_t *packet, size_t len)
 {
     return push(&t->out, packet, len);
@@ -187,6 +193,8 @@ static void listen(struct pst_mctp_i3c_controller *c)
         if (err != PST_OK)
             return;
         if (ibi.len > 0 && ibi.bytes[0] == PST_MCTP_I3C_IBI)
+            c->promised = PROMISE;
+        if (c->promised > 0)
             read_soon(c);
     }
 }
@@ -236,6 +244,7 @@ static void took(struct pst_mctp_i3c_controller *c)
 {
     struct pst_bytes packet;
 
+    c->promised = 0;
     read_soon(c);
     if (c->interrupts) { /* one comes if there is more */
         c->want_read = false;
@@ -267,6 +276,9 @@ static void failed(struct pst_mctp_i3c_controller *c, unsigned action, pst_err e
         again(c);
     } else if (err != PST_ERR_BUSY && err != PST_ERR_IO) {
         c->dead = err;
+    } else if (action == READ && err == PST_ERR_BUSY && c->promised > 0) {
+        c->promised--;
+        c->hold_at = c->now + 1;
     } else if (action == READ && err == PST_ERR_BUSY) {
         rest(c);
     } else if (action == WRITE && err == PST_ERR_IO) {
@@ -333,6 +345,11 @@ pst_err pst_mctp_i3c_controller_step(struct pst_mctp_i3c_controller *c, uint64_t
     else
         end(c, err);
     return c->dead;
+}
+
+bool pst_mctp_i3c_controller_room(const struct pst_mctp_i3c_controller *c)
+{
+    return c->out.count < PST_MCTP_I3C_QUEUE;
 }
 
 pst_err pst_mctp_i3c_controller_send(struct pst_mctp_i3c_controller *c, const uint8_t *packet,
