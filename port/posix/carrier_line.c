@@ -396,6 +396,7 @@ pst_err pst_line_connect(const struct pst_line_kind *kind, uv_loop_t *loop,
     PST_TRY(line_open(kind, loop, to, &setup, &l, why, why_cap));
     snprintf(l->rc.base.peer, sizeof l->rc.base.peer, "%s", to->text);
     pst_carrier_own(&l->rc.base, events, ctx);
+    pst_rcarrier_calls(&l->rc);
     *carrier = &l->rc.base;
     return PST_OK;
 }

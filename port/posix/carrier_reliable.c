@@ -127,6 +127,9 @@ static void arm(struct pst_rcarrier *c)
     if (c->finishing && c->finish_ms < at) {
         at = c->finish_ms;
     }
+    if (c->call_ms > 0 && !c->open && c->call_ms < at) {
+        at = c->call_ms;
+    }
     if (c->kicked) {
         at = now;
     }
@@ -135,6 +138,11 @@ static void arm(struct pst_rcarrier *c)
     } else {
         uv_timer_start(&c->timer, on_timer, at > now ? at - now : 0, 0);
     }
+}
+
+void pst_rcarrier_calls(struct pst_rcarrier *c)
+{
+    c->call_ms = pst_rcarrier_now() + PST_RCARRIER_CALL_MS;
 }
 
 void pst_rcarrier_kick(struct pst_rcarrier *c)
@@ -210,6 +218,10 @@ static bool over(struct pst_rcarrier *c)
 
     if (c->finishing && !c->ending && alive(c) && pst_rcarrier_now() >= c->finish_ms) {
         pst_rcarrier_fail(c, PST_ERR_TIMEOUT, "closed before the peer had taken everything");
+    }
+    if (c->call_ms > 0 && !c->open && !c->ending && pst_rcarrier_now() >= c->call_ms) {
+        c->hop->silence(c, text, sizeof text);
+        pst_rcarrier_fail(c, PST_ERR_TIMEOUT, text);
     }
     if (c->ending || alive(c)) {
         return c->ending;

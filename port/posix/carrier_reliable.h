@@ -12,6 +12,7 @@
 #include "postern/reliable.h"
 
 #define PST_RCARRIER_TEXT 256
+#define PST_RCARRIER_CALL_MS 4000 /* how long a call may stay without an answer */
 
 struct pst_rcarrier;
 
@@ -35,7 +36,7 @@ struct pst_rcarrier { /* the first member of each kind */
     struct pst_reliable *link;
     uv_timer_t timer;
     uint8_t *memory;
-    uint64_t finish_ms;
+    uint64_t finish_ms, call_ms;
     bool open, reading, full, finishing, ending, down, kicked;
     pst_err why;
     char text[PST_RCARRIER_TEXT];
@@ -57,6 +58,8 @@ PST_MUST_CHECK pst_err pst_rcarrier_init(struct pst_rcarrier *c, uv_loop_t *loop
 /* Sends, gives out, ends, and sets the timer. From the loop only, never from an operation; the
  * memory is there until the loop goes on, whatever happened. */
 void pst_rcarrier_turn(struct pst_rcarrier *c);
+/* It calls: without an answer in PST_RCARRIER_CALL_MS it ends. */
+void pst_rcarrier_calls(struct pst_rcarrier *c);
 /* A turn soon. */
 void pst_rcarrier_kick(struct pst_rcarrier *c);
 /* It ends for a reason that the engine does not know of, at its next turn, which is soon. The first

@@ -316,9 +316,8 @@ static void silence(const struct pst_rcarrier *rc, char *text, size_t cap)
     if (p->client && p->to.host[0] != '\0') {
         snprintf(name, sizeof name, "%s, UDP port %s", p->to.host, p->to.port);
     }
-    snprintf(text, cap, "no answer from %s within %u s%s%s", name,
-             (unsigned)(p->cfg.timing.dead / 1000), p->trouble != 0 ? ": " : "",
-             p->trouble != 0 ? strerror(p->trouble) : "");
+    snprintf(text, cap, "no answer from %s within %d s%s%s", name, PST_RCARRIER_CALL_MS / 1000,
+             p->trouble != 0 ? ": " : "", p->trouble != 0 ? strerror(p->trouble) : "");
 }
 
 /* --- receiving --- */
@@ -626,6 +625,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
         snprintf(text, sizeof text, "no way to '%.120s': %s", p->to.host, strerror(p->trouble));
         pst_rcarrier_fail(&p->rc, PST_ERR_IO, text);
     }
+    pst_rcarrier_calls(&p->rc);
     pst_rcarrier_turn(&p->rc);
 }
 

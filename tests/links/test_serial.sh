@@ -36,6 +36,9 @@ cable bad --spoil 20
 cable worse --spoil 20 --seed 7
 target "serial-listen:$dir/good.t" "mctp-serial-listen:$dir/mctp.t" "serial-listen:$dir/bad.t" \
     "mctp-serial-listen:$dir/worse.t"
+cable silent
+as_ada mem read "serial:$dir/silent.d" 0x80000000 >silent.log 2>&1 & # meanwhile
+silent=$!
 same "serial:$dir/good.d"
 same "serial:$dir/good.d" # once more: a listener takes one caller after another
 same "mctp-serial:$dir/mctp.d"
@@ -69,4 +72,6 @@ same "serial:$dir/good.d"
 expect 2 'no such device' as_ada mem read serial:/dev/no-such-tty 0x80000000
 expect 2 'not a serial device' as_ada mem read serial:/dev/null 0x80000000
 expect 1 'expected serial:DEVICE' as_ada mem read serial:/dev/x,parity=even 0x80000000
+wait "$silent" && fail 'an answer from nobody'
+grep -q 'nobody answers on the line' silent.log || fail "a silent line: $(cat silent.log)"
 finish
