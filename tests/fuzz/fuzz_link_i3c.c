@@ -67,6 +67,24 @@ static void check_message(pst_err err, uint8_t kind, const uint8_t *payload, siz
     need(kind >= PST_LINK_CONTROL && kind <= PST_LINK_SPDM);
 }
 
+/* As bytes, and the end from our side. */
+static void use_target_bytes(struct pst_i3c_target *t, struct input *in, unsigned what)
+{
+    uint8_t bytes[PST_I3C_MAX];
+    size_t len = some(in, bytes, sizeof bytes), got = 0;
+    const size_t room = pst_i3c_target_room(t);
+
+    need(room <= SEND);
+    if (what == 4)
+        need(pst_i3c_target_put(t, bytes, len) <= len);
+    else if (what == 5)
+        need(pst_i3c_target_get(t, bytes, len, &got) != PST_OK || (got > 0 && got <= len));
+    else if (next(in) % 4 == 0)
+        pst_i3c_target_close(t);
+    if (!pst_i3c_target_is_open(t))
+        need(pst_i3c_target_put(t, bytes, len) == 0);
+}
+
 static void use_target(struct pst_i3c_target *t, struct input *in, const uint8_t *receive)
 {
     static const uint8_t codes[] = {PST_I3C_DBGOPCODE, PST_I3C_DBGACTION, PST_I3C_DBGACTION_ALL,
@@ -103,7 +121,9 @@ static void use_target(struct pst_i3c_target *t, struct input *in, const uint8_t
         (void)!pst_i3c_target_send(t, PST_LINK_CLEAR, bytes, len);
         break;
     default:
-        if (pst_i3c_target_ibi(t, bytes) == 2)
+        if (what / 8 >= 4 && what / 8 < 7)
+            use_target_bytes(t, in, what / 8);
+        else if (pst_i3c_target_ibi(t, bytes) == 2)
             pst_i3c_target_ibi_done(t, bytes);
         else if (what / 8 == 3)
             pst_i3c_target_pattern(t);
@@ -224,9 +244,18 @@ static void fuzz_debugger(struct input *in, uint8_t port)
         if (pst_i3c_debugger_step(&d, now, &wait) != PST_OK)
             return;
         now += wait;
-        if (next(in) % 8 == 0) {
+        const uint8_t what = next(in);
+        if (what % 8 == 0) {
             len = some(in, bytes, sizeof bytes);
             (void)!pst_i3c_debugger_send(&d, PST_LINK_CLEAR, bytes, len);
+        } else if (what == 0xF1) {
+            pst_i3c_debugger_close(&d);
+        } else if (what > 0xF1) {
+            len = some(in, bytes, sizeof bytes);
+            need(pst_i3c_debugger_put(&d, bytes, len) <= len);
+            need(pst_i3c_debugger_get(&d, bytes, len) <= len);
+            need(pst_i3c_debugger_room(&d) <= SEND);
+            continue;
         }
         const pst_err err = pst_i3c_debugger_receive(&d, &kind, &payload, &len);
         check_message(err, kind, payload, len, receive);
