@@ -9,6 +9,7 @@
 #include "tools/tool.h"
 
 #define NAME "find"
+#define MOST_ROWS 1000000 /* whoever may write at the broker decides how many there are */
 
 struct row {
     char id[PST_MQTT_ID];
@@ -20,11 +21,15 @@ struct row {
 struct rows {
     struct row *at;
     size_t count, room;
-    bool failed; /* no memory */
+    bool failed; /* no memory, or too many */
 };
 
 static struct row *add_row(struct rows *r)
 {
+    if (r->count == MOST_ROWS) {
+        r->failed = true;
+        return NULL;
+    }
     if (r->count == r->room) {
         const size_t room = r->room > 0 ? 2 * r->room : 64;
         struct row *at = realloc(r->at, room * sizeof *at);
@@ -204,7 +209,7 @@ static int look(const struct pst_mqtt_place *place, struct rows *rows)
     const pst_err err = pst_mqtt_find(&loop, place, on_found, rows, why, sizeof why);
     (void)uv_loop_close(&loop);
     if (err != PST_OK || rows->failed) {
-        tool_say(NAME, "%s", rows->failed ? "no memory" : why);
+        tool_say(NAME, "%s", rows->failed ? "no memory for all that is announced" : why);
         return rows->failed ? PST_EXIT_LOCAL : PST_EXIT_LINK;
     }
     merge(rows);

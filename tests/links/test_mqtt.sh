@@ -144,7 +144,23 @@ await_end() { # WHAT CODE PATTERN
         fail "$1: $(cat long.code) $(cat long.out)"
     fi
 }
+# Somebody at the broker who sees all topics writes to those of a running connection: sealed, it
+# does not even notice.
+listen_in calls
 long_read
+die "$ear"
+sed 's/ .*//' calls.seen | grep -E '/(up|down)$' | sort -u >topics
+[ "$(wc -l <topics)" = 2 ] || fail "topics of one connection: $(cat topics)"
+for topic in $(cat topics); do
+    yes 'nothing that was sealed' | head -n 200 | mosquitto_pub -p "$p" -t "$topic" -l -q 1
+    for byte in 1 2 3 4 5 6; do
+        { printf "\\xb$byte" && head -c 40 /dev/urandom; } >forged.bin
+        mosquitto_pub -p "$p" -t "$topic" -f forged.bin -q 1
+    done
+    mosquitto_pub -p "$p" -t "$topic" -n -q 1
+done
+sleep 0.5
+[ ! -e long.code ] && ok 'forged messages change nothing' || fail "forged messages: $(cat long.out)"
 die "$target_pid"
 await_end 'the target is killed' 5 'not heard any more'
 target large "mqtt-listen:$here,secret=secret" large.bin
