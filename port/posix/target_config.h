@@ -17,7 +17,7 @@
 #include "postern/policy.h"
 #include "postern/space.h"
 
-#define PST_CONFIG_LISTS 8 /* entries of a list */
+#define PST_CONFIG_LISTS 16 /* entries of a list */
 #define PST_CONFIG_REGIONS 32
 #define PST_CONFIG_FILES 4
 #define PST_CONFIG_NAME 32
