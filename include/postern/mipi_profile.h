@@ -243,7 +243,6 @@ enum pst_usb_transfer {
     PST_USB_DATA = 0xC3,
     PST_USB_CLOSE = 0xC4, /* no more bytes from here */
     PST_USB_GONE = 0xC5,  /* device: that stream is not open (any more) */
-    PST_USB_ALIVE = 0xC6, /* host: it has nothing to say */
 };
 enum pst_usb_mode { PST_USB_MODE_DEBUG = 0 }; /* the only one */
 enum pst_usb_error { PST_USB_NO_ERROR = 0, PST_USB_BAD_REQUEST = 1, PST_USB_BAD_VALUE = 2 };

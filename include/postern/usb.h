@@ -20,8 +20,10 @@
  * SET_RESET, which gets through when the pipes are stuck, then an OPEN transfer. What either side
  * still had under way from a former connection carries another number, or is cut so that it is no
  * transfer at all, and is dropped. An OPEN that was glued to such a rest is lost with it, so the
- * host asks again, each time under the next number. A host that has nothing to say says ALIVE: USB
- * does not tell a device that the program that used it is gone.
+ * host asks again, each time under the next number.
+ *
+ * **Alive.** USB does not tell a device that the program that used it is gone, and a pipe may be
+ * full for long. So while a stream is open the host makes a class request each second (GET_INFO).
  *
  * Sans-I/O, no allocation; nothing here is authenticated.
  */
@@ -110,8 +112,8 @@ PST_MUST_CHECK pst_err pst_usb_info_get(const uint8_t *info, size_t len);
 #define PST_USB_TRANSFER 16384
 #define PST_USB_PAYLOAD (PST_USB_TRANSFER - 1 - PST_USB_HEAD)
 #define PST_USB_OPEN_MS 1000 /* the host asks again */
-#define PST_USB_OPEN_TRIES 5
-#define PST_USB_ALIVE_MS 1000 /* after the last transfer */
+#define PST_USB_OPEN_TRIES 3
+#define PST_USB_ALIVE_MS 1000 /* host: from one request to the next */
 #define PST_USB_DEAD_MS 5000
 
 typedef enum {
@@ -138,8 +140,8 @@ void pst_usb_pipe_call(struct pst_usb_pipe *p, uint32_t stream, uint64_t now_ms)
 /* One transfer as it came, whole. PST_USB_BYTES: `*bytes` alias it, and are not empty. */
 pst_usb_event pst_usb_pipe_receive(struct pst_usb_pipe *p, uint64_t now_ms, const uint8_t *transfer,
                                    size_t len, struct pst_bytes *bytes);
-/* A device that does not read just now cannot hear whether the host is alive, and says so here. */
-void pst_usb_pipe_deaf(struct pst_usb_pipe *p, uint64_t now_ms);
+/* A device heard a class request: the host is alive. */
+void pst_usb_pipe_heard(struct pst_usb_pipe *p, uint64_t now_ms);
 /* What the pipe itself has to send: a transfer of `*len` bytes. Ask after each input, after close,
  * and at pst_usb_pipe_wake. PST_WANT_MORE: nothing now. PST_ERR_TIMEOUT: host: the device does not
  * answer, now and ever after; device: the host is silent, and the stream has ended. */
@@ -150,8 +152,8 @@ PST_MUST_CHECK pst_err pst_usb_pipe_output(struct pst_usb_pipe *p, uint64_t now_
 uint64_t pst_usb_pipe_wake(const struct pst_usb_pipe *p);
 /* A transfer with as many of the bytes as fit into `cap`: `*taken`, and `*len` to send. Takes
  * nothing unless the stream is open and output is empty. */
-void pst_usb_pipe_send(struct pst_usb_pipe *p, uint64_t now_ms, const uint8_t *bytes,
-                       size_t bytes_len, uint8_t *out, size_t cap, size_t *taken, size_t *len);
+void pst_usb_pipe_send(struct pst_usb_pipe *p, const uint8_t *bytes, size_t bytes_len, uint8_t *out,
+                       size_t cap, size_t *taken, size_t *len);
 /* Ends the stream; the peer is told, after all that was sent. */
 void pst_usb_pipe_close(struct pst_usb_pipe *p);
 /* Ends it without a word: SET_RESET, a bus reset, unplugged. */

@@ -122,6 +122,9 @@ static void on_news(void *ctx)
         pst_usb_bulk_end(&g->bulk, PST_ERR_CLOSED,
                          g->seen.reset ? "the host ended the connection" : away);
     }
+    if (g->seen.heard != was.heard) {
+        pst_usb_bulk_heard(&g->bulk);
+    }
     if (g->seen.enabled != was.enabled) {
         note(g, g->seen.enabled ? "a host is attached" : "no host is attached");
     }
@@ -269,15 +272,15 @@ static pst_err open_ep0(const struct pst_address *at, int *fd, char *why, size_t
 
     *fd = open_file(at, "ep0", 0);
     if (*fd < 0) {
-        return refused(at,
-                       errno == ENOENT  ? "no FunctionFS is mounted there, its ep0"
-                       : errno == EBUSY ? "another program serves it"
-                                        : "its ep0",
+        return refused(at, errno == ENOENT ? "no FunctionFS is mounted there, its ep0" : "its ep0",
                        why, why_cap);
     }
     const size_t descriptors = put_descriptors(bytes, sizeof bytes);
     if (descriptors == 0 || write(*fd, bytes, descriptors) < 0) {
-        (void)refused(at, "its ep0 does not take our descriptors", why, why_cap);
+        (void)refused(at,
+                      errno == ESRCH ? "another program serves it"
+                                     : "its ep0 does not take our descriptors",
+                      why, why_cap);
     } else {
         const size_t strings = put_strings(bytes, sizeof bytes);
         if (strings > 0 && write(*fd, bytes, strings) >= 0) {

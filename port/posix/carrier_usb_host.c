@@ -21,9 +21,9 @@
 #include "posix/usb_bulk.h"
 
 #define LOOK_MS 100
-#define WAIT_MS 5000   /* for the device to appear */
+#define WAIT_MS 4000   /* for the device to appear */
 #define DENIED_MS 1000 /* for udev to give us the node of one that has just appeared */
-#define ASK_MS 2000
+#define ASK_MS 4000
 #define RESET_MS 500
 #define POLLS 8
 
@@ -202,28 +202,6 @@ static void close_device(struct host *h)
     }
 }
 
-/* Everything under way is taken back, and has to be heard of, before anything is freed. */
-static void tear_down(struct host *h)
-{
-    if (h->freed) {
-        return;
-    }
-    if (h->asking || !pst_usb_bulk_idle(&h->bulk)) {
-        return;
-    }
-    h->freed = true;
-    close_device(h);
-    h->to_close = (uint8_t)(h->to_close + 2);
-    h->bulk.timer.data = h;
-    uv_close((uv_handle_t *)&h->timer, on_timer_closed);
-    pst_usb_bulk_close(&h->bulk, on_bulk_closed);
-}
-
-static void on_timer_end(uv_timer_t *timer)
-{
-    handle_events(timer->data);
-}
-
 static void LIBUSB_CALL on_last_request(struct libusb_transfer *t)
 {
     struct host *h = t->user_data;
@@ -236,6 +214,35 @@ static void say_reset(struct host *h)
     pst_usb_setup_put(h->setup, PST_USB_SET_RESET, 0, h->device.function.control, 0);
     libusb_fill_control_transfer(h->request, h->handle, h->setup, on_last_request, h, RESET_MS);
     h->asking = libusb_submit_transfer(h->request) == 0;
+}
+
+/* Everything under way is taken back, and has to be heard of, before anything is freed. */
+static void tear_down(struct host *h)
+{
+    if (h->freed) {
+        return;
+    }
+    if (h->asking || !pst_usb_bulk_idle(&h->bulk)) {
+        return;
+    }
+    if (h->claimed && !h->told) {
+        h->told = true;
+        say_reset(h);
+        if (h->asking) {
+            return;
+        }
+    }
+    h->freed = true;
+    close_device(h);
+    h->to_close = (uint8_t)(h->to_close + 2);
+    h->bulk.timer.data = h;
+    uv_close((uv_handle_t *)&h->timer, on_timer_closed);
+    pst_usb_bulk_close(&h->bulk, on_bulk_closed);
+}
+
+static void on_timer_end(uv_timer_t *timer)
+{
+    handle_events(timer->data);
 }
 
 static void on_ended(void *ctx, struct pst_carrier *c, bool told)
@@ -253,9 +260,8 @@ static void on_ended(void *ctx, struct pst_carrier *c, bool told)
     }
     if (h->asking) {
         (void)libusb_cancel_transfer(h->request);
-    } else if (h->claimed && !told) {
-        say_reset(h);
     }
+    h->told = told;
     /* Not from here: the pipes are still being looked at. */
     (void)uv_timer_start(&h->timer, on_timer_end, 0, 0);
 }
@@ -264,9 +270,10 @@ static void on_ended(void *ctx, struct pst_carrier *c, bool told)
 
 static const char *failure(enum libusb_transfer_status status)
 {
-    return status == LIBUSB_TRANSFER_NO_DEVICE ? "the device was unplugged"
-           : status == LIBUSB_TRANSFER_STALL   ? "the device refuses: it has halted the pipe"
-                                               : "a transfer on the bus failed";
+    return status == LIBUSB_TRANSFER_NO_DEVICE   ? "the device was unplugged"
+           : status == LIBUSB_TRANSFER_TIMED_OUT ? "the device does not answer"
+           : status == LIBUSB_TRANSFER_STALL     ? "the device refuses: it has halted the pipe"
+                                                 : "a transfer on the bus failed";
 }
 
 static void fail(struct host *h, enum libusb_transfer_status status)
@@ -355,6 +362,28 @@ static void ask(struct host *h, uint8_t request, uint16_t len, libusb_transfer_c
     }
 }
 
+static void on_alive_due(uv_timer_t *timer);
+
+static void LIBUSB_CALL on_alive(struct libusb_transfer *t)
+{
+    struct host *h = t->user_data;
+
+    h->asking = false;
+    if (h->ending) {
+        return;
+    }
+    if (t->status != LIBUSB_TRANSFER_COMPLETED) {
+        fail(h, t->status);
+        return;
+    }
+    (void)uv_timer_start(&h->timer, on_alive_due, PST_USB_ALIVE_MS, 0);
+}
+
+static void on_alive_due(uv_timer_t *timer)
+{
+    ask(timer->data, PST_USB_GET_INFO, PST_USB_INFO_LEN, on_alive);
+}
+
 static void LIBUSB_CALL on_reset(struct libusb_transfer *t)
 {
     struct host *h = t->user_data;
@@ -367,6 +396,7 @@ static void LIBUSB_CALL on_reset(struct libusb_transfer *t)
         fail(h, t->status);
         return;
     }
+    (void)uv_timer_start(&h->timer, on_alive_due, PST_USB_ALIVE_MS, 0);
     begin_pipe(h); /* refused: OPEN does the rest */
 }
 

@@ -165,8 +165,8 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
         struct pst_usb_slot *slot = free_write(b);
         size_t taken = 0;
         if (slot != NULL) {
-            pst_usb_pipe_send(&b->pipe, uv_now(b->loop), bytes + all, len - all, slot->buffer,
-                              sizeof slot->buffer, &taken, &slot->len);
+            pst_usb_pipe_send(&b->pipe, bytes + all, len - all, slot->buffer, sizeof slot->buffer,
+                              &taken, &slot->len);
         }
         if (taken == 0) {
             break;
@@ -296,9 +296,6 @@ static void look(struct pst_usb_bulk *b)
         b->next_held = (b->next_held + 1) % PST_USB_READS;
         start_reads(b);
     }
-    if (!hears(b)) {
-        pst_usb_pipe_deaf(&b->pipe, uv_now(b->loop));
-    }
 }
 
 /* --- what the pipe says --- */
@@ -320,10 +317,6 @@ static void say(struct pst_usb_bulk *b)
         end_silent(b); /* found even while all writes are stuck, because of that */
     }
     while ((slot = free_write(b)) != NULL) {
-        const bool alive = b->pipe.open && pst_usb_pipe_wake(&b->pipe) != 0 && !b->pipe.device;
-        if (alive && !writes_idle(b)) {
-            return; /* something is on its way, or stuck: no need to say that we are alive */
-        }
         const pst_err err =
             pst_usb_pipe_output(&b->pipe, uv_now(b->loop), slot->buffer, &slot->len);
         if (err == PST_ERR_TIMEOUT) {
@@ -342,8 +335,6 @@ static void sleep_until_due(struct pst_usb_bulk *b)
 
     if (due == 0 || (!b->pipe.device && free_write(b) == NULL)) {
         due = UINT64_MAX; /* a transfer that ends brings us back */
-    } else if (due <= now) {
-        due = now + PST_USB_ALIVE_MS; /* `say` waits for a write, which may be stuck */
     }
     if (b->carrier != NULL && b->carrier->finishing && b->carrier->deadline < due) {
         due = b->carrier->deadline;
@@ -403,6 +394,12 @@ void pst_usb_bulk_moved(struct pst_usb_slot *slot, bool failed, size_t len)
         b->running = false;
     }
     pump(b);
+}
+
+void pst_usb_bulk_heard(struct pst_usb_bulk *b)
+{
+    pst_usb_pipe_heard(&b->pipe, uv_now(b->loop));
+    soon(b);
 }
 
 void pst_usb_bulk_go(struct pst_usb_bulk *b)

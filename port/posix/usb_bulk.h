@@ -61,6 +61,8 @@ struct pst_carrier *pst_usb_bulk_carrier(struct pst_usb_bulk *b);
 /* From the loop: a transfer has ended, with so many bytes; or it failed: the mover calls
  * pst_usb_bulk_end before, and none is started before the next pst_usb_bulk_go. */
 void pst_usb_bulk_moved(struct pst_usb_slot *slot, bool failed, size_t len);
+/* A device's host made a class request. */
+void pst_usb_bulk_heard(struct pst_usb_bulk *b);
 /* Transfers may start (again). */
 void pst_usb_bulk_go(struct pst_usb_bulk *b);
 /* The stream and the carrier end; the peer is not told. */

@@ -36,14 +36,15 @@ static void release(struct pst_usb_ep0 *e)
 
 /* --- the thread --- */
 
-static void tell(struct pst_usb_ep0 *e, bool enabled, bool ended, bool reset)
+static void tell(struct pst_usb_ep0 *e, bool enabled, bool ended, bool asked)
 {
     pthread_mutex_lock(&e->lock);
-    e->news.turns += enabled && !reset ? 1 : 0;
+    e->news.heard += asked ? 1 : 0;
+    e->news.turns += enabled && !asked ? 1 : 0;
     e->news.enabled = enabled;
     if (ended) {
         e->news.ends++;
-        e->news.reset = reset;
+        e->news.reset = asked;
     }
     if (!e->stopped) {
         (void)uv_async_send(&e->async);
@@ -63,9 +64,7 @@ static void answer(struct pst_usb_ep0 *e, struct pst_usb_control *control,
 
     memcpy(setup, request, sizeof setup); /* as on the wire */
     const pst_usb_verdict verdict = pst_usb_control_run(control, setup, out, &len, &reset);
-    if (reset) {
-        tell(e, true, true, true);
-    }
+    tell(e, true, reset, true);
     if (verdict == PST_USB_ANSWER) {
         ignored = write(e->fd, out, len);
     } else if ((verdict == PST_USB_ACCEPT) == to_host) {

@@ -12,6 +12,7 @@ struct pst_usb_ep0;
 
 struct pst_usb_news {
     bool enabled;   /* the host uses the function */
+    unsigned heard; /* requests of the host */
     unsigned turns; /* how often it began to use it */
     unsigned ends;  /* how often whatever stream there was has ended by it */
     bool reset;     /* the last of those: the host said so (SET_RESET), else it went away */

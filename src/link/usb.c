@@ -118,7 +118,7 @@ static void begin(struct pst_usb_pipe *p, uint32_t stream, uint64_t now_ms)
     p->calling = false;
     p->stream = stream;
     p->sent = p->received = 0;
-    p->wake = now_ms + (p->device ? PST_USB_DEAD_MS : PST_USB_ALIVE_MS);
+    p->wake = p->device ? now_ms + PST_USB_DEAD_MS : UINT64_MAX;
 }
 
 void pst_usb_pipe_drop(struct pst_usb_pipe *p)
@@ -193,7 +193,7 @@ static pst_usb_event on_end(struct pst_usb_pipe *p, uint32_t stream, pst_usb_eve
     return event;
 }
 
-void pst_usb_pipe_deaf(struct pst_usb_pipe *p, uint64_t now_ms)
+void pst_usb_pipe_heard(struct pst_usb_pipe *p, uint64_t now_ms)
 {
     if (p->device && p->open)
         p->wake = now_ms + PST_USB_DEAD_MS;
@@ -216,7 +216,7 @@ pst_usb_event pst_usb_pipe_receive(struct pst_usb_pipe *p, uint64_t now_ms, cons
     if (!pst_reader_ok(&r))
         return PST_USB_NOTHING; /* the rest of a transfer that was cut: numbers tell what is lost */
     if (stream == p->stream)
-        pst_usb_pipe_deaf(p, now_ms);
+        pst_usb_pipe_heard(p, now_ms);
     switch (kind) {
     case PST_USB_OPEN:
         return on_open(p, stream, now_ms);
@@ -249,20 +249,6 @@ static size_t put_head(uint8_t *out, uint8_t kind, uint32_t stream, uint32_t num
     return len;
 }
 
-static pst_err output_alive(struct pst_usb_pipe *p, uint64_t now_ms, uint8_t out[PST_USB_OWN],
-                            size_t *len)
-{
-    if (now_ms < p->wake)
-        return PST_WANT_MORE;
-    if (p->device) {
-        pst_usb_pipe_drop(p);
-        return PST_ERR_TIMEOUT;
-    }
-    p->wake = now_ms + PST_USB_ALIVE_MS;
-    *len = put_head(out, PST_USB_ALIVE, p->stream, 0, 0);
-    return PST_OK;
-}
-
 pst_err pst_usb_pipe_output(struct pst_usb_pipe *p, uint64_t now_ms, uint8_t out[PST_USB_OWN],
                             size_t *len)
 {
@@ -271,8 +257,10 @@ pst_err pst_usb_pipe_output(struct pst_usb_pipe *p, uint64_t now_ms, uint8_t out
         p->reply = 0;
         return PST_OK;
     }
-    if (p->open)
-        return output_alive(p, now_ms, out, len);
+    if (p->device && p->open && now_ms >= p->wake) {
+        pst_usb_pipe_drop(p);
+        return PST_ERR_TIMEOUT;
+    }
     if (!p->calling)
         return PST_WANT_MORE;
     if (p->tries > PST_USB_OPEN_TRIES)
@@ -295,8 +283,8 @@ uint64_t pst_usb_pipe_wake(const struct pst_usb_pipe *p)
     return p->reply != 0 ? 0 : p->wake;
 }
 
-void pst_usb_pipe_send(struct pst_usb_pipe *p, uint64_t now_ms, const uint8_t *bytes,
-                       size_t bytes_len, uint8_t *out, size_t cap, size_t *taken, size_t *len)
+void pst_usb_pipe_send(struct pst_usb_pipe *p, const uint8_t *bytes, size_t bytes_len, uint8_t *out,
+                       size_t cap, size_t *taken, size_t *len)
 {
     size_t n = bytes_len < PST_USB_PAYLOAD ? bytes_len : PST_USB_PAYLOAD;
 
@@ -308,6 +296,4 @@ void pst_usb_pipe_send(struct pst_usb_pipe *p, uint64_t now_ms, const uint8_t *b
     memcpy(out + PST_USB_HEAD, bytes, n);
     *len = put_head(out, PST_USB_DATA, p->stream, p->sent++, n);
     *taken = n;
-    if (!p->device)
-        p->wake = now_ms + PST_USB_ALIVE_MS;
 }

@@ -51,7 +51,7 @@ static void answer(struct pst_usb_pipe *p, uint64_t now)
 
     while (pst_usb_pipe_output(p, now, own, &len) == PST_OK)
         need(len == PST_USB_HEAD);
-    pst_usb_pipe_send(p, now, own, sizeof own, out, (uint8_t)now, &taken, &len);
+    pst_usb_pipe_send(p, own, sizeof own, out, (uint8_t)now, &taken, &len);
     need(taken <= sizeof own && len <= (uint8_t)now && (len == 0) == (taken == 0));
     need(len == 0 || len % PST_USB_PACKET != 0);
 }

@@ -116,6 +116,7 @@ guest_pack() { # PROGRAMS LIBRARIES MODULE-FILES, one a line
     local tree at
     tree=$(mktemp -d "$GUEST_CACHE/tree.XXXXXX") || return 1
     at=$tree/lib/modules/$guest_version
+    chmod 755 "$tree"
     mkdir -p "$tree"/{bin,dev,etc,host,proc,run,sys,tmp,root} "$at" &&
         cp /bin/busybox "$tree/bin/" && cp "$SRC/tests/guest/init.sh" "$tree/init" &&
         chmod 755 "$tree/init" && printf '%s\n' "${guest_modules[@]}" >"$tree/etc/modules" &&

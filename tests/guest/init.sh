@@ -30,8 +30,10 @@ if mount -t 9p -o trans=virtio,version=9p2000.L,msize=131072,cache=mmap host /ho
     echo $? >"$own/status"
     cd /
     kill -KILL -1 2>/dev/null # whatever it left behind, which keeps files open
-    sleep 0.1
-    umount /host
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        umount /host 2>/dev/null && break
+        sleep 0.2
+    done
 else
     echo 'guest: no share' >/dev/console
 fi

@@ -1,0 +1,84 @@
+# In the guest: a debug gadget on the kernel's own dummy device controller, seen by the same kernel
+# as host. Sourced by the scripts of heavy_usb.sh.
+config=/sys/kernel/config/usb_gadget
+# gadget_controller full|high|super: one UDC, of that speed.
+gadget_controller() {
+    case $1 in
+    full) modprobe dummy_hcd is_high_speed=0 ;;
+    high) modprobe dummy_hcd ;;
+    super) modprobe dummy_hcd is_super_speed=1 ;;
+    esac
+}
+# gadget_make NAME SERIAL: mounted at /dev/ffs/NAME.
+gadget_make() {
+    local g=$config/$1
+    mkdir -p "$g/strings/0x409" "$g/configs/c.1/strings/0x409" "$g/functions/ffs.$1" || return 1
+    echo 0x1209 >"$g/idVendor"
+    echo 0x0001 >"$g/idProduct"
+    echo 0xEF >"$g/bDeviceClass" # of several functions, by association
+    echo 0x02 >"$g/bDeviceSubClass"
+    echo 0x01 >"$g/bDeviceProtocol"
+    echo "$2" >"$g/strings/0x409/serialnumber"
+    echo Acme >"$g/strings/0x409/manufacturer"
+    echo Pump >"$g/strings/0x409/product"
+    echo debug >"$g/configs/c.1/strings/0x409/configuration"
+    ln -s "$g/functions/ffs.$1" "$g/configs/c.1/"
+    mkdir -p "/dev/ffs/$1"
+    mount -t functionfs "$1" "/dev/ffs/$1"
+}
+gadget_plug() { # NAME; the controller may still be busy with letting go of who was there before
+    local i=0
+    while ! echo dummy_udc.0 2>/dev/null >"$config/$1/UDC" && [ $i -lt 50 ]; do
+        sleep 0.2
+        i=$((i + 1))
+    done
+}
+gadget_unplug() {
+    echo >"$config/$1/UDC"
+}
+await_text() { # FILE TEXT: at most 20 s
+    local i=0
+    while [ $i -lt 200 ]; do
+        grep -qE -- "$2" "$1" 2>/dev/null && return 0
+        sleep 0.1
+        i=$((i + 1))
+    done
+    fail "'$2' did not appear in $1:"
+    tail -n 20 "$1"
+    return 1
+}
+bad=0
+fail() {
+    echo "FAILED: $*"
+    bad=1
+}
+# expect CODE PATTERN COMMAND...
+expect() {
+    local code=$1 pattern=$2 got
+    shift 2
+    "$@" >expect.out 2>&1 </dev/null
+    got=$?
+    if [ $got != "$code" ]; then
+        fail "exit $got, expected $code: $*"
+        cat expect.out
+    elif [ -n "$pattern" ] && ! grep -qiE -- "$pattern" expect.out; then
+        fail "does not say '$pattern': $*"
+        cat expect.out
+    else
+        echo "ok: $code, $(grep -m 1 . expect.out | cut -c 1-110)"
+    fi
+}
+device=Acme:Pump:0042
+as_ada() {
+    local command=$1
+    shift
+    timeout 60 postern "$command" --identity ada --trust ca/devices.pem --device $device "$@"
+}
+gadget_remove() {
+    local g=$config/$1
+    echo >"$g/UDC" 2>/dev/null
+    umount "/dev/ffs/$1"
+    rm "$g/configs/c.1/ffs.$1"
+    rmdir "$g/configs/c.1/strings/0x409" "$g/configs/c.1" "$g/functions/ffs.$1" \
+        "$g/strings/0x409" "$g"
+}
