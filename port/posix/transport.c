@@ -5,24 +5,18 @@
 #include "posix/carrier.h"
 
 extern const struct pst_transport pst_transport_tcp, pst_transport_unix, pst_transport_udp,
-    pst_transport_serial, pst_transport_mctp_serial, pst_transport_mqtt, pst_transport_i3c,
-    pst_transport_mctp_i3c, pst_transport_pcie, pst_transport_spdm, pst_transport_usb,
-    pst_transport_pcie_shm;
+    pst_transport_serial, pst_transport_mctp_serial, pst_transport_mctp_spdm, pst_transport_mqtt,
+    pst_transport_i3c, pst_transport_mctp_i3c, pst_transport_pcie, pst_transport_spdm,
+    pst_transport_usb, pst_transport_pcie_shm;
 
 const struct pst_transport *const pst_transports[] = {
-    &pst_transport_tcp,
-    &pst_transport_unix,
-    &pst_transport_udp,
-    &pst_transport_serial,
-    &pst_transport_mctp_serial,
-    &pst_transport_mqtt,
-    &pst_transport_i3c,
-    &pst_transport_mctp_i3c,
-    &pst_transport_pcie,
-    &pst_transport_spdm,
-    &pst_transport_usb,
-    &pst_transport_pcie_shm,
-    NULL,
+    &pst_transport_tcp,         &pst_transport_unix,
+    &pst_transport_udp,         &pst_transport_serial,
+    &pst_transport_mctp_serial, &pst_transport_mqtt,
+    &pst_transport_i3c,         &pst_transport_mctp_i3c,
+    &pst_transport_pcie,        &pst_transport_spdm,
+    &pst_transport_mctp_spdm,   &pst_transport_usb,
+    &pst_transport_pcie_shm,    NULL,
 };
 
 static pst_err cannot(const struct pst_address *a, const char *what, char *why, size_t why_cap)

@@ -228,11 +228,11 @@ static void test_hello_flags(void **state)
 }
 
 static const struct pst_link_traits hops[] = {
-    {.ordered = true, .pushes = true },
-    {                  .ordered = true, .pushes = true,  .shared = true, .sequence_len = 8},
-    { .ordered = true, .pushes = false, .native = true},
-    {   .lossy = true,   .pushes = true,  .sequence_len = 2},
-    {.ordered = true, .shared = true, .native = true, .sequence_len = 2, .inner = PST_LINK_INNER},
+    {.ordered = true, .pushes = true,          .sequence_len = 0},
+    {.shared = true,  .pushes = true,          .sequence_len = 8},
+    {.native = true,  .pushes = false,         .sequence_len = 0},
+    {.lossy = true,   .pushes = true,          .sequence_len = 2},
+    {.native = true,  .inner = PST_LINK_INNER, .sequence_len = 2},
 };
 #define HOPS (sizeof hops / sizeof hops[0])
 
