@@ -112,7 +112,7 @@ struct pst_doe_end { /* private */
     const uint8_t *out; /* what the owner has not read yet */
     size_t out_len;
     uint8_t small[PST_LINK_HEADER + PST_LINK_CONTROL_MAX];
-    bool target, full, shared, up, ended, swallow;
+    bool target, full, numbered, up, ended, swallow;
 };
 /* `target`: the owner is the TS. `buffer`: `cap` bytes, for objects of at most cap -
  * PST_DOE_SPARE. */

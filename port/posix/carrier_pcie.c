@@ -330,7 +330,7 @@ static void on_exchanged(uv_work_t *work, int status)
     if (err != PST_OK) {
         end(m, err,
             err == PST_ERR_PROFILE
-                ? "the device knows no HELLO, and a bridge on the way is shared with others"
+                ? "the device knows no HELLO, and a hop on the way needs numbers in records"
                 : "the device answers with something that is neither SPDM nor a record");
         return;
     }

@@ -130,7 +130,7 @@ static pst_err on_own_control(struct pst_doe_end *e, uint8_t *msg, size_t *len)
         e->ended = true;
     } else if (hello.profile ==
                PST_PROFILE_VERSION) { /* another one is the other end's to refuse */
-        e->shared = hello.shared;
+        e->numbered = hello.shared || hello.mctp;
         fit_hello(e, &hello);
         *len = pst_link_put_hello(msg, &hello);
     }
@@ -185,7 +185,7 @@ static pst_err answer_for_device(struct pst_doe_end *e)
     const struct pst_hello hello = pst_link_hello_of(&pst_doe_traits, true, most(e));
     uint8_t control[PST_LINK_CONTROL_MAX];
 
-    if (e->shared)
+    if (e->numbered)
         return PST_ERR_PROFILE;
     e->up = true;
     give_control(e, control, pst_link_put_hello(control, &hello));
