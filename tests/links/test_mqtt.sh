@@ -125,19 +125,26 @@ await_gone() { # SECONDS: for the presence of the device to go
 }
 await_gone 3 && ok 'the last will takes presence away' || fail 'presence of a target that was killed'
 die "$sealed_pid"
+touch large.jsonl
 target large "mqtt-listen:$here,secret=secret" large.bin
 long_read() { # in the background; its end is in long.code and long.out
+    local lines
     rm -f long.code
+    lines=$(wc -l <large.jsonl)
     {
         as_ada mem dump "mqtt:$here,secret=secret" 0x80000000 2G -o - 2>long.out
         echo $? >long.code
     } >/dev/null &
-    sleep 1.5 # by then it moves memory
+    for _ in $(seq 300); do # the opening of a session is logged
+        [ "$(wc -l <large.jsonl)" -gt "$lines" ] && break
+        sleep 0.05
+    done
+    sleep 0.5
     [ ! -e long.code ] || fail "the long read has ended: $(cat long.out)"
 }
 await_end() { # WHAT CODE PATTERN
     local start=$SECONDS
-    for _ in $(seq 120); do
+    for _ in $(seq 300); do
         [ -e long.code ] && break
         sleep 0.1
     done
