@@ -215,9 +215,15 @@ static void silence(const struct pst_rcarrier *rc, char *text, size_t cap)
 {
     const struct line *l = (const struct line *)rc;
 
-    if (!diagnosis(l, text, cap)) {
-        snprintf(text, cap, "nobody answers on the line%s",
-                 l->bytes_in > 0 ? ", though something is connected" : "");
+    if (diagnosis(l, text, cap)) {
+        return;
+    }
+    const char *more = l->bytes_in > 0 ? ", though something is connected" : "";
+    if (l->setup.baud > 0) {
+        snprintf(text, cap, "nobody answers on the line at %u baud%s; has the other end that rate?",
+                 (unsigned)l->setup.baud, more);
+    } else {
+        snprintf(text, cap, "nobody answers on the line%s", more);
     }
 }
 

@@ -391,7 +391,7 @@ class Test:
     def mem(self, *argv):
         self.asked += 1
         code, text, seconds = self.rig.mem(*argv, timeout=LIMIT, wait=WAIT)
-        if code not in CODES:
+        if code not in CODES and not (code == 4 and "held by ada" in text):  # by the one who was cut off
             raise r.Failure(f"mem {argv[0]}: exit {code} after {seconds:.0f} s: {text.strip()[-300:]}")
         if code != 0 and "postern mem: " not in text:
             raise r.Failure(f"mem {argv[0]}: exit {code}, and says nothing: {text!r}")
