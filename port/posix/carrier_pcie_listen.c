@@ -184,26 +184,17 @@ static void open_mailbox(struct guest *g);
 static void on_closed(uv_handle_t *handle)
 {
     struct mailbox *m = handle->data;
-    struct guest *g;
 
     if (m->base.events != NULL) {
         m->base.events->down(m->base.ctx, m->why, m->text);
     }
-    g = m->successor;
+    struct guest *g = m->successor;
     free(m->buffer);
     free(m->object);
     free(m);
     if (g != NULL) {
         g->leaving = NULL;
         open_mailbox(g);
-    }
-}
-
-/* The listener was closed: a guest stays only for the carrier that it has. */
-static void leave_guest(struct guest *g)
-{
-    if (g->server->closing) {
-        close_guest(g, PST_OK, "");
     }
 }
 
@@ -221,7 +212,9 @@ static void end(struct mailbox *m, pst_err why, const char *text)
         m->guest = NULL;
         g->mailbox = NULL;
         answer_bye(g, why == PST_OK ? PST_ERR_CLOSED : why);
-        leave_guest(g);
+        if (g->server->closing) {
+            close_guest(g, PST_OK, ""); /* it stayed for this carrier only */
+        }
     }
     (void)uv_async_send(&m->kick);
 }
@@ -250,10 +243,8 @@ static void give_out(struct mailbox *m)
 {
     const struct pst_bytes out = pst_doe_end_peek(&m->end);
 
-    if (out.len > 0 && (m->reading || m->finishing)) {
-        if (m->reading && !m->finishing) {
-            m->base.events->receive(m->base.ctx, out.at, out.len);
-        }
+    if (out.len > 0 && m->reading && !m->finishing) {
+        m->base.events->receive(m->base.ctx, out.at, out.len);
         pst_doe_end_read(&m->end, out.len);
     }
 }
@@ -339,9 +330,7 @@ static void finish(struct pst_carrier *base)
     struct mailbox *m = (struct mailbox *)base;
 
     m->finishing = true; /* what was taken is sent: there is one answer, and it went at once */
-    if (!m->closing) {
-        (void)uv_async_send(&m->kick);
-    }
+    read_on_off(base, true);
 }
 
 static void close_now(struct pst_carrier *base)

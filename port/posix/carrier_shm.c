@@ -9,41 +9,29 @@
  * There are no interrupts. While bytes move the loop turns without a pause; then it looks in
  * growing intervals.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "posix/carrier.h"
 #include "posix/pcie_device.h"
+#include "posix/shm_memory.h"
 #include "postern/ring.h"
 
-#define IVSHMEM 0x1AF41110u
 #define BUFFER 65536
 #define SPIN_NS 300000 /* after the last byte, until pauses begin */
 #define LEAST_MS 1
 #define MOST_MS 8
 #define CALL_MS 4000 /* for somebody to be there: before the link gives up with fewer words */
 
-struct memory { /* of the listener and of its connections, of which there is one at a time */
-    void *map;
-    size_t len;
-    int fd;     /* holds the lock on our side of it */
-    int device; /* file "enable" of a device; -1 */
-    unsigned users;
-};
-
 struct shm_listener;
 
 struct shm {
     struct pst_carrier base;
-    struct memory *memory;
+    struct pst_shm *memory;
     struct shm_listener *listener; /* that waits with it, or to whom its place returns */
     struct pst_ring ring;
     uv_timer_t timer;
@@ -60,7 +48,7 @@ struct shm {
 struct shm_listener {
     struct pst_listener base;
     struct pst_address address;
-    struct memory *memory;
+    struct pst_shm *memory;
     uv_loop_t *loop;
     struct shm *waiting;
     bool closing, has_peer;
@@ -76,169 +64,9 @@ static const struct pst_link_traits shm_traits = {
     .sequence_len = 0,
 };
 
-/* --- the memory --- */
-
-static uint32_t load(void *ctx, size_t at)
-{
-    const struct memory *m = ctx;
-    const _Atomic uint32_t *words = m->map;
-    const uint32_t value = atomic_load_explicit(&words[at / 4], memory_order_acquire);
-    uint8_t bytes[4];
-
-    memcpy(bytes, &value, sizeof bytes);
-    return pst_peek_u32(bytes);
-}
-
-static void store(void *ctx, size_t at, uint32_t value)
-{
-    const struct memory *m = ctx;
-    _Atomic uint32_t *words = m->map;
-    uint8_t bytes[4];
-
-    pst_poke_u32(bytes, value);
-    memcpy(&value, bytes, sizeof value);
-    atomic_store_explicit(&words[at / 4], value, memory_order_release);
-}
-
-static void take(void *ctx, size_t at, uint8_t *out, size_t len)
-{
-    const struct memory *m = ctx;
-    memcpy(out, (const uint8_t *)m->map + at, len);
-}
-
-static void put(void *ctx, size_t at, const uint8_t *bytes, size_t len)
-{
-    const struct memory *m = ctx;
-    memcpy((uint8_t *)m->map + at, bytes, len);
-}
-
-static void release(struct memory *m)
-{
-    if (--m->users > 0) {
-        return;
-    }
-    (void)munmap(m->map, m->len);
-    (void)close(m->fd);
-    if (m->device >= 0) {
-        (void)!write(m->device, "0", 1);
-        (void)close(m->device);
-    }
-    free(m);
-}
-
-static pst_err no_memory(const struct pst_address *a, const char *what, char *why, size_t cap)
-{
-    snprintf(why, cap, "link '%s': %s", a->text, what);
-    return PST_ERR_IO;
-}
-
-struct search {
-    const char *root;
-    unsigned found;
-    char name[PST_PCIE_NAME];
-};
-
-static bool look(void *ctx, const char *name)
-{
-    struct search *s = ctx;
-
-    if (pst_pcie_id(s->root, name) == IVSHMEM) {
-        memcpy(s->name, name, strlen(name) + 1);
-        s->found++;
-    }
-    return true;
-}
-
-static bool is_file(const struct pst_address *a)
-{
-    return strchr(a->place, '/') != NULL;
-}
-
-/* Opens the device's memory: `enable` first, for nobody else may use it. */
-static pst_err open_device(const struct pst_address *a, int *fd, int *enable, char *why, size_t cap)
-{
-    char root[PST_ADDRESS_TEXT];
-    struct search s = {.root = root};
-
-    if (!pst_address_option(a, "sysfs", root, sizeof root)) {
-        snprintf(root, sizeof root, "%s", PST_PCIE_ROOT);
-    }
-    if (a->place[0] == '\0') {
-        if (!pst_pcie_each(root, look, &s) || s.found == 0) {
-            return no_memory(a, "this machine has no device with shared memory (ivshmem)", why,
-                             cap);
-        }
-        if (s.found > 1) {
-            return no_memory(a, "there are several such devices, say which", why, cap);
-        }
-    } else if (pst_pcie_name(a->place, s.name) != PST_OK) {
-        return pst_address_bad(a, "not the name of a PCI device", why, cap);
-    } else if (pst_pcie_id(root, s.name) == 0) {
-        return no_memory(a, "no such device (`postern links` lists what there is)", why, cap);
-    } else if (pst_pcie_id(root, s.name) != IVSHMEM) {
-        return no_memory(a, "the device is none with shared memory (ivshmem, 1af4:1110)", why, cap);
-    }
-    *enable = pst_pcie_open(root, s.name, "enable", O_WRONLY);
-    if (*enable >= 0) {
-        (void)!write(*enable, "1", 1); /* if that is refused, the memory reads as all ones */
-    }
-    *fd = pst_pcie_open(root, s.name, "resource2", O_RDWR);
-    return PST_OK;
-}
-
-/* A side belongs to one process of this machine: two would take it from each other for ever. */
-static bool lock_side(int fd, bool listens)
-{
-    struct flock lock = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = listens ? 0 : 1, .l_len = 1};
-    return fcntl(fd, F_SETLK, &lock) == 0;
-}
-
-static bool map_file(struct memory *m)
-{
-    struct stat st;
-
-    if (fstat(m->fd, &st) != 0) {
-        return false;
-    }
-    m->len = (size_t)st.st_size;
-    if (m->len == 0) {
-        errno = ENODATA;
-        return false;
-    }
-    m->map = mmap(NULL, m->len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
-    return m->map != MAP_FAILED;
-}
-
-static pst_err open_memory(const struct pst_address *a, bool listens, struct memory **out,
-                           char *why, size_t cap)
-{
-    struct memory m = {.fd = -1, .device = -1, .users = 1};
-    char what[160];
-
-    if (is_file(a)) {
-        m.fd = open(a->place, O_RDWR | O_CLOEXEC);
-    } else {
-        PST_TRY(open_device(a, &m.fd, &m.device, why, cap));
-    }
-    const bool locked = m.fd >= 0 && lock_side(m.fd, listens);
-    const int busy = m.fd >= 0 && !locked && (errno == EAGAIN || errno == EACCES);
-    *out = locked && map_file(&m) ? malloc(sizeof m) : NULL;
-    if (*out != NULL) {
-        **out = m;
-        return PST_OK;
-    }
-    snprintf(what, sizeof what, "%s%s",
-             busy ? "another program of this machine is at it" : strerror(errno),
-             !busy && (errno == EACCES || errno == EPERM) ? ": a device's memory is for root" : "");
-    (void)(m.fd >= 0 ? close(m.fd) : 0);
-    (void)(m.device >= 0 ? close(m.device) : 0);
-    return no_memory(a, what, why, cap);
-}
-
 /* --- a connection --- */
 
-static struct shm *make(uv_loop_t *loop, struct memory *memory, const struct pst_address *a,
+static struct shm *make(uv_loop_t *loop, struct pst_shm *memory, const struct pst_address *a,
                         bool listens);
 static void turn(struct shm *c);
 static void wait_again(struct shm_listener *l);
@@ -251,7 +79,7 @@ static uint64_t now_ms(void)
 static void free_listener(struct shm_listener *l)
 {
     if (l->closing && l->waiting == NULL && !l->has_peer) {
-        release(l->memory);
+        pst_shm_release(l->memory);
         free(l);
     }
 }
@@ -276,7 +104,7 @@ static void on_closed(uv_handle_t *handle)
             wait_again(l);
         }
     }
-    release(c->memory);
+    pst_shm_release(c->memory);
     free(c);
 }
 
@@ -466,10 +294,10 @@ static void no_idle(uv_handle_t *handle)
     free(handle->data);
 }
 
-static struct shm *make(uv_loop_t *loop, struct memory *memory, const struct pst_address *a,
+static struct shm *make(uv_loop_t *loop, struct pst_shm *memory, const struct pst_address *a,
                         bool listens)
 {
-    const struct pst_ring_port port = {memory, load, store, take, put};
+    const struct pst_ring_port port = pst_shm_port(memory);
     struct shm *c = malloc(sizeof *c);
     uint32_t generation = 0;
 
@@ -502,13 +330,13 @@ static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
                           const struct pst_carrier_events *events, void *ctx,
                           struct pst_carrier **carrier, char *why, size_t why_cap)
 {
-    struct memory *memory;
+    struct pst_shm *memory;
 
-    PST_TRY(open_memory(to, false, &memory, why, why_cap));
+    PST_TRY(pst_shm_open(to, false, &memory, why, why_cap));
     struct shm *c = make(loop, memory, to, false);
-    release(memory);
+    pst_shm_release(memory);
     if (c == NULL) {
-        return no_memory(to, "the shared memory is too small (8 KiB at least)", why, why_cap);
+        return pst_shm_refuse(to, "the shared memory is too small (8 KiB at least)", why, why_cap);
     }
     pst_carrier_own(&c->base, events, ctx);
     c->limit_ms = now_ms() + CALL_MS;
@@ -542,9 +370,9 @@ static pst_err listen_at(uv_loop_t *loop, const struct pst_address *at,
                          const struct pst_listener_events *events, void *ctx,
                          struct pst_listener **listener, char *why, size_t why_cap)
 {
-    struct memory *memory;
+    struct pst_shm *memory;
 
-    PST_TRY(open_memory(at, true, &memory, why, why_cap));
+    PST_TRY(pst_shm_open(at, true, &memory, why, why_cap));
     struct shm_listener *l = calloc(1, sizeof *l);
     if (l != NULL) {
         l->base = (struct pst_listener){.close = close_listener, .events = events, .ctx = ctx};
@@ -556,8 +384,8 @@ static pst_err listen_at(uv_loop_t *loop, const struct pst_address *at,
     }
     if (l == NULL || l->waiting == NULL) {
         free(l);
-        release(memory);
-        return no_memory(at, "the shared memory is too small (8 KiB at least)", why, why_cap);
+        pst_shm_release(memory);
+        return pst_shm_refuse(at, "the shared memory is too small (8 KiB at least)", why, why_cap);
     }
     l->waiting->listener = l;
     *listener = &l->base;
@@ -570,7 +398,7 @@ static pst_err check(struct pst_address *a, char *why, size_t why_cap)
     char name[PST_PCIE_NAME];
 
     PST_TRY(pst_address_options(a, keys, why, why_cap));
-    if (!is_file(a) && a->place[0] != '\0' && pst_pcie_name(a->place, name) != PST_OK) {
+    if (!pst_shm_is_file(a) && a->place[0] != '\0' && pst_pcie_name(a->place, name) != PST_OK) {
         return pst_address_bad(a, "neither the name of a PCI device nor a file", why, why_cap);
     }
     return PST_OK;
@@ -588,7 +416,7 @@ static bool show(void *ctx, const char *name)
     struct stat st;
     const int fd = pst_pcie_open(PST_PCIE_ROOT, name, "resource2", O_RDONLY);
 
-    if (pst_pcie_id(PST_PCIE_ROOT, name) == IVSHMEM) {
+    if (pst_pcie_id(PST_PCIE_ROOT, name) == PST_SHM_IVSHMEM) {
         const bool known = fd >= 0 && fstat(fd, &st) == 0;
         snprintf(link, sizeof link, "pcie-shm:%s", name);
         snprintf(what, sizeof what, known ? "ivshmem, %llu KiB" : "ivshmem, for root",
