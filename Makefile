@@ -9,6 +9,7 @@ PACKAGES_demo = gcc-riscv64-unknown-elf gdb-multiarch gdbserver qemu-system-misc
 	mosquitto mosquitto-clients openssl
 PACKAGES_fuzz = clang libclang-rt-14-dev llvm
 PACKAGES_bench = gcc-arm-none-eabi
+PACKAGES_links = mosquitto qemu-system-x86 busybox-static cpio kmod util-linux openssl
 PACKAGES_bench_links = openssh-server openssh-client stunnel4 openssl mosquitto
 
 # $(call install,packages): silent when nothing is missing; nothing at all where there is no dpkg.
@@ -37,7 +38,7 @@ endef
 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: all build check fuzz deps deps-demo deps-fuzz deps-bench deps-bench-links format-check lint clean
+.PHONY: all build check fuzz deps deps-demo deps-fuzz deps-bench deps-links deps-bench-links format-check lint clean
 
 all: build
 
@@ -58,6 +59,15 @@ check: deps deps-demo
 		sed -n '/tests passed/,$$p; /^No tests were found/p' $$dir/check.log; \
 	done; \
 	exit $$failed
+
+# Every tests/links/heavy_*.sh; LINKS="table usb": only these. SKIP_LINKS="pcie": all but these,
+# where a machine cannot have what they need.
+LINKS ?=
+.PHONY: check-links
+check-links: deps deps-demo deps-links
+	$(call compile,default,build)
+	@POSTERN="$(CURDIR)/build/postern" BUILD="$(CURDIR)/build" SRC="$(CURDIR)" \
+		bash tests/links/run_heavy.sh $(LINKS)
 
 # Each target for FUZZ_SECONDS. New inputs stay in build-fuzz/corpus, crashes in build-fuzz/crashes.
 fuzz: deps deps-fuzz
@@ -111,6 +121,9 @@ deps-fuzz:
 
 deps-bench:
 	$(call install,$(PACKAGES_bench))
+
+deps-links:
+	$(call install,$(PACKAGES_links))
 
 deps-bench-links:
 	$(call install,$(PACKAGES_bench_links))
