@@ -1,8 +1,10 @@
 /* mctp-spdm: SPDM as MCTP messages on a serial line (postern/mctp_spdm.h), the way to a security
  * agent out of band.
  *
- * The line itself is not greeted, so a listener hands over a connection when somebody asks for a
- * version, and it lasts until its owner is done with it. */
+ * Who calls asks: that is the DTS, and the TS listens. The line itself is not greeted, so a
+ * listener hands over a connection when somebody asks for a version, and it lasts until its owner
+ * is done with it: one session after another, and who left without a word leaves his to the
+ * heartbeat. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -85,7 +85,7 @@ static pst_err stop_here(const struct pst_spdm_tcp *t, size_t len)
     pst_err why;
 
     PST_TRY(pst_link_get_control(t->out.control, len, &op, &hello, &why));
-    return op == PST_CONTROL_HELLO && hello.shared ? PST_ERR_PROFILE : PST_OK;
+    return op == PST_CONTROL_HELLO && (hello.shared || hello.mctp) ? PST_ERR_PROFILE : PST_OK;
 }
 
 pst_err pst_spdm_tcp_out(struct pst_spdm_tcp *t, const uint8_t *in, size_t in_len, uint8_t *out,

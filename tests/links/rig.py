@@ -217,7 +217,7 @@ def main_job(rig, link, output="gdb.out", timeout=90, who="ada"):
     """The gdb session of `make demo` over `link`; how many of gdb's answers were right. Failure
     tells the first that was not."""
     call = (f"target extended-remote | {POSTERN} gdb --identity {who} --trust ca/devices.pem "
-            f"--device {DEVICE} {link}")
+            f"--device {DEVICE} --timeout 30 {link}")
     with open(output, "wb") as out:
         p = subprocess.Popen([GDB, "-batch", "-nx", "-ex", "set pagination off", "-ex",
                               "set remotetimeout 20", "-ex", call, "-x", f"{PUMP}/pump.gdb", ELF],
@@ -369,6 +369,9 @@ class Links:
 
     def make_mctp_serial(self, where):
         return self.make_serial(where, "mctp-serial")
+
+    def make_mctp_spdm(self, where):
+        return self.make_serial(where, "mctp-spdm")
 
     def make_i3c(self, where, scheme="i3c"):
         place = f"model:{self.rig.dir}/{scheme}-{where}.bus"

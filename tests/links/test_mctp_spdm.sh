@@ -51,6 +51,42 @@ expect 0 'Acme:Pump:0042' as_ada info --scm "$line" --data unix:data.sock
 # Records there are SPDM messages, so it is no link for data alone.
 expect 2 'carries SPDM alone' as_ada mem --scm "$line" --data "mctp-spdm:$dir/bad.d" read 0x80000000
 
+# The bytes, as another requester would write and read them: GET_VERSION twice, GET_CAPABILITIES twice.
+python3 - "$dir/good.d" <<'PY' || fail 'the bytes on the line'
+import os, select, sys
+def fcs(data):
+    c = 0xFFFF
+    for byte in data:
+        c ^= byte
+        for _ in range(8):
+            c = c >> 1 ^ 0x8408 if c & 1 else c >> 1
+    return c.to_bytes(2, "big")
+def frame(packet):
+    head = bytes([1, len(packet)])
+    escaped = packet.replace(b"\x7d", b"\x7d\x5d").replace(b"\x7e", b"\x7d\x5e")
+    return b"\x7e" + head + escaped + fcs(head + packet) + b"\x7e"
+line = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
+def ask(tag, body):
+    """One packet there, one back: its body."""
+    os.write(line, frame(bytes([1, 9, 33, 0xC8 | tag]) + body))
+    got = b""
+    while got.count(b"\x7e") < 2:
+        assert select.select([line], [], [], 5)[0], got
+        got += os.read(line, 4096)
+    inner = got.split(b"\x7e")[1]
+    packet = inner[2:-2].replace(b"\x7d\x5e", b"\x7e").replace(b"\x7d\x5d", b"\x7d")
+    assert inner[0] == 1 and inner[1] == len(packet) and inner[-2:] == fcs(inner[:2] + packet), got
+    assert packet[:4] == bytes([1, 33, 9, 0xC0 | tag]), packet
+    return packet[4:]
+version = ask(1, bytes.fromhex("0510840000"))
+assert version[:3] == bytes.fromhex("051004"), version
+assert ask(1, bytes.fromhex("0510840000")) == version
+ask_capabilities = bytes.fromhex("0513e1000000000000c6f700000010000000100000")
+first = ask(2, ask_capabilities)
+assert first[:3] == bytes.fromhex("051361"), first.hex()
+assert ask(2, ask_capabilities) == first
+PY
+
 # A bridge: who calls over TCP learns from HELLO what records look like on the line.
 postern bridge -v tcp-listen:127.0.0.1:0 "$line" >b.log 2>&1 &
 bridge=$!
