@@ -4,15 +4,23 @@
 
 #include "postern/audit.h"
 
+#define PST_AUDIT_FILE_KEEP (8 * PST_AUDIT_LINE)
+
 struct pst_audit_file {
     int fd;
-    bool cut; /* a line was written in part: the next one begins with a newline */
+    bool failed;      /* what is kept could not be written: nothing more is kept */
+    uint64_t kept_ms; /* since when something is */
+    size_t kept;      /* bytes, whole lines */
+    char lines[PST_AUDIT_FILE_KEEP];
 };
 /* Creates it if needed. PST_ERR_AUDIT: see errno. */
 PST_MUST_CHECK pst_err pst_audit_file_open(struct pst_audit_file *f, const char *path);
 void pst_audit_file_close(struct pst_audit_file *f);
 /* A line that does not reach the file (or, when it must be durable, the disk) is PST_ERR_AUDIT.
+ * Lines that were announced are kept, at most PST_AUDIT_KEEP_MS if pst_audit_file_poll is called.
  * `f` outlives the sink. */
 struct pst_audit_sink pst_audit_file_sink(struct pst_audit_file *f);
+/* Writes what was kept long enough. Milliseconds until the next call is needed, UINT64_MAX: none. */
+uint64_t pst_audit_file_poll(struct pst_audit_file *f);
 
 #endif

@@ -12,7 +12,7 @@
 
 #define PST_PROFILE_TRANSFER 4096
 #define PST_PROFILE_HEARTBEAT_S 5
-#define PST_PROFILE_AUDIT_AHEAD 15 /* steps that one line of the audit log may announce */
+#define PST_PROFILE_AUDIT_AHEAD 60 /* steps that one line of the audit log may announce */
 
 /* Fills `config`; identity and trust outlive it. `heartbeat_s` 0: none. */
 void pst_profile_target(struct pst_spdm_config *config, const struct pst_identity *identity,

@@ -229,6 +229,8 @@ static void on_prepare(uv_prepare_t *prepare)
     serve_links(h);
     uint64_t due = serve_calls(h);
     wait = due < wait ? due : wait;
+    due = pst_audit_file_poll(&h->audit);
+    wait = due < wait ? due : wait;
     if (h->stub_on) {
         pst_stub_host_flush(&h->stub);
     }

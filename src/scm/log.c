@@ -25,7 +25,7 @@ static struct scm_text begin(struct pst_target_context *c, char line[PST_AUDIT_L
     return s;
 }
 
-static pst_err end(struct pst_target_context *c, struct scm_text *s, bool durable)
+static pst_err end(struct pst_target_context *c, struct scm_text *s, enum pst_audit_when when)
 {
     struct pst_target *t = c->target;
     const struct pst_audit_sink *sink = &t->config->audit;
@@ -33,8 +33,7 @@ static pst_err end(struct pst_target_context *c, struct scm_text *s, bool durabl
     /* begin() left room for the bracket and the newline. */
     s->cap = PST_AUDIT_LINE;
     scm_put(s, "}");
-    pst_err err =
-        sink->line == NULL ? PST_ERR_AUDIT : sink->line(sink->ctx, s->at, s->len, durable);
+    pst_err err = sink->line == NULL ? PST_ERR_AUDIT : sink->line(sink->ctx, s->at, s->len, when);
     t->audit_failed = err != PST_OK;
     return err == PST_OK ? PST_OK : PST_ERR_AUDIT;
 }
@@ -53,7 +52,7 @@ pst_err scm_log_open(struct pst_target_context *c, const char *grants)
     }
     scm_put(&s, ",\"grants\":");
     scm_put_json(&s, grants);
-    return end(c, &s, true);
+    return end(c, &s, PST_AUDIT_DURABLE);
 }
 
 /* --- run control that comes again --- */
@@ -118,7 +117,7 @@ pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t le
     } else if (known && ahead > 0) {
         announce(t, &s, ahead);
     }
-    pst_err err = end(c, &s, !announced);
+    pst_err err = end(c, &s, announced ? PST_AUDIT_ANNOUNCED : PST_AUDIT_DURABLE);
     if (err != PST_OK) {
         memset(r, 0, sizeof *r);
     }
@@ -164,7 +163,8 @@ void scm_log_refused(struct pst_target_context *c, const char *why)
     scm_put(&s, ",\"why\":");
     scm_put_json(&s, why);
     put_unsaid(c->target, &s);
-    (void)end(c, &s, false); /* a refusal has no effect that would have to wait for it */
+    (void)end(c, &s,
+              PST_AUDIT_WRITTEN); /* a refusal has no effect that would have to wait for it */
 }
 
 void scm_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights, uint64_t address,
@@ -184,7 +184,7 @@ void scm_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights,
     scm_put(&s, "\",\"bytes\":");
     scm_put_u64(&s, len);
     put_unsaid(c->target, &s);
-    (void)end(c, &s, false);
+    (void)end(c, &s, PST_AUDIT_WRITTEN);
 }
 
 void scm_log_end(struct pst_target_context *c, pst_err why)
@@ -199,5 +199,5 @@ void scm_log_end(struct pst_target_context *c, pst_err why)
     scm_put_u64(&s, c->read_bytes);
     scm_put(&s, ",\"effects\":");
     scm_put_u64(&s, c->effects);
-    (void)end(c, &s, true);
+    (void)end(c, &s, PST_AUDIT_DURABLE);
 }

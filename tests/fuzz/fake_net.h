@@ -70,7 +70,7 @@ static inline uint64_t fnet_wall(void *ctx)
 }
 
 /* Sums up what a line announces: {..."do":["memory 0x80000000+4",...]}. */
-static inline pst_err fnet_line(void *ctx, const char *line, size_t len, bool durable)
+static inline pst_err fnet_line(void *ctx, const char *line, size_t len, enum pst_audit_when when)
 {
     struct fnet *n = ctx;
     char copy[PST_AUDIT_LINE + 1];
@@ -88,7 +88,7 @@ static inline pst_err fnet_line(void *ctx, const char *line, size_t len, bool du
     n->ended += strstr(copy, "\"event\":\"end\"") != NULL;
     if (strstr(copy, "\"event\":\"effect\"") != NULL) {
         const char *again = strstr(copy, "\"and_again\":");
-        if (!durable) /* announced ahead, in this session */
+        if (when == PST_AUDIT_ANNOUNCED) /* announced ahead, in this session */
             need(n->ahead-- > 0 && strstr(copy, "\"announced\":") != NULL);
         else if (again != NULL)
             n->ahead = (unsigned)strtoul(again + 12, NULL, 10);

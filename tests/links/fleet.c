@@ -124,12 +124,12 @@ static pst_err memory_perform(void *ctx, struct pst_access *a)
     return PST_OK;
 }
 
-static pst_err audit_line(void *ctx, const char *line, size_t len, bool durable)
+static pst_err audit_line(void *ctx, const char *line, size_t len, enum pst_audit_when when)
 {
     (void)ctx;
     (void)line;
     (void)len;
-    (void)durable;
+    (void)when;
     return PST_OK;
 }
 

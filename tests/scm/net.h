@@ -83,10 +83,10 @@ static inline uint64_t net_wall(void *ctx)
     return 1700000000u + ((struct net *)ctx)->now / 1000;
 }
 
-static inline pst_err net_line(void *ctx, const char *line, size_t len, bool durable)
+static inline pst_err net_line(void *ctx, const char *line, size_t len, enum pst_audit_when when)
 {
     struct net *n = ctx;
-    n->durable_lines += durable;
+    n->durable_lines += when == PST_AUDIT_DURABLE;
     if (n->log_fails)
         return PST_ERR_IO;
     if (n->lines < 256) {
