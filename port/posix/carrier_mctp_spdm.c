@@ -291,11 +291,12 @@ static void turn(struct mctp_carrier *c)
     uint64_t at = pst_mctp_spdm_line_wake(&c->line);
     at = c->blocked && at < now + BLOCKED_MS ? now + BLOCKED_MS : at;
     at = c->finishing && c->finish_ms < at ? c->finish_ms : at;
-    at = c->kicked || c->ending ? now : at;
-    if (at == UINT64_MAX) {
+    if (c->kicked || c->ending) {
+        (void)uv_timer_start(&c->timer, on_timer, 0, 0);
+    } else if (at == UINT64_MAX) {
         (void)uv_timer_stop(&c->timer);
-    } else {
-        (void)uv_timer_start(&c->timer, on_timer, at > now ? at - now : 0, 0);
+    } else { /* never 0 for what is late: libuv would run nothing but this timer */
+        (void)uv_timer_start(&c->timer, on_timer, at > now ? at - now : 1, 0);
     }
 }
 

@@ -154,7 +154,8 @@ static void set_timer(struct pst_mqtt_carrier *c, bool soon)
         at = c->finish_ms;
     }
     if (!c->closing && (soon || at != UINT64_MAX)) {
-        (void)uv_timer_start(&c->timer, on_timer, soon || at <= now ? 0 : at - now, 0);
+        /* Never 0 for what is late: libuv would run nothing but this timer. */
+        (void)uv_timer_start(&c->timer, on_timer, soon ? 0 : at <= now ? 1 : at - now, 0);
     }
 }
 

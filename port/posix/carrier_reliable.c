@@ -131,12 +131,11 @@ static void arm(struct pst_rcarrier *c)
         at = c->call_ms;
     }
     if (c->kicked) {
-        at = now;
-    }
-    if (at == UINT64_MAX) {
+        uv_timer_start(&c->timer, on_timer, 0, 0);
+    } else if (at == UINT64_MAX) {
         uv_timer_stop(&c->timer);
-    } else {
-        uv_timer_start(&c->timer, on_timer, at > now ? at - now : 0, 0);
+    } else { /* never 0 for what is late: libuv would run nothing but this timer */
+        uv_timer_start(&c->timer, on_timer, at > now ? at - now : 1, 0);
     }
 }
 
