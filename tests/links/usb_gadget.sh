@@ -5,7 +5,7 @@ config=/sys/kernel/config/usb_gadget
 gadget_controller() {
     case $1 in
     full) modprobe dummy_hcd is_high_speed=0 ;;
-    high) modprobe dummy_hcd ;;
+    high) modprobe dummy_hcd num=2 ;; # and a second one
     super) modprobe dummy_hcd is_super_speed=1 ;;
     esac
 }
@@ -26,9 +26,9 @@ gadget_make() {
     mkdir -p "/dev/ffs/$1"
     mount -t functionfs "$1" "/dev/ffs/$1"
 }
-gadget_plug() { # NAME; the controller may still be busy with letting go of who was there before
+gadget_plug() { # NAME [UDC]; the controller may still be busy with letting go of who was there before
     local i=0
-    while ! echo dummy_udc.0 2>/dev/null >"$config/$1/UDC" && [ $i -lt 50 ]; do
+    while ! echo "${2:-dummy_udc.0}" 2>/dev/null >"$config/$1/UDC" && [ $i -lt 50 ]; do
         sleep 0.2
         i=$((i + 1))
     done

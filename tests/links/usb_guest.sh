@@ -44,6 +44,19 @@ expect 2 'no such device' as_ada mem read usb:1209:0002 0x80000000
 expect 1 'not VID:PID' as_ada mem read usb:xyz 0x80000000
 expect 2 'another program serves it' postern target --config t.conf --listen usb-listen:/dev/ffs/pump --audit x.jsonl
 
+gadget_make spare S2
+main=$target
+start_target spare
+gadget_plug spare dummy_udc.1
+sleep 1
+expect 2 'several such devices are there: say which, such as usb:1209:0001,serial=S' as_ada mem read usb: 0x80000000
+expect 0 '^80000000  ' as_ada mem read usb:,serial=S2 0x80000000
+grep -q '"event": *"open"' spare.jsonl || fail 'it was the other device'
+kill $target
+wait $target
+gadget_remove spare
+target=$main
+
 # --- not allowed ---
 cp -r ada ca /tmp/ && chown -R nobody /tmp/ada /tmp/ca
 cat >/tmp/read.sh <<'READ'
@@ -52,14 +65,15 @@ READ
 expect 2 'permission denied on /dev/bus/usb/[0-9]+/[0-9]+' su -s /bin/sh nobody -c 'sh /tmp/read.sh'
 
 # --- in use, and unplugged in the middle ---
-long_dump() {
-    as_ada mem dump $link 0x80000000 64M -o /tmp/long.bin >long.out 2>&1 &
+long_dump() { # in the background, and under way
+    local i=0 opens=$(grep -c '"open"' pump.jsonl)
+    as_ada mem dump $link 0x80000000 512M -o - 2>long.out >/dev/null &
     dump=$!
-    local i=0
-    while [ $i -lt 100 ] && [ "$(stat -c %s /tmp/long.bin.part 2>/dev/null || echo 0)" -lt 100000 ]; do
+    while [ $i -lt 200 ] && [ "$(grep -c '"open"' pump.jsonl)" = "$opens" ]; do
         sleep 0.1
         i=$((i + 1))
     done
+    sleep 1
 }
 ended() { # WHAT TEXT: the dump ended, with that text
     wait $dump
@@ -69,7 +83,6 @@ ended() { # WHAT TEXT: the dump ended, with that text
     else
         fail "$1: exit $got: $(cat long.out)"
     fi
-    rm -f /tmp/long.bin*
 }
 long_dump
 expect 2 'another program uses the device' as_ada mem read $link 0x80000000
@@ -88,7 +101,7 @@ expect 0 '^80000000  ' as_ada mem read $link 0x80000000
 # Switched off by the host, and on again, without a disconnect.
 long_dump
 echo 0 >/sys/bus/usb/devices/1-1/authorized
-ended 'the host let it go' 'a transfer on the bus failed|unplugged'
+ended 'the host let it go' 'transfer on the bus failed|unplugged|bytes were lost'
 await_text pump.log 'no host is attached'
 echo 1 >/sys/bus/usb/devices/1-1/authorized
 expect 0 '^80000000  ' as_ada mem read $link 0x80000000
@@ -117,18 +130,24 @@ start_target pump
 gadget_plug pump
 expect 0 '^80000000  ' as_ada mem read $link 0x80000000
 
-# --- a debug function that never answers ---
+# --- a debug function that is not ours: it says other things to GET_INFO, or nothing ---
 kill $target
 wait $target
-(
+other() {
+    local type
     exec 3<>/dev/ffs/pump/ep0
     cat silent.bin >&3
     printf '\002\000\000\000\020\000\000\000\000\000\000\000\000\000\000\000' >&3
     gadget_plug pump
-    sleep 20
-) &
-sleep 1
-expect 2 'does not answer' as_ada mem read $link 0x80000000
+    while [ "$type" != 4 ]; do # a SETUP
+        type=$(dd bs=12 count=1 <&3 2>/dev/null | od -An -tu1 -j8 -N1 | tr -d ' ')
+    done
+    printf OTHERDBG >&3
+    sleep 60
+}
+other &
+expect 2 'speaks something else' as_ada mem read $link 0x80000000
+expect 2 'does not answer|no answer' as_ada mem read $link 0x80000000
 
 cat pump.log
 dmesg | grep -E 'BUG:|WARNING:|Oops|refcount_t' && fail 'the kernel complains'
