@@ -57,8 +57,8 @@ static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, c
         snprintf(text, cap, "link '%s': %s", link, pst_err_text(why));
         return PST_END_LINK;
     case PST_ERR_IO:
-        if (h->link_why != PST_OK && h->link_why != PST_ERR_IO && h->link_why != PST_ERR_CLOSED) {
-            snprintf(text, cap, "%s", h->link_text);
+        if (h->link_why != PST_OK && h->link_why != PST_ERR_CLOSED) {
+            snprintf(text, cap, "%s", h->link_text); /* broken, and not closed by the peer */
             return PST_END_LINK;
         }
         snprintf(
