@@ -17,7 +17,7 @@ target_compile_options(
             -Wvla
             -Wswitch-enum
             -Wformat=2
-            -Wno-format-truncation
+            $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
             -Wimplicit-fallthrough
             -Wwrite-strings
             -Wnull-dereference)
