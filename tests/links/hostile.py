@@ -285,7 +285,8 @@ class Test:
         self.refused("HELLO: the debugger says it is a target", hello(DTS, lambda m: put(m, 10, b"\1")), "2", ".")
         # One end believes what the other does not: it may work or not.
         for side, name in ((DTS, "debugger's"), (TS, "target's")):
-            for bits, what in ((SHARED, "shared"), (NATIVE, "native"), (POLLED, "polled"), (14, "all three")):
+            for bits, what in ((NATIVE, "native"), (14, "all three"), (SHARED, "shared"), (POLLED, "polled"))[
+                    :2 if self.quick else 4]:
                 self.truth(f"HELLO, the {name}: {what}", flag(side, bits))
             self.truth(f"HELLO, the {name}: smallest messages",
                        hello(side, lambda m: put(m, 12, struct.pack("<I", 256))))
@@ -324,27 +325,27 @@ class Test:
             self.check("a session through an honest bridge", False, text)
         return bridge.said
 
-    def speak(self, place, messages, answers=None):
+    def speak(self, place, messages):
         """Says messages to the target, each after an answer; what it says."""
         s = socket.socket(socket.AF_UNIX)
         s.connect(place)
-        s.settimeout(1.0)
+        s.settimeout(0.5)
         heard = b""
         for m in messages:
             try:
                 s.sendall(m)
-                if answers is not None:
-                    s.settimeout(0.3)
                 heard += s.recv(65536)
-            except (socket.timeout, ConnectionError):
-                pass
+            except socket.timeout:
+                s.settimeout(0.1)  # it has stopped answering
+            except ConnectionError:
+                break
         s.close()
         return faults.Messages().cut(heard)
 
     def replay_to(self, name, place, said):
         before = self.opens(), self.effects()
         self.speak(place, said[DTS])
-        self.speak(place, [b"".join(said[DTS])], True)
+        self.speak(place, [b"".join(said[DTS])])
         if (self.opens(), self.effects()) != before:
             self.check(name, False, "the recording has opened a session")
         else:
@@ -392,12 +393,11 @@ class Test:
         before = self.opens(), self.effects()
         write = spp(7, 1, BASE, 16, b"\xee" * 16)
         for what in (CLEAR, RECORD, SPDM):
-            self.speak(self.clean.call[5:], [greeting, message(what, write)], True)
-            self.speak(self.clean.call[5:], [greeting] + [message(what, noise(n)) for n in (1, 16, 64, 4096)],
-                       True)
+            self.speak(self.clean.call[5:], [greeting, message(what, write)])
+            self.speak(self.clean.call[5:], [greeting] + [message(what, noise(n)) for n in (1, 16, 64, 4096)])
         every = b"".join(spp(op, space, BASE, 16, b"\xee" * 16 if op in (3, 5, 7, 8) else b"", tag=op)
                          for op in range(16) for space in range(8))
-        self.speak(self.clean.call[5:], [greeting, message(CLEAR, every)], True)
+        self.speak(self.clean.call[5:], [greeting, message(CLEAR, every)])
         self.check("a fake debugger", (self.opens(), self.effects()) == before, "no session, no effect")
         self.nothing_happened("a fake debugger")
 
@@ -486,7 +486,7 @@ class Test:
             place = f"{self.rig.dir}/to-{name}.sock"
             bridge = self.rig.bridge("to-" + name, f"unix-listen:{place}", link.call)
             before = self.opens(), self.effects()
-            self.speak(place, [b"".join(self.yesterday[DTS])], True)
+            self.speak(place, [b"".join(self.yesterday[DTS])])
             self.check(f"{name}: yesterday's session", (self.opens(), self.effects()) == before, "opens nothing")
             self.refused(f"{name}: VERSION without 1.3", edit(TS, VERSION, lambda m: put(m, 7, b"\0\x12")),
                          AUTH, "authenti", to=place)
