@@ -30,14 +30,14 @@ enum { MESSAGE = PST_LINK_MAX_MESSAGE, BUFFER = 3 * MESSAGE, READS = 64, RAM = 4
 
 static void die(const char *what)
 {
-    fprintf(stderr, "bench i3c_efficiency: %s\n", what);
+    fprintf(stderr, "efficiency: %s\n", what);
     exit(1);
 }
 
 static void must(pst_err err, const char *what)
 {
     if (err != PST_OK) {
-        fprintf(stderr, "bench i3c_efficiency: %s: %s\n", what, pst_err_text(err));
+        fprintf(stderr, "efficiency: %s: %s\n", what, pst_err_text(err));
         exit(1);
     }
 }
