@@ -317,9 +317,9 @@ static uint64_t wall(void *ctx)
     return 1700000000;
 }
 
-static pst_err no_line(void *ctx, const char *line, size_t len, bool durable)
+static pst_err no_line(void *ctx, const char *line, size_t len, enum pst_audit_when when)
 {
-    (void)ctx, (void)line, (void)len, (void)durable;
+    (void)ctx, (void)line, (void)len, (void)when;
     return PST_OK;
 }
 
