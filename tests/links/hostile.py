@@ -15,7 +15,7 @@ import struct
 import sys
 import time
 
-import faults
+import mangle
 import rig as r
 
 BASE = 0x80000000
@@ -45,7 +45,7 @@ def put(m, at, data):
     return m[:at] + data + m[at + len(data):]
 
 
-class Hostile(faults.Proxy):
+class Hostile(mangle.Proxy):
     """`script(bridge, side, number, message)` says what becomes of the message number of a side:
     a list of (to whom, message). Everything is remembered in `said`."""
 
@@ -54,7 +54,7 @@ class Hostile(faults.Proxy):
         self.said = [[], []]
         self.memo = {}
         self.touched = False  # has done what it is there for
-        super().__init__(rig, to, cutter=faults.Messages, listen=listen)
+        super().__init__(rig, to, cutter=mangle.Messages, listen=listen)
 
     def records(self, side):
         return [m for m in self.said[side] if kind(m) == RECORD]
@@ -309,7 +309,7 @@ class Test:
                     other.sendall(old)
                     time.sleep(0.05)
                 time.sleep(0.3)
-                answers = faults.Messages().cut(other.recv(65536))
+                answers = mangle.Messages().cut(other.recv(65536))
                 other.close()
                 return [(DTS, a) for a in answers if re.search(KEY_EXCHANGE_RSP, a, re.S)]
             return [(1 - side, m)]
@@ -340,7 +340,7 @@ class Test:
             except ConnectionError:
                 break
         s.close()
-        return faults.Messages().cut(heard)
+        return mangle.Messages().cut(heard)
 
     def replay_to(self, name, place, said):
         before = self.opens(), self.effects()

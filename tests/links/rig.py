@@ -237,7 +237,7 @@ def main_job(rig, link, output="gdb.out", timeout=90, who="ada"):
 
 
 class Ptys:
-    """Two pseudo-terminals back to back: the ends of a cable. `mangle` (a Faults of faults.py) may
+    """Two pseudo-terminals back to back: the ends of a cable. `mangle` (mangle.Faults) may
     change what passes."""
 
     def __init__(self, rig, mangle=None):
@@ -379,6 +379,13 @@ class Links:
 
     def make_mctp_i3c(self, where):
         return self.make_i3c(where, "mctp-i3c")
+
+    def make_spdm(self, where):
+        place = f"127.0.0.1:{free_port()}"
+        return Link("spdm", f"spdm-listen:{place}", f"spdm:{place}")
+
+    def make_mctp_spdm(self, where):
+        return self.make_serial(where, "mctp-spdm")
 
     def make_mqtt(self, where):
         device = DEVICE if where == "target" else f"Acme:{where}:1"

@@ -8,6 +8,7 @@ are those of examples/pump/expected.txt. One target listens at all links at once
     A+B   two, and a bridge between them       DTS -- A --> bridge -- B --> TS
     A+B+C+... a chain
     NAME! outbound: the target calls, the debugger waits
+    A/B   out of band: managed on A, debugged on B
 
 usb, pcie and pcie-shm are in guests (guest.py); from here, a TCP connection goes in and another
 one comes out of it. A row whose needs are not met fails; kinds of link named in $SKIP_LINKS
@@ -21,10 +22,11 @@ import time
 import guest
 import rig as r
 
-QUICK = ["tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "tcp!", "mqtt+serial",
+QUICK = ["tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "tcp!", "spdm/tcp", "mqtt+serial",
          "mctp-spdm", "udp+i3c", "tcp+mqtt+mctp-serial+i3c+serial"]
 HERE = ["tcp", "unix", "udp", "serial", "mctp-serial", "mctp-spdm", "i3c", "mctp-i3c", "mqtt"]
 GUEST = ["usb", "pcie", "pcie-shm"]
+OUT_OF_BAND = ["spdm/tcp", "spdm/udp", "spdm/i3c", "spdm/mqtt", "mctp-spdm/serial", "spdm/usb", "pcie/usb"]
 CHAINS = ["tcp+mqtt+usb+i3c+serial", "udp+pcie+mqtt+usb+mctp-serial", "serial+i3c+usb+mqtt+tcp"]
 
 
@@ -32,7 +34,7 @@ def heavy_rows():
     kinds = HERE + GUEST
     outbound = [k + "!" for k in HERE if k != "mctp-spdm"]  # there a caller is who asks
     pairs = ["+".join(p) for p in itertools.permutations(kinds, 2) if "unix" not in p]
-    return kinds + outbound + pairs + CHAINS
+    return kinds + outbound + OUT_OF_BAND + CHAINS + pairs
 
 
 class Table:
@@ -46,7 +48,7 @@ class Table:
         self.guests = []
 
     def kinds(self, row):
-        return row.rstrip("!").split("+")
+        return row.rstrip("!").replace("/", "+").split("+")
 
     def find_missing(self):
         used = {k for row in self.rows for k in self.kinds(row)} - set(self.skip)
@@ -62,7 +64,8 @@ class Table:
         used = self.find_missing()
         self.rig.make_keys()
         self.pump = r.Pump(self.rig)
-        last = {self.kinds(row)[-1] for row in self.rows if not row.endswith("!")} & used
+        last = {kind for row in self.rows if not row.endswith("!")
+                for kind in (self.kinds(row) if "/" in row else self.kinds(row)[-1:])} & used
         here = sorted(last - set(GUEST))
         if used & set(GUEST):
             self.guests = guest.guests(self.rig, self.links, used & set(GUEST))
@@ -89,6 +92,9 @@ class Table:
         self.pump.reset()
         if row.endswith("!"):
             return self.run_outbound(kinds[0])
+        if "/" in row:
+            scm, data = (self.links.get(k, "target").call for k in kinds)
+            return r.main_job(self.rig, f"--scm {scm} --data {data}")
         bridges = []
         try:
             # From the target's end: who calls finds somebody who listens.
