@@ -159,6 +159,9 @@ class Test:
         built_in = self.links.built_in()
         kinds = ("udp", "i3c") if self.quick else ("udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt")
         self.others = [k for k in kinds if k in built_in and (k != "mqtt" or r.which(r.BROKER))]
+        for k in kinds:
+            if k not in self.others and not self.quick:
+                self.check(k, False, "MISSING: not built in, or no broker")
         self.clean = self.links.get("unix", "target")
         listens = [self.clean.listen] + [self.links.get(k, "target").listen for k in self.others]
         self.target = self.rig.start_target("target", listens, files=[("ram.bin", BASE)])
