@@ -10,7 +10,7 @@ PACKAGES_demo = gcc-riscv64-unknown-elf gdb-multiarch gdbserver qemu-system-misc
 PACKAGES_fuzz = clang libclang-rt-14-dev llvm
 PACKAGES_bench = gcc-arm-none-eabi
 PACKAGES_links = mosquitto qemu-system-x86 busybox-static cpio kmod util-linux openssl
-PACKAGES_bench_links = openssh-server openssh-client stunnel4 openssl mosquitto
+PACKAGES_bench_links = $(PACKAGES_links) openssh-server openssh-client stunnel4
 
 # $(call install,packages): silent when nothing is missing; nothing at all where there is no dpkg.
 # Build directories are configured anew afterwards, so that they find what was installed.
