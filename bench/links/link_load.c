@@ -6,7 +6,9 @@
  *   link_load read LINK SECONDS ID TRUST        reads from a `postern target`
  *   link_load rtt LINK COUNT [ID TRUST]         64 bytes at a time, one after the other
  *
- * Prints bytes per second, or the median microseconds of a round trip. */
+ * Prints bytes per second, or the median microseconds of a round trip. Bytes count up to the last
+ * message that arrived, and so does the time: on a slow link a message takes a good part of a
+ * second. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,6 +143,7 @@ static struct {
     struct pst_spp_op setup[3], ops[DEPTH];
     uint8_t words[2][4];
     uint64_t moved, began, end_ns;
+    uint64_t counted, counted_at; /* bytes, and when they were there */
     size_t trips, wanted;
 } me;
 static uint32_t trips[MOST_TRIPS];
@@ -179,16 +182,26 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static void count(void)
+{
+    uint64_t all = me.moved;
+
+    for (size_t i = 0; i < DEPTH; i++) {
+        all += me.ops[i].result == PST_PENDING ? me.ops[i].moved : 0;
+    }
+    if (all != me.counted) {
+        me.counted = all;
+        me.counted_at = uv_hrtime();
+    }
+}
+
 static void report(void)
 {
     if (me.rtt) {
         qsort(trips, me.trips, sizeof *trips, by_value);
         printf("%.3f\n", trips[me.trips / 2] / 1000.0);
     } else {
-        for (size_t i = 0; i < DEPTH; i++) {
-            me.moved += me.ops[i].result == PST_PENDING ? me.ops[i].moved : 0;
-        }
-        printf("%.0f\n", (double)me.moved * 1e9 / (double)(uv_hrtime() - me.began));
+        printf("%.0f\n", (double)me.counted * 1e9 / (double)(me.counted_at - me.began));
     }
     me.over = true; /* in order, so that the target is free for the next one */
     if (me.secure) {
@@ -213,30 +226,31 @@ static void done(void *ctx, struct pst_spp_op *op)
     if (me.rtt) {
         trips[me.trips++] = (uint32_t)(now - me.began);
     }
-    if (me.rtt ? me.trips == me.wanted : now >= me.end_ns) {
+    if (me.rtt && me.trips == me.wanted) {
         report();
         return;
     }
     read_again((size_t)(op - me.ops));
 }
 
-static void on_deadline(uv_timer_t *timer)
+static void on_tick(uv_timer_t *timer)
 {
-    uv_close((uv_handle_t *)timer, NULL);
-    if (!me.over) {
+    count();
+    if (me.counted > 0 && uv_hrtime() >= me.end_ns) {
+        uv_close((uv_handle_t *)timer, NULL);
         report();
     }
 }
 
 static void begin(void)
 {
-    static uv_timer_t deadline;
+    static uv_timer_t tick;
 
     me.began = uv_hrtime();
     me.end_ns = me.began + me.wanted * 1000000000u;
     if (!me.rtt) {
-        (void)uv_timer_init(&loop, &deadline);
-        (void)uv_timer_start(&deadline, on_deadline, me.wanted * 1000, 0);
+        (void)uv_timer_init(&loop, &tick);
+        (void)uv_timer_start(&tick, on_tick, 1, 1);
     }
     for (size_t i = 0; i < (me.rtt ? 1 : DEPTH); i++) {
         read_again(i);
