@@ -332,9 +332,10 @@ pst_err pst_mctp_i3c_controller_step(struct pst_mctp_i3c_controller *c, uint64_t
     if (c->dead != PST_OK)
         return c->dead;
     c->now = now_ms;
-    listen(c);
-    if (c->action == IDLE)
+    if (c->action == IDLE) { /* what an IBI promises in between is for the next read */
+        listen(c);
         begin(c);
+    }
     if (c->action == IDLE) {
         *wait_ms = until(c);
         return PST_OK;

@@ -264,13 +264,77 @@ static void test_link(void **state)
     }
 }
 
+/* --- a bus that takes its time --- */
+
+static struct {
+    int reads, ibis;
+    bool done; /* with the read that is under way */
+} slow;
+
+static pst_err slow_find(void *ctx, uint64_t id, uint8_t *address)
+{
+    (void)ctx, (void)id;
+    *address = 9;
+    return PST_OK;
+}
+static pst_err slow_write(void *ctx, uint8_t address, const uint8_t *data, size_t len)
+{
+    (void)ctx, (void)address, (void)data, (void)len;
+    return PST_OK;
+}
+static pst_err slow_read(void *ctx, uint8_t address, uint8_t *data, size_t cap, size_t *len)
+{
+    (void)ctx;
+    CHECK(cap >= PST_I3C_MAX);
+    if (!slow.done)
+        return PST_PENDING;
+    slow.done = false;
+    slow.reads++;
+    return pst_mctp_i3c_put(address, true, (const uint8_t *)"packet", 6, data, len);
+}
+static pst_err slow_ibi(void *ctx, uint8_t address, struct pst_i3c_ibi *ibi)
+{
+    (void)ctx, (void)address;
+    if (slow.ibis == 0)
+        return PST_PENDING;
+    slow.ibis--;
+    *ibi = (struct pst_i3c_ibi){.bytes = {PST_MCTP_I3C_IBI}, .len = 1};
+    return PST_OK;
+}
+
+/* An IBI that is told before the end of the read that went before it is about the next packet. */
+static void test_early_ibi(void **state)
+{
+    const struct pst_i3c_bus bus = {
+        .find = slow_find, .write = slow_write, .read = slow_read, .poll_ibi = slow_ibi};
+
+    (void)state;
+    memset(&slow, 0, sizeof slow);
+    memset(&rig, 0, sizeof rig);
+    CHECK_EQ(pst_mctp_i3c_controller_init(&rig.controller, &bus, 5), PST_OK);
+    CHECK_EQ(turn(), PST_OK);
+    CHECK_EQ(turn(), PST_OK); /* reads what may be there */
+    for (int i = 1; i < 5; i++) {
+        struct pst_bytes packet;
+        const uint64_t began = rig.now;
+
+        slow.ibis = 1;
+        CHECK_EQ(turn(), PST_OK);
+        slow.done = true;
+        CHECK_EQ(turn(), PST_OK);
+        CHECK_EQ(slow.reads, i);
+        CHECK_EQ(pst_mctp_i3c_controller_receive(&rig.controller, &packet), PST_OK);
+        CHECK_EQ(turn(), PST_OK); /* the next one is under way */
+        CHECK(rig.now - began <= 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pec),
-        cmocka_unit_test(test_packets),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_link),
+        cmocka_unit_test(test_pec),       cmocka_unit_test(test_packets),
+        cmocka_unit_test(test_limits),    cmocka_unit_test(test_link),
+        cmocka_unit_test(test_early_ibi),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
