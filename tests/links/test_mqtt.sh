@@ -48,7 +48,7 @@ broker plain "listener $p 127.0.0.1" 'allow_anonymous true'
 
 # --- sessions, and who listens at '#' ---
 listen_in() { # NAME FORMAT
-    mosquitto_sub -p "$p" -t '#' -F "$2" >"$1.seen" 2>/dev/null &
+    mosquitto_sub -h 127.0.0.1 -p "$p" -t '#' -F "$2" >"$1.seen" 2>/dev/null &
     ear=$!
     pids+=("$ear")
     sleep 0.3
@@ -162,12 +162,12 @@ die "$ear"
 grep -E '/(up|down)$' calls.seen | sort -u >topics
 [ "$(wc -l <topics)" = 2 ] || fail "topics of one connection: $(cat topics)"
 for topic in $(cat topics); do
-    yes 'nothing that was sealed' | head -n 50 | mosquitto_pub -p "$p" -t "$topic" -l -q 1
+    yes 'nothing that was sealed' | head -n 50 | mosquitto_pub -h 127.0.0.1 -p "$p" -t "$topic" -l -q 1
     for byte in 2 3 5 6; do
         { printf "\\xb$byte" && head -c 40 /dev/urandom; } >forged.bin
-        mosquitto_pub -p "$p" -t "$topic" -f forged.bin -q 1
+        mosquitto_pub -h 127.0.0.1 -p "$p" -t "$topic" -f forged.bin -q 1
     done
-    mosquitto_pub -p "$p" -t "$topic" -n -q 1
+    mosquitto_pub -h 127.0.0.1 -p "$p" -t "$topic" -n -q 1
 done
 sleep 0.5
 [ ! -e long.code ] && ok 'forged messages change nothing' || fail "forged messages: $(cat long.out)"

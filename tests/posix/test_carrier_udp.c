@@ -1,6 +1,7 @@
 /* udp: over loopback, IPv4 and IPv6: bulk both ways, backpressure, several peers, and every way in
  * which a connection is not made or ends. pst-link: all */
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -66,6 +67,18 @@ static void bulk(const char *at, const char *options, uint64_t bytes)
     stop();
 }
 
+/* A container without a hosts file may not know the name. */
+static bool knows_localhost(void)
+{
+    struct addrinfo *found = NULL;
+    const bool known = getaddrinfo("localhost", NULL, NULL, &found) == 0;
+
+    if (known) {
+        freeaddrinfo(found);
+    }
+    return known;
+}
+
 static void test_bulk(void **state)
 {
     (void)state;
@@ -73,7 +86,9 @@ static void test_bulk(void **state)
     bulk("udp-listen:127.0.0.1:0", ",mtu=1472", 3000000);
     bulk("udp-listen::0", ",mtu=100", 100000);
     bulk("udp-listen:[::1]:0", "", 10000000);
-    bulk("udp-listen:localhost:0", "", 1000);
+    if (knows_localhost()) {
+        bulk("udp-listen:localhost:0", "", 1000);
+    }
 }
 
 /* What was written before `finish` arrives, though the reader is slow to begin. */
@@ -188,9 +203,11 @@ static void test_nobody(void **state)
     UNTIL(&loop, client.down, 1000);
     CHECK_EQ(client.why, PST_ERR_IO);
     CHECK(strcmp(client.text, "nobody listens at UDP 127.0.0.1:9") == 0);
-    end_connect(&client2, "udp:localhost:9"); /* each of its addresses */
-    UNTIL(&loop, client2.down, 1000);
-    CHECK(strstr(client2.text, "nobody listens at UDP ") != NULL);
+    if (knows_localhost()) {
+        end_connect(&client2, "udp:localhost:9"); /* each of its addresses */
+        UNTIL(&loop, client2.down, 1000);
+        CHECK(strstr(client2.text, "nobody listens at UDP ") != NULL);
+    }
     end_init(&client, &loop);
     end_connect(&client, "udp:[100::1]:9"); /* discarded, or no route: closed while it tries */
     UNTIL(&loop, client.carrier != NULL || client.down, 1);
