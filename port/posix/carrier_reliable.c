@@ -65,6 +65,9 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
         c->full = true;
         return 0;
     }
+    if (!alive(c)) { /* nobody takes it: an owner that reads only when it has written must go on */
+        return len;
+    }
     const size_t n = pst_reliable_write(c->link, bytes, len);
     c->full = n < len;
     c->hop->flush(c);
@@ -178,7 +181,7 @@ static void give_out(struct pst_rcarrier *c)
 static void tell_room(struct pst_rcarrier *c)
 {
     if (!c->full || c->finishing || c->ending ||
-        pst_reliable_room(c->link) < c->link->cfg.send_cap / ROOM_SHARE) {
+        (alive(c) && pst_reliable_room(c->link) < c->link->cfg.send_cap / ROOM_SHARE)) {
         return;
     }
     c->full = false;
