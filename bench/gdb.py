@@ -100,7 +100,7 @@ def seconds(output):
     sys.exit("gdb did not finish:\n" + output[-2000:])
 
 
-def speed(name, script, straight, secured, directory, goal):
+def speed(name, script, straight, secured, directory, goal=None):
     ratios = []
     for turn in range(TURNS):
         plain = seconds(gdb(straight, script, directory))
@@ -109,7 +109,7 @@ def speed(name, script, straight, secured, directory, goal):
               file=sys.stderr)
         ratios.append(ours / plain)
     value = round(statistics.median(ratios), 3)
-    report(name, value, "times", goal, value <= goal)
+    report(name, value, "times", goal, None if goal is None else value <= goal)
     report(f"{name}, best turn", round(min(ratios), 3), "times")
     report(f"{name}, worst turn", round(max(ratios), 3), "times")
 
@@ -200,8 +200,9 @@ def main():
         straight = f"target extended-remote {d}/plain.gdb"
         speed("gdb: 1,000 step, Postern / straight", LINES, straight, secured("target.sock"), d,
               1.3)
+        # One instruction, no range: the shortest thing that gdb can ask for, reported beside it.
         speed("gdb: 1,000 stepi, Postern / straight", INSTRUCTIONS, straight,
-              secured("target.sock"), d, 1.3)
+              secured("target.sock"), d)
         speed("gdb: reading 1 MiB, Postern / straight", READ, straight, secured("target.sock"), d,
               1.5)
 
