@@ -175,6 +175,6 @@ lines = [json.loads(line) for line in open(sys.argv[2])]
 print(f"   {s['engineer']} authenticated {s['device']}, and {s['device']} authenticated {s['engineer']},")
 print(f"   with SPDM {s['spdm']}, {s['suite']}.")
 print(f"   gdb sent {s['gdb_packets']} packets; {s['commands']} debug commands ran on the target in {s['round_trips']} round trips.")
-print(f"   The device's audit log holds {len(lines)} lines, {sum(l['event'] == 'effect' for l in lines)} of them effects, each written before it ran.")
+print(f"   The device's audit log holds {len(lines)} lines, {sum(l['event'] == 'effect' for l in lines)} of them effects, each written or announced before it ran.")
 print("   The bridge's recording holds none of the program's marker; the bare stub's does.")
 PY
