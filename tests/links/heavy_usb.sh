@@ -27,7 +27,7 @@ function='080b0002dc050000 0904000000dc080000 0904010002dc050000 07058102000200 
 python3 -c "import struct, sys
 d = bytes.fromhex('$function')
 sys.stdout.buffer.write(struct.pack('<4I', 3, 16 + len(d), 2, 5) + d)" >silent.bin
-GUEST_TIMEOUT=600 guest_run "$SRC/tests/links/usb_guest.sh" || fail "in the guest: status $?"
+GUEST_TIMEOUT=600 GUEST_MEMORY=1400M guest_run "$SRC/tests/links/usb_guest.sh" || fail "in the guest: status $?"
 
 # --- the main job ---
 [ "${PST_USB_PART:-}" = guest ] && finish
