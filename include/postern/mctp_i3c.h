@@ -80,8 +80,7 @@ PST_MUST_CHECK pst_err pst_mctp_i3c_controller_init(struct pst_mctp_i3c_controll
 /* As pst_i3c_debugger_step. PST_ERR_TIMEOUT: nobody answers; after an error it has ended. */
 PST_MUST_CHECK pst_err pst_mctp_i3c_controller_step(struct pst_mctp_i3c_controller *c,
                                                     uint64_t now_ms, uint32_t *wait_ms);
-bool pst_mctp_i3c_controller_is_up(const struct pst_mctp_i3c_controller *c); /* it was found */
-bool pst_mctp_i3c_controller_room(const struct pst_mctp_i3c_controller *c);  /* for a packet */
+bool pst_mctp_i3c_controller_room(const struct pst_mctp_i3c_controller *c); /* for a packet */
 PST_MUST_CHECK pst_err pst_mctp_i3c_controller_send(struct pst_mctp_i3c_controller *c,
                                                     const uint8_t *packet, size_t len);
 PST_MUST_CHECK pst_err pst_mctp_i3c_controller_receive(struct pst_mctp_i3c_controller *c,

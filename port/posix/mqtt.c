@@ -508,18 +508,6 @@ int pst_mqtt_subscribe(struct pst_mqtt *m, const char *topic)
     return m->ending ? -1 : id;
 }
 
-int pst_mqtt_unsubscribe(struct pst_mqtt *m, const char *topic)
-{
-    int id = -1;
-
-    if (!m->connected || m->leaving || m->ending) {
-        return -1;
-    }
-    check(m, mosquitto_unsubscribe_v5(m->mosq, &id, topic, NULL));
-    watch(m);
-    return m->ending ? -1 : id;
-}
-
 int pst_mqtt_publish(struct pst_mqtt *m, const char *topic, const void *bytes, size_t len, int qos,
                      bool retained, uint32_t expiry_s)
 {

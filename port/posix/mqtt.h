@@ -51,7 +51,6 @@ PST_MUST_CHECK pst_err pst_mqtt_connect(uv_loop_t *loop, const struct pst_mqtt_p
                                         struct pst_mqtt **mqtt, char *why, size_t why_cap);
 /* The id that `subscribed` or `published` will tell; negative: it is not up any more. */
 int pst_mqtt_subscribe(struct pst_mqtt *m, const char *topic);
-int pst_mqtt_unsubscribe(struct pst_mqtt *m, const char *topic);
 /* `expiry_s` 0: never. */
 int pst_mqtt_publish(struct pst_mqtt *m, const char *topic, const void *bytes, size_t len, int qos,
                      bool retained, uint32_t expiry_s);

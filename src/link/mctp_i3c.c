@@ -170,11 +170,6 @@ pst_err pst_mctp_i3c_controller_init(struct pst_mctp_i3c_controller *c,
     return PST_OK;
 }
 
-bool pst_mctp_i3c_controller_is_up(const struct pst_mctp_i3c_controller *c)
-{
-    return c->dead == PST_OK && c->known;
-}
-
 static void read_soon(struct pst_mctp_i3c_controller *c)
 {
     c->want_read = true;

@@ -1,10 +1,5 @@
 #include "spdm/transcript.h"
 
-void pst_transcript_reset(struct pst_transcript *t)
-{
-    memset(t, 0, sizeof *t);
-}
-
 pst_err pst_vca_add(struct pst_spdm *c, const uint8_t *at, size_t len)
 {
     struct pst_transcript *t = &c->transcript;

@@ -14,7 +14,6 @@
 
 #include "spdm/engine.h"
 
-void pst_transcript_reset(struct pst_transcript *t);
 /* PST_ERR_SPACE: more than PST_VCA_MAX in all. */
 PST_MUST_CHECK pst_err pst_vca_add(struct pst_spdm *c, const uint8_t *at, size_t len);
 /* The hash is agreed on. */
