@@ -128,6 +128,16 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+static void start_draining(struct pst_link *l, pst_err why, const char *text)
+{
+    l->why = why;
+    snprintf(l->text, sizeof l->text, "%s", text);
+    l->draining = true;
+    control_reading(l);
+    (void)uv_timer_start(&l->timer, on_timer, DRAIN_MS, 0);
+    drain(l);
+}
+
 void pst_link_end(struct pst_link *l, pst_err why)
 {
     if (l->closing || l->draining) {
@@ -137,15 +147,18 @@ void pst_link_end(struct pst_link *l, pst_err why)
         pst_link_drop(l, why, NULL);
         return;
     }
-    l->why = why;
-    l->text[0] = '\0';
-    l->draining = true;
-    control_reading(l);
-    (void)uv_timer_start(&l->timer, on_timer, DRAIN_MS, 0);
-    drain(l);
+    start_draining(l, why, "");
 }
 
 /* --- input --- */
+
+/* The peer is told why in a BYE. */
+static void refuse_hello(struct pst_link *l, pst_err why, const char *what)
+{
+    char text[sizeof l->text];
+    snprintf(text, sizeof text, "link '%s': %s", l->name, what);
+    start_draining(l, why, text);
+}
 
 static void take_hello(struct pst_link *l, const struct pst_hello *hello)
 {
@@ -157,13 +170,13 @@ static void take_hello(struct pst_link *l, const struct pst_hello *hello)
         snprintf(text, sizeof text,
                  "the peer speaks profile %u of the provisional values, expected %u",
                  hello->profile, PST_PROFILE_VERSION);
-        drop_saying(l, PST_ERR_PROFILE, text);
+        refuse_hello(l, PST_ERR_PROFILE, text);
     } else if (hello->target == l->config->target) {
-        drop_saying(l, PST_ERR_UNEXPECTED,
-                    hello->target ? "the peer is a target too, expected a debugger"
-                                  : "the peer is a debugger too, expected a target");
+        refuse_hello(l, PST_ERR_UNEXPECTED,
+                     hello->target ? "the peer is a target too, expected a debugger"
+                                   : "the peer is a debugger too, expected a target");
     } else if (hello->largest < PST_LINK_MIN_MESSAGE) {
-        drop_saying(l, PST_ERR_LIMIT, "the peer takes no message that a session needs");
+        refuse_hello(l, PST_ERR_LIMIT, "the peer takes no message that a session needs");
     } else {
         pst_link_agree(&l->traits, l->carrier->traits, hello);
         l->is_up = true;

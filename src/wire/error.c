@@ -34,7 +34,7 @@ const char *pst_err_text(pst_err err)
     case PST_ERR_ALGORITHM:
         return "no acceptable algorithm";
     case PST_ERR_PROFILE:
-        return "the peer speaks another profile";
+        return "another profile of the provisional values";
     case PST_ERR_DENIED:
         return "denied: no grant covers it";
     case PST_ERR_BUSY:
