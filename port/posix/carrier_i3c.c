@@ -16,6 +16,7 @@ struct controller {
     struct pst_i3c_backend *backend;
     struct pst_i3c_debugger engine;
     uv_timer_t timer;
+    uv_idle_t soon;     /* a turn as soon as everybody else on the loop had one */
     uint64_t finish_ms; /* when it has taken long enough; 0: not finishing */
     bool ready, reading, wanted, ending, running;
     uint8_t to_close;
@@ -36,7 +37,7 @@ static void closed_one(void *ctx)
     }
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
     closed_one(handle->data);
 }
@@ -49,8 +50,9 @@ static void end(struct controller *c, pst_err why, const char *text)
     c->ending = true;
     c->why = why;
     snprintf(c->text, sizeof c->text, "%s", text);
-    c->to_close = 2;
-    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+    c->to_close = 3;
+    uv_close((uv_handle_t *)&c->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&c->soon, on_handle_closed);
     c->backend->close(c->backend, closed_one);
 }
 
@@ -107,6 +109,7 @@ static void come_up(struct controller *c)
 }
 
 static void on_timer(uv_timer_t *timer);
+static void kick(struct controller *c);
 
 static void turn(struct controller *c)
 {
@@ -132,9 +135,14 @@ static void turn(struct controller *c)
     } else if (c->finish_ms > 0 && uv_now(c->timer.loop) >= c->finish_ms) {
         end(c, PST_OK, "");
     }
-    if (!c->ending) {
-        /* What waits for the bus is woken by it; the rest of the time limit of `finish` apart. */
-        (void)uv_timer_start(&c->timer, on_timer, c->backend->waits ? 500 : wait, 0);
+    /* What waits for the bus is woken by it; the rest of the time limit of `finish` apart. */
+    if (c->backend->waits) {
+        wait = 500;
+    }
+    if (wait == 0) {
+        kick(c);
+    } else if (!c->ending) {
+        (void)uv_timer_start(&c->timer, on_timer, wait, 0);
     }
 }
 
@@ -143,10 +151,16 @@ static void on_timer(uv_timer_t *timer)
     turn(timer->data);
 }
 
+static void on_soon(uv_idle_t *soon)
+{
+    (void)uv_idle_stop(soon);
+    turn(soon->data);
+}
+
 static void kick(struct controller *c)
 {
     if (!c->running && !c->ending) {
-        (void)uv_timer_start(&c->timer, on_timer, 0, 0);
+        (void)uv_idle_start(&c->soon, on_soon);
     }
 }
 
@@ -231,7 +245,7 @@ static pst_err start(struct controller *c, uv_loop_t *loop, const struct pst_add
         .port = PST_I3C_PORT_MESSAGES,
     };
     if (pst_i3c_debugger_init(&c->engine, &config, uv_now(loop)) != PST_OK ||
-        uv_timer_init(loop, &c->timer) != 0) {
+        uv_timer_init(loop, &c->timer) != 0 || uv_idle_init(loop, &c->soon) != 0) {
         snprintf(why, why_cap, "no resources for a bus");
         c->backend->close(c->backend, forget);
         return PST_PENDING; /* freed later */
@@ -258,7 +272,7 @@ static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
     c->base.traits = &pst_i3c_traits;
     snprintf(c->base.peer, sizeof c->base.peer, "%s", to->text);
     pst_carrier_own(&c->base, events, ctx);
-    c->timer.data = c;
+    c->timer.data = c->soon.data = c;
     kick(c);
     *carrier = &c->base;
     return PST_OK;

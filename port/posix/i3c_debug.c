@@ -282,7 +282,7 @@ uint64_t pst_i3c_id(const struct pst_address *a)
 pst_err pst_i3c_check(const struct pst_address *a, char *why, size_t why_cap)
 {
     const char *path = pst_i3c_model_path(a);
-    uint64_t number = 0;
+    uint64_t id = 0, khz = 0;
 
     if (path != NULL && (*path == '\0' || strlen(path) >= 108)) { /* sun_path of sockaddr_un */
         return pst_address_bad(a, "not the path of a socket", why, why_cap);
@@ -290,8 +290,13 @@ pst_err pst_i3c_check(const struct pst_address *a, char *why, size_t why_cap)
     if (path == NULL && a->place[0] != '/') {
         return pst_address_bad(a, "neither a device nor model:PATH", why, why_cap);
     }
-    PST_TRY(pst_address_number(a, "id", 1, UINT64_C(0xFFFFFFFFFFFF), &number, why, why_cap));
-    return pst_address_number(a, "khz", 1, PST_I3C_KHZ_MAX, &number, why, why_cap);
+    PST_TRY(pst_address_number(a, "id", 1, UINT64_C(0xFFFFFFFFFFFF), &id, why, why_cap));
+    PST_TRY(pst_address_number(a, "khz", 1, PST_I3C_KHZ_MAX, &khz, why, why_cap));
+    if (khz > 0 && !a->listen) {
+        return pst_address_bad(a, "khz is said where the bus is made, by the end that listens", why,
+                               why_cap);
+    }
+    return PST_OK;
 }
 
 pst_err pst_i3c_backend_open(uv_loop_t *loop, const struct pst_address *to,

@@ -55,6 +55,7 @@ int main(int argc, char **argv)
     uv_signal_t off, term;
     char why[512] = "wrong usage";
 
+    (void)signal(SIGPIPE, SIG_IGN); /* a debugger that has gone is no end of the bus */
     for (int i = 3; i < argc; i++) {
         const char *value = strchr(argv[i], '=');
         unsigned *rate =
