@@ -33,7 +33,7 @@ struct pst_op {
     pst_op_kind kind;
     uint32_t context;
     uint8_t slot;
-    uint8_t summary; /* measurement summary hash: 0, 1 (TCB), 0xFF (all) */
+    uint8_t summary; /* measurement summary hash, where the peer has one: 0, 1 (TCB), 0xFF (all) */
     uint8_t index;   /* measurement operation: 0 count, 0xFF all, else index */
     bool sign, raw, all;
     bool hold;        /* (set by the SCM) nothing else is in flight while keys change */

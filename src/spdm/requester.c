@@ -170,6 +170,8 @@ pst_err pst_requester_start(struct pst_requester *q, const struct pst_op *op)
     if (op->context != PST_SPDM_CLEAR && pst_session_find(&q->spdm, op->context) == NULL)
         return PST_ERR_STATE;
     s->op = *op;
+    if ((q->spdm.theirs & PST_CAP_MEAS) == 0)
+        s->op.summary = 0; /* a peer that measures nothing refuses to be asked */
     if (op->kind == PST_OP_SESSION)
         s->session = 0;
     s->step = first_step[op->kind];

@@ -5,6 +5,7 @@
  *   FAULT N          so often in a thousand (nack, lose, ...: struct pst_i3c_faults)
  *   stats            a line of counters on stdout
  * The end of stdin ends it. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,7 @@ int main(int argc, char **argv)
     const uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
     char why[256];
 
+    (void)signal(SIGPIPE, SIG_IGN); /* who has gone is no end of the bus */
     if (argc < 2) {
         fprintf(stderr, "usage: i3c_bus PATH [KHZ [SEED]]\n");
         return 2;

@@ -67,10 +67,10 @@ expect 0 '^80000000 ' as_ada mem read $shm 0x80000000 4
 # --- the mailbox's server ---
 ask() {
     timeout 60 postern spdm requester --binding doe --identity ada --trust ca/devices.pem \
-        --steps connect,digests,certificate "tcp:127.0.0.1:$port"
+        --steps connect,digests,certificate,session,heartbeat,key-update-all,key-update,end "tcp:127.0.0.1:$port"
 }
-expect 0 '^certificate +ok' ask
-expect 0 '^certificate +ok' ask
+expect 0 '^end +ok' ask
+expect 0 '^end +ok' ask
 python3 - $port <<'PY' || fail 'the server behind the mailbox'
 import socket, struct, sys
 port = int(sys.argv[1])
@@ -138,7 +138,7 @@ for t in two:
     assert b"MDBG" in ask(t, control(hello))
 print("ok: the server behind the mailbox")
 PY
-expect 0 '^certificate +ok' ask
+expect 0 '^end +ok' ask
 expect 0 '^80000000 ' as_ada mem read $shm 0x80000000 4
 kill -0 $target_pid || fail 'the target has ended'
 finish
