@@ -6,9 +6,7 @@
 #ifndef PST_FUZZ_FAKE_CRYPTO_H
 #define PST_FUZZ_FAKE_CRYPTO_H
 
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz/fuzz.h"
 #include "postern/cert.h"
 
 struct fake_crypto {
@@ -25,12 +23,6 @@ struct fake_signer {
     unsigned pending; /* calls that answer PENDING first */
     bool broken;
 };
-
-static inline void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static inline uint64_t fake_mix(uint64_t state, const void *data, size_t len)
 {

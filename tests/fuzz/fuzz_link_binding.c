@@ -4,18 +4,10 @@
 #include "fuzz.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "postern/binding.h"
 
 #define CAP 4096
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void unwrap(const struct pst_binding *b, const uint8_t *data, size_t size)
 {

@@ -2,9 +2,6 @@
  * between what they say to each other. What they give out stays within its bounds. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/broker.h"
 
 enum { CHUNK = 64, WINDOW = 2, MOST = 128 };
@@ -13,12 +10,6 @@ struct end {
     struct pst_broker b;
     uint8_t receive[CHUNK * WINDOW], send[CHUNK];
 };
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static struct pst_broker_config config(struct end *e)
 {

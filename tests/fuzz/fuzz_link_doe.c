@@ -2,9 +2,6 @@
  * both ends of a mailbox. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/doe.h"
 
 enum { CAP = 512 };
@@ -14,12 +11,6 @@ struct device {
     size_t left;
     unsigned accesses;
 };
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static pst_err read_word(void *ctx, uint16_t at, uint32_t *word)
 {

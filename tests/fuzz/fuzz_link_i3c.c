@@ -2,45 +2,10 @@
  * The input says what they do; fragments may get the right FCS, so that more than it is tested. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/checksum.h"
 #include "postern/i3c.h"
 
 enum { SEND = 600, RECEIVE = 300 };
-
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
-
-static uint8_t next(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->at++;
-}
-
-static size_t some(struct input *in, uint8_t *out, size_t cap)
-{
-    size_t len = next(in);
-
-    len = len < cap ? len : cap;
-    len = len < in->left ? len : in->left;
-    if (len > 0)
-        memcpy(out, in->at, len);
-    in->at += len;
-    in->left -= len;
-    return len;
-}
 
 static void mend(uint8_t *at, size_t len)
 {

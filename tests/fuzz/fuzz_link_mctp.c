@@ -2,19 +2,10 @@
  * comes out goes in again, and messages stay inside their slots. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/checksum.h"
 #include "postern/mctp.h"
 
 enum { CAP = 200 };
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void again(struct pst_bytes packet)
 {

@@ -2,44 +2,9 @@
  * controller's side. Transfers may get the right PEC, so that more than it is tested. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/mctp_i3c.h"
 
 #define ADDRESS 9
-
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
-
-static uint8_t next(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->at++;
-}
-
-static size_t some(struct input *in, uint8_t *out, size_t cap)
-{
-    size_t len = next(in);
-
-    len = len < cap ? len : cap;
-    len = len < in->left ? len : in->left;
-    if (len > 0)
-        memcpy(out, in->at, len);
-    in->at += len;
-    in->left -= len;
-    return len;
-}
 
 /* A transfer, mostly with a good PEC. */
 static size_t transfer(struct input *in, bool read, uint8_t out[PST_I3C_MAX])

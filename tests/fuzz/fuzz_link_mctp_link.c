@@ -2,9 +2,6 @@
  * packets. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/mctp_link.h"
 
 enum { MESSAGE = 256, BUFFER = 256, SENT = 8, MTU = 64, STEP = 16, LINE = 1024 };
@@ -15,12 +12,6 @@ struct end {
     struct pst_reliable_sent sent[SENT];
     uint8_t *work;
 };
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void open_end(struct end *e, bool listens)
 {

@@ -2,9 +2,6 @@
  * who say anything. What an owner hears is always whole link messages within the limits. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/mctp_spdm.h"
 
 enum { MOST = 300, STEP = 24, LINE = 2048, TURNS = 40 };
@@ -15,12 +12,6 @@ struct end {
     uint8_t message[MOST];
     uint8_t *work;
 };
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void open_end(struct end *e, bool listens)
 {

@@ -5,9 +5,6 @@
  * is (else the last four bytes become the CRC), F0 how much time passes. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/checksum.h"
 #include "postern/reliable.h"
 
@@ -27,12 +24,6 @@ struct end {
 };
 
 static const struct pst_reliable_door door = {.key = "fifteen letters"};
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 /* On the heap, so that the sanitizer guards each. */
 static struct pst_reliable_config prepare(struct end *e, uint32_t id)

@@ -2,49 +2,31 @@
  * the input may change any word or byte, our own included. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/ring.h"
 
 enum { LEN = PST_RING_RINGS + 2 * PST_RING_LEAST };
 
 struct shared {
     uint8_t *bytes; /* LEN, of the heap: so that a step beside them is seen */
-    const uint8_t *data;
-    size_t left;
+    struct input in;
     bool listens;
 };
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
-
-static uint8_t next(struct shared *s)
-{
-    if (s->left == 0)
-        return 0;
-    s->left--;
-    return *s->data++;
-}
 
 static void scribble(struct shared *s)
 {
     static const uint16_t favourites[] = {PST_RING_HEAD,  PST_RING_TAIL, PST_RING_GENERATION,
                                           PST_RING_STATE, PST_RING_PEER, PST_RING_BEAT};
-    const uint8_t what = next(s);
+    const uint8_t what = next(&s->in);
     const size_t block = s->listens ? PST_RING_BLOCK : 0;
 
     if (what < 0x60)
         return;
     if (what < 0xF0) { /* plausible words, near what they were */
         uint8_t *word = s->bytes + block + favourites[what % 6];
-        pst_poke_u32(word, pst_peek_u32(word) + (uint32_t)(next(s) - 0x40));
+        pst_poke_u32(word, pst_peek_u32(word) + (uint32_t)(next(&s->in) - 0x40));
     } else {
-        const size_t at = (size_t)next(s) << 5 | next(s);
-        s->bytes[at % LEN] = next(s);
+        const size_t at = (size_t)next(&s->in) << 5 | next(&s->in);
+        s->bytes[at % LEN] = next(&s->in);
     }
 }
 
@@ -108,8 +90,8 @@ static void talk(struct shared *s)
     memset(s->bytes, 0, LEN);
     honest(s);
     need(pst_ring_open(&r, &port, LEN, s->listens, 5, 0) == PST_OK);
-    for (uint64_t now = 0; s->left > 0; now++) {
-        const uint8_t what = next(s);
+    for (uint64_t now = 0; s->in.left > 0; now++) {
+        const uint8_t what = next(&s->in);
         const size_t n = (size_t)what * 3 / 2;
         const pst_err err = pst_ring_turn(&r, now);
         need(!ended || err < PST_WANT_MORE); /* an end is for good */
@@ -131,9 +113,9 @@ static void talk(struct shared *s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     for (int listens = 0; listens < 2; listens++) {
-        struct shared s = {.bytes = malloc(LEN), .data = data, .left = size};
+        struct shared s = {malloc(LEN), {data, size}, listens != 0};
+
         need(s.bytes != NULL);
-        s.listens = listens != 0;
         talk(&s);
         free(s.bytes);
     }

@@ -2,9 +2,6 @@
  * line stand any bytes. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/checksum.h"
 #include "postern/serial.h"
 
@@ -16,12 +13,6 @@ struct end {
     struct pst_reliable_sent sent[SENT];
     uint8_t *work;
 };
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void there_and_back(const uint8_t *data, size_t size)
 {

@@ -2,9 +2,6 @@
  * within the room that the contract names. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/spdm_tcp.h"
 
 struct outcome {

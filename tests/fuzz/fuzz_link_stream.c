@@ -1,9 +1,6 @@
 /* Stream framing and control messages: what comes out does not depend on how the bytes arrive. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/link.h"
 
 enum { CAP = 64 };
@@ -13,12 +10,6 @@ struct outcome {
     uint32_t sum;
     pst_err err;
 };
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void control(const uint8_t *msg, size_t len)
 {

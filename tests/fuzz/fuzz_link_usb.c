@@ -2,16 +2,7 @@
  * against a hostile other side. First byte: which. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/usb.h"
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void find(const uint8_t *data, size_t size)
 {

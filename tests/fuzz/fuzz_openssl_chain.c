@@ -2,8 +2,6 @@
  * bytes are fed and as whose chain; the first certificate, if there is one, becomes the anchor. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-
 #include "openssl/certificate.h"
 #include "openssl/openssl_port.h"
 #include "openssl/pki.h"

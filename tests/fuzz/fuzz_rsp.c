@@ -1,6 +1,4 @@
 /* The packet reader and the words inside packets. pst-link: target */
-#include <stdlib.h>
-
 #include "fuzz/fuzz.h"
 #include "postern/rsp.h"
 

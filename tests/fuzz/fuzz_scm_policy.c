@@ -2,16 +2,7 @@
  * never enlarges it. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/policy.h"
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static bool within(const struct pst_grants *part, const struct pst_grants *all)
 {

@@ -2,9 +2,6 @@
  * tells its length. Operations end once, and never write beyond their bytes. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/spp.h"
 
 enum { OPS = 5, LEN = 40, GUARD = 8 };
@@ -15,12 +12,6 @@ struct world {
     uint8_t data[OPS][LEN + GUARD];
     unsigned done[OPS];
 };
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void on_done(void *ctx, struct pst_spp_op *op)
 {

@@ -2,8 +2,6 @@
  * that tells its length. Answers are well-formed and fit; a bootstrap engine reaches nothing. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-
 #include "spp/fake_space.h"
 
 struct world {
@@ -14,12 +12,6 @@ struct world {
     uint8_t out[300];
     size_t cap;
 };
-
-static void need(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void set_up(struct world *w, uint8_t how)
 {

@@ -5,9 +5,6 @@
  * pst-link: dts target spp wire */
 #include "fuzz/fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "postern/gdb_server.h"
 
 enum { PACKET = 2048, DESCRIPTION = 1024 };

@@ -1,9 +1,6 @@
 /* The stub client between an engine that does anything and a stub that says anything. Each piece of
  * input: what (u8), length (u8), bytes. `what` 0..15 is an operation of the engine, any other is
  * what the stub says: the bytes as they are, or framed with a right sum. pst-link: target */
-#include <stdlib.h>
-#include <string.h>
-
 #include "fuzz/fuzz.h"
 #include "postern/stub.h"
 
