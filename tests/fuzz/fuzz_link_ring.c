@@ -113,9 +113,10 @@ static void talk(struct shared *s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     for (int listens = 0; listens < 2; listens++) {
-        struct shared s = {malloc(LEN), {data, size}, listens != 0};
+        struct shared s = {.bytes = malloc(LEN), .listens = listens != 0};
 
         need(s.bytes != NULL);
+        s.in = (struct input){data, size};
         talk(&s);
         free(s.bytes);
     }
