@@ -19,7 +19,7 @@ struct fake {
     uint8_t *memory;
     uint8_t ram[FAKE_RAM_LEN], rom[FAKE_ROM_LEN], device[16];
     uint8_t regs[132];
-    uint32_t csr;
+    uint8_t csr[4];
     struct pst_spp_op *queue[FAKE_QUEUE];
     size_t queued;
     unsigned batches, ops, device_reads;
@@ -235,7 +235,7 @@ static inline pst_err fake_run(struct fake *f, struct pst_spp_op *op)
         uint64_t number = (op->address & 0xffff) >> 4;
         if (number >= 33 && number != 0x342)
             return PST_ERR_FAULT;
-        uint8_t *at = number == 0x342 ? (uint8_t *)&f->csr : f->regs + number * 4;
+        uint8_t *at = number == 0x342 ? f->csr : f->regs + number * 4;
         if (!write)
             return fake_give(op, at, 4, 0);
         if (op->len != 4)

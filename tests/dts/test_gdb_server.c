@@ -299,7 +299,7 @@ static void test_registers(void **state)
     ASK(f, "P1f=05000000", "OK"); /* it is that already */
     CHECK_EQ(strlen(fake_ask(f, "g")), 264);
     CHECK_EQ(f->batches, batches + 1);
-    f->csr = 11;
+    pst_poke_u32(f->csr, 11);
     ASK(f, "p342", "0b000000");
     ASK(f, "p342", "0b000000");
     CHECK_EQ(f->batches, batches + 2);

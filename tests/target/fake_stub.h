@@ -212,6 +212,27 @@ static inline bool fake_query(struct fake *f, struct pst_reader *r)
     return true;
 }
 
+static inline void fake_say_registers(struct fake *f)
+{
+    uint8_t bytes[sizeof f->registers];
+
+    for (size_t i = 0; i < 33; i++) {
+        pst_poke_u32(bytes + 4 * i, f->registers[i]);
+    }
+    fake_say_bytes(f, bytes, sizeof bytes, false);
+}
+
+static inline void fake_take_registers(struct fake *f, struct pst_reader *r)
+{
+    uint8_t bytes[sizeof f->registers];
+
+    CHECK_EQ(pst_rsp_get_hex(r, bytes, sizeof bytes), sizeof bytes);
+    for (size_t i = 0; i < 33; i++) {
+        f->registers[i] = pst_peek_u32(bytes + 4 * i);
+    }
+    fake_say(f, "OK");
+}
+
 static inline void fake_answer(struct fake *f, struct pst_reader *r)
 {
     if (fake_query(f, r)) {
@@ -226,10 +247,9 @@ static inline void fake_answer(struct fake *f, struct pst_reader *r)
     } else if (!f->plain && pst_rsp_take(r, "Hg")) {
         fake_say(f, "OK");
     } else if (pst_rsp_take_char(r, 'g')) {
-        fake_say_bytes(f, f->registers, sizeof f->registers, false);
+        fake_say_registers(f);
     } else if (pst_rsp_take_char(r, 'G')) {
-        CHECK_EQ(pst_rsp_get_hex(r, (uint8_t *)f->registers, sizeof f->registers), 132);
-        fake_say(f, "OK");
+        fake_take_registers(f, r);
     } else if (pst_rsp_take_char(r, 'm')) {
         fake_memory(f, r);
     } else if (pst_rsp_take_char(r, 'M')) {
