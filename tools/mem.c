@@ -16,7 +16,8 @@
     "       postern mem [OPTION...] write LINK ADDRESS --hex BYTES\n"                              \
     "       postern mem [OPTION...] dump LINK ADDRESS SIZE -o FILE\n"                              \
     "       postern mem [OPTION...] load LINK ADDRESS -f FILE"
-#define PIECE (256u * 1024u)     /* bytes under way at a time: several packets, one progress step */
+#define PIECE (256u * 1024u) /* bytes under way at a time: several packets, one progress step */
+#define SIZE_MOST ((uint64_t)1 << 32)
 #define READ_MAX (1024u * 1024u) /* `read` prints; larger ones are for `dump` */
 
 struct job {
@@ -25,7 +26,8 @@ struct job {
     const char *verb;
     char *hex, *out, *in;
     int json;
-    uint64_t address, size;
+    uint64_t address;
+    size_t size;
     uint8_t *data;
 };
 
@@ -67,8 +69,8 @@ static int move(struct job *j, bool write, uint64_t at, uint8_t *data, uint32_t 
 
 static int move_all(struct job *j, bool write)
 {
-    for (uint64_t done = 0; done < j->size;) {
-        uint64_t left = j->size - done;
+    for (size_t done = 0; done < j->size;) {
+        size_t left = j->size - done;
         uint32_t len = (uint32_t)(left < PIECE ? left : PIECE);
         int code = move(j, write, j->address + done, j->data + done, len);
         if (code != PST_EXIT_OK) {
@@ -190,7 +192,7 @@ static int take_file(struct job *j)
     FILE *f = fopen(j->in, "rb");
     bool ok = f != NULL && fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode);
     if (ok) {
-        j->size = (uint64_t)st.st_size;
+        j->size = (size_t)st.st_size;
         j->data = malloc(j->size + 1);
         ok = j->data != NULL && fread(j->data, 1, j->size, f) == j->size;
     } else if (f != NULL) {
@@ -214,20 +216,22 @@ static int usage(const char *what)
 static int take_size(struct job *j, const char *text)
 {
     char line[128];
-    if (text == NULL && strcmp(j->verb, "read") == 0) {
-        j->size = 4;
-    } else if (text == NULL) {
+    uint64_t size = 4;
+    if (text == NULL && strcmp(j->verb, "read") != 0) {
         return usage("no size; expected bytes, such as 4096, 0x1000 or 64K");
-    } else if (!tool_parse_size(text, &j->size) || j->size == 0 || j->size > (uint64_t)1 << 32) {
+    }
+    if (text != NULL && (!tool_parse_size(text, &size) || size == 0 || size > SIZE_MOST)) {
         snprintf(line, sizeof line, "size '%.40s': expected 1 to 4G, such as 4096, 0x1000 or 64K",
                  text);
         return usage(line);
-    } else if (strcmp(j->verb, "read") == 0 && j->size > READ_MAX) {
+    }
+    if (strcmp(j->verb, "read") == 0 && size > READ_MAX) {
         return usage("read prints at most 1M; use dump");
     }
-    j->data = calloc(1, j->size);
+    j->size = (size_t)size;
+    j->data = size <= SIZE_MAX ? calloc(1, j->size) : NULL;
     if (j->data == NULL) {
-        tool_say("mem", "no memory for %" PRIu64 " bytes", j->size);
+        tool_say("mem", "no memory for %" PRIu64 " bytes", size);
         return PST_EXIT_LOCAL;
     }
     return PST_EXIT_OK;

@@ -84,7 +84,7 @@ static inline pst_err fake_hmac(void *ctx, pst_hash_id id, const void *key, size
     uint64_t state = fake_mix(UINT64_C(0xcbf29ce484222325) ^ id, key, key_len);
 
     (void)ctx;
-    fake_spread(fake_mix(state ^ key_len << 32, data, len), out, pst_hash_row(id)->size);
+    fake_spread(fake_mix(state ^ (uint64_t)key_len << 32, data, len), out, pst_hash_row(id)->size);
     return PST_OK;
 }
 

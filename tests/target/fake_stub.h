@@ -98,13 +98,18 @@ static inline void fake_vcont(struct fake *f, struct pst_reader *r)
     }
 }
 
-static inline bool fake_where(struct pst_reader *r, uint64_t *at, uint64_t *len)
+/* `at` from the start of its memory. */
+static inline bool fake_where(struct pst_reader *r, size_t *at, size_t *len)
 {
-    *at = pst_rsp_get_number(r);
+    const uint64_t address = pst_rsp_get_number(r);
     bool ok = pst_rsp_take_char(r, ',');
-    *len = pst_rsp_get_number(r);
-    return ok && !r->failed && *at >= FAKE_BASE && *at - FAKE_BASE <= FAKE_LEN &&
-           *len <= FAKE_LEN - (*at - FAKE_BASE);
+    const uint64_t n = pst_rsp_get_number(r);
+
+    ok = ok && !r->failed && address >= FAKE_BASE && address - FAKE_BASE <= FAKE_LEN &&
+         n <= FAKE_LEN - (address - FAKE_BASE);
+    *at = ok ? (size_t)(address - FAKE_BASE) : 0;
+    *len = ok ? (size_t)n : 0;
+    return ok;
 }
 
 static inline void fake_break(struct fake *f, struct pst_reader *r, bool on)
@@ -143,9 +148,9 @@ static inline void fake_xfer(struct fake *f, struct pst_reader *r)
     len = pst_rsp_get_number(r);
     char answer[1024];
     size_t all = strlen(text);
-    size_t n = at < all ? all - at : 0;
+    size_t n = at < all ? all - (size_t)at : 0;
     n = n < 50 ? n : 50;
-    n = n < len ? n : len;
+    n = n < len ? n : (size_t)len;
     answer[0] = at + n < all ? 'm' : 'l';
     memcpy(answer + 1, text + at, n);
     fake_say_bytes(f, answer, n + 1, true);
@@ -153,12 +158,12 @@ static inline void fake_xfer(struct fake *f, struct pst_reader *r)
 
 static inline void fake_write(struct fake *f, struct pst_reader *r, bool binary)
 {
-    uint64_t at, len;
+    size_t at, len;
     bool ok = fake_where(r, &at, &len) && pst_rsp_take_char(r, ':');
     if (ok && binary) {
-        pst_get_copy(r, f->memory + (at - FAKE_BASE), len);
+        pst_get_copy(r, f->memory + at, len);
     } else if (ok) {
-        ok = pst_rsp_get_hex(r, f->memory + (at - FAKE_BASE), len) == len;
+        ok = pst_rsp_get_hex(r, f->memory + at, len) == len;
     }
     fake_say(f, ok && pst_finish(r) == PST_OK ? "OK" : "E02");
 }
@@ -181,9 +186,9 @@ static inline void fake_register(struct fake *f, struct pst_reader *r, bool writ
 
 static inline void fake_memory(struct fake *f, struct pst_reader *r)
 {
-    uint64_t at, len;
+    size_t at, len;
     if (fake_where(r, &at, &len)) {
-        fake_say_bytes(f, f->memory + (at - FAKE_BASE), len, false);
+        fake_say_bytes(f, f->memory + at, len, false);
     } else {
         fake_say(f, "E01");
     }
