@@ -19,7 +19,7 @@ endif()
 
 add_library(pst_hosted INTERFACE)
 target_link_libraries(pst_hosted INTERFACE pst_options)
-target_compile_definitions(pst_hosted INTERFACE _POSIX_C_SOURCE=200809L)
+target_compile_definitions(pst_hosted INTERFACE _POSIX_C_SOURCE=200809L _FILE_OFFSET_BITS=64)
 target_include_directories(pst_hosted INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/port")
 
 set(pst_all_modules "")

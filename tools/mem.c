@@ -191,12 +191,13 @@ static int take_file(struct job *j)
     struct stat st;
     FILE *f = fopen(j->in, "rb");
     bool ok = f != NULL && fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode);
-    if (ok) {
+    if (ok && (uint64_t)st.st_size < SIZE_MAX) {
         j->size = (size_t)st.st_size;
         j->data = malloc(j->size + 1);
         ok = j->data != NULL && fread(j->data, 1, j->size, f) == j->size;
     } else if (f != NULL) {
-        errno = EINVAL;
+        errno = ok ? EFBIG : EINVAL;
+        ok = false;
     }
     if (!ok) {
         tool_say("mem", "%s: %s", j->in, strerror(errno));
