@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "posix/mqtt.h"
 #include "tools/tool.h"
 
 static const struct {
@@ -37,6 +38,7 @@ static void help(FILE *out)
 
 int main(int argc, char **argv)
 {
+    pst_mqtt_enter(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error of the write */
     if (argc < 2) {
         help(stderr);

@@ -16,6 +16,7 @@
 
 #include "openssl/openssl_port.h"
 #include "posix/debugger_host.h"
+#include "posix/mqtt.h"
 
 #define BASE 0x80000000u
 #define SIZE (1u << 20)
@@ -375,6 +376,7 @@ int main(int argc, char **argv)
     struct pst_address address;
     char why[512];
 
+    pst_mqtt_enter(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < SIZE; i++) {
         memory[i] = (uint8_t)(i * 2654435761u >> 13);

@@ -455,13 +455,13 @@ static void on_subscribed(void *ctx, int id, bool granted)
     }
 }
 
-static void on_published(void *ctx, int id, bool refused, bool nobody)
+static void on_undelivered(void *ctx, int id, bool refused)
 {
     struct pst_mqtt_hub *h = ctx;
     struct pst_mqtt_carrier *c = h->carriers;
     char text[420];
 
-    if (c->closing || id != c->open_id || (!refused && !nobody)) {
+    if (c->closing || id != c->open_id) {
         return;
     }
     if (refused) {
@@ -510,7 +510,7 @@ static const struct pst_mqtt_events caller_events = {
     .up = on_up,
     .message = on_message,
     .subscribed = on_subscribed,
-    .published = on_published,
+    .undelivered = on_undelivered,
     .down = on_down,
 };
 

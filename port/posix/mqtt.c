@@ -1,346 +1,198 @@
+/* The side of the worker's parent: it holds the keys, and knows nothing of libmosquitto. */
 #include "posix/mqtt.h"
 
 #ifdef PST_WITH_MOSQUITTO
 
 #include <errno.h>
-#include <mosquitto.h>
-#include <mqtt_protocol.h>
-#include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "openssl/openssl_port.h"
+#include "posix/mqtt_channel.h"
 
-#define TEXT 256
-#define RECEIVE_MAXIMUM 32
 #define TICK_MS 500
-#define LEAVE_MS 1000 /* for what is still to be acknowledged */
-#define SYSTEM_CERTIFICATES "/etc/ssl/certs"
-
-/* The making of the connection, which may outlive whoever asked for it. */
-struct dial {
-    uv_work_t work;
-    struct mosquitto *mosq;
-    struct pst_mqtt *owner; /* NULL: it has gone */
-    char host[256];
-    int port, rc, saved_errno;
-    char log[TEXT]; /* libmosquitto's last complaint: of TLS there is no other account */
-    mosquitto_property *properties;
-};
+#define LEAVE_MS 1500 /* the worker's own patience is a second */
+#define SELF "/proc/self/exe"
+#define WORKER_LIES "the process of the MQTT library says what it may not"
 
 struct pst_mqtt {
     const struct pst_mqtt_events *events;
     void *ctx;
     uv_loop_t *loop;
-    struct dial *dial;
-    struct mosquitto *mosq; /* NULL while the dial has it */
-    uv_poll_t poll;
+    uv_process_t worker;
+    uv_pipe_t pipe; /* one write is one frame, one read too */
     uv_timer_t timer;
     uint64_t since_ms;
-    unsigned unsent;
-    bool tls, polling, connected, leaving, ending;
+    int last_id, number; /* the signal that ended the worker */
+    bool connected, leaving, ending, reaped, told;
     uint8_t to_close;
-    char text[TEXT];
+    char text[PST_MQTT_TEXT];
+    uint8_t in[PST_MQTT_FRAME_MOST];
+};
+
+struct sending {
+    uv_write_t request;
+    size_t len;
+    uint8_t frame[];
 };
 
 /* --- the end --- */
-
-static void dial_free(struct dial *d)
-{
-    mosquitto_property_free_all(&d->properties);
-    if (d->mosq != NULL) {
-        mosquitto_destroy(d->mosq);
-        (void)mosquitto_lib_cleanup();
-    }
-    pst_wipe(d, sizeof *d);
-    free(d);
-}
 
 static void on_closed(uv_handle_t *handle)
 {
     struct pst_mqtt *m = handle->data;
 
-    if (--m->to_close > 0) {
-        return;
+    if (--m->to_close == 0) {
+        m->events->down(m->ctx, m->text);
+        free(m);
     }
-    if (m->leaving && m->mosq != NULL) {
-        (void)mosquitto_disconnect_v5(m->mosq, 0, NULL); /* here, and it is written at once */
-    }
-    if (m->dial->work.data == NULL) {
-        dial_free(m->dial);
-    } else {
-        m->dial->owner = NULL; /* freed when it comes back */
-    }
-    m->events->down(m->ctx, m->text);
-    free(m);
 }
 
+static void close_worker(struct pst_mqtt *m)
+{
+    if (!m->told && m->number != 0 && m->number != SIGKILL) {
+        snprintf(m->text, sizeof m->text,
+                 "the MQTT library gave up on what the broker sent (signal %d)", m->number);
+    } else if (!m->told) {
+        snprintf(m->text, sizeof m->text, "the process of the MQTT library has ended");
+    }
+    uv_close((uv_handle_t *)&m->worker, on_closed);
+}
+
+/* `text` NULL: the worker has not said why; how it ended will tell. */
 static void end(struct pst_mqtt *m, const char *text)
 {
     if (m->ending) {
         return;
     }
     m->ending = true;
-    snprintf(m->text, sizeof m->text, "%s", text);
-    m->to_close = m->polling ? 2 : 1;
-    if (m->polling) {
-        uv_close((uv_handle_t *)&m->poll, on_closed);
-    }
+    m->told = text != NULL;
+    snprintf(m->text, sizeof m->text, "%s", text != NULL ? text : "");
+    m->to_close = 3;
+    uv_close((uv_handle_t *)&m->pipe, on_closed);
     uv_close((uv_handle_t *)&m->timer, on_closed);
-}
-
-static bool hung_up(int rc, int saved_errno)
-{
-    return rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_TLS ||
-           (rc == MOSQ_ERR_ERRNO && (saved_errno == ECONNRESET || saved_errno == EPIPE ||
-                                     saved_errno == EPROTO || saved_errno == 0));
-}
-
-static void end_with(struct pst_mqtt *m, int rc, int saved_errno)
-{
-    char text[TEXT];
-
-    if (m->dial->log[0] != '\0') {
-        snprintf(text, sizeof text, "TLS: %.200s", m->dial->log);
-        end(m, text);
-    } else if (hung_up(rc, saved_errno) && m->connected) {
-        end(m, "the connection was lost");
-    } else if (hung_up(rc, saved_errno)) {
-        end(m, m->tls ? "it hung up: not an MQTT broker, or it wants a client certificate"
-                      : "it hung up: not an MQTT broker, or it expects TLS");
-    } else if (rc == MOSQ_ERR_ERRNO) {
-        end(m, strerror(saved_errno));
+    if (m->reaped) {
+        close_worker(m);
     } else {
-        end(m, rc == MOSQ_ERR_EAI         ? "the name cannot be resolved"
-               : rc == MOSQ_ERR_KEEPALIVE ? "it does not answer any more"
-               : rc == MOSQ_ERR_PROTOCOL  ? "not an MQTT broker"
-                                          : mosquitto_strerror(rc));
+        (void)uv_process_kill(&m->worker, SIGKILL); /* too late for one that is dying */
     }
 }
 
-/* --- the loop --- */
-
-static void on_poll(uv_poll_t *poll, int status, int what);
-
-/* After whatever may have given libmosquitto something to write. */
-static void watch(struct pst_mqtt *m)
+static void on_exit(uv_process_t *worker, int64_t status, int number)
 {
-    if (m->polling && !m->ending) {
-        (void)uv_poll_start(
-            &m->poll, UV_READABLE | (mosquitto_want_write(m->mosq) ? UV_WRITABLE : 0), on_poll);
+    struct pst_mqtt *m = worker->data;
+
+    (void)status;
+    m->reaped = true;
+    m->number = number;
+    if (m->ending) { /* else what it said last is still to be read */
+        close_worker(m);
     }
 }
 
-static void check(struct pst_mqtt *m, int rc)
+/* --- frames --- */
+
+static void on_sent(uv_write_t *request, int status)
 {
-    if (rc != MOSQ_ERR_SUCCESS) {
-        end_with(m, rc, errno);
+    struct sending *s = request->data;
+
+    (void)status;               /* reading tells */
+    pst_wipe(s->frame, s->len); /* the first has a password in it */
+    free(s);
+}
+
+static void send_frame(struct pst_mqtt *m, const struct pst_mqtt_head *head, const char *topic,
+                       const void *payload, size_t len)
+{
+    struct sending *s =
+        malloc(sizeof *s + sizeof *head + (topic != NULL ? strlen(topic) : 0) + len);
+    const size_t n = s != NULL ? pst_mqtt_put(head, topic, payload, len, s->frame) : 0;
+    uv_buf_t buf = uv_buf_init(n > 0 ? (char *)s->frame : NULL, (unsigned)n);
+
+    if (n > 0) {
+        s->request.data = s;
+        s->len = n;
+    }
+    if (n == 0 || uv_write(&s->request, (uv_stream_t *)&m->pipe, &buf, 1, on_sent) != 0) {
+        free(s);
+        end(m, "no resources for a connection");
     }
 }
 
-/* libmosquitto goes on with a TLS handshake though the other side has closed. */
-static bool closed_early(const struct pst_mqtt *m)
+static void take_frame(struct pst_mqtt *m, const struct pst_mqtt_frame *f)
 {
-    uint8_t byte;
-    return !m->connected && recv(mosquitto_socket(m->mosq), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
+    const struct pst_mqtt_message message = {
+        .topic = f->topic,
+        .bytes = f->payload,
+        .len = f->payload_len,
+        .retained = f->head.flag != 0,
+        .expiry_s = f->head.expiry_s,
+    };
+    char text[PST_MQTT_TEXT];
 
-static void on_poll(uv_poll_t *poll, int status, int what)
-{
-    struct pst_mqtt *m = poll->data;
-
-    if (closed_early(m)) {
-        end_with(m, MOSQ_ERR_CONN_LOST, 0);
+    if (f->head.op == PST_MQTT_DOWN) {
+        snprintf(text, sizeof text, "%.*s",
+                 (int)(f->payload_len < sizeof text ? f->payload_len : sizeof text - 1),
+                 (const char *)f->payload);
+        end(m, text);
+    } else if (m->leaving) {
         return;
+    } else if (f->head.op == PST_MQTT_UP && !m->connected) {
+        m->connected = true;
+        m->events->up(m->ctx);
+    } else if (!m->connected) {
+        end(m, WORKER_LIES);
+    } else if (f->head.op == PST_MQTT_MESSAGE) {
+        m->events->message(m->ctx, &message);
+    } else if (f->head.op == PST_MQTT_SUBSCRIBED) {
+        m->events->subscribed(m->ctx, f->head.id, f->head.flag != 0);
+    } else if (f->head.op == PST_MQTT_UNDELIVERED && m->events->undelivered != NULL) {
+        m->events->undelivered(m->ctx, f->head.id, f->head.flag != 0);
     }
-    errno = 0;
-    if (status < 0) { /* what it is, reading tells */
-        check(m, mosquitto_loop_read(m->mosq, 1));
-        end_with(m, MOSQ_ERR_CONN_LOST, 0);
-        return;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct pst_mqtt *m = handle->data;
+
+    (void)suggested;
+    *buf = uv_buf_init((char *)m->in, sizeof m->in);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct pst_mqtt *m = stream->data;
+    struct pst_mqtt_frame f;
+
+    (void)buf;
+    if (n == 0 || m->ending) {
+        return; /* nothing for now */
     }
-    if ((what & UV_READABLE) != 0) {
-        check(m, mosquitto_loop_read(m->mosq, 1));
+    if (n < 0) {
+        end(m, m->leaving ? "" : NULL);
+    } else if (pst_mqtt_get(m->in, (size_t)n, &f) != PST_OK) {
+        end(m, WORKER_LIES);
+    } else {
+        take_frame(m, &f);
     }
-    if ((what & UV_WRITABLE) != 0 && !m->ending) {
-        check(m, mosquitto_loop_write(m->mosq, 1));
-    }
-    watch(m);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct pst_mqtt *m = timer->data;
+    const uint64_t passed = uv_now(m->loop) - m->since_ms;
 
-    if (m->leaving && uv_now(m->loop) - m->since_ms >= LEAVE_MS) {
+    if (m->leaving && passed >= LEAVE_MS) {
         end(m, "");
-    } else if (!m->connected && uv_now(m->loop) - m->since_ms >= PST_MQTT_CONNECT_MS) {
+    } else if (!m->connected && passed >= PST_MQTT_CONNECT_MS) {
         end(m, "it does not answer");
-    } else if (m->polling) {
-        check(m, mosquitto_loop_misc(m->mosq));
-        watch(m);
-    }
-}
-
-/* --- what libmosquitto tells --- */
-
-static struct pst_mqtt *owner(void *obj)
-{
-    struct pst_mqtt *m = ((struct dial *)obj)->owner;
-    return m == NULL || m->ending ? NULL : m;
-}
-
-static struct pst_mqtt *staying(void *obj)
-{
-    struct pst_mqtt *m = owner(obj);
-    return m == NULL || m->leaving ? NULL : m;
-}
-
-static void on_log(struct mosquitto *mosq, void *obj, int level, const char *text)
-{
-    struct dial *d = obj;
-    const char *last = strrchr(text, ':'); /* "OpenSSL Error[0]: error:0A000086:...:reason" */
-
-    (void)mosq;
-    if (level == MOSQ_LOG_ERR) {
-        snprintf(d->log, sizeof d->log, "%s", last != NULL && last[1] != '\0' ? last + 1 : text);
-    }
-}
-
-static void on_connack(struct mosquitto *mosq, void *obj, int rc, int flags,
-                       const mosquitto_property *properties)
-{
-    struct pst_mqtt *m = owner(obj);
-    char text[TEXT];
-
-    (void)mosq;
-    (void)flags;
-    (void)properties;
-    if (m == NULL) {
-        return;
-    }
-    if (rc != 0) {
-        snprintf(text, sizeof text, "it refuses us: %s",
-                 rc < 0x80 ? "it does not speak MQTT 5" : mosquitto_reason_string(rc));
-        end(m, text);
-        return;
-    }
-    m->connected = true;
-    m->dial->log[0] = '\0';
-    if (!m->leaving) {
-        m->events->up(m->ctx);
-    }
-}
-
-static void on_disconnect(struct mosquitto *mosq, void *obj, int rc,
-                          const mosquitto_property *properties)
-{
-    struct pst_mqtt *m = owner(obj);
-    char text[TEXT];
-
-    (void)mosq;
-    (void)properties;
-    if (m == NULL) {
-        return;
-    }
-    if (rc >= 0x80) { /* the broker's own words */
-        snprintf(text, sizeof text, "it ended the connection: %s", mosquitto_reason_string(rc));
-        end(m, text);
-    } else {
-        end_with(m, rc != 0 ? rc : MOSQ_ERR_CONN_LOST, errno);
-    }
-}
-
-static void on_message(struct mosquitto *mosq, void *obj, const struct mosquitto_message *in,
-                       const mosquitto_property *properties)
-{
-    struct pst_mqtt *m = staying(obj);
-    struct pst_mqtt_message message = {
-        .topic = in->topic,
-        .bytes = in->payload,
-        .len = in->payloadlen > 0 ? (size_t)in->payloadlen : 0,
-        .retained = in->retain,
-    };
-
-    (void)mosq;
-    (void)mosquitto_property_read_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL,
-                                        &message.expiry_s, false);
-    if (m != NULL) {
-        m->events->message(m->ctx, &message);
-    }
-}
-
-static void on_subscribed(struct mosquitto *mosq, void *obj, int id, int count, const int *granted,
-                          const mosquitto_property *properties)
-{
-    struct pst_mqtt *m = staying(obj);
-
-    (void)mosq;
-    (void)properties;
-    if (m != NULL) {
-        m->events->subscribed(m->ctx, id, count == 1 && granted[0] < 0x80);
-    }
-}
-
-static void on_published(struct mosquitto *mosq, void *obj, int id, int reason,
-                         const mosquitto_property *properties)
-{
-    struct pst_mqtt *m = owner(obj);
-
-    (void)mosq;
-    (void)properties;
-    if (m == NULL) {
-        return;
-    }
-    m->unsent -= m->unsent > 0;
-    if (m->leaving && m->unsent == 0) {
-        end(m, "");
-    } else if (!m->leaving && m->events->published != NULL) {
-        m->events->published(m->ctx, id, reason >= 0x80, reason == MQTT_RC_NO_MATCHING_SUBSCRIBERS);
     }
 }
 
 /* --- connecting --- */
-
-static void dial_work(uv_work_t *work)
-{
-    struct dial *d = work->data;
-
-    errno = 0;
-    d->rc = mosquitto_connect_bind_v5(d->mosq, d->host, d->port, PST_MQTT_KEEPALIVE_S, NULL,
-                                      d->properties);
-    d->saved_errno = errno;
-}
-
-static void dial_done(uv_work_t *work, int status)
-{
-    struct dial *d = work->data;
-    struct pst_mqtt *m = d->owner;
-
-    work->data = NULL;
-    if (m == NULL) {
-        dial_free(d);
-        return;
-    }
-    if (m->ending) {
-        return;
-    }
-    if (status != 0 || d->rc != MOSQ_ERR_SUCCESS) {
-        end_with(m, status != 0 ? MOSQ_ERR_UNKNOWN : d->rc, d->saved_errno);
-        return;
-    }
-    m->mosq = d->mosq;
-    if (uv_poll_init(m->loop, &m->poll, mosquitto_socket(m->mosq)) != 0) {
-        end(m, "no resources for a connection");
-        return;
-    }
-    m->poll.data = m;
-    m->polling = true;
-    watch(m);
-}
 
 static pst_err readable(const char *path, char *why, size_t why_cap)
 {
@@ -351,111 +203,89 @@ static pst_err readable(const char *path, char *why, size_t why_cap)
     return PST_ERR_IO;
 }
 
-static pst_err set_tls(struct mosquitto *mosq, const struct pst_mqtt_place *p, char *why,
-                       size_t why_cap)
-{
-    if (!p->tls) {
-        return PST_OK;
-    }
-    PST_TRY(readable(p->cafile, why, why_cap));
-    PST_TRY(readable(p->cert, why, why_cap));
-    PST_TRY(readable(p->key, why, why_cap));
-    const bool own = p->cafile[0] != '\0', client = p->cert[0] != '\0';
-    if (mosquitto_tls_set(mosq, own ? p->cafile : NULL, own ? NULL : SYSTEM_CERTIFICATES,
-                          client ? p->cert : NULL, client ? p->key : NULL,
-                          NULL) != MOSQ_ERR_SUCCESS) {
-        snprintf(why, why_cap, "TLS cannot be set up");
-        return PST_ERR_IO;
-    }
-    return PST_OK;
-}
-
-static pst_err set_user(struct mosquitto *mosq, const struct pst_mqtt_place *p, char *why,
-                        size_t why_cap)
-{
-    char password[256] = "";
-
-    if (p->user[0] == '\0') {
-        return PST_OK;
-    }
-    if (p->passfile[0] != '\0') {
-        PST_TRY(pst_mqtt_line(p->passfile, password, sizeof password, why, why_cap));
-    }
-    const int rc =
-        mosquitto_username_pw_set(mosq, p->user, p->passfile[0] != '\0' ? password : NULL);
-    pst_wipe(password, sizeof password);
-    if (rc != MOSQ_ERR_SUCCESS) {
-        snprintf(why, why_cap, "user '%s': %s", p->user, mosquitto_strerror(rc));
-        return PST_ERR_IO;
-    }
-    return PST_OK;
-}
-
-static pst_err set_will(struct mosquitto *mosq, const struct pst_mqtt_will *will)
-{
-    if (will == NULL ||
-        mosquitto_will_set_v5(mosq, will->topic, (int)will->len, will->len > 0 ? will->bytes : NULL,
-                              1, will->retained, NULL) == MOSQ_ERR_SUCCESS) {
-        return PST_OK;
-    }
-    return PST_ERR_IO;
-}
-
-static struct mosquitto *new_mosquitto(struct dial *d)
+/* What the worker is to know; wipe it after use. */
+static pst_err fill_start(struct pst_mqtt_start *s, const struct pst_mqtt_place *place,
+                          const struct pst_mqtt_will *will, char *why, size_t why_cap)
 {
     const struct pst_crypto *c = pst_openssl_crypto();
     uint8_t random[8];
-    char id[24] = "pst";
-    struct mosquitto *mosq;
 
+    memset(s, 0, sizeof *s);
+    s->place = *place;
+    memset(s->place.secret, 0, sizeof s->place.secret);
+    if (will != NULL) {
+        s->will = *will;
+        s->has_will = true;
+    }
+    PST_TRY(readable(place->cafile, why, why_cap));
+    PST_TRY(readable(place->cert, why, why_cap));
+    PST_TRY(readable(place->key, why, why_cap));
+    if (place->passfile[0] != '\0') {
+        PST_TRY(pst_mqtt_line(place->passfile, s->password, sizeof s->password, why, why_cap));
+    }
     if (c->random(c->ctx, random, sizeof random) != PST_OK) {
-        return NULL;
+        snprintf(why, why_cap, "no randomness");
+        return PST_ERR_IO;
     }
-    pst_mqtt_hex(random, sizeof random, id + 3); /* tells the broker nothing */
-    if (mosquitto_lib_init() != MOSQ_ERR_SUCCESS) {
-        return NULL;
-    }
-    mosq = mosquitto_new(id, true, d);
-    if (mosq == NULL ||
-        mosquitto_int_option(mosq, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5) != 0) {
-        mosquitto_destroy(mosq);
-        (void)mosquitto_lib_cleanup();
-        return NULL;
-    }
-    (void)mosquitto_int_option(mosq, MOSQ_OPT_TCP_NODELAY, 1);
-    mosquitto_log_callback_set(mosq, on_log);
-    mosquitto_connect_v5_callback_set(mosq, on_connack);
-    mosquitto_disconnect_v5_callback_set(mosq, on_disconnect);
-    mosquitto_message_v5_callback_set(mosq, on_message);
-    mosquitto_subscribe_v5_callback_set(mosq, on_subscribed);
-    mosquitto_publish_v5_callback_set(mosq, on_published);
-    return mosq;
+    memcpy(s->client, "pst", 3);
+    pst_mqtt_hex(random, sizeof random, s->client + 3); /* tells the broker nothing */
+    return PST_OK;
 }
 
-static struct dial *new_dial(const struct pst_mqtt_place *place, const struct pst_mqtt_will *will,
-                             char *why, size_t why_cap)
+/* With `fd` as its standard input. 0, or an error of libuv. */
+static int spawn(struct pst_mqtt *m, int fd)
 {
-    struct dial *d = calloc(1, sizeof *d);
+    char *argv[] = {(char[]){"postern"}, (char[]){PST_MQTT_WORKER}, NULL};
+    uv_stdio_container_t stdio[] = {
+        {.flags = UV_INHERIT_FD,         .data = {.fd = fd}},
+        {.flags = UV_IGNORE            },
+        {.flags = UV_INHERIT_FD, .data = {.fd = STDERR_FILENO}                  }
+    };
+    const uv_process_options_t options = {
+        .file = SELF, .args = argv, .stdio = stdio, .stdio_count = 3, .exit_cb = on_exit};
 
-    snprintf(why, why_cap, "no resources for a connection");
-    if (d == NULL) {
-        return NULL;
+    return uv_spawn(m->loop, &m->worker, &options);
+}
+
+static void on_failed(uv_handle_t *handle)
+{
+    struct pst_mqtt *m = handle->data;
+
+    if (--m->to_close == 0) {
+        free(m);
     }
-    snprintf(d->host, sizeof d->host, "%s", place->host);
-    d->port = place->port;
-    d->mosq = new_mosquitto(d);
-    /* What is longer than any of ours is not sent to us. */
-    const uint32_t longest = (uint32_t)PST_BROKER_MESSAGE(PST_BROKER_CHUNK) + 1024;
-    if (d->mosq == NULL || set_will(d->mosq, will) != PST_OK ||
-        mosquitto_property_add_int32(&d->properties, MQTT_PROP_MAXIMUM_PACKET_SIZE, longest) != 0 ||
-        mosquitto_property_add_int16(&d->properties, MQTT_PROP_RECEIVE_MAXIMUM, RECEIVE_MAXIMUM) !=
-            0 ||
-        set_user(d->mosq, place, why, why_cap) != PST_OK ||
-        set_tls(d->mosq, place, why, why_cap) != PST_OK) {
-        dial_free(d);
-        return NULL;
+}
+
+/* 0, or an error of libuv: then `m` is freed from the loop. */
+static int start_worker(struct pst_mqtt *m)
+{
+    int fds[2], rc;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
+        rc = -errno;
+        free(m);
+        return rc;
     }
-    return d;
+    (void)uv_timer_init(m->loop, &m->timer);
+    (void)uv_pipe_init(m->loop, &m->pipe, 0);
+    m->timer.data = m->pipe.data = m->worker.data = m;
+    rc = spawn(m, fds[1]);
+    (void)close(fds[1]);
+    if (rc != 0) {
+        (void)close(fds[0]);
+        m->to_close = 3;
+        uv_close((uv_handle_t *)&m->timer, on_failed);
+        uv_close((uv_handle_t *)&m->pipe, on_failed);
+        uv_close((uv_handle_t *)&m->worker, on_failed);
+        return rc;
+    }
+    rc = uv_pipe_open(&m->pipe, fds[0]);
+    rc = rc == 0 ? uv_read_start((uv_stream_t *)&m->pipe, on_alloc, on_read) : rc;
+    rc = rc == 0 ? uv_timer_start(&m->timer, on_timer, TICK_MS, TICK_MS) : rc;
+    if (rc != 0) {
+        end(m, uv_strerror(rc));
+    }
+    return 0;
 }
 
 pst_err pst_mqtt_connect(uv_loop_t *loop, const struct pst_mqtt_place *place,
@@ -463,71 +293,57 @@ pst_err pst_mqtt_connect(uv_loop_t *loop, const struct pst_mqtt_place *place,
                          void *ctx, struct pst_mqtt **mqtt, char *why, size_t why_cap)
 {
     struct pst_mqtt *m = calloc(1, sizeof *m);
+    struct pst_mqtt_start s;
+    pst_err err = PST_ERR_IO;
 
     *mqtt = NULL;
-    if (m == NULL) {
-        snprintf(why, why_cap, "no memory for a connection");
-        return PST_ERR_IO;
-    }
-    m->dial = new_dial(place, will, why, why_cap);
-    if (m->dial == NULL || uv_timer_init(loop, &m->timer) != 0) {
-        if (m->dial != NULL) {
-            dial_free(m->dial);
+    snprintf(why, why_cap, "no memory for a connection");
+    if (m != NULL && fill_start(&s, place, will, why, why_cap) == PST_OK) {
+        m->events = events;
+        m->ctx = ctx;
+        m->loop = loop;
+        m->since_ms = uv_now(loop);
+        const int rc = start_worker(m);
+        if (rc == 0) {
+            send_frame(m, &(struct pst_mqtt_head){.op = PST_MQTT_START}, NULL, &s, sizeof s);
+            *mqtt = m;
+            err = PST_OK;
+        } else {
+            snprintf(why, why_cap, "cannot start the process of the MQTT library: %s",
+                     uv_strerror(rc));
         }
+    } else {
         free(m);
-        return PST_ERR_IO;
     }
-    m->events = events;
-    m->tls = place->tls;
-    m->ctx = ctx;
-    m->loop = loop;
-    m->since_ms = uv_now(loop);
-    m->timer.data = m;
-    m->dial->owner = m;
-    m->dial->work.data = m->dial;
-    (void)uv_timer_start(&m->timer, on_timer, TICK_MS, TICK_MS);
-    if (uv_queue_work(loop, &m->dial->work, dial_work, dial_done) != 0) {
-        m->dial->work.data = NULL;
-        end(m, "no resources for a connection");
-    }
-    *mqtt = m;
-    return PST_OK;
+    pst_wipe(&s, sizeof s);
+    return err;
 }
 
 /* --- using it --- */
 
-int pst_mqtt_subscribe(struct pst_mqtt *m, const char *topic)
+static int ask(struct pst_mqtt *m, struct pst_mqtt_head head, const char *topic, const void *bytes,
+               size_t len)
 {
-    int id = -1;
-
     if (!m->connected || m->leaving || m->ending) {
         return -1;
     }
-    check(m, mosquitto_subscribe_v5(m->mosq, &id, topic, 1, 0, NULL));
-    watch(m);
-    return m->ending ? -1 : id;
+    m->last_id = m->last_id < INT32_MAX ? m->last_id + 1 : 1;
+    head.id = m->last_id;
+    send_frame(m, &head, topic, bytes, len);
+    return m->ending ? -1 : head.id;
+}
+
+int pst_mqtt_subscribe(struct pst_mqtt *m, const char *topic)
+{
+    return ask(m, (struct pst_mqtt_head){.op = PST_MQTT_SUBSCRIBE}, topic, NULL, 0);
 }
 
 int pst_mqtt_publish(struct pst_mqtt *m, const char *topic, const void *bytes, size_t len, int qos,
                      bool retained, uint32_t expiry_s)
 {
-    mosquitto_property *properties = NULL;
-    int id = -1;
-
-    if (!m->connected || m->leaving || m->ending) {
-        return -1;
-    }
-    if (expiry_s > 0 && mosquitto_property_add_int32(&properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL,
-                                                     expiry_s) != 0) {
-        return -1;
-    }
-    m->unsent++;
-    const int rc =
-        mosquitto_publish_v5(m->mosq, &id, topic, (int)len, bytes, qos, retained, properties);
-    mosquitto_property_free_all(&properties);
-    check(m, rc);
-    watch(m);
-    return m->ending ? -1 : id;
+    const struct pst_mqtt_head head = {
+        .op = PST_MQTT_PUBLISH, .qos = (uint8_t)qos, .flag = retained, .expiry_s = expiry_s};
+    return ask(m, head, topic, bytes, len);
 }
 
 void pst_mqtt_close(struct pst_mqtt *m)
@@ -537,8 +353,10 @@ void pst_mqtt_close(struct pst_mqtt *m)
     }
     m->leaving = true;
     m->since_ms = uv_now(m->loop);
-    if (!m->connected || m->unsent == 0) {
+    if (!m->connected) {
         end(m, "");
+    } else {
+        send_frame(m, &(struct pst_mqtt_head){.op = PST_MQTT_LEAVE}, NULL, NULL, 0);
     }
 }
 

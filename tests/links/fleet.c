@@ -17,6 +17,7 @@
 
 #include "openssl/pki.h"
 #include "posix/debugger_host.h"
+#include "posix/mqtt.h"
 #include "posix/profile.h"
 #include "postern/target.h"
 
@@ -549,6 +550,7 @@ static int sessions(const char *link, unsigned count, unsigned at_once)
 
 int main(int argc, char **argv)
 {
+    pst_mqtt_enter(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN);
     if (argc == 4 && strcmp(argv[1], "targets") == 0) {
         return targets(argv[2], (unsigned)strtoul(argv[3], NULL, 10));

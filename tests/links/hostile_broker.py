@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""hostile_broker.py PORT: an MQTT broker that means ill. It says what the first line of the file
+`broker.does` names to everyone who calls, and prints a line for each call."""
+import socket
+import struct
+import sys
+import threading
+import time
+
+
+def packet(kind, body):
+    length, n = b"", len(body)
+    while True:
+        length += bytes([n % 128 | (128 if n >= 128 else 0)])
+        n //= 128
+        if n == 0:
+            return bytes([kind]) + length + body
+
+
+CONNACK = packet(0x20, b"\0\0\0")
+TOPIC = b"\0\3a/b"
+THINGS = {
+    "unknown-property": bytes.fromhex("20050000027e00"),
+    "property-in-publish": CONNACK + packet(0x30, TOPIC + b"\2\x7e\0x"),
+    "huge": CONNACK + b"\x30\xff\xff\xff\x7f" + TOPIC + b"\0",
+    "garbage": bytes(range(251)) * 40,
+    "connacks": CONNACK * 5000,
+    "subacks": CONNACK + b"".join(packet(0x90, struct.pack(">HB", i, 0) + b"\0") for i in range(3000)),
+    "pubacks": CONNACK + b"".join(packet(0x40, struct.pack(">HBB", i, 0x87, 0)) for i in range(3000)),
+    "long-topic": CONNACK + packet(0x30, b"\xff\x00" + b"a" * 0xff00 + b"\0x"),
+    "truncated": CONNACK + packet(0x30, TOPIC + b"\0" + b"x" * 500)[:40],
+    "nothing": b"",
+}
+
+
+def serve(s):
+    with open("broker.does") as f:
+        what = f.read().strip()
+    print("called:", what, flush=True)
+    try:
+        s.recv(65536)
+        s.sendall(THINGS[what])
+        if what == "huge":
+            for _ in range(3000):  # what it says that it is: 187 MiB of it
+                s.sendall(bytes(65536))
+        s.settimeout(3)
+        while s.recv(65536):
+            pass
+    except OSError:
+        pass
+    time.sleep(0.1)
+    s.close()
+
+
+def main():
+    server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    print("running", flush=True)
+    while True:
+        threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "list":
+        print(*THINGS)
+    else:
+        main()

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# A broker that means ill: what it sends may end the process that runs libmosquitto, and nothing
+# else; and what that process holds.
+. "$SRC/tests/tools/lib.sh"
+PATH="$PATH:/usr/sbin"
+command -v mosquitto >/dev/null || {
+    echo 'skipped: no mosquitto'
+    exit 77
+}
+postern links | grep -A 2 '^mqtt ' | grep -q 'not built in' && {
+    echo 'skipped: built without libmosquitto'
+    exit 77
+}
+make_keys
+head -c 65536 /dev/urandom >ram.bin
+p=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+link=mqtt:127.0.0.1:$p/$device
+hostile() {
+    python3 "$SRC/tests/links/hostile_broker.py" "$p" >hostile.log 2>&1 &
+    broker_pid=$!
+    pids+=("$broker_pid")
+    await_text hostile.log running
+}
+honest() {
+    printf '%s\n' "listener $p 127.0.0.1" 'allow_anonymous true' 'set_tcp_nodelay true' 'user root' >b.conf
+    mosquitto -c b.conf >>b.log 2>&1 &
+    broker_pid=$!
+    pids+=("$broker_pid")
+    for _ in $(seq 50); do
+        (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null && return
+        sleep 0.1
+    done
+}
+die() { kill -9 "$1" 2>/dev/null && wait "$1" 2>/dev/null; }
+workers() { # PID: the workers that it has
+    pgrep -P "$1" -f mqtt-worker
+}
+
+# --- a debugger at such a broker: each time a word, exit 2, and at once ---
+echo nothing >broker.does
+hostile
+for what in $(python3 "$SRC/tests/links/hostile_broker.py" list); do
+    echo "$what" >broker.does
+    expect 2 "link '$link': (broker 127.0.0.1:$p: |'$device' does not answer|no '$device'|cannot connect: no answer in time)" \
+        as_ada mem read "$link" 0x80000000 4 --timeout 3
+done
+echo unknown-property >broker.does
+expect 2 'gave up on what the broker sent \(signal 6\)' as_ada mem read "$link" 0x80000000 4
+
+# --- a target at it: it goes on, its other links too, and it comes back ---
+cat >t.conf <<CONF
+[target]
+identity = pump
+trust = ca/engineers.pem
+policy = debug
+listen = mqtt-listen:127.0.0.1:$p/$device
+listen = unix-listen:$dir/t.sock
+[file ram]
+path = ram.bin
+base = 0x80000000
+CONF
+postern target --config t.conf --audit t.jsonl >t.log 2>&1 &
+target_pid=$!
+pids+=("$target_pid")
+await_text t.log 'gave up on what the broker sent' || cat t.log
+for what in huge property-in-publish connacks; do
+    echo "$what" >broker.does
+    calls=$(grep -c "called: $what" hostile.log)
+    for _ in $(seq 100); do
+        [ "$(grep -c "called: $what" hostile.log)" -gt "$calls" ] && break
+        sleep 0.1
+    done
+    expect 0 '^80000000 ' as_ada mem read "unix:$dir/t.sock" 0x80000000 4
+done
+kill -0 $target_pid && ok 'the target goes on' || fail "the target has ended: $(cat t.log)"
+die "$broker_pid"
+honest
+for _ in $(seq 300); do
+    grep -q 'is announced at broker' t.log && break
+    sleep 0.1
+done
+expect 0 '^80000000 ' as_ada mem read "$link" 0x80000000 4
+
+# --- the process of the library: nothing of ours in it; without its parent it is gone ---
+agent=$(pgrep -P $target_pid | head -n 1)
+worker=$(workers "${agent:-0}")
+[ -n "$worker" ] || { agent=$target_pid; worker=$(workers $target_pid); }
+if [ "$(wc -w <<<"$worker")" = 1 ]; then
+    held=$(ls -l "/proc/$worker/fd" | sed -n 's/.* -> //p' | grep -v -e '^socket:' -e '^/dev/null$' -e 't\.log$' -e '^pipe:' -e '/dev/urandom')
+    [ -z "$held" ] && ok 'the worker holds no file of ours' || fail "the worker holds: $held"
+    sockets=$(ls -l "/proc/$worker/fd" | grep -c socket:)
+    # To us, to the broker, and a pair of the library's own.
+    [ "$sockets" -le 4 ] || fail "the worker holds $sockets sockets"
+    grep -E 'Max (core file|data) size' "/proc/$worker/limits" | tr -s ' '
+else
+    fail "workers of the target: $worker"
+fi
+kill -9 "$worker"
+await_text t.log 'the process of the MQTT library has ended' && ok 'a worker that is killed is noticed'
+await_that() { for _ in $(seq 100); do "$@" && return; sleep 0.1; done; fail "not: $*"; }
+announced() { [ "$(grep -c 'is announced at broker' t.log)" = "$1" ]; }
+await_that announced 2
+expect 0 '^80000000 ' as_ada mem read "$link" 0x80000000 4
+worker=$(workers "$agent")
+kill -9 "$agent" $target_pid
+gone() { ! kill -0 "$worker" 2>/dev/null; }
+await_that gone && ok 'the worker goes with its parent'
+present() { postern find "mqtt:127.0.0.1:$p" 2>&1 | grep -q ': 0 announced'; }
+await_that present && ok 'the last will was published'
+expect 1 'for itself to start' postern mqtt-worker </dev/null
+finish
