@@ -111,6 +111,8 @@ struct pst_transport {
     /* Is `a` written well? It looks at nothing but the text, with pst_address_host and _options;
      * whatever it wants to find again stays in `a`. */
     pst_err (*check)(struct pst_address *a, char *why, size_t why_cap);
+    /* Is it this device that a link listens for? NULL: links of this kind name none. */
+    bool (*names)(const struct pst_address *a, const char *device);
     /* PST_ERR_IO with `why`: nothing was started. What takes time fails later, in `down`. */
     pst_err (*connect)(uv_loop_t *loop, const struct pst_address *to,
                        const struct pst_carrier_events *events, void *ctx,

@@ -563,6 +563,7 @@ const struct pst_transport pst_transport_mqtt = {
     .summary = "through an MQTT 5 broker, under an opaque id; port 1883, 8883 with TLS",
     .traits = &pst_broker_traits,
     .check = pst_mqtt_check,
+    .names = pst_mqtt_names,
     .connect = connect_to,
     .listen = pst_mqtt_listen,
 };

@@ -98,6 +98,14 @@ pst_err pst_mqtt_place(const struct pst_address *a, struct pst_mqtt_place *p, ch
     return PST_OK;
 }
 
+bool pst_mqtt_names(const struct pst_address *a, const char *device)
+{
+    struct pst_mqtt_place p;
+    char why[PST_ADDRESS_TEXT];
+
+    return pst_mqtt_place(a, &p, why, sizeof why) == PST_OK && strcmp(p.device, device) == 0;
+}
+
 pst_err pst_mqtt_check(struct pst_address *a, char *why, size_t why_cap)
 {
     struct pst_mqtt_place p;

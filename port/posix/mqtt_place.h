@@ -49,6 +49,9 @@ PST_MUST_CHECK pst_err pst_mqtt_place(const struct pst_address *a, struct pst_mq
 /* Is the address written well? As a transport's `check`. */
 pst_err pst_mqtt_check(struct pst_address *a, char *why, size_t why_cap);
 
+/* Is this the device of the address? As a transport's `names`. */
+bool pst_mqtt_names(const struct pst_address *a, const char *device);
+
 /* The fleet's secret; wipe it after use. `len` 0: none. */
 struct pst_mqtt_secret {
     uint8_t bytes[PST_MQTT_SECRET_MOST];

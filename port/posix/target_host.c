@@ -359,8 +359,14 @@ static pst_err listen_all(struct pst_target_host *h, char *why, size_t why_cap)
     char text[2 * PST_ADDRESS_TEXT];
 
     for (size_t i = 0; i < h->settings->listens; i++) {
-        PST_TRY(pst_carrier_listen(h->loop, &h->settings->listen[i], &listener_events, h,
-                                   &h->listeners[i], why, why_cap));
+        const struct pst_address *at = &h->settings->listen[i];
+        if (at->transport->names != NULL && !at->transport->names(at, h->config.device)) {
+            snprintf(why, why_cap, "link '%s' announces another device than this one, '%s'",
+                     at->text, h->config.device);
+            return PST_ERR_IO;
+        }
+        PST_TRY(
+            pst_carrier_listen(h->loop, at, &listener_events, h, &h->listeners[i], why, why_cap));
         snprintf(text, sizeof text, "%s listens at %s", h->config.device, h->listeners[i]->place);
         note(h, text);
     }

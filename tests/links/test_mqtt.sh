@@ -104,6 +104,8 @@ expect 1 'no device id' as_ada mem read "mqtt:127.0.0.1:$p" 0
 expect 1 "unknown option 'password'" as_ada mem read "mqtt:$here,password=x" 0
 cp secret open-secret && chmod 644 open-secret
 expect 2 'others can read it' as_ada mem read "mqtt:$here,secret=open-secret" 0
+expect 2 "announces another device than this one, 'Acme:Pump:0042'" postern target --config bare.conf \
+    --listen "mqtt-listen:127.0.0.1:$p/Acme:Pump:0043" --audit other.jsonl
 # Somebody else's device under this name: the handshake finds it out.
 printf '[target]\nidentity = impostor\ntrust = other/engineers.pem\npolicy = debug\n' >impostor.conf
 printf '[file ram]\npath = ram.bin\nbase = 0x80000000\n' >>impostor.conf
