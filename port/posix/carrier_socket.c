@@ -17,6 +17,7 @@ struct socket_carrier {
     uv_shutdown_t shutdown;
     bool open, reading, writing, wanted, finishing, closing;
     uint8_t to_close;
+    int lost; /* libuv's error of a write: the peer is gone, but its last words are still read */
     pst_err why;
     char text[160];
     uint8_t in[PST_CARRIER_CHUNK], out[PST_CARRIER_CHUNK];
@@ -75,9 +76,8 @@ static void on_written(uv_write_t *request, int status)
     if (c->closing) {
         return;
     }
-    if (status != 0) {
-        end(c, PST_ERR_IO, uv_strerror(status));
-    } else if (c->wanted && !c->finishing && c->base.events->writable != NULL) {
+    c->lost = status;
+    if (c->wanted && !c->finishing && c->base.events->writable != NULL) {
         c->wanted = false;
         c->base.events->writable(c->base.ctx);
     }
@@ -92,11 +92,14 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
         c->wanted = true;
         return 0;
     }
+    if (c->lost != 0) { /* nobody takes it; an owner that reads only when it has written goes on */
+        return len;
+    }
     /* Mostly it fits, and then no turn of the loop is needed to hear so. */
     int n = uv_try_write(&c->socket.io.stream, &buf, 1);
     if (n < 0 && n != UV_EAGAIN) {
-        end(c, PST_ERR_IO, uv_strerror(n));
-        return 0;
+        c->lost = n;
+        return len;
     }
     size_t sent = n > 0 ? (size_t)n : 0;
     size_t rest = len - sent < sizeof c->out ? len - sent : sizeof c->out;
@@ -128,7 +131,9 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
     struct socket_carrier *c = stream->data;
 
     (void)buf;
-    if (got < 0) {
+    if (got < 0 && c->lost != 0) {
+        end(c, PST_ERR_IO, uv_strerror(c->lost));
+    } else if (got < 0) {
         end(c, got == UV_EOF ? PST_OK : PST_ERR_IO,
             got == UV_EOF ? "closed by the peer" : uv_strerror((int)got));
     } else if (got > 0 && !c->finishing) {

@@ -1,6 +1,6 @@
 /* The process that runs libmosquitto (mqtt.h): one connection to a broker, what the parent asks for
  * on standard input, what happens back on the same socket. */
-#define _GNU_SOURCE /* RLIMIT_DATA */
+#define _GNU_SOURCE /* RLIMIT_DATA, closefrom */
 #include "posix/mqtt.h"
 
 #ifdef PST_WITH_MOSQUITTO
@@ -362,14 +362,16 @@ static void dial(struct worker *w)
     mosquitto_property_free_all(&properties);
 }
 
-/* Whatever a broker makes of this process: no memory beyond its own, no core, no other program's
- * rights. And a terminal's Ctrl-C is the parent's to hear: it takes leave. */
+/* Whatever a broker makes of this process: no file of whoever started us, no memory beyond its own,
+ * no core, no other program's rights. And a terminal's Ctrl-C is the parent's to hear: it takes
+ * leave. */
 static void confine(void)
 {
     struct rlimit none = {0, 0}, data = {0, 0};
     unsigned long pages[6] = {0};
     FILE *f = fopen("/proc/self/statm", "r");
 
+    closefrom(STDERR_FILENO + 1);
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
