@@ -20,7 +20,8 @@ void pst_audit_file_close(struct pst_audit_file *f);
  * Lines that were announced are kept, at most PST_AUDIT_KEEP_MS if pst_audit_file_poll is called.
  * `f` outlives the sink. */
 struct pst_audit_sink pst_audit_file_sink(struct pst_audit_file *f);
-/* Writes what was kept long enough. Milliseconds until the next call is needed, UINT64_MAX: none. */
+/* Writes what was kept long enough. Milliseconds until the next call is needed, UINT64_MAX: none.
+ */
 uint64_t pst_audit_file_poll(struct pst_audit_file *f);
 
 #endif

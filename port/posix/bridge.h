@@ -25,8 +25,8 @@ struct pst_bridge_config {
     void *ctx;
 };
 
-/* Runs on `loop` until uv_stop, or a failure to listen: PST_ERR_IO with `why`. Then everything of it
- * is closed, and the loop has run until it is; the owner's own handles are to be closed or
+/* Runs on `loop` until uv_stop, or a failure to listen: PST_ERR_IO with `why`. Then everything of
+ * it is closed, and the loop has run until it is; the owner's own handles are to be closed or
  * unreferenced. */
 PST_MUST_CHECK pst_err pst_bridge_run(uv_loop_t *loop, const struct pst_bridge_config *config,
                                       char *why, size_t why_cap);

@@ -56,9 +56,8 @@ struct pst_debugger_host { /* allocate with pst_secret_alloc */
     char link_text[PST_ADDRESS_TEXT + 160];
 };
 
-/* Begins to connect to `to`, or to wait for a call there; and to `data` for the debug (NULL: it goes
- * to `to` as well). PST_ERR_IO, PST_ERR_ARGUMENT with `why`:
- * nothing was started. */
+/* Begins to connect to `to`, or to wait for a call there; and to `data` for the debug (NULL: it
+ * goes to `to` as well). PST_ERR_IO, PST_ERR_ARGUMENT with `why`: nothing was started. */
 PST_MUST_CHECK pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
                                                const struct pst_debugger_host_config *config,
                                                const struct pst_address *to,

@@ -198,7 +198,9 @@ void pst_link_agree(struct pst_link_traits *out, const struct pst_link_traits *m
         .shared = shared,
         .pushes = mine->pushes && !peer->polled,
         .native = mine->native || peer->native,
-        .sequence_len = mctp ? 2 : shared ? 8 : 0,
+        .sequence_len = mctp     ? 2
+                        : shared ? 8
+                                 : 0,
         .inner = mctp ? PST_LINK_INNER : 0,
     };
 }

@@ -173,9 +173,7 @@ static inline void pair_side_init(struct pair *p, struct pair_side *s, const uin
     s->config = (struct pst_spdm_config){
         .crypto = &p->fake.crypto,
         .verifier = &p->fake.verifier,
-        .slots = {&s->slot},
-        .keys = {        .ctx = s,     .place = pair_place, .drop = pair_drop},
-        .hooks = { .ctx = s,
+        .hooks = {.ctx = s,
                   .peer = pair_peer,
                   .established = pair_established,
                   .ended = pair_ended,
@@ -193,8 +191,10 @@ static inline void pair_side_init(struct pair *p, struct pair_side *s, const uin
         .peer_sigs = p->sigs,
         .dhs = p->dhs,
         .aeads = p->aeads,
+        .keys = {.ctx = s, .place = pair_place, .drop = pair_drop},
         .measurement_hash = PST_SHA256,
     };
+    s->config.slots[0] = &s->slot;
 }
 
 static inline void pair_init(struct pair *p, const uint8_t how[4])
