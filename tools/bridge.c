@@ -23,19 +23,20 @@ static void on_signal(uv_signal_t *handle, int number)
     uv_stop(handle->loop);
 }
 
-static int run(struct pst_bridge_config *config, const char *capture_path)
+/* `capture`: where capture_path is to be written. */
+static int run(struct pst_bridge_config *config, struct pst_pcapng *capture,
+               const char *capture_path)
 {
-    struct pst_pcapng capture = {0};
     uv_signal_t term, interrupt;
     uv_loop_t loop;
     char why[512];
 
     if (capture_path != NULL) {
-        if (pst_pcapng_open(&capture, capture_path) != PST_OK) {
+        if (pst_pcapng_open(capture, capture_path) != PST_OK) {
             perror(capture_path);
             return PST_EXIT_LOCAL;
         }
-        config->capture = &capture;
+        config->capture = capture;
     }
     if (uv_loop_init(&loop) < 0 || uv_signal_init(&loop, &term) < 0 ||
         uv_signal_init(&loop, &interrupt) < 0) {
@@ -54,7 +55,7 @@ static int run(struct pst_bridge_config *config, const char *capture_path)
     uv_close((uv_handle_t *)&interrupt, NULL);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&loop);
-    if (pst_pcapng_close(&capture) != PST_OK) {
+    if (pst_pcapng_close(capture) != PST_OK) {
         perror(capture_path);
         return PST_EXIT_LOCAL;
     }
@@ -64,13 +65,14 @@ static int run(struct pst_bridge_config *config, const char *capture_path)
 int pst_cmd_bridge(int argc, char **argv)
 {
     struct pst_bridge_config config = {0};
-    char *capture = NULL;
+    struct pst_pcapng capture = {0};
+    char *capture_path = NULL;
     int verbose = 0;
     char why[512];
     const struct poptOption options[] = {
-        {"capture", 'c', POPT_ARG_STRING, &capture, 0, "record everything that passes, as pcapng",
-         "FILE"                                                                                        },
-        {"verbose", 'v', POPT_ARG_NONE,   &verbose, 0, "say when connections come and go",         NULL},
+        {"capture", 'c', POPT_ARG_STRING, &capture_path, 0,
+         "record everything that passes, as pcapng",                                            "FILE"},
+        {"verbose", 'v', POPT_ARG_NONE,   &verbose,      0, "say when connections come and go", NULL  },
         POPT_AUTOHELP POPT_TABLEEND,
     };
     const char **args = (void *)argv; /* popt's prototype promises what argv's type cannot */
@@ -94,9 +96,9 @@ int pst_cmd_bridge(int argc, char **argv)
     } else {
         config.note = print_note;
         config.ctx = &verbose;
-        exit_code = run(&config, capture);
+        exit_code = run(&config, &capture, capture_path);
     }
     poptFreeContext(popt);
-    free(capture);
+    free(capture_path);
     return exit_code;
 }

@@ -185,7 +185,7 @@ static void take(struct pst_supervisor_link *l, const char *message, size_t len,
 
 bool pst_supervisor_heard(struct pst_supervisor_link *l)
 {
-    char message[sizeof l->why];
+    char message[sizeof l->why] = "";
     int fds[2] = {-1, -1};
     union {
         struct cmsghdr head;

@@ -179,16 +179,23 @@ static void give_control(struct pst_doe_end *e, const uint8_t *control, size_t l
     e->out_len = PST_LINK_HEADER + len;
 }
 
+/* In place of a peer that says none. */
+static void give_hello(struct pst_doe_end *e, bool of_target)
+{
+    const struct pst_hello hello = pst_link_hello_of(&pst_doe_traits, of_target, most(e));
+    uint8_t control[PST_LINK_CONTROL_MAX] = {0};
+    const size_t len = pst_link_put_hello(control, &hello);
+
+    give_control(e, control, len);
+}
+
 /* For a device that knows SPDM, but no HELLO. */
 static pst_err answer_for_device(struct pst_doe_end *e)
 {
-    const struct pst_hello hello = pst_link_hello_of(&pst_doe_traits, true, most(e));
-    uint8_t control[PST_LINK_CONTROL_MAX];
-
     if (e->numbered)
         return PST_ERR_PROFILE;
     e->up = true;
-    give_control(e, control, pst_link_put_hello(control, &hello));
+    give_hello(e, true);
     return PST_OK;
 }
 
@@ -240,13 +247,10 @@ pst_err pst_doe_end_take(struct pst_doe_end *e, uint8_t *object, size_t len)
 
 pst_err pst_doe_end_assume(struct pst_doe_end *e)
 {
-    const struct pst_hello hello = pst_link_hello_of(&pst_doe_traits, !e->target, most(e));
-    uint8_t control[PST_LINK_CONTROL_MAX];
-
     if (e->out_len > 0)
         return PST_ERR_STATE;
     e->swallow = true;
-    give_control(e, control, pst_link_put_hello(control, &hello));
+    give_hello(e, !e->target);
     return PST_OK;
 }
 

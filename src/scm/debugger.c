@@ -110,7 +110,7 @@ static pst_err check_device(void *ctx, const struct pst_peer *peer)
         return PST_OK;
     }
     size_t len = 0; /* who it was instead, for people */
-    for (; peer->device[len] != '\0' && len < PST_MAX_NAME - 1; len++) {
+    for (; len < PST_MAX_NAME - 1 && peer->device[len] != '\0'; len++) {
         char c = peer->device[len];
         d->who[len] = c >= 0x20 && c < 0x7F ? c : '?';
     }

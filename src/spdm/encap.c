@@ -328,7 +328,7 @@ static pst_err flow_complete(struct pst_exchange *x, unsigned slot)
         pst_requester_done(x->q);
         return PST_OK;
     }
-    if (pst_own_slot(x->c, slot) == NULL)
+    if (session == NULL || pst_own_slot(x->c, slot) == NULL)
         return PST_ERR_DECODE;
     session->req_slot = (uint8_t)slot;
     session->authenticated = true;
