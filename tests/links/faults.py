@@ -26,16 +26,22 @@ import time
 
 import rig as r
 from mangle import Datagrams, Faults, Messages, Proxy
+from mirror import Mirror
 
 KINDS = ("drop", "duplicate", "reorder", "corrupt", "delay", "truncate", "stall", "reset")
 # How often in a thousand: chunks and messages are few, and one fault is the end of a session.
 RATES = {"stream": 25, "datagram": 40, "bytes": 25}
+WORDS = "words"  # a further kind, of shared memory: what tells of the bytes becomes something else
 CODES = (0, 2, 3, 5)  # success; no link; not who it had to be; lost
 BASE = 0x90000000  # beside the pump's memory
 SIZE = 65536
 WAIT = 4  # --timeout of the commands
 LIMIT = 30  # no command takes longer
 READY = 45  # until the target has noticed that an engineer is gone
+
+
+def kinds_of(name):
+    return KINDS + ((WORDS,) if name == "pcie-shm" else ())
 
 
 # --- links with a fault in them ---
@@ -48,6 +54,7 @@ class Paths:
         self.rig, self.links = rig, links
         self.serials = {}
         self.buses = {}
+        self.mirror = None  # of pcie-shm
 
     def target_link(self, name):
         """What the target listens at, from its start to its end."""
@@ -57,6 +64,9 @@ class Paths:
             return f"{name}-listen:{cable.paths[0]}"
         if name in ("i3c", "mctp-i3c"):
             return f"{name}-listen:model:{self.bus(name)}"
+        if name == "pcie-shm":
+            self.mirror = Mirror(self.rig, name)
+            return f"{name}-listen:{self.mirror.paths[1]}"
         return self.links.get(name, "target").listen
 
     def bus(self, name):
@@ -82,6 +92,9 @@ class Paths:
         if name == "mqtt":
             self.proxy = Proxy(self.rig, ("127.0.0.1", self.links.broker().port), faults)
             return f"mqtt:127.0.0.1:{self.proxy.port}/{r.DEVICE}"
+        if name == "pcie-shm":
+            self.proxy, self.mirror.faults = self.mirror, faults
+            return f"{name}:{self.mirror.paths[0]}"
         if name in self.serials:
             self.proxy = None
             self.serials[name].mangle = faults
@@ -89,7 +102,9 @@ class Paths:
         raise r.Failure(f"no faults for {name}")
 
     def stop(self, name):
-        if name in self.serials:
+        if name == "pcie-shm":
+            self.mirror.faults = self.mirror.tap = None
+        elif name in self.serials:
             self.serials[name].mangle = None
         elif self.proxy is not None:
             self.proxy.stop()
@@ -215,15 +230,17 @@ class Test:
     # --- permutations ---
 
     def must_recover(self, name, kind):
+        if name == "pcie-shm":
+            return kind == "delay"
         return name in ("udp", "serial", "mctp-serial", "i3c", "mctp-i3c") and kind in (
             "drop", "duplicate", "reorder", "corrupt", "delay", "truncate")
 
     def begin(self, name, kind):
         """(link, how to stop the faults, how many there were)"""
         kind = "all" if kind == "gdb" else kind
-        rates = {k: (RATES[self.paths.kind_of(name)] / (4 if kind == "all" else 1)) for k in KINDS
+        rates = {k: (RATES[self.paths.kind_of(name)] / (4 if kind == "all" else 1)) for k in kinds_of(name)
                  if kind in (k, "all") and not (kind == "all" and k in ("stall", "reset"))}
-        if kind in ("stall", "reset"):
+        if kind in ("stall", "reset", WORDS):
             rates[kind] = 100
         if name in ("i3c", "mctp-i3c"):
             table = {"drop": ("lose", "drop_ibi"), "duplicate": ("twice",), "corrupt": ("write", "read"),
@@ -266,6 +283,10 @@ class Test:
                     way.sendto(unit, ("127.0.0.1", int(to))) if way is ways[0] else way.send(unit)
                     time.sleep(0.002)
             time.sleep(1.0)
+            return
+        if name == "pcie-shm":
+            if self.paths.mirror.say_again(said) == 0:
+                raise r.Failure("nobody hears what is said again")
             return
         s = self.paths.proxy.dial()
         s.settimeout(1.0)
@@ -356,15 +377,16 @@ class Test:
 
 QUICK = [("tcp", "all"), ("unix", "reorder"), ("udp", "all"), ("udp", "corrupt"), ("serial", "all"),
          ("mctp-serial", "all"), ("i3c", "all"), ("mqtt", "drop"), ("tcp", "replay"),
-         ("udp", "replay"), ("serial", "replay")]
-LINKS = ("tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt")
+         ("udp", "replay"), ("serial", "replay"), ("pcie-shm", "all"), ("pcie-shm", "corrupt"),
+         ("pcie-shm", WORDS), ("pcie-shm", "replay")]
+LINKS = ("tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "pcie-shm")
 
 
 def heavy_rows():
     again = [(name, "replay") for name in LINKS if "i3c" not in name]
     gdb = [(name, "gdb") for name in ("udp", "serial", "mctp-serial", "i3c", "mctp-i3c")]
     return gdb + again + [
-        (name, kind) for name in LINKS for kind in KINDS + ("all",)
+        (name, kind) for name in LINKS for kind in kinds_of(name) + ("all",)
         if not (kind in ("stall", "reorder") and "i3c" in name)
         and not (kind == "reset" and name in ("udp", "serial", "mctp-serial"))]
 

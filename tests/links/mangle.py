@@ -14,7 +14,7 @@ class Faults:
         self.rates = rates
         self.skip = skip
         self.units = self.done = 0
-        self.off = self.cut = self.deaf = False
+        self.off = self.cut = self.deaf = self.scribble = False
         self.queues = [[], []]  # of each side: (when, bytes) in order
         self.held = [None, None]
 
@@ -56,6 +56,8 @@ class Faults:
         elif kind == "reset":
             self.cut = True
             return
+        elif kind == "words":  # of shared memory: mirror.py's
+            self.scribble = True
         if self.held[side] is not None:
             pieces.append(self.held[side][1])
             self.held[side] = None
