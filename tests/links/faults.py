@@ -4,7 +4,8 @@ delays, truncates, stalls and resets, on every link; seeded ($FAULT_SEED), a rat
 
 What passes is mangled where the link itself cannot help seeing it: chunks or whole messages of
 sockets, datagrams, bytes on a serial line, transfers on a modelled bus, the stream between a client
-and its broker. In each permutation engineers read and write memory through the faults. Then:
+and its broker, words of shared memory (mirror.py), and, in guests, USB transfers and words of
+configuration space (tests/guest/guest_fault.c). In each permutation engineers read and write memory through the faults. Then:
 
   * what was read without an error is what was there;
   * what was written without an error is there, what failed is there whole or not at all, and
@@ -16,6 +17,8 @@ and its broker. In each permutation engineers read and write memory through the 
   * an engineer who comes without faults is let in;
   * what was recorded and is said again ("replay") opens nothing;
   * the main job of gdb ("gdb") has the right answers on a link that repeats what was lost.
+
+A row whose needs are not met fails; kinds of link named in $SKIP_LINKS ("usb pcie") are left out.
 """
 import os
 import random
@@ -24,8 +27,9 @@ import socket
 import sys
 import time
 
+import guest
 import rig as r
-from mangle import Datagrams, Faults, Messages, Proxy
+from mangle import Datagrams, Faults, GuestFaults, Messages, Proxy
 from mirror import Mirror
 
 KINDS = ("drop", "duplicate", "reorder", "corrupt", "delay", "truncate", "stall", "reset")
@@ -36,6 +40,7 @@ CODES = (0, 2, 3, 5)  # success; no link; not who it had to be; lost
 BASE = 0x90000000  # beside the pump's memory
 SIZE = 65536
 WAIT = 4  # --timeout of the commands
+GUEST = ("usb", "pcie")
 LIMIT = 30  # no command takes longer
 READY = 45  # until the target has noticed that an engineer is gone
 
@@ -95,6 +100,10 @@ class Paths:
         if name == "pcie-shm":
             self.proxy, self.mirror.faults = self.mirror, faults
             return f"{name}:{self.mirror.paths[0]}"
+        if name in GUEST:
+            self.proxy = None
+            GuestFaults(name, 1, "record")
+            return self.links.get(name, "target").call
         if name in self.serials:
             self.proxy = None
             self.serials[name].mangle = faults
@@ -102,7 +111,9 @@ class Paths:
         raise r.Failure(f"no faults for {name}")
 
     def stop(self, name):
-        if name == "pcie-shm":
+        if name in GUEST:
+            GuestFaults(name, 0)
+        elif name == "pcie-shm":
             self.mirror.faults = self.mirror.tap = None
         elif name in self.serials:
             self.serials[name].mangle = None
@@ -124,6 +135,7 @@ class Test:
         self.names = sorted({name for name, _ in rows})
         self.asked = 0  # sessions
         self.results = []
+        self.guests = []
 
     def set_up(self):
         self.rig.make_keys()
@@ -131,6 +143,9 @@ class Test:
         with open("ram.bin", "wb") as f:
             f.write(self.memory)
         listens = []
+        if set(self.names) & set(GUEST):
+            self.guests = guest.guests(self.rig, self.links, set(self.names) & set(GUEST), ["target"],
+                                       os.path.join(r.BUILD, "tests/guest_fault"))
         for name in self.names:
             if "i3c" in name:
                 self.start_bus(name)
@@ -142,6 +157,16 @@ class Test:
                                             files=[("ram.bin", BASE)])
         if "mqtt" in self.names:
             self.rig.await_log("target", "announced")
+        for each in self.guests:
+            each.start()
+        self.leave_out({name: why for each in self.guests for name, why in each.ready().items()})
+
+    def leave_out(self, missing, state="MISSING"):
+        """Kinds of link that cannot be here, and why."""
+        self.rows = [row for row in self.rows if row[0] not in missing]
+        self.names = [name for name in self.names if name not in missing]
+        for name, why in sorted(missing.items()):
+            self.report(state, name, 0, why)
 
     def start_bus(self, name, *faults):
         program = os.path.join(r.BUILD, "tests/fault_bus")
@@ -230,7 +255,7 @@ class Test:
     # --- permutations ---
 
     def must_recover(self, name, kind):
-        if name == "pcie-shm":
+        if name == "pcie-shm" or name in GUEST:
             return kind == "delay"
         return name in ("udp", "serial", "mctp-serial", "i3c", "mctp-i3c") and kind in (
             "drop", "duplicate", "reorder", "corrupt", "delay", "truncate")
@@ -251,6 +276,10 @@ class Test:
             self.restart_bus(name, *faults)
             bus = self.paths.buses[name]
             return f"{name}:model:{self.paths.bus(name)}", lambda: bus.send_signal(signal.SIGUSR1), None
+        if name in GUEST:
+            words = [f"{k}={rate:.0f}" for k, rate in rates.items()]
+            faults = GuestFaults(name, self.rng.getrandbits(30) + 2, *words, skip=self.rng.randrange(12))
+            return self.links.get(name, "target").call, lambda: self.paths.stop(name), faults
         faults = Faults(self.rng.getrandbits(32), rates, skip=self.rng.randrange(12))
         return self.paths.start(name, faults), lambda: self.paths.stop(name), faults
 
@@ -268,13 +297,15 @@ class Test:
         return f"{faults.done} faults in {faults.units}; {text}" if faults is not None else text
 
     def say_again(self, name, said):
-        """What the debugger's end of a link said, said again to the target's."""
+        """What the debugger's end of a link said, said again to the target's; in how many pieces."""
+        if name in GUEST:
+            return self.say_again_there(name)
         if name in self.paths.serials:
             for unit in said:
                 self.paths.serials[name].inject(0, unit)
                 time.sleep(0.005)
             time.sleep(1.0)
-            return
+            return len(said)
         if name == "udp":
             to = self.links.get("udp", "target").call.rsplit(":", 1)[-1]
             ways = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)] + list(self.paths.proxy.ways.values())
@@ -283,11 +314,11 @@ class Test:
                     way.sendto(unit, ("127.0.0.1", int(to))) if way is ways[0] else way.send(unit)
                     time.sleep(0.002)
             time.sleep(1.0)
-            return
+            return len(said)
         if name == "pcie-shm":
             if self.paths.mirror.say_again(said) == 0:
                 raise r.Failure("nobody hears what is said again")
-            return
+            return len(said)
         s = self.paths.proxy.dial()
         s.settimeout(1.0)
         try:
@@ -299,15 +330,33 @@ class Test:
         except OSError:
             pass
         s.close()
+        return len(said)
+
+    def say_again_there(self, name):
+        """In a guest, by the program that recorded it, as soon as it has a device."""
+        faults = GuestFaults(name, self.rng.getrandbits(30) + 2, "replay")
+        port = int(self.links.get(name, "target").call.rsplit(":", 1)[-1])
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.settimeout(6.0)
+            try:
+                while s.recv(65536):
+                    pass
+            except OSError:
+                pass
+        r.await_that("the recorded session", lambda: faults.done > 0, LIMIT)
+        return faults.done
 
     def replay(self, name):
         self.unsure = []
         link = self.paths.start(name, None)
-        tap = self.paths.proxy or self.paths.serials[name]
-        tap.tap = said = []
+        tap = self.paths.proxy or self.paths.serials.get(name)  # or a guest's, out there
+        said = []
+        if tap is not None:
+            tap.tap = said
         side = 1 if name in self.paths.serials else 0
         code, text = self.try_write(link)
-        tap.tap = None
+        if tap is not None:
+            tap.tap = None
         try:
             if code != 0:
                 raise r.Failure(f"the session to be recorded: {text}")
@@ -316,8 +365,7 @@ class Test:
             self.unsure = []
             self.try_restore(at, old)
             lines = len(self.rig.audit("target"))
-            units = [unit[-1] for unit in said if unit[-2] == side]
-            self.say_again(name, units)
+            count = self.say_again(name, [unit[-1] for unit in said if unit[-2] == side])
             for line in self.rig.audit("target")[lines:]:
                 if line["event"] in ("open", "effect"):
                     raise r.Failure(f"what was said again had an effect: {line}")
@@ -325,7 +373,7 @@ class Test:
             self.paths.stop(name)
         self.settle()
         self.check_audit()
-        return f"{len(units)} pieces said again, nothing opened"
+        return f"{count} pieces said again, nothing opened"
 
     def try_restore(self, at, old):
         code, text = self.mem("write", self.clean.call, hex(BASE + at), "--hex", old.hex())
@@ -371,15 +419,21 @@ class Test:
             if state != "ok":
                 with open("ram.bin", "rb") as file:
                     self.memory = bytearray(file.read())
-                for line in self.rig.log("target").splitlines()[-6:]:
-                    print(f"        target.log: {line}")
+                for log in ("target", f"{name}-target-host", f"{name}-target-device", f"{name}-target"):
+                    for line in self.rig.log(log).splitlines()[-6:]:
+                        print(f"        {log}.log: {line}")
+
+    def end(self):
+        for each in self.guests:
+            each.stop()
 
 
 QUICK = [("tcp", "all"), ("unix", "reorder"), ("udp", "all"), ("udp", "corrupt"), ("serial", "all"),
          ("mctp-serial", "all"), ("i3c", "all"), ("mqtt", "drop"), ("tcp", "replay"),
          ("udp", "replay"), ("serial", "replay"), ("pcie-shm", "all"), ("pcie-shm", "corrupt"),
          ("pcie-shm", WORDS), ("pcie-shm", "replay")]
-LINKS = ("tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "pcie-shm")
+LINKS = ("tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "pcie-shm",
+         "usb", "pcie")
 
 
 def heavy_rows():
@@ -398,15 +452,17 @@ def main():
     began = time.monotonic()
     test = Test(rows, seed)
     built_in = test.links.built_in()
-    gone = {n for n in test.names if n not in built_in or (n == "mqtt" and r.which(r.BROKER) is None)}
-    test.rows = [row for row in rows if row[0] not in gone]
-    test.names = [n for n in test.names if n not in gone]
-    for n in sorted(gone):
-        test.report("MISSING", n, 0, "not built in" if n not in built_in else f"no {r.BROKER}")
+    skip = os.environ.get("SKIP_LINKS", "").split()
+    test.leave_out({n: f"SKIP_LINKS names {n}" for n in test.names if n in skip}, "skipped")
+    test.leave_out({n: "not built in" for n in test.names if n not in built_in})
+    if r.which(r.BROKER) is None:
+        test.leave_out({n: f"no {r.BROKER}" for n in test.names if n == "mqtt"})
     test.set_up()
     test.run(1 if sys.argv[1] == "quick" else 3)
-    print(f"seed {seed}; " + ", ".join(f"{test.results.count(s)} {s}" for s in ("ok", "FAILED", "MISSING")
-                                       if s in test.results) + f"; {time.monotonic() - began:.0f} s")
+    test.end()
+    states = [s for s in ("ok", "FAILED", "MISSING", "skipped") if s in test.results]
+    print(f"seed {seed}; " + ", ".join(f"{test.results.count(s)} {s}" for s in states) +
+          f"; {time.monotonic() - began:.0f} s")
     bad = test.results.count("FAILED") + (test.results.count("MISSING") if sys.argv[1] == "heavy" else 0)
     return 1 if bad else 0
 

@@ -1,8 +1,9 @@
-"""usb, pcie-shm and pcie for table.py: guests with bridges in them, and the ways in and out.
+"""usb, pcie-shm and pcie for tests: guests with bridges in them, and the ways in and out.
 
 In the guest a bridge for each takes TCP from this machine and calls the device; usb has one more at
 the gadget's end, which calls this machine again. What is behind mailbox and shared memory is on
-this machine. Two devices of each kind: one for the target, one to be anywhere else on the way.
+this machine. Two devices of each kind: one for the target, one to be anywhere else on the way. The
+bridge at the debugger's end of a device may be another program, for faults.py.
 
 The machine with the mailbox stands still until the mailbox answers, so nothing that is to carry the
 answer can be in it: pcie has a guest of its own.
@@ -15,20 +16,22 @@ import rig as r
 UP_SECONDS = 180
 
 
-def guests(rig, links, kinds):
-    return [Guest(rig, links, mine, name) for name, mine in
+def guests(rig, links, kinds, places=("target", "hop"), program=None):
+    return [Guest(rig, links, mine, name, places, program) for name, mine in
             (("usb", kinds - {"pcie"}), ("pcie", kinds & {"pcie"})) if mine]
 
 
 class Guest:
-    def __init__(self, rig, links, kinds, name):
+    def __init__(self, rig, links, kinds, name, places, program):
         self.rig, self.kinds, self.process = rig, sorted(kinds), None
         self.name = "guest-" + name
         self.arguments = []
         self.forward = []
         self.env = dict(os.environ, GUEST_NAME=self.name, GUEST_TIMEOUT="3000", GUEST_SHARE=rig.dir)
+        if program is not None:
+            self.env.update(GUEST_PROGRAMS=program, GUEST_BRIDGE=os.path.basename(program))
         for kind in self.kinds:
-            for where in ("target", "hop"):
+            for where in places:
                 links.made[kind, where] = getattr(self, "make_" + kind.replace("-", "_"))(where)
 
     def way_in(self, kind, where, more=""):

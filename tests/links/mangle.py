@@ -1,4 +1,5 @@
 """Bridges for tests that do not leave alone what passes: with seeded faults, or a script."""
+import os
 import random
 import select
 import socket
@@ -81,6 +82,32 @@ class Faults:
             if self.held[side] is not None:
                 wait = min(wait, self.held[side][0] - now)
         return max(wait, 0.001)
+
+
+class GuestFaults:
+    """The same, done by tests/guest/guest_fault.c in a guest: through files that both sides see."""
+
+    def __init__(self, kind, seed, *words, skip=0):
+        self.seed, self.path = seed, kind + ".done"
+        with open(kind + ".faults.new", "w") as f:
+            f.write(f"{seed} {skip} {' '.join(words)}\n")
+        os.replace(kind + ".faults.new", kind + ".faults")
+
+    def told(self):
+        try:
+            with open(self.path) as f:
+                seed, done, units = map(int, f.read().split())
+            return (done, units) if seed == self.seed else (0, 0)
+        except (OSError, ValueError):
+            return 0, 0
+
+    @property
+    def done(self):
+        return self.told()[0]
+
+    @property
+    def units(self):
+        return self.told()[1]
 
 
 class Messages:

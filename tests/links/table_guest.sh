@@ -28,13 +28,15 @@ guest_need -dummy_hcd usb_f_fs libcomposite
 cp "$SRC/tests/links/usb_gadget.sh" "$GUEST_SHARE/usb_gadget.guest" || exit 1
 sed -n '/^#GUEST$/,$p' "$0" >"$GUEST_SHARE/$GUEST_NAME.script"
 trap '[ -z "$guest_pid" ] || kill "$guest_pid"; exit 143' TERM
-guest_start "$GUEST_SHARE/$GUEST_NAME.script" "$GUEST_NAME" </dev/null
+guest_start "$GUEST_SHARE/$GUEST_NAME.script" "$GUEST_NAME" "${GUEST_BRIDGE:-postern bridge --verbose}" \
+    </dev/null
 wait "$guest_pid"
 cat "$guest_dir/output" "$guest_dir/qemu"
 [ "$(cat "$guest_dir/status")" = 0 ]
 exit
 #GUEST
 me=$1
+bridge=$2 # at the debugger's end of a device
 . ./usb_gadget.guest
 problems=/tmp/problems
 : >$problems
@@ -60,7 +62,7 @@ usb_pair() { # WHERE INNER PORT
     postern bridge --verbose "usb-listen:/dev/ffs/$1" "tcp:10.0.2.2:$3" >"usb-$1-device.log" 2>&1 &
     await_text "usb-$1-device.log" 'postern bridge' >/dev/null || problem usb 'the gadget was not written'
     gadget_plug "$1" $udc || problem usb 'the gadget was not bound'
-    postern bridge --verbose "tcp-listen:0.0.0.0:$2" "usb:,serial=TABLE-$1" >"usb-$1-host.log" 2>&1 &
+    $bridge "tcp-listen:0.0.0.0:$2" "usb:,serial=TABLE-$1" >"usb-$1-host.log" 2>&1 &
 }
 while read -r kind where inner more; do
     case $kind in
@@ -68,12 +70,12 @@ while read -r kind where inner more; do
     pcie)
         at=$(pci 0x1b36:0x0010 "$(nth "$where")")
         [ -n "$at" ] || problem pcie 'no NVMe device'
-        postern bridge --verbose "tcp-listen:0.0.0.0:$inner" "pcie:$at" >"pcie-$where.log" 2>&1 &
+        $bridge "tcp-listen:0.0.0.0:$inner" "pcie:$at" >"pcie-$where.log" 2>&1 &
         ;;
     pcie-shm)
         at=$(pci 0x1af4:0x1110 "$(nth "$where")")
         [ -n "$at" ] || problem pcie-shm 'no ivshmem device'
-        postern bridge --verbose "tcp-listen:0.0.0.0:$inner" "pcie-shm:$at" >"pcie-shm-$where.log" 2>&1 &
+        $bridge "tcp-listen:0.0.0.0:$inner" "pcie-shm:$at" >"pcie-shm-$where.log" 2>&1 &
         ;;
     esac
 done <"$me.bridges"

@@ -1,0 +1,34 @@
+/* guest_fault LINK LINK: `postern bridge`, with faults between a carrier and its device, as
+ * guest/faults.h tells. It stands where the carrier cannot help but see it: usb: between it and
+ * libusb (parts/usb_faults.c), pcie: between it and configuration space (parts/pcie_faults.c). Each
+ * takes the place of functions of a library by defining them first.
+ */
+#include <signal.h>
+#include <stdio.h>
+
+#include "guest/faults.h"
+#include "posix/bridge.h"
+
+static void note(void *ctx, const char *text)
+{
+    (void)ctx;
+    faults_tell();
+    fprintf(stderr, "guest_fault: %s\n", text);
+}
+
+int main(int argc, char **argv)
+{
+    struct pst_bridge_config config = {.note = note};
+    uv_loop_t loop;
+    char why[512] = "expected two links";
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (argc != 3 || uv_loop_init(&loop) != 0 ||
+        pst_address_parse(&config.a, argv[1], why, sizeof why) != PST_OK ||
+        pst_address_parse(&config.b, argv[2], why, sizeof why) != PST_OK ||
+        pst_bridge_run(&loop, &config, why, sizeof why) != PST_OK) {
+        fprintf(stderr, "guest_fault: %s\n", why);
+        return 1;
+    }
+    return 0;
+}
