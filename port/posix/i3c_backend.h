@@ -5,10 +5,11 @@
  * says that there is an event to get, which is an IBI. These ioctls, their numbers and structures
  * are those that Intel's at-scale debug (github.com/Intel-BMC/asd, its debug-over-i3c.h) calls. Of
  * the kernel's side only a first version without them is public (drivers/i3c/i3c-debug.c of an
- * OpenBMC fork), and no such hardware was at hand. So these are guesses: that a NACK comes back as
- * one of the errors of nack_of() in i3c_debug.c; that GET_EVENT_DATA fails at once when there is no
- * event; that a read gives what the target sent, and not more. The driver binds to one device, so
- * it is found already; RSTACT is not among its ioctls, so there is no Debug Network Adaptor Reset.
+ * OpenBMC fork), and no such hardware was at hand: tests/links/i3c_cuse.c stands in for it in a
+ * guest. So these are guesses: that a NACK comes back as one of the errors of nack_of() in
+ * i3c_debug.c; that GET_EVENT_DATA fails at once when there is no event; that a read gives what the
+ * target sent, and not more. The driver binds to one device, so it is found already; RSTACT is not
+ * among its ioctls, so there is no Debug Network Adaptor Reset.
  */
 #ifndef POSTERN_POSIX_I3C_BACKEND_H
 #define POSTERN_POSIX_I3C_BACKEND_H

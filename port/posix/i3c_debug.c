@@ -186,7 +186,9 @@ static void on_event(uv_poll_t *poll, int status, int events)
     if (status == 0) {
         d->base.events->woken(d->base.ctx);
     } else {
-        d->base.events->lost(d->base.ctx, uv_strerror(status));
+        d->base.events->lost(d->base.ctx, status == UV_EBADF /* libuv's word for POLLERR alone */
+                                              ? "the device was unplugged"
+                                              : uv_strerror(status));
     }
 }
 

@@ -14,7 +14,8 @@
 # In the guest: the script runs as root, by busybox's sh, in /host, which is this side's directory
 # $GUEST_SHARE (9p; the current one); files in it are seen by both sides at once. Sockets are not:
 # TCP to 10.0.2.2 comes out at 127.0.0.1 of this machine, and $GUEST_FORWARD lists the ports that
-# are let in ("HOSTPORT:GUESTPORT ..."). configfs and debugfs are mounted where they belong.
+# are let in ("HOSTPORT:GUESTPORT ..."). configfs and debugfs are mounted where they belong, and
+# /etc/expect.sh has words for tests.
 #
 # A guest that hangs is killed after $GUEST_TIMEOUT seconds (status 124); one that does not come up
 # has status 125, and its console is shown. Console and QEMU's own words: .guest-NAME/ in the share.
@@ -101,7 +102,7 @@ guest_initramfs() {
     libraries=$(ldd "${programs[@]}" 2>/dev/null | sed -n 's/.*[ \t]\(\/[^ ]*\) (0x.*/\1/p' | sort -u)
     key=$({
         printf '%s\n' "$guest_version" "${guest_modules[@]}" "$files"
-        sha256sum "${programs[@]}" $libraries /bin/busybox "$SRC/tests/guest/init.sh"
+        sha256sum "${programs[@]}" $libraries /bin/busybox "$SRC/tests/guest/"{init,expect}.sh
     } | sha256sum | cut -c 1-24)
     guest_initrd=$GUEST_CACHE/initramfs-$key.cpio
     if [ -e "$guest_initrd" ]; then
@@ -120,7 +121,7 @@ guest_pack() { # PROGRAMS LIBRARIES MODULE-FILES, one a line
     mkdir -p "$tree"/{bin,dev,etc,host,proc,run,sys,tmp,root} "$at" &&
         cp /bin/busybox "$tree/bin/" && cp "$SRC/tests/guest/init.sh" "$tree/init" &&
         chmod 755 "$tree/init" && printf '%s\n' "${guest_modules[@]}" >"$tree/etc/modules" &&
-        cp $1 "$tree/bin/" || return 1
+        cp "$SRC/tests/guest/expect.sh" "$tree/etc/" && cp $1 "$tree/bin/" || return 1
     printf '%s\n' $2 | while read -r path; do # as ldd names it: that is where it is looked for
         mkdir -p "$tree$(dirname "$path")" && cp -L "$path" "$tree$path"
     done

@@ -11,7 +11,7 @@ fleet=$BUILD/tests/fleet
 count=${FLEET:-1000}
 at_once=${FLEET_AT_ONCE:-50}
 ulimit -n "$(ulimit -Hn)"
-p=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+p=$(free_port)
 printf '%s\n' "listener $p 127.0.0.1" 'allow_anonymous true' 'set_tcp_nodelay true' 'user root' >broker.conf
 mosquitto -c broker.conf >broker.log 2>&1 &
 broker_pid=$!

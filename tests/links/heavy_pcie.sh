@@ -15,7 +15,6 @@ guest_need
 make_keys
 start_qemu pump
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 # 1 MiB of pattern in a file as memory, behind shared memory; the pump, behind the mailbox.
 shm=$(mktemp /dev/shm/postern-test.XXXXXX)
@@ -155,13 +154,7 @@ for _ in $(seq 600); do
     sleep 0.2
 done
 if [ -e up ]; then
-    run_gdb gdb.out "tcp:127.0.0.1:$gdb_port" ada -x "$SRC/examples/pump/pump.gdb"
-    if python3 "$SRC/examples/check_answers.py" "$SRC/examples/pump/expected.txt" gdb.out >answers.txt; then
-        ok "gdb through bridge and mailbox: $(cat answers.txt)"
-    else
-        tail -n 20 gdb.out >&2
-        fail "gdb: $(cat answers.txt)"
-    fi
+    main_job "bridge and mailbox" "tcp:127.0.0.1:$gdb_port"
     device=Acme:Pump:0043 expect 0 '' as_ada mem dump "tcp:127.0.0.1:$bulk_port" 0x80000000 0x40000 -o host.bin
     cmp host.bin <(head -c 262144 before.bin) && ok 'the bridge in front of shared memory' || fail 'bridge in front of shared memory'
 fi

@@ -92,19 +92,8 @@ cat guest.out
 start_qemu pump
 guest_start bridge.sh
 up bridge
-{
-    printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
-    printf '[stub]\naddress = unix:%s\n' "$dir/pump.gdb"
-    printf '[memory ram]\nfirst = 0x80000000\nlast = 0x8001ffff\nkind = ram\n'
-} >pump.conf
-start_target pump --config pump.conf --listen "mctp-serial-listen:unix:$dir/pci.sock"
-run_gdb gdb.out "serial:$pty" ada -x "$SRC/examples/pump/pump.gdb"
-if python3 "$SRC/examples/check_answers.py" "$SRC/examples/pump/expected.txt" gdb.out >answers.txt; then
-    ok "the main job over two UARTs: $(cat answers.txt)"
-else
-    fail "the main job over two UARTs: $(cat answers.txt)"
-    tail -n 25 gdb.out pump.log >&2
-fi
+start_pump_target pump pump "listen = mctp-serial-listen:unix:$dir/pci.sock"
+main_job "two UARTs" "serial:$pty"
 touch bridge.done
 guest_wait || fail "in the guest: status $?"
 finish

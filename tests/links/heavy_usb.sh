@@ -31,21 +31,10 @@ GUEST_TIMEOUT=600 GUEST_MEMORY=1400M guest_run "$SRC/tests/links/usb_guest.sh" |
 
 # --- the main job ---
 [ "${PST_USB_PART:-}" = guest ] && finish
-free_port() {
-    python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
-}
 start_qemu pump
-{
-    printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
-    printf '[stub]\naddress = unix:%s\n' "$dir/pump.gdb"
-    printf '[memory ram]\nfirst = 0x80000000\nlast = 0x8001ffff\nkind = ram\n'
-} >pump.conf
 target_port=$(free_port)
 gdb_port=$(free_port)
-start_target pump --config pump.conf --listen "tcp:127.0.0.1:$target_port"
+start_pump_target pump pump "listen = tcp:127.0.0.1:$target_port"
 cat >bridges.sh <<GUEST
 . /host/usb_gadget.sh
 gadget_controller high
@@ -65,13 +54,7 @@ for _ in $(seq 600); do
     sleep 0.1
 done
 [ -e bridges.up ] || fail 'no bridges in the guest'
-run_gdb gdb.out "tcp:127.0.0.1:$gdb_port" ada -x "$SRC/examples/pump/pump.gdb"
-if python3 "$SRC/examples/check_answers.py" "$SRC/examples/pump/expected.txt" gdb.out >answers.txt; then
-    ok "the main job over USB: $(cat answers.txt)"
-else
-    fail "the main job over USB: $(cat answers.txt)"
-    tail -n 25 gdb.out >&2
-fi
+main_job USB "tcp:127.0.0.1:$gdb_port"
 touch gdb.done
 guest_wait || fail "bridges in the guest: status $?"
 found=$(python3 "$SRC/examples/search_capture.py" usb.pcapng POSTERN-PUMP-MARKER-7f3a91c2e5d8)

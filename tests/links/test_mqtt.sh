@@ -18,7 +18,6 @@ make_keys
 engineer=Wilhelmina # long enough not to come up in ciphertext or hex by chance
 postern pki engineer --ca ca --name $engineer --grant debug wilma >pki.log 2>&1 || fail 'postern pki'
 as_wilma() { with_identity wilma "$@"; }
-port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 broker() { # NAME LINE...: a broker; its pid is in $broker_pid
     local name=$1
     shift
@@ -42,7 +41,7 @@ marker=KXQJZWVBKXQJZWVB
 yes $marker | tr -d '\n' | head -c 320000 >ram.bin
 truncate -s 2G large.bin
 openssl rand -hex 32 >secret && openssl rand -hex 32 >other-secret && chmod 600 secret other-secret
-p=$(port)
+p=$(free_port)
 here=127.0.0.1:$p/$device
 broker plain "listener $p 127.0.0.1" 'allow_anonymous true'
 
@@ -204,7 +203,7 @@ grep -qE 'ERROR|Sanitizer' ./*.log && fail "$(grep -lE 'ERROR|Sanitizer' ./*.log
     mosquitto_passwd -c -b passwords fleet right-password
 } >openssl.log 2>&1
 printf 'right-password\n' >pass && printf 'wrong-password\n' >badpass && chmod 600 pass badpass
-t=$(port)
+t=$(free_port)
 broker tls "listener $t 127.0.0.1" "cafile $dir/tls-ca.pem" "certfile $dir/server.pem" \
     "keyfile $dir/server.key" 'require_certificate true' 'allow_anonymous false' "password_file $dir/passwords"
 there=127.0.0.1:$t/$device

@@ -13,7 +13,7 @@ postern links | grep -A 2 '^mqtt ' | grep -q 'not built in' && {
 }
 make_keys
 head -c 65536 /dev/urandom >ram.bin
-p=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+p=$(free_port)
 link=mqtt:127.0.0.1:$p/$device
 hostile() {
     python3 "$SRC/tests/links/hostile_broker.py" "$p" >hostile.log 2>&1 &

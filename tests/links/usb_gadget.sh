@@ -1,5 +1,6 @@
 # In the guest: a debug gadget on the kernel's own dummy device controller, seen by the same kernel
-# as host. Sourced by the scripts of heavy_usb.sh.
+# as host. Sourced by scripts in the guest.
+. /etc/expect.sh
 config=/sys/kernel/config/usb_gadget
 # gadget_controller full|high|super: one UDC, of that speed.
 gadget_controller() {
@@ -35,44 +36,6 @@ gadget_plug() { # NAME [UDC]; the controller may still be busy with letting go o
 }
 gadget_unplug() {
     echo >"$config/$1/UDC"
-}
-await_text() { # FILE TEXT: at most 20 s
-    local i=0
-    while [ $i -lt 200 ]; do
-        grep -qE -- "$2" "$1" 2>/dev/null && return 0
-        sleep 0.1
-        i=$((i + 1))
-    done
-    fail "'$2' did not appear in $1:"
-    tail -n 20 "$1"
-    return 1
-}
-bad=0
-fail() {
-    echo "FAILED: $*"
-    bad=1
-}
-# expect CODE PATTERN COMMAND...
-expect() {
-    local code=$1 pattern=$2 got
-    shift 2
-    "$@" >expect.out 2>&1 </dev/null
-    got=$?
-    if [ $got != "$code" ]; then
-        fail "exit $got, expected $code: $*"
-        cat expect.out
-    elif [ -n "$pattern" ] && ! grep -qiE -- "$pattern" expect.out; then
-        fail "does not say '$pattern': $*"
-        cat expect.out
-    else
-        echo "ok: $code, $(grep -m 1 . expect.out | cut -c 1-110)"
-    fi
-}
-device=Acme:Pump:0042
-as_ada() {
-    local command=$1
-    shift
-    timeout 60 postern "$command" --identity ada --trust ca/devices.pem --device $device "$@"
 }
 gadget_remove() {
     local g=$config/$1

@@ -63,6 +63,9 @@ expect() {
     fi
 }
 
+free_port() { # of TCP on loopback
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
 device=Acme:Pump:0042
 # One CA with two devices and two engineers; another CA with the same names.
 make_keys() {
@@ -140,6 +143,16 @@ run_gdb() {
     timeout 90 gdb-multiarch -batch -nx -ex 'set pagination off' -ex 'set remotetimeout 20' \
         -ex "target extended-remote | postern gdb --identity $who --trust ca/devices.pem --device $device $link" \
         "$@" "$BUILD/examples/pump.elf" >"$output" 2>&1 </dev/null
+}
+# main_job WHAT LINK: the gdb session of `make demo`; gdb's answers are what they must be.
+main_job() {
+    run_gdb gdb.out "$2" ada -x "$SRC/examples/pump/pump.gdb"
+    if python3 "$SRC/examples/check_answers.py" "$SRC/examples/pump/expected.txt" gdb.out >answers.txt; then
+        ok "the main job over $1: $(cat answers.txt)"
+    else
+        fail "the main job over $1: $(cat answers.txt)"
+        tail -n 25 gdb.out >&2
+    fi
 }
 finish() {
     [ $bad = 0 ] && echo "all passed"
