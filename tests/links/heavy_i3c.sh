@@ -26,7 +26,7 @@ CONF
 start_qemu pump
 target_port=$(free_port)
 gdb_port=$(free_port)
-start_pump_target pump pump "listen = tcp:127.0.0.1:$target_port"
+start_pump_target pump pump -- --listen "tcp:127.0.0.1:$target_port"
 GUEST_FORWARD="$gdb_port:7606" GUEST_TIMEOUT=300 guest_start "$SRC/tests/links/i3c_guest.sh" "$target_port"
 for _ in $(seq 1800); do
     [ -e bridges.up ] || ! kill -0 "$guest_pid" 2>/dev/null && break

@@ -92,7 +92,7 @@ cat guest.out
 start_qemu pump
 guest_start bridge.sh
 up bridge
-start_pump_target pump pump "listen = mctp-serial-listen:unix:$dir/pci.sock"
+start_pump_target pump pump -- --listen "mctp-serial-listen:unix:$dir/pci.sock"
 main_job "two UARTs" "serial:$pty"
 touch bridge.done
 guest_wait || fail "in the guest: status $?"

@@ -34,7 +34,7 @@ GUEST_TIMEOUT=600 GUEST_MEMORY=1400M guest_run "$SRC/tests/links/usb_guest.sh" |
 start_qemu pump
 target_port=$(free_port)
 gdb_port=$(free_port)
-start_pump_target pump pump "listen = tcp:127.0.0.1:$target_port"
+start_pump_target pump pump -- --listen "tcp:127.0.0.1:$target_port"
 cat >bridges.sh <<GUEST
 . /host/usb_gadget.sh
 gadget_controller high

@@ -117,18 +117,23 @@ start_qemu() {
     pids+=("$qemu_pid")
     await "$1.gdb"
 }
-# start_pump_target NAME STUB LINE...: a target in front of the stub at STUB.gdb, with more lines of
-# [target]; its configuration stays in NAME.conf.
+# start_pump_target NAME STUB LINE... [-- OPTION...]: a target in front of the stub at STUB.gdb, with
+# more lines of [target] and more options; its configuration stays in NAME.conf.
 start_pump_target() {
-    local name=$1 stub=$2
+    local name=$1 stub=$2 lines=()
     shift 2
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        lines+=("$1")
+        shift
+    done
+    shift
     {
         printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
-        printf '%s\n' "$@"
+        printf '%s\n' "${lines[@]:-}"
         printf '[stub]\naddress = unix:%s\n' "$dir/$stub.gdb"
         printf '[memory ram]\nfirst = 0x80000000\nlast = 0x8001ffff\nkind = ram\n'
     } >"$name.conf"
-    start_target "$name" --config "$name.conf"
+    start_target "$name" --config "$name.conf" "$@"
 }
 need_gdb() {
     command -v gdb-multiarch >/dev/null || {
