@@ -17,7 +17,7 @@ enum { CONTROL = 0x08, STATUS = 0x0C, WRITE_WORD = 0x10, READ_WORD = 0x14 };
 #define ERROR 0x00000004u
 #define READY 0x80000000u
 #define FAR 96 /* a fault is in one of so many words, and mostly in one of the first */
-#define GONE_NS 300000000
+#define GONE_NS 50000000
 #define REPLAY_MS 5000
 
 static struct {

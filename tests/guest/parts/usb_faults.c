@@ -12,7 +12,7 @@
 #if __has_include(<libusb.h>)
 #include <libusb.h>
 
-#define REPLAY_MS 1500 /* for what was said again to have its effect, if it has one */
+#define REPLAY_MS 800 /* for what was said again to have its effect, if it has one */
 
 struct pass { /* a transfer under way, as its owner made it */
     libusb_transfer_cb_fn callback;
