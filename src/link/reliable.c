@@ -255,7 +255,7 @@ static pst_err on_cookie(struct pst_reliable *r, struct pst_reader *in, uint64_t
         return PST_ERR_UNEXPECTED;
     /* Only the first one is answered at once, or a strange server could keep us busy. */
     if (!r->cookie_known)
-        r->hello_ms = now_ms;
+        pst_reliable_greeted(r, now_ms);
     r->cookie_known = true;
     r->cookie = cookie;
     return PST_OK;

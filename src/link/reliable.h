@@ -48,6 +48,7 @@ static inline int32_t pst_gap(uint32_t a, uint32_t b)
 }
 
 /* reliable_out.c */
+void pst_reliable_greeted(struct pst_reliable *r, uint64_t now_ms);
 void pst_reliable_acked(struct pst_reliable *r, const struct data *d, uint64_t now_ms);
 void pst_reliable_end(struct pst_reliable *r, pst_err why, bool tell);
 

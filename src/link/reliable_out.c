@@ -101,6 +101,16 @@ static void measured(struct pst_reliable *r, uint32_t rtt_ms)
     r->rto_ms = rto < t->least_rto ? t->least_rto : rto > t->most_rto ? t->most_rto : (uint32_t)rto;
 }
 
+/* The way there and back is open: what it took is known if there was but one HELLO, and the next
+ * one goes out at once. */
+void pst_reliable_greeted(struct pst_reliable *r, uint64_t now_ms)
+{
+    if (r->backoff == 1)
+        measured(r, (uint32_t)(now_ms - (r->hello_ms - r->rto_ms)));
+    r->backoff = 0;
+    r->hello_ms = now_ms;
+}
+
 static void window_grow(struct pst_reliable *r, uint32_t size)
 {
     if (r->window >= WINDOW_MAX)

@@ -317,6 +317,26 @@ static void test_nobody_there(void **state)
     CHECK(net.client.r.counters.sent < 20); /* backs off */
 }
 
+/* The cookie has told what a round trip takes: a welcome that is lost costs some of these, and not
+ * the timeout of one who knows nothing. */
+static void test_welcome_lost(void **state)
+{
+    const struct faults none = {.delay_ms = 10};
+
+    (void)state;
+    net_init(&net, &none, 3);
+    net_start(&net);
+    while (net.now < 30) /* HELLO, COOKIE, HELLO */
+        step(&net);
+    net.down.faults.drop = 1000;
+    step(&net);
+    net.down.faults.drop = 0;
+    CHECK(net.server.up);
+    while (net.client.r.state != PST_OK)
+        step(&net);
+    CHECK(net.now < 20 + pst_reliable_ip.first_rto / 2);
+}
+
 static void settle(uint64_t ms)
 {
     const uint64_t until = net.now + ms;
@@ -895,6 +915,7 @@ int main(void)
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_hopeless),
         cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_welcome_lost),
         cmocka_unit_test(test_keepalive),
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_abort),
