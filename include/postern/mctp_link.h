@@ -27,7 +27,7 @@
 #define PST_MCTP_LINK_WORK(mtu) ((1 + PST_MCTP_LINK_SLOTS) * ((size_t)(mtu) + PST_MCTP_LINK_HEAD))
 
 struct pst_mctp_link_config {
-    struct pst_reliable_config link; /* mtu_first == mtu_most */
+    struct pst_reliable_config link; /* mtu_first: few packets, for where many are lost */
     bool listens;
     struct pst_reliable_door door; /* of a listener: a random key */
     uint8_t eid;                   /* ours; packets to it and to the null id are taken. Null: all */

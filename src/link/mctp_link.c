@@ -10,8 +10,7 @@ pst_err pst_mctp_link_open(struct pst_mctp_link *l, const struct pst_mctp_link_c
 {
     const size_t message = (size_t)cfg->link.mtu_most + PST_MCTP_LINK_HEAD;
 
-    if (cfg->work_len < PST_MCTP_LINK_WORK(cfg->link.mtu_most) ||
-        cfg->link.mtu_first != cfg->link.mtu_most || cfg->unit < PST_MCTP_BASELINE)
+    if (cfg->work_len < PST_MCTP_LINK_WORK(cfg->link.mtu_most) || cfg->unit < PST_MCTP_BASELINE)
         return PST_ERR_ARGUMENT;
     memset(l, 0, sizeof *l);
     /* A listener's too: so that what is wrong with it is known now, not when a client comes. */

@@ -44,7 +44,7 @@ static void open_end(struct end *e, uint64_t seed, bool listens, uint16_t mtu, s
         .link = {.target = listens,
                  .id = (uint32_t)seed * 7919,
                  .start = (uint32_t)(0 - seed),
-                 .mtu_first = mtu,
+                 .mtu_first = (uint16_t)(seed % 2 == 0 || mtu < 128 ? mtu : mtu / 2),
                  .mtu_most = mtu,
                  .message = e->message,
                  .message_cap = MESSAGE,
@@ -392,7 +392,7 @@ static void test_config(void **state)
     cfg.unit = PST_MCTP_LINK_UNIT + 1;
     CHECK_EQ(pst_mctp_line_open(&client.line, &cfg, 0, 0), PST_ERR_ARGUMENT);
     cfg = server.cfg;
-    cfg.link.mtu_first--;
+    cfg.link.mtu_first = (uint16_t)(cfg.link.mtu_most + 1);
     CHECK_EQ(pst_mctp_line_open(&client.line, &cfg, 0, 0), PST_ERR_ARGUMENT);
 }
 
