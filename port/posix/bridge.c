@@ -23,7 +23,8 @@ struct pair {
     struct pair *next, **link; /* of all */
     struct pst_pcapng_flow flow;
     unsigned number;
-    bool waits; /* for a peer of the other listener */
+    bool waits;  /* for a peer of the other listener */
+    bool queued; /* for the end of who had the other side before */
     bool failed;
     struct end ends[2]; /* [0]: the side that came, or was called, first */
 };
@@ -66,6 +67,7 @@ static struct end *other(struct end *e)
 /* --- the two ends --- */
 
 static void on_timer(uv_timer_t *timer);
+static void call_queued(uv_timer_t *timer);
 
 static void release(struct pair *p)
 {
@@ -77,9 +79,14 @@ static void release(struct pair *p)
     }
     b->count--;
     free(p);
-    if (!b->stopping && b->listeners[0] == NULL && b->listeners[1] == NULL) {
+    if (b->stopping) {
+        return;
+    }
+    if (b->listeners[0] == NULL && b->listeners[1] == NULL) {
         (void)uv_timer_start(&b->timer, on_timer, b->pause_ms, 0);
         b->pause_ms = b->pause_ms * 2 < CALL_MOST_MS ? b->pause_ms * 2 : CALL_MOST_MS;
+    } else { /* not from here: the carrier lets go of its device after it is down */
+        (void)uv_timer_start(&b->timer, call_queued, 0, 0);
     }
 }
 
@@ -236,7 +243,7 @@ static struct pair *make(struct bridge *b)
     p->bridge = b;
     p->flow = (struct pst_pcapng_flow){.port = (uint16_t)(40000 + ++b->connections % 20000)};
     p->number = b->connections;
-    p->waits = p->failed = false;
+    p->waits = p->queued = p->failed = false;
     for (size_t i = 0; i < 2; i++) {
         struct end *e = &p->ends[i];
         e->pair = p;
@@ -294,6 +301,42 @@ static void meet(struct bridge *b, const struct pst_listener *l, struct pst_carr
     }
 }
 
+/* A device has one caller at a time. One who has gone may have it still, with a goodbye on its way:
+ * the next one waits for that, and does not hear "busy" because of it. */
+static bool ending(const struct bridge *b, const struct pst_address *to)
+{
+    for (const struct pair *p = b->pairs; p != NULL && to->transport->exclusive; p = p->next) {
+        if (p->ends[1].carrier != NULL && (p->failed || p->ends[0].gone)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of those who wait for such an end, who came first. */
+static struct pair *next_queued(const struct bridge *b)
+{
+    struct pair *first = NULL;
+
+    for (struct pair *p = b->pairs; p != NULL; p = p->next) {
+        if (p->queued && !p->failed) {
+            first = p;
+        }
+    }
+    return first;
+}
+
+static void call_queued(uv_timer_t *timer)
+{
+    struct bridge *b = timer->data;
+    const struct pst_address *to = b->listeners[0] != NULL ? &b->config->b : &b->config->a;
+
+    for (struct pair *p; !ending(b, to) && (p = next_queued(b)) != NULL;) {
+        p->queued = false;
+        call_second(p, to);
+    }
+}
+
 struct door { /* what a listener's events carry */
     struct bridge *bridge;
     size_t side;
@@ -312,7 +355,8 @@ static void on_peer(void *ctx, struct pst_carrier *c)
     if (p != NULL) {
         take(&p->ends[0], c);
         pst_carrier_read(c, true);
-        call_second(p, door->side == 0 ? &b->config->b : &b->config->a);
+        p->queued = true;
+        call_queued(&b->timer);
     }
 }
 

@@ -108,6 +108,7 @@ struct pst_transport {
     const char *form;    /* "serial:DEVICE[,baud=N]" */
     const char *summary; /* one line for `postern links` */
     const struct pst_link_traits *traits;
+    bool exclusive; /* a call takes a device of this machine for itself, until it is down */
     /* Is `a` written well? It looks at nothing but the text, with pst_address_host and _options;
      * whatever it wants to find again stays in `a`. */
     pst_err (*check)(struct pst_address *a, char *why, size_t why_cap);

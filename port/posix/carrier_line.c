@@ -322,17 +322,15 @@ static pst_err open_engine(struct line *l)
                                       .mtu_first = s->mtu,
                                       .mtu_most = s->mtu,
                                       .timing = l->kind->timing(s)};
-    struct pst_reliable_door door;
 
     l->engine = calloc(1, l->kind->engine_size);
     l->work = malloc(work);
-    if (l->engine == NULL || l->work == NULL ||
-        uv_random(NULL, NULL, door.key, sizeof door.key, 0, NULL) != 0) {
+    if (l->engine == NULL || l->work == NULL) {
         return PST_ERR_IO;
     }
     PST_TRY(pst_rcarrier_buffers(&l->rc, &cfg, buffer, buffer));
     l->since_ms = pst_rcarrier_now();
-    return l->kind->open(l->engine, s, &cfg, &door, l->work, work, l->since_ms);
+    return l->kind->open(l->engine, s, &cfg, l->work, work, l->since_ms);
 }
 
 /* Takes `tty` over, if it succeeds. */
@@ -485,6 +483,10 @@ pst_err pst_line_listen(const struct pst_line_kind *kind, uv_loop_t *loop,
     l->retry.data = l;
     pst_err err = setup_of(kind, at, &l->setup, why, why_cap);
     l->setup.listens = true;
+    if (err == PST_OK &&
+        uv_random(NULL, NULL, l->setup.door.key, sizeof l->setup.door.key, 0, NULL) != 0) {
+        err = cannot(at, "no random numbers", why, why_cap);
+    }
     if (err == PST_OK) {
         err = line_open(kind, loop, at, &l->setup, &line, why, why_cap);
     }

@@ -17,6 +17,8 @@ struct pst_line_setup {
     uint16_t mtu;
     uint8_t eid, peer; /* MCTP */
     size_t unit;
+    /* Of who listens: kept from one caller to the next, since a cookie may come in between. */
+    struct pst_reliable_door door;
 };
 
 struct pst_line_kind { /* const */
@@ -30,8 +32,8 @@ struct pst_line_kind { /* const */
     struct pst_reliable_timing (*timing)(const struct pst_line_setup *s);
     size_t (*work_len)(const struct pst_line_setup *s);
     pst_err (*open)(void *engine, const struct pst_line_setup *s,
-                    const struct pst_reliable_config *link, const struct pst_reliable_door *door,
-                    uint8_t *work, size_t work_len, uint64_t now_ms);
+                    const struct pst_reliable_config *link, uint8_t *work, size_t work_len,
+                    uint64_t now_ms);
     void (*input)(void *engine, const uint8_t *bytes, size_t len, uint64_t now_ms);
     size_t (*output)(void *engine, uint8_t *out, size_t cap, uint64_t now_ms);
     uint64_t (*wake)(const void *engine);

@@ -34,6 +34,7 @@ struct end {
 struct mctp_listener {
     struct pst_listener base;
     struct pst_address address;
+    struct pst_reliable_door door; /* for every caller: a cookie may come between two of them */
     uv_loop_t *loop;
     struct pst_i3c_plug *plug;
     struct end *end; /* waits for a caller, or has one */
@@ -159,8 +160,10 @@ static const struct pst_rcarrier_hop hop = {
 
 /* --- an end --- */
 
-static pst_err open_link(struct end *e, bool listens, const struct pst_address *a)
+static pst_err open_link(struct end *e, const struct pst_reliable_door *door,
+                         const struct pst_address *a)
 {
+    const bool listens = door != NULL;
     struct pst_reliable_config link = {.target = listens, .mtu_first = MTU, .mtu_most = MTU};
     struct pst_mctp_link_config config = {
         .listens = listens, .eid = listens ? LISTENER_EID : CALLER_EID, .pause_ms = PAUSE_MS};
@@ -168,8 +171,8 @@ static pst_err open_link(struct end *e, bool listens, const struct pst_address *
     char why[160];
 
     PST_TRY(pst_address_number(a, "unit", PST_MCTP_BASELINE, UNIT_MOST, &unit, why, sizeof why));
-    if (uv_random(NULL, NULL, config.door.key, sizeof config.door.key, 0, NULL) != 0) {
-        return PST_ERR_IO;
+    if (listens) {
+        config.door = *door;
     }
     link.timing = pst_mctp_line_timing(0, MTU, (size_t)unit, NULL);
     PST_TRY(pst_rcarrier_buffers(&e->rc, &link, BUFFER, BUFFER));
@@ -180,11 +183,13 @@ static pst_err open_link(struct end *e, bool listens, const struct pst_address *
     return pst_mctp_link_open(&e->mctp, &config, pst_rcarrier_now());
 }
 
-static struct end *make(uv_loop_t *loop, bool listens, const struct pst_address *a)
+/* `door`: of a listener; NULL: calls. */
+static struct end *make(uv_loop_t *loop, const struct pst_reliable_door *door,
+                        const struct pst_address *a)
 {
     struct end *e = calloc(1, sizeof *e);
 
-    if (e == NULL || open_link(e, listens, a) != PST_OK ||
+    if (e == NULL || open_link(e, door, a) != PST_OK ||
         pst_rcarrier_init(&e->rc, loop, &hop, &e->mctp.link, &pst_i3c_traits) != PST_OK) {
         if (e != NULL) {
             free(e->rc.memory);
@@ -224,7 +229,7 @@ static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
                           const struct pst_carrier_events *events, void *ctx,
                           struct pst_carrier **carrier, char *why, size_t why_cap)
 {
-    struct end *e = make(loop, false, to);
+    struct end *e = make(loop, NULL, to);
 
     snprintf(why, why_cap, "link '%s': no resources for a connection", to->text);
     if (e == NULL) {
@@ -255,7 +260,7 @@ static void on_plug_closed(void *ctx)
 /* The last caller has gone: another one may come, or nobody listens any more. */
 static void next_caller(struct mctp_listener *l)
 {
-    l->end = l->closed ? NULL : make(l->loop, true, &l->address);
+    l->end = l->closed ? NULL : make(l->loop, &l->door, &l->address);
     if (l->end != NULL) {
         l->end->listener = l;
         pst_rcarrier_kick(&l->end->rc);
@@ -336,7 +341,8 @@ static pst_err listen_at(uv_loop_t *loop, const struct pst_address *at,
     struct mctp_listener *l = calloc(1, sizeof *l);
 
     snprintf(why, why_cap, "link '%s': no memory to listen", at->text);
-    if (l == NULL) {
+    if (l == NULL || uv_random(NULL, NULL, l->door.key, sizeof l->door.key, 0, NULL) != 0) {
+        free(l);
         return PST_ERR_IO;
     }
     l->base = (struct pst_listener){.close = close_listener, .events = events, .ctx = ctx};

@@ -43,13 +43,12 @@ static size_t work_len(const struct pst_line_setup *s)
 }
 
 static pst_err open_engine(void *engine, const struct pst_line_setup *s,
-                           const struct pst_reliable_config *link,
-                           const struct pst_reliable_door *door, uint8_t *work, size_t len,
+                           const struct pst_reliable_config *link, uint8_t *work, size_t len,
                            uint64_t now_ms)
 {
     struct pst_mctp_link_config cfg = {.link = *link,
                                        .listens = s->listens,
-                                       .door = *door,
+                                       .door = s->door,
                                        .eid = s->eid,
                                        .peer = s->peer,
                                        .unit = s->unit,
@@ -128,6 +127,7 @@ const struct pst_transport pst_transport_mctp_serial = {
     .form = "mctp-serial:DEVICE[,baud=N][,flow=rtscts][,mtu=N][,unit=N][,eid=N][,peer=N]",
     .summary = "MCTP on a serial line (DSP0253), with retransmission inside",
     .traits = &pst_serial_traits,
+    .exclusive = true,
     .check = check,
     .connect = connect_to,
     .listen = listen_at,

@@ -585,6 +585,7 @@ const struct pst_transport pst_transport_mctp_spdm = {
     .summary = "SPDM as MCTP messages on a serial line (DSP0275, DSP0276, DSP0253), to manage a "
                "session",
     .traits = &pst_mctp_spdm_traits,
+    .exclusive = true,
     .check = check,
     .connect = connect_to,
     .listen = listen_at,

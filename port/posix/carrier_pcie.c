@@ -582,6 +582,7 @@ const struct pst_transport pst_transport_pcie = {
     .form = "pcie:[DOMAIN:]BUS:DEV.FN or pcie-listen:HOST:PORT",
     .summary = "PCIe DOE mailbox of a device; listening: the SPDM server behind an emulated one",
     .traits = &pst_doe_traits,
+    .exclusive = true,
     .check = check,
     .connect = connect_to,
     .listen = pst_pcie_listen,

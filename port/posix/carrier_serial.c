@@ -44,13 +44,12 @@ static size_t work_len(const struct pst_line_setup *s)
 }
 
 static pst_err open_engine(void *engine, const struct pst_line_setup *s,
-                           const struct pst_reliable_config *link,
-                           const struct pst_reliable_door *door, uint8_t *work, size_t len,
+                           const struct pst_reliable_config *link, uint8_t *work, size_t len,
                            uint64_t now_ms)
 {
     const struct pst_serial_config cfg = {.link = *link,
                                           .listens = s->listens,
-                                          .door = *door,
+                                          .door = s->door,
                                           .baud = s->baud,
                                           .work = work,
                                           .work_len = len};
@@ -147,6 +146,7 @@ const struct pst_transport pst_transport_serial = {
     .form = "serial:DEVICE[,baud=N][,flow=rtscts][,mtu=N]",
     .summary = "a serial line; 115200 baud where left out, none for a pseudo-terminal or unix:PATH",
     .traits = &pst_serial_traits,
+    .exclusive = true,
     .check = check,
     .connect = connect_to,
     .listen = listen_at,

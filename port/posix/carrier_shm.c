@@ -440,6 +440,7 @@ const struct pst_transport pst_transport_pcie_shm = {
     .form = "pcie-shm:[DOMAIN:]BUS:DEV.FN or pcie-shm:/FILE",
     .summary = "memory shared with another machine, a PCIe BAR here and a file there (ivshmem)",
     .traits = &shm_traits,
+    .exclusive = true,
     .check = check,
     .connect = connect_to,
     .listen = listen_at,

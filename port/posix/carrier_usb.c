@@ -224,6 +224,7 @@ const struct pst_transport pst_transport_usb = {
     .form = "usb:[VID:PID][,serial=TEXT] or usb-listen:DIRECTORY",
     .summary = "USB's debug class; listening is a gadget on a mounted FunctionFS",
     .traits = &pst_usb_traits,
+    .exclusive = true,
     .check = check,
     .connect = pst_usb_host_connect,
     .listen = pst_usb_gadget_listen,

@@ -119,7 +119,8 @@ static int set_modes(struct pst_tty *t, const struct pst_tty_settings *s)
         m.c_cflag |= BOTHER | BOTHER << IBSHIFT;
         m.c_ispeed = m.c_ospeed = s->baud;
     }
-    return ioctl(t->fd, TCSETS2, &m) == 0 && ioctl(t->fd, TCFLSH, TCIOFLUSH) == 0 ? 0 : errno;
+    /* Not what is still to go out: it is the goodbye of who had the line before. */
+    return ioctl(t->fd, TCSETS2, &m) == 0 && ioctl(t->fd, TCFLSH, TCIFLUSH) == 0 ? 0 : errno;
 }
 
 /* What the driver made of it. */

@@ -57,6 +57,18 @@ expect 0 '80000000' as_ada mem read "$(grep -o 'tcp:127.0.0.1:[1-9][0-9]*' b.log
 kill "$bridge_pid"
 wait "$bridge_pid" 2>/dev/null
 
+# One engineer right after another: each waits for the goodbye of the one before.
+postern bridge -v tcp-listen:127.0.0.1:0 "serial:$dir/good.d,baud=28800" >b.log 2>&1 &
+bridge_pid=$!
+pids+=("$bridge_pid")
+await_text b.log 'tcp:127.0.0.1:[0-9]+'
+bridged=$(grep -o 'tcp:127.0.0.1:[1-9][0-9]*' b.log | head -1)
+for _ in $(seq 4); do
+    as_ada info "$bridged" >info.log 2>&1 || fail "one right after another: $(cat info.log b.log)"
+done
+kill "$bridge_pid"
+wait "$bridge_pid" 2>/dev/null
+
 # The cable is pulled in the middle, and plugged in again.
 as_ada mem dump "serial:$dir/good.d,baud=19200" 0x80000000 100000 -o got.bin >pulled.log 2>&1 &
 reader=$!
