@@ -268,9 +268,13 @@ static void on_ended(void *ctx, struct pst_carrier *c, bool told)
 
 /* --- bulk transfers --- */
 
+/* While its node is there a device that is gone may have been reset, by another program or its
+ * hub. */
+#define GONE "the device was unplugged, or was reset"
+
 static const char *failure(enum libusb_transfer_status status)
 {
-    return status == LIBUSB_TRANSFER_NO_DEVICE   ? "the device was unplugged"
+    return status == LIBUSB_TRANSFER_NO_DEVICE   ? GONE
            : status == LIBUSB_TRANSFER_TIMED_OUT ? "the device does not answer"
            : status == LIBUSB_TRANSFER_STALL     ? "the device refuses: it has halted the pipe"
                                                  : "a transfer on the bus failed";
@@ -307,8 +311,7 @@ static bool start(struct host *h, struct pst_usb_slot *slot, uint8_t endpoint, s
     const int rc = libusb_submit_transfer(t);
     if (rc != 0) {
         snprintf(h->text, sizeof h->text, "%s",
-                 rc == LIBUSB_ERROR_NO_DEVICE ? "the device was unplugged"
-                                              : "the bus takes no transfer");
+                 rc == LIBUSB_ERROR_NO_DEVICE ? GONE : "the bus takes no transfer");
     }
     return rc == 0;
 }
