@@ -46,13 +46,14 @@ struct pst_doe { /* private but for the counters */
     const uint8_t *object;
     size_t len;
     uint8_t state;
+    bool cleared;    /* of what others have left in the mailbox */
     pst_err failing; /* what the request in hand ends with after the abort */
     uint32_t wait_ms;
     uint64_t wake_ms, deadline_ms;
     uint32_t objects, aborts;
 };
 /* Answers come to `buffer`, of `cap` bytes, and are waited for `limit_ms`. Both stay the owner's.
- */
+ * The first request begins with an abort: of what somebody else did not finish. */
 void pst_doe_init(struct pst_doe *d, const struct pst_doe_port *port, uint16_t at,
                   uint32_t limit_ms, uint8_t *buffer, size_t cap);
 /* Begins with a request: a whole object, of the caller's memory until the answer. PST_ERR_STATE:

@@ -140,6 +140,7 @@ static bool back_off(struct pst_doe *d, uint64_t now_ms)
 static pst_err begin_abort(struct pst_doe *d, pst_err failing, uint64_t now_ms)
 {
     d->aborts++;
+    d->cleared = true;
     d->failing = failing;
     PST_TRY(put(d, CONTROL, CONTROL_ABORT));
     wait_in(d, ABORTING, ABORT_MS, now_ms);
@@ -166,8 +167,9 @@ static pst_err on_begin(struct pst_doe *d, uint64_t now_ms)
             wait_in(d, BUSY, BUSY_MS, now_ms);
         return back_off(d, now_ms) ? PST_PENDING : begin_abort(d, PST_OK, now_ms);
     }
-    /* What is ready is an answer that nobody fetched: to a request that was given up. */
-    if ((status & (STATUS_ERROR | STATUS_READY)) != 0)
+    /* What is ready is an answer that nobody fetched: to a request that was given up. Words of an
+     * object that somebody left unfinished do not show at all. */
+    if (!d->cleared || (status & (STATUS_ERROR | STATUS_READY)) != 0)
         return begin_abort(d, PST_OK, now_ms);
     return send(d, now_ms);
 }
