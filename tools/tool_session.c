@@ -169,6 +169,9 @@ pst_err tool_session_do(struct tool_session *s, struct pst_spp_op *op)
     while (op->result == PST_PENDING) {
         (void)uv_run(&s->loop, UV_RUN_ONCE);
     }
+    /* It was in the session when that ended; why it did is said a moment later. */
+    while (op->result == PST_ERR_CLOSED && !s->over && uv_run(&s->loop, UV_RUN_ONCE) != 0) {
+    }
     return op->result;
 }
 
