@@ -160,7 +160,9 @@ static void on_receive(void *ctx, const uint8_t *bytes, size_t len)
         return;
     }
     size_t taken = pst_carrier_write(to->carrier, bytes, len);
-    if (taken < len) {
+    if (len - taken > sizeof e->buffer) {
+        fail(e->pair, "closed", "a link gave out more at once than it may");
+    } else if (taken < len) {
         pst_carrier_read(e->carrier, false);
         e->at = 0;
         e->len = len - taken;

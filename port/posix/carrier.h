@@ -49,7 +49,8 @@ struct pst_carrier_ops {
     void (*close)(struct pst_carrier *c);
 };
 #define PST_CARRIER_FINISH_MS 2000
-#define PST_CARRIER_CHUNK 65536
+#define PST_CARRIER_READ 65536                    /* what a socket reads at once, */
+#define PST_CARRIER_CHUNK (PST_CARRIER_READ + 64) /* and a framing on top makes of it */
 
 struct pst_carrier { /* the first member of each kind of carrier */
     const struct pst_carrier_ops *ops;
@@ -74,6 +75,15 @@ static inline void pst_carrier_finish(struct pst_carrier *c)
 static inline void pst_carrier_close(struct pst_carrier *c)
 {
     c->ops->close(c);
+}
+/* For carriers: gives bytes to the owner, no more than `receive` may get; how many. It may have
+ * switched reading off in it: look before giving it the rest. */
+static inline size_t pst_carrier_give(struct pst_carrier *c, struct pst_bytes bytes)
+{
+    const size_t n = bytes.len < PST_CARRIER_CHUNK ? bytes.len : PST_CARRIER_CHUNK;
+
+    c->events->receive(c->ctx, bytes.at, n);
+    return n;
 }
 /* Who hears the events from now on; a new owner has to switch reading on. */
 static inline void pst_carrier_own(struct pst_carrier *c, const struct pst_carrier_events *events,

@@ -135,8 +135,7 @@ static void deliver(struct pst_mqtt_carrier *c)
 
     while (c->reading && !c->finishing && !c->closing &&
            (in = pst_broker_peek(&c->engine)).len > 0) {
-        c->base.events->receive(c->base.ctx, in.at, in.len);
-        pst_broker_taken(&c->engine, in.len);
+        pst_broker_taken(&c->engine, pst_carrier_give(&c->base, in));
     }
 }
 

@@ -350,13 +350,11 @@ static void begin_exchange(struct mailbox *m)
 
 static void give_out(struct mailbox *m)
 {
-    const struct pst_bytes out = pst_doe_end_peek(&m->end);
-
-    if (out.len > 0 && m->finishing) {
-        pst_doe_end_read(&m->end, out.len);
-    } else if (out.len > 0 && m->reading) {
-        m->base.events->receive(m->base.ctx, out.at, out.len);
-        pst_doe_end_read(&m->end, out.len);
+    for (struct pst_bytes out; (out = pst_doe_end_peek(&m->end)).len > 0;) {
+        if (m->closing || (!m->finishing && !m->reading)) {
+            return;
+        }
+        pst_doe_end_read(&m->end, m->finishing ? out.len : pst_carrier_give(&m->base, out));
     }
 }
 

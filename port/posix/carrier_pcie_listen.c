@@ -241,11 +241,11 @@ static void send_answer(struct mailbox *m)
 
 static void give_out(struct mailbox *m)
 {
-    const struct pst_bytes out = pst_doe_end_peek(&m->end);
-
-    if (out.len > 0 && m->reading && !m->finishing) {
-        m->base.events->receive(m->base.ctx, out.at, out.len);
-        pst_doe_end_read(&m->end, out.len);
+    for (struct pst_bytes out; (out = pst_doe_end_peek(&m->end)).len > 0;) {
+        if (!m->reading || m->finishing || m->closing) {
+            return;
+        }
+        pst_doe_end_read(&m->end, pst_carrier_give(&m->base, out));
     }
 }
 

@@ -171,10 +171,7 @@ static void give_out(struct pst_rcarrier *c)
         if (!c->finishing && (!c->reading || c->ending)) {
             return;
         }
-        if (!c->finishing) {
-            c->base.events->receive(c->base.ctx, b.at, b.len);
-        }
-        pst_reliable_skip(c->link, b.len);
+        pst_reliable_skip(c->link, c->finishing ? b.len : pst_carrier_give(&c->base, b));
     }
 }
 

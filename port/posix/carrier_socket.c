@@ -20,7 +20,7 @@ struct socket_carrier {
     int lost; /* libuv's error of a write: the peer is gone, but its last words are still read */
     pst_err why;
     char text[160];
-    uint8_t in[PST_CARRIER_CHUNK], out[PST_CARRIER_CHUNK];
+    uint8_t in[PST_CARRIER_READ], out[PST_CARRIER_READ];
 };
 
 struct socket_listener {

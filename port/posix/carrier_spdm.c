@@ -16,8 +16,8 @@ struct spdm_carrier {
     pst_err why;
     char text[160];
     size_t out_at, out_len;
-    uint8_t out[PST_CARRIER_CHUNK + PST_SPDM_TCP_MORE];
-    uint8_t in[PST_CARRIER_CHUNK + PST_SPDM_TCP_MORE];
+    uint8_t out[PST_CARRIER_READ + PST_SPDM_TCP_MORE];
+    uint8_t in[PST_CARRIER_READ + PST_SPDM_TCP_MORE]; /* TCP gives no more than that at once */
 };
 
 struct spdm_listener {
@@ -56,6 +56,8 @@ static bool flush(struct spdm_carrier *c)
     return c->out_at == c->out_len;
 }
 
+_Static_assert(PST_CARRIER_READ + PST_SPDM_TCP_MORE <= PST_CARRIER_CHUNK, "as given out");
+
 static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t len)
 {
     struct spdm_carrier *c = (struct spdm_carrier *)base;
@@ -63,7 +65,7 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
     if (c->closing || c->finishing || !flush(c)) {
         return 0;
     }
-    len = len < PST_CARRIER_CHUNK ? len : PST_CARRIER_CHUNK;
+    len = len < PST_CARRIER_READ ? len : PST_CARRIER_READ;
     pst_err err = pst_spdm_tcp_out(&c->frames, bytes, len, c->out, &c->out_len);
     if (err != PST_OK) {
         c->out_len = c->out_at = 0;

@@ -66,7 +66,7 @@ static inline void end_receive(void *ctx, const uint8_t *bytes, size_t len)
 {
     struct end *e = ctx;
 
-    CHECK(e->open && !e->down && !e->paused && len > 0);
+    CHECK(e->open && !e->down && !e->paused && len > 0 && len <= PST_CARRIER_CHUNK);
     for (size_t i = 0; i < len; i++) {
         if (bytes[i] != (uint8_t)pst_test_rng_u64(&e->in_rng)) {
             fprintf(stderr, "byte %llu is wrong\n", (unsigned long long)(e->got + i));

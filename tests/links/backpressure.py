@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""backpressure.py [ROW...]: who is flooded and cannot get rid of it makes the sender wait.
+
+In each row (LINK, or LINK+LINK+...) bridges join a socket here, the links, and another socket here.
+One end says as much as is taken, the other reads nothing. Then what was taken must be bounded, and
+so must be the memory of every process on the way, the broker's too; and once the other end reads,
+every byte comes out. Then the same the other way round.
+"""
+import os
+import random
+import selectors
+import socket
+import sys
+import threading
+import time
+
+import rig as r
+
+ROWS = ["unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "udp+mqtt+serial"]
+MOST_TAKEN = 8 << 20  # bytes: buffers of a few hundred KiB for each hop, and the kernel's
+MOST_GROWN = 8192  # KiB, of one process
+QUIET = 1.5  # seconds without a byte taken: it waits
+LIMIT = 60
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(child) for child in f.read().split()]
+
+
+def memory(pids):
+    """KiB that each and its children have had at most."""
+    peaks = {}
+    for pid in pids + [child for pid in pids for child in children(pid)]:
+        with open(f"/proc/{pid}/status") as f:
+            peaks[pid] = next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+    return peaks
+
+
+class Row:
+    def __init__(self, rig, links, name):
+        self.rig, self.name = rig, name
+        place = f"{rig.dir}/{name}"
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(place + ".end")
+        server.listen(1)
+        server.settimeout(LIMIT)
+        hops = [r.Link("unix", f"unix-listen:{place}.begin", "")]
+        hops += [links.get(kind, f"{name.replace('+', '-')}-{i}") for i, kind in enumerate(name.split("+"))]
+        hops.append(r.Link("unix", "", f"unix:{place}.end"))
+        self.bridges = [rig.bridge(f"{name}-{i}", here.listen, there.call)
+                        for i, (here, there) in reversed(list(enumerate(zip(hops, hops[1:]))))]
+        self.begin = socket.socket(socket.AF_UNIX)
+        self.begin.connect(place + ".begin")
+        self.begin.sendall(b"x")
+        self.end = server.accept()[0]
+        if self.end.recv(1) != b"x":
+            raise r.Failure("the first byte does not arrive")
+        server.close()
+        self.pids = [b.pid for b in self.bridges]
+        if "mqtt" in name:
+            self.pids.append(links.broker().process.pid)
+
+    def flood(self, into, seed):
+        """How many bytes of a generator are taken until none is for a while."""
+        rng, taken, left = random.Random(seed), 0, b""
+        into.setblocking(False)
+        quiet = time.monotonic() + QUIET
+        while time.monotonic() < quiet:
+            left = left or rng.randbytes(65536)
+            try:
+                n = into.send(left)
+                left, taken, quiet = left[n:], taken + n, time.monotonic() + QUIET
+            except BlockingIOError:
+                time.sleep(0.01)
+            if taken > MOST_TAKEN:
+                raise r.Failure(f"{taken} bytes were taken, and nobody reads")
+        return taken
+
+    def drain(self, out, taken, seed):
+        rng, want = random.Random(seed), b""
+        out.settimeout(LIMIT / 2)
+        while taken > 0:
+            got = out.recv(min(taken, 65536))
+            while len(want) < len(got):
+                want += rng.randbytes(65536)
+            if got == b"" or got != want[:len(got)]:
+                raise r.Failure(f"{taken} bytes before the end: they are not those that were sent")
+            want, taken = want[len(got):], taken - len(got)
+
+    def run(self):
+        told = []
+        for into, out, seed in ((self.begin, self.end, 1), (self.end, self.begin, 2)):
+            before = memory(self.pids)
+            taken = self.flood(into, seed)
+            after = memory(self.pids)
+            grown = max(after[pid] - before.get(pid, 0) for pid in after)
+            if grown > MOST_GROWN:
+                raise r.Failure(f"a process has grown by {grown} KiB, of {taken} bytes")
+            self.drain(out, taken, seed)
+            told.append(f"{taken >> 10} KiB taken, {grown} KiB grown")
+        return "; back: ".join(told)
+
+
+def main():
+    rig = r.Rig()
+    links = r.Links(rig)
+    built_in = links.built_in()
+    results = []
+
+    def run(row):
+        began = time.monotonic()
+        try:
+            state, text = "ok", row.run()
+        except (r.Failure, OSError) as why:
+            state, text = "FAILED", str(why)
+        results.append(state)
+        print(f"{state:<7} {row.name:<16} {time.monotonic() - began:5.1f} s  {text}", flush=True)
+
+    threads = []
+    for name in sys.argv[1:] or ROWS:
+        kinds = set(name.split("+"))
+        if not kinds <= set(built_in) or ("mqtt" in kinds and r.which(r.BROKER) is None):
+            print(f"MISSING {name}")
+            continue
+        threads.append(threading.Thread(target=run, args=(Row(rig, links, name),)))
+    for thread in threads:  # at once: mostly they wait
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(f"{results.count('ok')} ok, {results.count('FAILED')} FAILED")
+    return 1 if "FAILED" in results else 0
+
+
+sys.exit(main())
