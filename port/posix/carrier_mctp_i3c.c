@@ -13,7 +13,12 @@
 
 #define CALLER_EID 8 /* the lowest of all that may be given out */
 #define LISTENER_EID 9
-#define MTU (16 * PST_MCTP_BASELINE - PST_MCTP_LINK_HEAD)
+#define DATAGRAM(packets) ((packets)*PST_MCTP_BASELINE - PST_MCTP_LINK_HEAD)
+#define FIRST_MTU                                                                                  \
+    DATAGRAM(4) /* at first, and on a bus that loses much: a packet lost, all lost                 \
+                 */
+#define MTU DATAGRAM(16)
+#define MOST_RTO_MS 1000 /* there is no queue on the way that waiting longer could relieve */
 #define UNIT_MOST (PST_MCTP_I3C_PACKET - PST_MCTP_HEADER)
 #define BUFFER 65536
 #define PAUSE_MS 500
@@ -164,7 +169,7 @@ static pst_err open_link(struct end *e, const struct pst_reliable_door *door,
                          const struct pst_address *a)
 {
     const bool listens = door != NULL;
-    struct pst_reliable_config link = {.target = listens, .mtu_first = MTU, .mtu_most = MTU};
+    struct pst_reliable_config link = {.target = listens, .mtu_first = FIRST_MTU, .mtu_most = MTU};
     struct pst_mctp_link_config config = {
         .listens = listens, .eid = listens ? LISTENER_EID : CALLER_EID, .pause_ms = PAUSE_MS};
     uint64_t unit = PST_MCTP_BASELINE;
@@ -175,6 +180,7 @@ static pst_err open_link(struct end *e, const struct pst_reliable_door *door,
         config.door = *door;
     }
     link.timing = pst_mctp_line_timing(0, MTU, (size_t)unit, NULL);
+    link.timing.most_rto = MOST_RTO_MS;
     PST_TRY(pst_rcarrier_buffers(&e->rc, &link, BUFFER, BUFFER));
     config.link = link;
     config.unit = (size_t)unit;
