@@ -14,9 +14,8 @@
 #define CALLER_EID 8 /* the lowest of all that may be given out */
 #define LISTENER_EID 9
 #define DATAGRAM(packets) ((packets)*PST_MCTP_BASELINE - PST_MCTP_LINK_HEAD)
-#define FIRST_MTU                                                                                  \
-    DATAGRAM(4) /* at first, and on a bus that loses much: a packet lost, all lost                 \
-                 */
+/* At first, and on a bus that loses much: with one packet of a datagram all of it is lost. */
+#define FIRST_MTU DATAGRAM(4)
 #define MTU DATAGRAM(16)
 #define MOST_RTO_MS 1000 /* there is no queue on the way that waiting longer could relieve */
 #define UNIT_MOST (PST_MCTP_I3C_PACKET - PST_MCTP_HEADER)
