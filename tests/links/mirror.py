@@ -209,19 +209,21 @@ class Mirror(threading.Thread):
         there = self.memory[1]
         with self.lock:
             then = self.former
-            for peer in (then[1], there.get(1, GENERATION)):
+            for anew in (False, True):
+                peer = there.get(1, GENERATION) if anew else then[1]
                 there.put(0, GENERATION, 0)
                 for word, value in ((PEER, peer), (HEAD, 0), (TAIL, 0), (STATE, 0), (GENERATION, then[0])):
                     there.put(0, word, value)
-                head = 0
+                head = read = 0
                 for unit in units:
                     time.sleep(0.03)
+                    read = max(read, there.get(1, TAIL))  # until it ends this, and begins anew
                     there.put_bytes(0, head, unit)
                     head += len(unit)
                     there.put(0, BEAT, there.get(0, BEAT) + 1)
                     there.put(0, HEAD, head)
                 time.sleep(1.0)
-                read = there.get(1, TAIL)
+                read = max(read, there.get(1, TAIL))
                 there.put(0, GENERATION, 0)
         return read
 
