@@ -4,8 +4,8 @@
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "guest/faults.h"
 #include "postern/doe.h"
@@ -29,8 +29,8 @@ static struct {
     bool cut;               /* the rest of the object is lost */
     bool has_held, no_next; /* a word for later; its successor is there already */
     uint32_t held;
-    struct timespec back; /* the device is gone until then */
-    size_t said;          /* bytes of the object that is written */
+    uint64_t back_ns; /* the device is gone until then */
+    size_t said;      /* bytes of the object that is written */
     uint8_t object[PST_DOE_OBJECT];
 } box = {.fault = NONE};
 
@@ -98,22 +98,13 @@ static void say_again(void)
 
 static bool is_gone(void)
 {
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec < box.back.tv_sec ||
-           (now.tv_sec == box.back.tv_sec && now.tv_nsec < box.back.tv_nsec);
+    return uv_hrtime() < box.back_ns;
 }
 
 static void reset_device(void)
 {
     put(CONTROL, ABORT);
-    (void)clock_gettime(CLOCK_MONOTONIC, &box.back);
-    box.back.tv_nsec += GONE_NS;
-    if (box.back.tv_nsec >= 1000000000) {
-        box.back.tv_nsec -= 1000000000;
-        box.back.tv_sec++;
-    }
+    box.back_ns = uv_hrtime() + GONE_NS;
 }
 
 /* What befalls the next word. */
