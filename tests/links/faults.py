@@ -34,7 +34,7 @@ from mirror import Mirror
 
 KINDS = ("drop", "duplicate", "reorder", "corrupt", "delay", "truncate", "stall", "reset")
 # How often in a thousand: chunks and messages are few, and one fault is the end of a session.
-RATES = {"stream": 25, "datagram": 40, "bytes": 25}
+RATES = {"stream": 25, "datagram": 40, "bytes": 25, "object": 50}
 WORDS = "words"  # a further kind, of shared memory: what tells of the bytes becomes something else
 CODES = (0, 2, 3, 5)  # success; no link; not who it had to be; lost
 BASE = 0x90000000  # beside the pump's memory
@@ -78,7 +78,7 @@ class Paths:
         return f"{self.rig.dir}/{name}-fault.bus"
 
     def kind_of(self, name):
-        return {"udp": "datagram", "serial": "bytes", "mctp-serial": "bytes"}.get(name, "stream")
+        return {"udp": "datagram", "serial": "bytes", "mctp-serial": "bytes", "pcie": "object"}.get(name, "stream")
 
     def start(self, name, faults):
         """The link as one calls it through `faults`; `stop` puts it right again."""
