@@ -41,6 +41,8 @@ BASE = 0x90000000  # beside the pump's memory
 SIZE = 65536
 WAIT = 4  # --timeout of the commands
 GUEST = ("usb", "pcie")
+LINES = ("serial", "mctp-serial", "mctp-spdm")
+MANAGEMENT = ("spdm", "mctp-spdm")  # debug goes over another link, without faults
 LIMIT = 30  # no command takes longer
 READY = 45  # until the target has noticed that an engineer is gone
 
@@ -63,7 +65,7 @@ class Paths:
 
     def target_link(self, name):
         """What the target listens at, from its start to its end."""
-        if name in ("serial", "mctp-serial"):
+        if name in LINES:
             cable = r.Ptys(self.rig)
             self.serials[name] = cable
             return f"{name}-listen:{cable.paths[0]}"
@@ -78,21 +80,26 @@ class Paths:
         return f"{self.rig.dir}/{name}-fault.bus"
 
     def kind_of(self, name):
-        return {"udp": "datagram", "serial": "bytes", "mctp-serial": "bytes", "pcie": "object"}.get(name, "stream")
+        return "bytes" if name in LINES else {"udp": "datagram", "pcie": "object"}.get(name, "stream")
 
     def start(self, name, faults):
-        """The link as one calls it through `faults`; `stop` puts it right again."""
-        port = self.links.get(name, "target").call.rsplit(":", 1)[-1] if name in ("tcp", "udp") else None
-        if name == "tcp":
-            self.proxy = Proxy(self.rig, ("127.0.0.1", int(port)), faults)
-            return f"tcp:127.0.0.1:{self.proxy.port}"
+        """How one calls the target through `faults`; `stop` puts the link right again."""
+        link = self.start_link(name, faults)
+        return f"--scm {link} --data {self.links.get('unix', 'clean').call}" if name in MANAGEMENT else link
+
+    def start_link(self, name, faults):
+        if name in ("tcp", "udp", "spdm"):
+            port = int(self.links.get(name, "target").call.rsplit(":", 1)[-1])
+        if name in ("tcp", "spdm"):
+            self.proxy = Proxy(self.rig, ("127.0.0.1", port), faults)
+            return f"{name}:127.0.0.1:{self.proxy.port}"
         if name == "unix":
             place = f"{self.rig.dir}/fault.sock"
             self.proxy = Proxy(self.rig, self.links.get("unix", "target").call[5:], faults, Messages,
                                place)
             return f"unix:{place}"
         if name == "udp":
-            self.proxy = Datagrams(self.rig, int(port), faults)
+            self.proxy = Datagrams(self.rig, port, faults)
             return f"udp:127.0.0.1:{self.proxy.port}"
         if name == "mqtt":
             self.proxy = Proxy(self.rig, ("127.0.0.1", self.links.broker().port), faults)
@@ -182,13 +189,13 @@ class Test:
 
     # --- what an engineer does ---
 
-    def mem(self, *argv):
+    def mem(self, command, link, *argv):
         self.asked += 1
-        code, text, seconds = self.rig.mem(*argv, timeout=LIMIT, wait=WAIT)
+        code, text, seconds = self.rig.mem(command, *link.split(), *argv, timeout=LIMIT, wait=WAIT)
         if code not in CODES and not (code == 4 and "held by ada" in text):  # by the one who was cut off
-            raise r.Failure(f"mem {argv[0]}: exit {code} after {seconds:.0f} s: {text.strip()[-300:]}")
+            raise r.Failure(f"mem {command}: exit {code} after {seconds:.0f} s: {text.strip()[-300:]}")
         if code != 0 and "postern mem: " not in text:
-            raise r.Failure(f"mem {argv[0]}: exit {code}, and says nothing: {text!r}")
+            raise r.Failure(f"mem {command}: exit {code}, and says nothing: {text!r}")
         return code, text
 
     def dump(self, link, first, size):
@@ -433,7 +440,7 @@ QUICK = [("tcp", "all"), ("unix", "reorder"), ("udp", "all"), ("udp", "corrupt")
          ("udp", "replay"), ("serial", "replay"), ("pcie-shm", "all"), ("pcie-shm", "corrupt"),
          ("pcie-shm", WORDS), ("pcie-shm", "replay")]
 LINKS = ("tcp", "unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "pcie-shm",
-         "usb", "pcie")
+         "usb", "pcie") + MANAGEMENT
 
 
 def heavy_rows():
@@ -442,7 +449,7 @@ def heavy_rows():
     return gdb + again + [
         (name, kind) for name in LINKS for kind in kinds_of(name) + ("all",)
         if not (kind in ("stall", "reorder") and "i3c" in name)
-        and not (kind == "reset" and name in ("udp", "serial", "mctp-serial"))]
+        and not (kind == "reset" and (name == "udp" or name in LINES))]
 
 
 def main():
