@@ -16,7 +16,8 @@ import time
 
 import rig as r
 
-ROWS = ["unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "udp+mqtt+serial"]
+ROWS = ["unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "pcie-shm",
+        "udp+mqtt+serial"]
 MOST_TAKEN = 8 << 20  # bytes: buffers of a few hundred KiB for each hop, and the kernel's
 MOST_GROWN = 8192  # KiB, of one process
 QUIET = 1.5  # seconds without a byte taken: it waits

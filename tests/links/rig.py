@@ -384,8 +384,12 @@ class Links:
         place = f"127.0.0.1:{free_port()}"
         return Link("spdm", f"spdm-listen:{place}", f"spdm:{place}")
 
-    def make_mctp_spdm(self, where):
-        return self.make_serial(where, "mctp-spdm")
+    def make_pcie_shm(self, where):
+        """Both ends on this machine; guest.py has it otherwise."""
+        place = f"{self.rig.dir}/{where}.shm"
+        with open(place, "wb") as f:
+            f.truncate(256 << 10)
+        return Link("pcie-shm", f"pcie-shm-listen:{place}", f"pcie-shm:{place}")
 
     def make_mqtt(self, where):
         device = DEVICE if where == "target" else f"Acme:{where}:1"
