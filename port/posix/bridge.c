@@ -6,6 +6,7 @@
 
 #define CALL_FIRST_MS 500 /* both sides called: pause after an end, doubled up to CALL_MOST_MS */
 #define CALL_MOST_MS 30000
+#define LEAVE_MS 1000 /* for the end of one before, that is still on its way to us */
 
 struct pair;
 
@@ -24,8 +25,9 @@ struct pair {
     struct pst_pcapng_flow flow;
     unsigned number;
     bool waits;  /* for a peer of the other listener */
-    bool queued; /* for the end of who had the other side before */
+    bool queued; /* for the end of who has the other side */
     bool failed;
+    uint64_t since_ms;  /* it came */
     struct end ends[2]; /* [0]: the side that came, or was called, first */
 };
 
@@ -34,7 +36,7 @@ struct bridge {
     const struct pst_bridge_config *config;
     struct pst_listener *listeners[2]; /* of a and of b */
     struct pair *pairs;
-    uv_timer_t timer; /* next call of both */
+    uv_timer_t timer; /* next call of both, or of one who is queued */
     uint64_t pause_ms;
     unsigned connections, count;
     bool stopping;
@@ -245,6 +247,7 @@ static struct pair *make(struct bridge *b)
     p->bridge = b;
     p->flow = (struct pst_pcapng_flow){.port = (uint16_t)(40000 + ++b->connections % 20000)};
     p->number = b->connections;
+    p->since_ms = uv_now(b->loop);
     p->waits = p->queued = p->failed = false;
     for (size_t i = 0; i < 2; i++) {
         struct end *e = &p->ends[i];
@@ -303,19 +306,25 @@ static void meet(struct bridge *b, const struct pst_listener *l, struct pst_carr
     }
 }
 
-/* A device has one caller at a time. One who has gone may have it still, with a goodbye on its way:
- * the next one waits for that, and does not hear "busy" because of it. */
-static bool ending(const struct bridge *b, const struct pst_address *to)
+/* A device has one caller at a time. One who has gone may have it still, with a goodbye on its way,
+ * or we have not yet heard that it has: the next one waits for that, and does not hear "busy"
+ * because of it. For how long: UINT64_MAX: it is ending, and release() will tell. */
+static uint64_t busy_ms(const struct bridge *b, const struct pst_address *to,
+                        const struct pair *next)
 {
+    const uint64_t until = next->since_ms + LEAVE_MS, now = uv_now(b->loop);
+    bool used = false;
+
     for (const struct pair *p = b->pairs; p != NULL && to->transport->exclusive; p = p->next) {
         if (p->ends[1].carrier != NULL && (p->failed || p->ends[0].gone)) {
-            return true;
+            return UINT64_MAX;
         }
+        used = used || p->ends[1].carrier != NULL;
     }
-    return false;
+    return used && until > now ? until - now : 0;
 }
 
-/* Of those who wait for such an end, who came first. */
+/* Of those who wait for that, who came first. */
 static struct pair *next_queued(const struct bridge *b)
 {
     struct pair *first = NULL;
@@ -333,7 +342,14 @@ static void call_queued(uv_timer_t *timer)
     struct bridge *b = timer->data;
     const struct pst_address *to = b->listeners[0] != NULL ? &b->config->b : &b->config->a;
 
-    for (struct pair *p; !ending(b, to) && (p = next_queued(b)) != NULL;) {
+    for (struct pair *p; (p = next_queued(b)) != NULL;) {
+        const uint64_t wait = busy_ms(b, to, p);
+        if (wait > 0 && wait < UINT64_MAX) {
+            (void)uv_timer_start(&b->timer, call_queued, wait, 0);
+        }
+        if (wait > 0) {
+            return;
+        }
         p->queued = false;
         call_second(p, to);
     }

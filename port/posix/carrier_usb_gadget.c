@@ -277,10 +277,11 @@ static pst_err open_ep0(const struct pst_address *at, int *fd, char *why, size_t
     }
     const size_t descriptors = put_descriptors(bytes, sizeof bytes);
     if (descriptors == 0 || write(*fd, bytes, descriptors) < 0) {
-        (void)refused(at,
-                      errno == ESRCH ? "another program serves it"
-                                     : "its ep0 does not take our descriptors",
-                      why, why_cap);
+        const bool served = errno == ESRCH;
+        errno = served ? EBUSY : errno; /* of a process nobody has asked for one */
+        (void)refused(
+            at, served ? "another program serves it" : "its ep0 does not take our descriptors", why,
+            why_cap);
     } else {
         const size_t strings = put_strings(bytes, sizeof bytes);
         if (strings > 0 && write(*fd, bytes, strings) >= 0) {

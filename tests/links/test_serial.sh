@@ -66,6 +66,16 @@ bridged=$(grep -o 'tcp:127.0.0.1:[1-9][0-9]*' b.log | head -1)
 for _ in $(seq 4); do
     as_ada info "$bridged" >info.log 2>&1 || fail "one right after another: $(cat info.log b.log)"
 done
+# And when the bridge has yet to hear that the one before is gone; but not for ever.
+exec 7<>"/dev/tcp/127.0.0.1/${bridged##*:}"
+await_text b.log 'connection 5: joined'
+(sleep 0.5) 7>&7 &
+exec 7>&-
+expect 0 'Acme:Pump:0042' as_ada info "$bridged"
+exec 7<>"/dev/tcp/127.0.0.1/${bridged##*:}"
+await_text b.log 'connection 7: joined'
+expect 2 'closed by the peer' as_ada info "$bridged"
+exec 7>&-
 kill "$bridge_pid"
 wait "$bridge_pid" 2>/dev/null
 
