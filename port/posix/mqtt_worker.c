@@ -369,7 +369,6 @@ static void confine(void)
 {
     struct rlimit none = {0, 0}, data = {0, 0};
     unsigned long pages[6] = {0};
-    FILE *f = fopen("/proc/self/statm", "r");
 
     closefrom(STDERR_FILENO + 1);
     (void)signal(SIGINT, SIG_IGN);
@@ -378,6 +377,7 @@ static void confine(void)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &none);
+    FILE *f = fopen("/proc/self/statm", "r");
     if (f != NULL && fscanf(f, "%lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2],
                             &pages[3], &pages[4], &pages[5]) == 6) {
         data.rlim_cur = data.rlim_max =

@@ -92,6 +92,7 @@ if [ "$(wc -w <<<"$worker")" = 1 ]; then
     # To us, to the broker, and a pair of the library's own.
     [ "$sockets" -le 4 ] || fail "the worker holds $sockets sockets"
     grep -E 'Max (core file|data) size' "/proc/$worker/limits" | tr -s ' '
+    grep -qE 'Max (core file|data) size +unlimited' "/proc/$worker/limits" && fail 'the worker may have all memory'
 else
     fail "workers of the target: $worker"
 fi
