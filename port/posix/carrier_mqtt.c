@@ -175,7 +175,8 @@ static void turn(struct pst_mqtt_carrier *c)
     }
     deliver(c);
     pump(c);
-    if (c->wanted && !c->finishing && !c->closing && pst_broker_room(&c->engine) > 0) {
+    if (c->wanted && !c->finishing && !c->closing &&
+        (ended(c) || pst_broker_room(&c->engine) > 0)) {
         c->wanted = false;
         if (c->base.events->writable != NULL) {
             c->base.events->writable(c->base.ctx);
@@ -199,7 +200,9 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
     struct pst_mqtt_carrier *c = (struct pst_mqtt_carrier *)base;
     size_t n = 0;
 
-    if (c->open && !c->finishing && !c->closing) {
+    if (c->open && !c->finishing && !c->closing && ended(c)) {
+        n = len; /* nobody takes it: an owner that reads only when it has written must go on */
+    } else if (c->open && !c->finishing && !c->closing) {
         n = pst_broker_write(&c->engine, bytes, len);
         pump(c);
     }

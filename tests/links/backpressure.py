@@ -4,7 +4,7 @@
 In each row (LINK, or LINK+LINK+...) bridges join a socket here, the links, and another socket here.
 One end says as much as is taken, the other reads nothing. Then what was taken must be bounded, and
 so must be the memory of every process on the way, the broker's too; and once the other end reads,
-every byte comes out. Then the same the other way round.
+every byte comes out. Then the same the other way round; then both ends are flooded, and go.
 """
 import os
 import random
@@ -100,7 +100,20 @@ class Row:
                 raise r.Failure(f"a process has grown by {grown} KiB, of {taken} bytes")
             self.drain(out, taken, seed)
             told.append(f"{taken >> 10} KiB taken, {grown} KiB grown")
-        return "; back: ".join(told)
+        return "; back: ".join(told) + f"; gone after {self.leave():.1f} s"
+
+    def leave(self):
+        """Both floods at once, then both ends go: every bridge hears of it."""
+        for end in (self.begin, self.end):
+            self.flood(end, 3)
+        for end in (self.begin, self.end):
+            end.close()
+        began = time.monotonic()
+        for bridge in self.bridges:
+            name = os.path.basename(bridge.log)[:-len(".log")]
+            r.await_that(f"{name} is rid of it", lambda name=name: any(
+                f"connection 1: {how}" in self.rig.log(name) for how in ("ended", "broken")), LIMIT)
+        return time.monotonic() - began
 
 
 def main():
