@@ -302,7 +302,7 @@ class Broker:
         self.port = free_port()
         with open(name + ".conf", "w") as f:
             f.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-                    "max_queued_messages 2000\n")
+                    "set_tcp_nodelay true\nmax_queued_messages 2000\n")
         self.process = rig.start(name, which(BROKER), "-c", name + ".conf")
         await_that("mosquitto", lambda: can_connect(self.port))
 
