@@ -77,8 +77,10 @@ def report(name, value, unit, goal=None, holds=None):
 
 
 def wait_for(path):
+    """A Unix socket is there from bind() on; whoever calls before listen() is refused."""
     for _ in range(200):
-        if os.path.exists(path):
+        listening = (l for l in open("/proc/net/unix") if l.split()[3] == "00010000")
+        if any(l.rstrip().endswith(f" {path}") for l in listening):
             return
         time.sleep(0.05)
     sys.exit(f"{path} did not appear")

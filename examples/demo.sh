@@ -30,10 +30,11 @@ die() {
     done
     exit 1
 }
-# Waits at most 10 s for a file or socket to appear.
+# Waits at most 10 s for a file, or for a socket to listen.
 await() {
     for _ in $(seq 200); do
-        [ -e "$1" ] && return 0
+        [ -S "$1" ] && grep -q " 00010000 .* \($dir/\)\?${1#$dir/}\$" /proc/net/unix && return 0
+        [ -e "$1" ] && [ ! -S "$1" ] && return 0
         sleep 0.05
     done
     die "$1 did not appear"

@@ -29,7 +29,7 @@ start_qemu() {
         -kernel "$elf" -gdb "unix:$dir/stub,server=on,wait=off" &
     qemu=$!
     for _ in $(seq 100); do
-        [ -S "$dir/stub" ] && break
+        grep -q " 00010000 .* $dir/stub\$" /proc/net/unix && break # bind() alone is not enough
         sleep 0.05
     done
     sleep 0.3 # lets the pump run into its alarm

@@ -114,7 +114,7 @@ class Test:
                                   r.DEVICE, "--unix", "hold.gdb", link], stdin=subprocess.DEVNULL, stdout=out,
                                  stderr=out)
         self.rig.processes.append(p)
-        r.await_that("postern gdb", lambda: os.path.exists("hold.gdb") or p.poll() is not None)
+        r.await_that("postern gdb", lambda: r.listens("hold.gdb") or p.poll() is not None)
         self.gdb = socket.socket(socket.AF_UNIX)
         self.gdb.connect("hold.gdb")
         r.await_that("a session", lambda: self.opens() > opens or p.poll() is not None)

@@ -53,6 +53,12 @@ def await_that(what, true, seconds=10.0):
         time.sleep(0.02)
 
 
+def listens(path):
+    """A Unix socket is there from bind() on; whoever calls before listen() is refused."""
+    with open("/proc/net/unix") as f:
+        return any(line.split()[3] == "00010000" and line.rstrip().endswith(" " + path) for line in f)
+
+
 class Rig:
     """A directory, and the processes that were started in it."""
 
@@ -193,7 +199,7 @@ class Pump:
                   "-serial", f"file:{name}.uart", "-monitor", "none", "-bios", "none", "-kernel", ELF,
                   "-gdb", f"unix:{rig.dir}/{name}.gdb,server=on,wait=off",
                   "-qmp", f"unix:{rig.dir}/{name}.qmp,server=on,wait=off")
-        await_that("QEMU", lambda: os.path.exists(f"{name}.gdb") and os.path.exists(f"{name}.qmp"))
+        await_that("QEMU", lambda: listens(f"{rig.dir}/{name}.gdb") and listens(f"{rig.dir}/{name}.qmp"))
         self.qmp = socket.socket(socket.AF_UNIX)
         self.qmp.connect(f"{name}.qmp")
         self.words = self.qmp.makefile("rb")

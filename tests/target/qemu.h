@@ -4,7 +4,7 @@
 #define PST_TEST_QEMU_H
 
 #include <signal.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
 
 #include "target/live.h"
 
@@ -15,10 +15,24 @@ struct qemu {
     size_t elf_len;
 };
 
+/* A Unix socket is there from bind() on; whoever calls before listen() is refused. */
+static inline bool qemu_listens(const char *path)
+{
+    char line[256];
+    bool found = false;
+    FILE *f = fopen("/proc/net/unix", "r");
+    CHECK(f != NULL);
+    while (!found && fgets(line, sizeof line, f) != NULL) {
+        found = strstr(line, " 00010000 ") != NULL && strstr(line, path) != NULL;
+    }
+    fclose(f);
+    return found;
+}
+
 static inline void qemu_wait_for(const char *path)
 {
-    struct stat info;
-    for (int i = 0; i < 500 && stat(path, &info) != 0; i++) {
+    for (int i = 0; !qemu_listens(path); i++) {
+        CHECK(i < 1000);
         poll(NULL, 0, 20);
     }
 }
@@ -39,6 +53,7 @@ static inline void qemu_start(struct qemu *q, bool halted)
     fclose(f);
     q->pid = fork();
     if (q->pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that failed leaves nothing behind */
         execlp("qemu-system-riscv32", "qemu-system-riscv32", "-accel", "tcg", "-M", "virt", "-bios",
                "none", "-kernel", pump, "-display", "none", "-serial", "null", "-chardev",
                "null,id=n", "-monitor", monitor, "-gdb", stub, halted ? "-S" : NULL, (char *)NULL);

@@ -23,10 +23,11 @@ fail() {
 }
 ok() { printf 'ok: %s\n' "$*"; }
 
-# await FILE: at most 10 s for it to appear.
+# await FILE: at most 10 s for it to appear; a socket has to listen, which bind() alone does not.
 await() {
     for _ in $(seq 200); do
-        [ -e "$1" ] && return 0
+        [ -S "$1" ] && grep -q " 00010000 .* \($dir/\)\?${1#$dir/}\$" /proc/net/unix && return 0
+        [ -e "$1" ] && [ ! -S "$1" ] && return 0
         sleep 0.05
     done
     fail "$1 did not appear"
