@@ -16,6 +16,7 @@
 
 #include "posix/carriers.h"
 #include "posix/tty.h"
+#include "postern/serial.h"
 
 enum { PIECE = 2048 };
 
@@ -259,6 +260,97 @@ static void test_callers(void **state)
     }
 }
 
+/* A caller of our own at the listener's end of the cable, without loop or carrier. */
+struct caller {
+    struct pst_serial serial;
+    uint8_t work[PST_SERIAL_WORK(256)], message[4096], send[4096], receive[4096];
+    struct pst_reliable_sent sent[16];
+};
+
+static void caller_init(struct caller *c, uint32_t id)
+{
+    const struct pst_serial_config cfg = {
+        .link = {.id = id,
+                 .start = id,
+                 .mtu_first = 256,
+                 .mtu_most = 256,
+                 .timing = pst_serial_timing(0, 256),
+                 .message = c->message,
+                 .message_cap = sizeof c->message,
+                 .send = c->send,
+                 .send_cap = sizeof c->send,
+                 .receive = c->receive,
+                 .receive_cap = sizeof c->receive,
+                 .sent = c->sent,
+                 .sent_count = 16},
+        .work = c->work,
+        .work_len = sizeof c->work,
+    };
+    CHECK_EQ(pst_serial_open(&c->serial, &cfg, clock_ms()), PST_OK);
+}
+
+static void caller_says(struct caller *c)
+{
+    uint8_t out[1024];
+    const size_t n = pst_serial_output(&c->serial, out, sizeof out, clock_ms());
+
+    CHECK(n > 0);
+    CHECK_EQ(write(cable.master[1], out, n), n);
+}
+
+/* Says what is to be said. Returns what the listener answers. */
+static size_t caller_asks(struct caller *c, uint8_t *answer, size_t cap)
+{
+    struct pollfd p = {.fd = cable.master[1], .events = POLLIN};
+
+    caller_says(c);
+    UNTIL(&loop, poll(&p, 1, 0) == 1, 2000);
+    const ssize_t got = read(cable.master[1], answer, cap);
+    CHECK(got > 0);
+    return (size_t)got;
+}
+
+static void caller_hears(struct caller *c, const uint8_t *bytes, size_t len)
+{
+    pst_serial_input(&c->serial, bytes, len, clock_ms());
+}
+
+/* A cookie that was given before another caller came and went is as good after it. */
+static void test_cookie_lasts(void **state)
+{
+    static struct caller early, other;
+    uint8_t cookie[1024], answer[1024];
+
+    (void)state;
+    start("serial", ",mtu=256", NULL);
+    cable.pulled = true; /* nobody carries: we are at the listener's end ourselves */
+    for (int i = 0; i < 2; i++)
+        uv_thread_join(&cable.threads[i]);
+    caller_init(&early, 0x11111111);
+    caller_init(&other, 0x22222222);
+    const size_t cookie_len = caller_asks(&early, cookie, sizeof cookie);
+    caller_hears(&other, answer, caller_asks(&other, answer, sizeof answer));
+    caller_hears(&other, answer, caller_asks(&other, answer, sizeof answer));
+    CHECK_EQ(other.serial.link.state, PST_OK);
+    CHECK_EQ(door.taken, 1);
+    pst_reliable_close(&other.serial.link);
+    caller_says(&other);
+    UNTIL(&loop, server.down, 2000);
+    end_init(&server, &loop);
+    caller_hears(&early, cookie, cookie_len);
+    caller_hears(&early, answer, caller_asks(&early, answer, sizeof answer));
+    CHECK_EQ(early.serial.link.state, PST_OK);
+    CHECK_EQ(door.taken, 2);
+    pst_carrier_close(server.carrier);
+    server.carrier = NULL;
+    pst_listener_close(door.listener);
+    loop_end(&loop);
+    for (int i = 0; i < 2; i++) {
+        close(cable.master[i]);
+        close(cable.slave[i]);
+    }
+}
+
 /* A client that was killed, and comes again: the listener hears that the first one is no more. */
 static void test_client_restarts(void **state)
 {
@@ -439,6 +531,34 @@ static void test_busy_with(void **state)
     stop();
 }
 
+/* The goodbye of who had the line before may still be on its way out when the next one opens it. */
+static void test_last_words(void **state)
+{
+    static uint8_t out[16384];
+    const struct pst_tty_settings settings = {.baud = 0};
+    struct pst_tty tty;
+    char text[TEXT];
+    uint8_t in[1024];
+    ssize_t taken, n;
+    size_t got = 0;
+
+    (void)state;
+    CHECK_EQ(openpty(&cable.master[0], &cable.slave[0], cable.name[0], NULL, NULL), 0);
+    CHECK_EQ(pst_tty_open(&tty, cable.name[0], &settings, text, sizeof text), PST_OK);
+    taken =
+        pst_tty_write(&tty, out, sizeof out); /* more than the other end's reader has room for */
+    CHECK(taken > 4096);
+    pst_tty_close(&tty);
+    CHECK_EQ(pst_tty_open(&tty, cable.name[0], &settings, text, sizeof text), PST_OK);
+    struct pollfd p = {.fd = cable.master[0], .events = POLLIN};
+    while (poll(&p, 1, 100) > 0 && (n = read(cable.master[0], in, sizeof in)) > 0)
+        got += (size_t)n;
+    CHECK_EQ(got, taken);
+    pst_tty_close(&tty);
+    close(cable.master[0]);
+    close(cable.slave[0]);
+}
+
 /* The socket that a virtual machine offers for its UART. */
 static void test_socket(void **state)
 {
@@ -488,12 +608,20 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bulk),           cmocka_unit_test(test_speed),
-        cmocka_unit_test(test_noise),          cmocka_unit_test(test_backpressure),
-        cmocka_unit_test(test_callers),        cmocka_unit_test(test_client_restarts),
-        cmocka_unit_test(test_unplugged),      cmocka_unit_test(test_wrong_speed),
-        cmocka_unit_test(test_something_else), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_busy_with),      cmocka_unit_test(test_socket),
+        cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_speed),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_callers),
+        cmocka_unit_test(test_cookie_lasts),
+        cmocka_unit_test(test_client_restarts),
+        cmocka_unit_test(test_unplugged),
+        cmocka_unit_test(test_wrong_speed),
+        cmocka_unit_test(test_something_else),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_busy_with),
+        cmocka_unit_test(test_last_words),
+        cmocka_unit_test(test_socket),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
