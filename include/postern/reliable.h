@@ -17,8 +17,8 @@
  * PST_PENDING. In between a congestion window grows and shrinks as TCP's does.
  *
  * **Size.** Starts at `mtu_first`, which must be sure to pass; larger ones are tried with padding
- * only, so a try costs no data. When several timeouts in a row meet large datagrams the size falls
- * back.
+ * only, so a try costs no data. When several timeouts in a row meet large datagrams, or large ones
+ * are lost again and again while small ones arrive, the size falls back.
  *
  * **Ending.** A peer that is silent for `dead_ms` is gone; one with nothing to say is asked each
  * `keepalive_ms`. A server that was restarted answers datagrams of former connections with RESET; a
@@ -104,8 +104,8 @@ struct pst_reliable {
     uint32_t next_number, recovery;
     uint32_t window, threshold, var_ms, rto_ms;
     uint32_t island_from[PST_RELIABLE_ISLANDS], island_to[PST_RELIABLE_ISLANDS];
-    uint16_t mtu_peak;
-    uint8_t islands, owed, backoff, probes, reason;
+    uint16_t mtu_peak, large; /* large: shortest of what was lost `large_lost` times in a row */
+    uint8_t large_lost, islands, owed, backoff, probes, reason;
     bool server, known, cookie_known, welcome_due, credit_due, ping_due, closing, last_words;
 };
 

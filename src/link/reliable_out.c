@@ -7,7 +7,8 @@
 #define BACKOFF_MAX 10
 #define PROBES_MAX 3
 #define PROBE_AGAIN_MS 600000
-#define SHRINK_AFTER 2 /* timeouts in a row, before the path is taken to have shrunk */
+#define SHRINK_AFTER 2 /* timeouts in a row, before the path is taken to have shrunk, */
+#define SHRINK_LOST 4  /* or times that large ones were lost and no such one arrived */
 #define WINDOW_MAX (UINT32_C(1) << 26)
 
 /* Payloads of usual paths: IPv6's least, PPPoE, Ethernet with IPv6 and IPv4, jumbo frames,
@@ -121,16 +122,37 @@ static void window_grow(struct pst_reliable *r, uint32_t size)
         r->window += (uint32_t)((uint64_t)r->mtu * size / r->window) + 1;
 }
 
-/* Once for what was under way at the same time. */
-static void window_shrink(struct pst_reliable *r, uint32_t number)
+static void shrink_path(struct pst_reliable *r, uint64_t now_ms)
+{
+    if (r->mtu <= r->cfg.mtu_first)
+        return;
+    r->mtu = r->cfg.mtu_first;
+    r->probes = r->large_lost = 0;
+    r->probe_ms = now_ms + PROBE_AGAIN_MS;
+}
+
+/* Small ones that arrive hide from the timeouts that large ones do not. */
+static void suspect_path(struct pst_reliable *r, uint16_t size, uint64_t now_ms)
+{
+    if (size <= r->cfg.mtu_first)
+        return;
+    if (r->large_lost == 0 || size < r->large)
+        r->large = size;
+    if (++r->large_lost >= SHRINK_LOST)
+        shrink_path(r, now_ms);
+}
+
+/* Once for what was under way at the same time; true: this is that once. */
+static bool window_shrink(struct pst_reliable *r, uint32_t number)
 {
     if (pst_gap(number, r->recovery) < 0)
-        return;
+        return false;
     r->recovery = r->next_number;
     r->window = r->window / 10 * 7;
     if (r->window < 2 * (uint32_t)r->mtu)
         r->window = 2 * (uint32_t)r->mtu;
     r->threshold = r->window;
+    return true;
 }
 
 static void lost(struct pst_reliable *r, struct pst_reliable_sent *s, uint64_t now_ms)
@@ -138,7 +160,8 @@ static void lost(struct pst_reliable *r, struct pst_reliable_sent *s, uint64_t n
     r->counters.lost++;
     s->state = s->what == SENT_DATA ? SENT_LOST : SENT_FREE;
     if (s->what == SENT_DATA) {
-        window_shrink(r, s->number);
+        if (window_shrink(r, s->number))
+            suspect_path(r, s->size, now_ms);
     } else if (s->what == SENT_CREDIT) {
         r->credit_due = true;
     } else if (s->what == SENT_PROBE) {
@@ -162,6 +185,8 @@ static void arrived(struct pst_reliable *r, struct pst_reliable_sent *s, uint64_
         r->probes = 0;
         r->probe_ms = now_ms;
     }
+    if (s->size >= r->large)
+        r->large_lost = 0;
     s->state = SENT_FREE;
     r->backoff = 0;
 }
@@ -196,15 +221,6 @@ static uint64_t expires(const struct pst_reliable *r, const struct pst_reliable_
     return s->at_ms + (rto < most ? rto : most);
 }
 
-static void shrink_path(struct pst_reliable *r, uint64_t now_ms)
-{
-    if (r->backoff < SHRINK_AFTER || r->mtu <= r->cfg.mtu_first)
-        return;
-    r->mtu = r->cfg.mtu_first;
-    r->probes = 0;
-    r->probe_ms = now_ms + PROBE_AGAIN_MS;
-}
-
 static void expire(struct pst_reliable *r, uint64_t now_ms)
 {
     bool any = false;
@@ -222,7 +238,8 @@ static void expire(struct pst_reliable *r, uint64_t now_ms)
     r->window = 2 * (uint32_t)r->mtu;
     if (r->backoff < BACKOFF_MAX)
         r->backoff++;
-    shrink_path(r, now_ms);
+    if (r->backoff >= SHRINK_AFTER)
+        shrink_path(r, now_ms);
 }
 
 /* Nothing under way, or its timeout would tell. */

@@ -482,6 +482,32 @@ static void test_path_shrinks(void **state)
     }
 }
 
+/* It shrinks in one direction, where small datagrams go on arriving: credit for what the other side
+ * has to say. */
+static void test_path_shrinks_one_way(void **state)
+{
+    const struct faults f = {.delay_ms = 10};
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        net_init(&net, &f, 120 + seed);
+        load(1000000, MESSAGE);
+        net_start(&net);
+        while (net.client.r.mtu < 8952 || net.server.got < 20)
+            step(&net);
+        net.up.faults.mtu = 1250;
+        const uint64_t since = net.now;
+        const uint32_t got = net.server.got;
+        while (net.server.got < got + 100) {
+            step(&net);
+            CHECK(!ended(&net.client) && !ended(&net.server));
+            CHECK(net.now < since + 10000);
+        }
+        CHECK_EQ(net.client.r.mtu, PST_RELIABLE_MTU);
+        CHECK_EQ(net.server.r.mtu, 8952);
+    }
+}
+
 /* A receiver that does not read: the sender stops at the credit, both stay alive, nothing is lost.
  */
 static void test_credit(void **state)
@@ -910,19 +936,33 @@ static void test_throughput(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_siphash),         cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_faults),          cmocka_unit_test(test_hopeless),
-        cmocka_unit_test(test_nobody_there),    cmocka_unit_test(test_welcome_lost),
-        cmocka_unit_test(test_keepalive),       cmocka_unit_test(test_close),
-        cmocka_unit_test(test_abort),           cmocka_unit_test(test_server_restarts),
-        cmocka_unit_test(test_client_restarts), cmocka_unit_test(test_path_size),
-        cmocka_unit_test(test_path_shrinks),    cmocka_unit_test(test_credit),
-        cmocka_unit_test(test_credit_returns),  cmocka_unit_test(test_small_memory),
-        cmocka_unit_test(test_longest_message), cmocka_unit_test(test_config),
-        cmocka_unit_test(test_cookie),          cmocka_unit_test(test_other_profile),
-        cmocka_unit_test(test_tampered),        cmocka_unit_test(test_tampered_and_sealed),
-        cmocka_unit_test(test_overlaps),        cmocka_unit_test(test_greedy_sender),
-        cmocka_unit_test(test_strange_acks),    cmocka_unit_test(test_throughput),
+        cmocka_unit_test(test_siphash),
+        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_hopeless),
+        cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_welcome_lost),
+        cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_server_restarts),
+        cmocka_unit_test(test_client_restarts),
+        cmocka_unit_test(test_path_size),
+        cmocka_unit_test(test_path_shrinks),
+        cmocka_unit_test(test_path_shrinks_one_way),
+        cmocka_unit_test(test_credit),
+        cmocka_unit_test(test_credit_returns),
+        cmocka_unit_test(test_small_memory),
+        cmocka_unit_test(test_longest_message),
+        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_cookie),
+        cmocka_unit_test(test_other_profile),
+        cmocka_unit_test(test_tampered),
+        cmocka_unit_test(test_tampered_and_sealed),
+        cmocka_unit_test(test_overlaps),
+        cmocka_unit_test(test_greedy_sender),
+        cmocka_unit_test(test_strange_acks),
+        cmocka_unit_test(test_throughput),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
