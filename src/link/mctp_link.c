@@ -44,7 +44,8 @@ static void stranger(struct pst_mctp_link *l, struct pst_bytes d, uint64_t now_m
     const pst_err err =
         pst_reliable_greet(&l->cfg.door, from, d.at, d.len, now_ms, l->reply, &l->reply_len);
 
-    l->reply_to = l->from.source;
+    if (err == PST_WANT_MORE)
+        l->reply_to = l->from.source;
     if (err != PST_OK || !from_peer(l))
         return;
     if (!waiting(l)) {

@@ -5,6 +5,7 @@
 
 #include "pst_test.h"
 
+#include "postern/checksum.h"
 #include "postern/mctp_link.h"
 
 enum { MESSAGE = 4000, BUFFER = 8192, SENT = 16, MTU = 250, MOST_MTU = 1018, FIFO = 1 << 15 };
@@ -377,6 +378,32 @@ static void test_company(void **state)
     packets(2000);
 }
 
+/* An answer goes to whom it is for, whoever else speaks before it is sent. */
+static void test_answer_to(void **state)
+{
+    static const uint8_t closing[] = {PST_DATAGRAM_CLOSE, 1, 2, 3, 4, 43};
+    uint8_t packet[PST_MCTP_HEADER + 64], other[PST_MCTP_HEADER + 64] = {1, 9, 31, 0xC8};
+    struct pst_writer w = pst_writer_of(other, sizeof other);
+    struct pst_mctp_header h;
+    struct pst_bytes body;
+
+    (void)state;
+    start(&quiet, 12, 0, MTU, 64);
+    client.line.mctp.cfg.eid = client.line.mctp.in.eid = 30;
+    size_t n = pst_mctp_link_output(&client.line.mctp, packet, sizeof packet, now);
+    CHECK_EQ(pst_mctp_link_input(&server.line.mctp, packet, n, now), PST_OK);
+    w.used = PST_MCTP_HEADER; /* from 31, and not worth an answer */
+    pst_put_u8(&w, PST_MCTP_VENDOR);
+    pst_put_be32(&w, PST_MCTP_ENTERPRISE);
+    pst_put_u8(&w, PST_MCTP_DATAGRAM);
+    pst_put_bytes(&w, closing, sizeof closing);
+    pst_put_u32(&w, pst_crc32c(0, closing, sizeof closing));
+    CHECK_EQ(pst_mctp_link_input(&server.line.mctp, other, w.used, now), PST_OK);
+    n = pst_mctp_link_output(&server.line.mctp, packet, sizeof packet, now);
+    CHECK_EQ(pst_mctp_get(packet, n, &h, &body), PST_OK);
+    CHECK_EQ(h.destination, 30);
+}
+
 static void test_config(void **state)
 {
     struct pst_mctp_link_config cfg;
@@ -402,7 +429,7 @@ int main(void)
         cmocka_unit_test(test_every_speed),     cmocka_unit_test(test_noise),
         cmocka_unit_test(test_client_restarts), cmocka_unit_test(test_server_restarts),
         cmocka_unit_test(test_packets),         cmocka_unit_test(test_company),
-        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_answer_to),       cmocka_unit_test(test_config),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
