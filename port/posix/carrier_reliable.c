@@ -71,6 +71,9 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
     const size_t n = pst_reliable_write(c->link, bytes, len);
     c->full = n < len;
     c->hop->flush(c);
+    if (!alive(c)) { /* the peer's silence was noticed in here, and nothing will wake us any more */
+        pst_rcarrier_kick(c);
+    }
     arm(c);
     return n;
 }

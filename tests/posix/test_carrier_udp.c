@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "posix/carrier_reliable.h"
 #include "posix/carriers.h"
 #include "posix/crc32c.h"
 #include "postern/checksum.h"
@@ -355,6 +356,83 @@ static void test_killed(void **state)
     stop();
 }
 
+/* --- a carrier on nothing, whose peer is never heard --- */
+
+struct lonely {
+    struct pst_rcarrier rc;
+    struct pst_reliable link;
+    struct end *end;
+};
+
+static void lonely_flush(struct pst_rcarrier *rc)
+{
+    uint8_t out[PST_RELIABLE_MTU];
+
+    while (pst_reliable_output(rc->link, out, sizeof out, pst_rcarrier_now()) > 0) {
+    }
+}
+
+static uint64_t lonely_wake(const struct pst_rcarrier *rc)
+{
+    return pst_reliable_wake(rc->link);
+}
+
+static void lonely_opened(struct pst_rcarrier *rc)
+{
+    end_open(((struct lonely *)rc)->end);
+}
+
+static void lonely_silence(const struct pst_rcarrier *rc, char *text, size_t cap)
+{
+    (void)rc;
+    snprintf(text, cap, "silence");
+}
+
+static void lonely_release(struct pst_rcarrier *rc)
+{
+    pst_rcarrier_free(rc);
+}
+
+static struct pst_carrier *lonely_open(struct end *e, uint32_t dead_ms)
+{
+    static const struct pst_rcarrier_hop hop = {.flush = lonely_flush,
+                                                .wake = lonely_wake,
+                                                .opened = lonely_opened,
+                                                .silence = lonely_silence,
+                                                .release = lonely_release};
+    uint8_t hello[PST_RELIABLE_MTU];
+    struct lonely *l = calloc(1, sizeof *l);
+    struct pst_reliable caller;
+    struct pst_reliable_config cfg = {
+        .mtu_first = PST_RELIABLE_MTU, .mtu_most = PST_RELIABLE_MTU, .timing = pst_reliable_ip};
+
+    CHECK(l != NULL);
+    l->end = e;
+    cfg.timing.dead = dead_ms;
+    CHECK_EQ(pst_rcarrier_buffers(&l->rc, &cfg, 4096, 4096), PST_OK);
+    CHECK_EQ(pst_reliable_connect(&caller, &cfg, pst_rcarrier_now()), PST_OK);
+    const size_t n = pst_reliable_output(&caller, hello, sizeof hello, pst_rcarrier_now());
+    CHECK_EQ(pst_rcarrier_init(&l->rc, &loop, &hop, &l->link, &pst_udp_traits), PST_OK);
+    CHECK_EQ(pst_reliable_accept(&l->link, &cfg, hello, n, pst_rcarrier_now()), PST_OK);
+    pst_carrier_own(&l->rc.base, &end_events, e);
+    pst_rcarrier_kick(&l->rc);
+    return &l->rc.base;
+}
+
+/* The peer's silence is first seen in a write, as after a time in which the process did not run. */
+static void test_dead_in_a_write(void **state)
+{
+    (void)state;
+    start("udp-listen::0");
+    client.carrier = lonely_open(&client, 50);
+    UNTIL(&loop, client.open, 1000);
+    uv_sleep(60);
+    CHECK_EQ(pst_carrier_write(client.carrier, (const uint8_t *)"word", 4), 4);
+    UNTIL(&loop, client.down, 1000);
+    CHECK_EQ(client.why, PST_ERR_TIMEOUT);
+    stop();
+}
+
 /* The same port, once the first listener is gone. */
 static void test_listens_again(void **state)
 {
@@ -448,12 +526,19 @@ static void test_written_badly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bulk),          cmocka_unit_test(test_finish),
-        cmocka_unit_test(test_backpressure),  cmocka_unit_test(test_finish_in_time),
-        cmocka_unit_test(test_two_peers),     cmocka_unit_test(test_more_than_it_takes),
-        cmocka_unit_test(test_nobody),        cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_listens_again), cmocka_unit_test(test_strangers),
-        cmocka_unit_test(test_written_badly), cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_finish_in_time),
+        cmocka_unit_test(test_two_peers),
+        cmocka_unit_test(test_more_than_it_takes),
+        cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_dead_in_a_write),
+        cmocka_unit_test(test_listens_again),
+        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_written_badly),
+        cmocka_unit_test(test_crc32c),
         cmocka_unit_test(test_faults),
     };
 
