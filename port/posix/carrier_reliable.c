@@ -257,7 +257,9 @@ void pst_rcarrier_turn(struct pst_rcarrier *c)
     }
     c->kicked = false;
     c->hop->flush(c);
-    if (!c->open && !c->ending && c->link->state == PST_OK) {
+    /* What came together with its end is still given out. */
+    if (!c->open && !c->ending &&
+        (c->link->state == PST_OK || pst_reliable_peek(c->link).len > 0)) {
         c->open = true;
         c->hop->opened(c);
     }

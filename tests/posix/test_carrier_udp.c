@@ -356,6 +356,29 @@ static void test_killed(void **state)
     stop();
 }
 
+static void short_peer(void *ctx, struct pst_carrier *c)
+{
+    door_peer(ctx, c);
+    pst_carrier_close(c);
+}
+
+/* A listener that says something and leaves: its welcome, its words and its end come together. */
+static void test_short_answer(void **state)
+{
+    static const struct pst_listener_events events = {.peer = short_peer, .note = door_note};
+
+    (void)state;
+    start("udp-listen::0");
+    door.listener->events = &events;
+    end_owes(&server, &client, 100);
+    end_connect(&client, door.listener->place);
+    UNTIL(&loop, client.down, 1000);
+    CHECK(client.open);
+    CHECK_EQ(client.got, 100);
+    CHECK_EQ(client.why, PST_OK);
+    stop();
+}
+
 /* --- a carrier on nothing, whose peer is never heard --- */
 
 struct lonely {
@@ -526,19 +549,13 @@ static void test_written_badly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bulk),
-        cmocka_unit_test(test_finish),
-        cmocka_unit_test(test_backpressure),
-        cmocka_unit_test(test_finish_in_time),
-        cmocka_unit_test(test_two_peers),
-        cmocka_unit_test(test_more_than_it_takes),
-        cmocka_unit_test(test_nobody),
-        cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_dead_in_a_write),
-        cmocka_unit_test(test_listens_again),
-        cmocka_unit_test(test_strangers),
-        cmocka_unit_test(test_written_badly),
-        cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_bulk),          cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_backpressure),  cmocka_unit_test(test_finish_in_time),
+        cmocka_unit_test(test_two_peers),     cmocka_unit_test(test_more_than_it_takes),
+        cmocka_unit_test(test_nobody),        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_short_answer),  cmocka_unit_test(test_dead_in_a_write),
+        cmocka_unit_test(test_listens_again), cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_written_badly), cmocka_unit_test(test_crc32c),
         cmocka_unit_test(test_faults),
     };
 
