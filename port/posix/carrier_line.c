@@ -56,19 +56,20 @@ static pst_err setup_of(const struct pst_line_kind *kind, const struct pst_addre
                         struct pst_line_setup *s, char *why, size_t why_cap)
 {
     uint64_t baud = DEFAULT_BAUD, mtu;
-    char flow[16];
+    char given[24], flow[16];
 
     *s = (struct pst_line_setup){.listens = a->listen};
     if (a->place[0] == '\0') {
         return pst_address_bad(a, "no device", why, why_cap);
     }
     PST_TRY(pst_address_number(a, "baud", 0, BAUD_MOST, &baud, why, why_cap));
-    const bool given = pst_address_option(a, "baud", flow, sizeof flow);
-    if (pst_address_option(a, "flow", flow, sizeof flow) && strcmp(flow, "rtscts") != 0) {
+    PST_TRY(pst_address_string(a, "baud", given, sizeof given, why, why_cap));
+    PST_TRY(pst_address_string(a, "flow", flow, sizeof flow, why, why_cap));
+    if (flow[0] != '\0' && strcmp(flow, "rtscts") != 0) {
         return pst_address_bad(a, "flow: expected rtscts", why, why_cap);
     }
     s->tty.rtscts = flow[0] != '\0';
-    s->baud = !given && pst_tty_virtual(a->place) ? 0 : (uint32_t)baud;
+    s->baud = given[0] == '\0' && pst_tty_virtual(a->place) ? 0 : (uint32_t)baud;
     s->tty.baud = s->baud;
     mtu = kind->default_mtu(s->baud);
     PST_TRY(pst_address_number(a, "mtu", PST_RELIABLE_LEAST_MTU, PST_SERIAL_MOST_MTU, &mtu, why,

@@ -76,7 +76,7 @@ static pst_err setup_of(const struct pst_address *a, struct setup *s, char *why,
     static const char *const keys[] = {"baud", "flow", "mtu", "eid", "peer", "unit", NULL};
     uint64_t baud = DEFAULT_BAUD, eid = a->listen ? LISTENER_EID : CALLER_EID,
              peer = PST_MCTP_EID_NULL, unit = PST_MCTP_BASELINE;
-    char text[16];
+    char given[24], flow[16];
 
     *s = (struct setup){.mtu = 0};
     if (a->place[0] == '\0') {
@@ -84,12 +84,13 @@ static pst_err setup_of(const struct pst_address *a, struct setup *s, char *why,
     }
     PST_TRY(pst_address_options(a, keys, why, why_cap));
     PST_TRY(pst_address_number(a, "baud", 0, BAUD_MOST, &baud, why, why_cap));
-    const bool given = pst_address_option(a, "baud", text, sizeof text);
-    if (pst_address_option(a, "flow", text, sizeof text) && strcmp(text, "rtscts") != 0) {
+    PST_TRY(pst_address_string(a, "baud", given, sizeof given, why, why_cap));
+    PST_TRY(pst_address_string(a, "flow", flow, sizeof flow, why, why_cap));
+    if (flow[0] != '\0' && strcmp(flow, "rtscts") != 0) {
         return pst_address_bad(a, "flow: expected rtscts", why, why_cap);
     }
-    s->tty.rtscts = text[0] != '\0';
-    s->tty.baud = !given && pst_tty_virtual(a->place) ? 0 : (uint32_t)baud;
+    s->tty.rtscts = flow[0] != '\0';
+    s->tty.baud = given[0] == '\0' && pst_tty_virtual(a->place) ? 0 : (uint32_t)baud;
     uint64_t mtu = s->tty.baud == 0 || s->tty.baud >= DEFAULT_BAUD ? LONG_MTU : SHORT_MTU;
     PST_TRY(pst_address_number(a, "mtu", LEAST_MTU, MOST_MTU, &mtu, why, why_cap));
     PST_TRY(pst_address_number(a, "eid", 1, PST_MCTP_EID_ALL - 1, &eid, why, why_cap));

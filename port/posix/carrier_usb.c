@@ -169,7 +169,7 @@ pst_err pst_usb_wanted_parse(const struct pst_address *a, struct pst_usb_wanted 
                              size_t why_cap)
 {
     w->vendor = w->product = -1;
-    (void)pst_address_option(a, "serial", w->serial, sizeof w->serial);
+    PST_TRY(pst_address_string(a, "serial", w->serial, sizeof w->serial, why, why_cap));
     if (a->place[0] == '\0') {
         return PST_OK;
     }

@@ -48,22 +48,33 @@ static pst_err take_options(const struct pst_address *a, struct pst_mqtt_place *
                             size_t why_cap)
 {
     char tls[16];
+    const struct {
+        const char *key;
+        char *out;
+        size_t cap;
+    } texts[] = {
+        {"secret",   p->secret,   sizeof p->secret  },
+        {"cafile",   p->cafile,   sizeof p->cafile  },
+        {"cert",     p->cert,     sizeof p->cert    },
+        {"key",      p->key,      sizeof p->key     },
+        {"user",     p->user,     sizeof p->user    },
+        {"passfile", p->passfile, sizeof p->passfile},
+        {"prefix",   p->prefix,   sizeof p->prefix  },
+        {"tls",      tls,         sizeof tls        },
+    };
 
     PST_TRY(pst_address_options(a, keys, why, why_cap));
-    (void)pst_address_option(a, "secret", p->secret, sizeof p->secret);
-    (void)pst_address_option(a, "cafile", p->cafile, sizeof p->cafile);
-    (void)pst_address_option(a, "cert", p->cert, sizeof p->cert);
-    (void)pst_address_option(a, "key", p->key, sizeof p->key);
-    (void)pst_address_option(a, "user", p->user, sizeof p->user);
-    (void)pst_address_option(a, "passfile", p->passfile, sizeof p->passfile);
-    if (!pst_address_option(a, "prefix", p->prefix, sizeof p->prefix)) {
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        PST_TRY(pst_address_string(a, texts[i].key, texts[i].out, texts[i].cap, why, why_cap));
+    }
+    if (p->prefix[0] == '\0') {
         snprintf(p->prefix, sizeof p->prefix, "%s", PST_BROKER_PREFIX);
     }
-    if (pst_address_option(a, "tls", tls, sizeof tls) && strcmp(tls, "system") != 0) {
+    if (tls[0] != '\0' && strcmp(tls, "system") != 0) {
         return pst_address_bad(a, "tls: expected 'system', or cafile=FILE", why, why_cap);
     }
     p->tls = tls[0] != '\0' || p->cafile[0] != '\0';
-    if (strpbrk(p->prefix, "+#") != NULL || p->prefix[0] == '$' || p->prefix[0] == '\0') {
+    if (strpbrk(p->prefix, "+#") != NULL || p->prefix[0] == '$') {
         return pst_address_bad(a, "prefix: a topic without + and #, not beginning with $", why,
                                why_cap);
     }

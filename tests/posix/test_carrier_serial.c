@@ -481,6 +481,9 @@ static void test_refused(void **state)
     refuses("serial:/dev/x,baud=5000000", "baud");
     refuses("serial:/dev/x,parity=even", "unknown option 'parity'");
     refuses("serial:/dev/x,flow=xon", "rtscts");
+    refuses("serial:/dev/x,flow=rtscts-and-xon-xoff", "at most 15 ");
+    refuses("serial:/dev/x,baud=0000000000000000000009600", "at most 23 ");
+    refuses("mctp-spdm:/dev/x,flow=rtscts-and-xon-xoff", "at most 15 ");
     refuses("serial:/dev/x,mtu=5000", "mtu");
     refuses("serial:/dev/x,eid=5", "unknown option 'eid'");
     refuses("mctp-serial:/dev/x,eid=255", "eid");

@@ -68,6 +68,9 @@ static void test_written_wrong(void **state)
     memset(longer + 7, 'x', PST_MAX_NAME);
     CHECK_EQ(place(longer, &p, why), PST_ERR_DECODE);
     CHECK(strstr(why, "too long") != NULL);
+    snprintf(longer, sizeof longer, "mqtt:h/D,secret=%0*d", PST_MQTT_PATH, 1);
+    CHECK_EQ(place(longer, &p, why), PST_ERR_DECODE); /* and not: without one */
+    CHECK(strstr(why, "at most 255") != NULL);
 }
 
 static void put(const char *path, const char *text, mode_t mode)
