@@ -138,6 +138,9 @@ pst_err pst_reliable_input(struct pst_reliable *r, const uint8_t *datagram, size
                            uint64_t now_ms);
 /* The next datagram to send, or 0. `cap` is at least `mtu_most`. */
 size_t pst_reliable_output(struct pst_reliable *r, uint8_t *out, size_t cap, uint64_t now_ms);
+/* Ends a connection whose peer has been silent for too long, as output does: for an owner that
+ * cannot send, and so does not ask for output. */
+void pst_reliable_look(struct pst_reliable *r, uint64_t now_ms);
 /* When to ask for output again though nothing happened; UINT64_MAX: never. */
 uint64_t pst_reliable_wake(const struct pst_reliable *r);
 

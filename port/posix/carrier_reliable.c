@@ -264,6 +264,8 @@ void pst_rcarrier_turn(struct pst_rcarrier *c)
         c->hop->opened(c);
     }
     if (c->open) {
+        /* A hop that takes nothing at the moment is not asked for output, and so not for timers. */
+        pst_reliable_look(c->link, pst_rcarrier_now());
         give_out(c);
         tell_room(c);
         c->hop->flush(c);

@@ -252,14 +252,17 @@ static uint64_t keepalive_at(const struct pst_reliable *r)
     return r->heard_ms + r->cfg.timing.keepalive;
 }
 
+void pst_reliable_look(struct pst_reliable *r, uint64_t now_ms)
+{
+    const bool alive = r->state == PST_OK || r->state == PST_PENDING;
+
+    if (alive && now_ms - r->heard_ms >= r->cfg.timing.dead)
+        pst_reliable_end(r, PST_ERR_TIMEOUT, r->state == PST_OK);
+}
+
 static void run_timers(struct pst_reliable *r, uint64_t now_ms)
 {
-    if (r->state != PST_OK && r->state != PST_PENDING)
-        return;
-    if (now_ms - r->heard_ms >= r->cfg.timing.dead) {
-        pst_reliable_end(r, PST_ERR_TIMEOUT, r->state == PST_OK);
-        return;
-    }
+    pst_reliable_look(r, now_ms);
     if (r->state != PST_OK)
         return;
     expire(r, now_ms);

@@ -356,10 +356,15 @@ static void test_keepalive(void **state)
     CHECK_EQ(net.client.r.state, PST_OK);
     CHECK_EQ(net.server.r.state, PST_OK);
     CHECK(net.client.r.counters.sent < 600);
+    /* Without output: who cannot send looks. */
+    pst_reliable_look(&net.client.r, net.now + pst_reliable_ip.dead / 2);
+    CHECK_EQ(net.client.r.state, PST_OK);
     net.up.faults.drop = 1000;
     settle(pst_reliable_ip.dead + 2000);
     CHECK_EQ(net.server.r.state, PST_ERR_TIMEOUT);
     CHECK(ended(&net.client));
+    pst_reliable_look(&net.client.r, UINT64_MAX);
+    CHECK_EQ(net.client.r.state, PST_ERR_TIMEOUT);
 }
 
 static void test_close(void **state)

@@ -385,13 +385,15 @@ struct lonely {
     struct pst_rcarrier rc;
     struct pst_reliable link;
     struct end *end;
+    bool blocked;
 };
 
 static void lonely_flush(struct pst_rcarrier *rc)
 {
     uint8_t out[PST_RELIABLE_MTU];
 
-    while (pst_reliable_output(rc->link, out, sizeof out, pst_rcarrier_now()) > 0) {
+    while (!((struct lonely *)rc)->blocked &&
+           pst_reliable_output(rc->link, out, sizeof out, pst_rcarrier_now()) > 0) {
     }
 }
 
@@ -451,6 +453,20 @@ static void test_dead_in_a_write(void **state)
     UNTIL(&loop, client.open, 1000);
     uv_sleep(60);
     CHECK_EQ(pst_carrier_write(client.carrier, (const uint8_t *)"word", 4), 4);
+    UNTIL(&loop, client.down, 1000);
+    CHECK_EQ(client.why, PST_ERR_TIMEOUT);
+    stop();
+}
+
+/* A path that takes nothing any more, as a serial line whose other end has stopped: the peer's
+ * silence is noticed nevertheless. */
+static void test_dead_while_blocked(void **state)
+{
+    (void)state;
+    start("udp-listen::0");
+    client.carrier = lonely_open(&client, 50);
+    UNTIL(&loop, client.open, 1000);
+    ((struct lonely *)client.carrier)->blocked = true;
     UNTIL(&loop, client.down, 1000);
     CHECK_EQ(client.why, PST_ERR_TIMEOUT);
     stop();
@@ -549,13 +565,21 @@ static void test_written_badly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bulk),          cmocka_unit_test(test_finish),
-        cmocka_unit_test(test_backpressure),  cmocka_unit_test(test_finish_in_time),
-        cmocka_unit_test(test_two_peers),     cmocka_unit_test(test_more_than_it_takes),
-        cmocka_unit_test(test_nobody),        cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_short_answer),  cmocka_unit_test(test_dead_in_a_write),
-        cmocka_unit_test(test_listens_again), cmocka_unit_test(test_strangers),
-        cmocka_unit_test(test_written_badly), cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_finish_in_time),
+        cmocka_unit_test(test_two_peers),
+        cmocka_unit_test(test_more_than_it_takes),
+        cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_short_answer),
+        cmocka_unit_test(test_dead_in_a_write),
+        cmocka_unit_test(test_dead_while_blocked),
+        cmocka_unit_test(test_listens_again),
+        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_written_badly),
+        cmocka_unit_test(test_crc32c),
         cmocka_unit_test(test_faults),
     };
 
