@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "posix/tty.h"
@@ -61,10 +62,11 @@ static bool has_lock(const struct stat *device, char *who, size_t cap)
 
     while (f != NULL && !found && fgets(line, sizeof line, f) != NULL) {
         int pid = 0;
+        unsigned high = 0, low = 0;
         unsigned long inode = 0;
         found = strstr(line, "FLOCK") != NULL &&
-                sscanf(line, "%*s %*s %*s %*s %d %*x:%*x:%lu", &pid, &inode) == 2 &&
-                inode == device->st_ino && pid != getpid();
+                sscanf(line, "%*s %*s %*s %*s %d %x:%x:%lu", &pid, &high, &low, &inode) == 4 &&
+                makedev(high, low) == device->st_dev && inode == device->st_ino && pid != getpid();
         if (found) {
             name_of(pid, who, cap);
         }

@@ -1,13 +1,16 @@
 /* serial: and mctp-serial: between two pseudo-terminals with a cable of ours between them, that
  * changes, loses and adds bytes, or is pulled. pst-link: all */
-#define _GNU_SOURCE /* openpty */
+#define _GNU_SOURCE /* openpty, unshare */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,6 +19,7 @@
 
 #include "posix/carriers.h"
 #include "posix/tty.h"
+#include "posix/tty_users.h"
 #include "postern/serial.h"
 
 enum { PIECE = 2048 };
@@ -534,6 +538,58 @@ static void test_busy_with(void **state)
     stop();
 }
 
+/* Another file system, where files have the numbers that devices have here, one of them locked. */
+static void lock_a_namesake(const char *device, int ready)
+{
+    char path[TEXT];
+    struct stat wanted, st = {.st_ino = 0};
+    int fd = -1;
+
+    close(cable.master[0]);
+    close(cable.slave[0]);
+    if (stat(device, &wanted) == 0 && unshare(CLONE_NEWNS) == 0 &&
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+        mount("none", dir, "tmpfs", 0, NULL) == 0) {
+        for (unsigned i = 0; i < 1000 && st.st_ino != wanted.st_ino; i++) {
+            snprintf(path, sizeof path, "%s/%u", dir, i);
+            close(fd);
+            fd = open(path, O_CREAT | O_RDWR, 0600);
+            if (fstat(fd, &st) != 0)
+                break;
+        }
+    }
+    const char byte = st.st_ino == wanted.st_ino && flock(fd, LOCK_EX) == 0;
+    (void)!write(ready, &byte, 1);
+    pause();
+    _exit(0);
+}
+
+static void test_busy_namesake(void **state)
+{
+    char who[80], byte;
+    int ready[2], status;
+
+    (void)state;
+    CHECK_EQ(openpty(&cable.master[0], &cable.slave[0], cable.name[0], NULL, NULL), 0);
+    CHECK_EQ(pipe(ready), 0);
+    const pid_t child = fork();
+    if (child == 0)
+        lock_a_namesake(cable.name[0], ready[1]);
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    if (byte == 0)
+        printf("not tried: only root makes another file system\n");
+    const bool somebody = pst_tty_user(cable.name[0], who, sizeof who);
+    kill(child, SIGKILL);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    close(ready[0]);
+    close(ready[1]);
+    close(cable.master[0]);
+    close(cable.slave[0]);
+    if (somebody)
+        printf("%s\n", who);
+    CHECK(!somebody);
+}
+
 /* The goodbye of who had the line before may still be on its way out when the next one opens it. */
 static void test_last_words(void **state)
 {
@@ -623,6 +679,7 @@ int main(void)
         cmocka_unit_test(test_something_else),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_busy_with),
+        cmocka_unit_test(test_busy_namesake),
         cmocka_unit_test(test_last_words),
         cmocka_unit_test(test_socket),
     };
