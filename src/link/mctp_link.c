@@ -49,9 +49,10 @@ static void stranger(struct pst_mctp_link *l, struct pst_bytes d, uint64_t now_m
     if (err != PST_OK || !from_peer(l))
         return;
     if (!waiting(l)) {
+        if (l->link.state == PST_OK) /* else it has ended before, for a reason of its own */
+            l->link.forgotten = true;
         pst_reliable_abort(&l->link, PST_ERR_CLOSED);
         l->link.last_words = false; /* whom it would tell is no more */
-        l->link.forgotten = true;
     } else if (pst_reliable_accept(&l->link, &l->cfg.link, d.at, d.len, now_ms) == PST_OK) {
         l->peer = l->from.source;
     } else {

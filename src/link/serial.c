@@ -67,9 +67,10 @@ static void stranger(struct pst_serial *s, struct pst_bytes d, uint64_t now_ms)
     if (err != PST_OK)
         return;
     if (!waiting(s)) {
+        if (s->link.state == PST_OK) /* else it has ended before, for a reason of its own */
+            s->link.forgotten = true;
         pst_reliable_abort(&s->link, PST_ERR_CLOSED);
         s->link.last_words = false; /* whom it would tell is no more */
-        s->link.forgotten = true;
         return;
     }
     if (pst_reliable_accept(&s->link, &s->cfg.link, d.at, d.len, now_ms) != PST_OK)

@@ -276,6 +276,25 @@ static void test_client_restarts(void **state)
     run(200000);
 }
 
+/* The next client calls while the owner has not yet looked after the one before, who has closed. */
+static void test_next_client(void **state)
+{
+    (void)state;
+    start(&quiet, 7, 115200, MTU, 64);
+    client.to_send = server.to_send = 3;
+    run(100000);
+    pst_reliable_close(&client.line.mctp.link);
+    while (!ended(&server)) {
+        step();
+        CHECK(now < 100000);
+    }
+    open_end(&client, 50, false, MTU, 64);
+    for (const uint64_t until = now + 3000; now < until;)
+        step();
+    CHECK_EQ(server.line.mctp.link.state, PST_ERR_CLOSED);
+    CHECK(!server.line.mctp.link.forgotten);
+}
+
 static void test_server_restarts(void **state)
 {
     (void)state;
@@ -427,9 +446,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_speed),     cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_client_restarts), cmocka_unit_test(test_server_restarts),
-        cmocka_unit_test(test_packets),         cmocka_unit_test(test_company),
-        cmocka_unit_test(test_answer_to),       cmocka_unit_test(test_config),
+        cmocka_unit_test(test_client_restarts), cmocka_unit_test(test_next_client),
+        cmocka_unit_test(test_server_restarts), cmocka_unit_test(test_packets),
+        cmocka_unit_test(test_company),         cmocka_unit_test(test_answer_to),
+        cmocka_unit_test(test_config),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -463,6 +463,25 @@ static void test_client_restarts(void **state)
     }
 }
 
+/* The next client calls while the owner has not yet looked after the one before, who has closed. */
+static void test_next_client(void **state)
+{
+    (void)state;
+    net_init(&quiet, 9, 115200, MTU);
+    load(5, 500);
+    run(100000);
+    pst_reliable_close(&net.client.s.link);
+    while (!ended(&net.server)) {
+        step();
+        CHECK(net.now < 100000);
+    }
+    end_init(&net.client, 1235, false, 115200, MTU);
+    for (const uint64_t until = net.now + 3000; net.now < until;)
+        step();
+    CHECK_EQ(net.server.s.link.state, PST_ERR_CLOSED);
+    CHECK(!net.server.s.link.forgotten);
+}
+
 static void test_server_restarts(void **state)
 {
     (void)state;
@@ -558,12 +577,13 @@ static void test_efficiency(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cobs_vectors),    cmocka_unit_test(test_cobs_any),
-        cmocka_unit_test(test_cobs_refuses),    cmocka_unit_test(test_every_speed),
-        cmocka_unit_test(test_noise),           cmocka_unit_test(test_unplugged),
-        cmocka_unit_test(test_wrong_speed),     cmocka_unit_test(test_client_restarts),
-        cmocka_unit_test(test_server_restarts), cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_config),          cmocka_unit_test(test_efficiency),
+        cmocka_unit_test(test_cobs_vectors), cmocka_unit_test(test_cobs_any),
+        cmocka_unit_test(test_cobs_refuses), cmocka_unit_test(test_every_speed),
+        cmocka_unit_test(test_noise),        cmocka_unit_test(test_unplugged),
+        cmocka_unit_test(test_wrong_speed),  cmocka_unit_test(test_client_restarts),
+        cmocka_unit_test(test_next_client),  cmocka_unit_test(test_server_restarts),
+        cmocka_unit_test(test_every_byte),   cmocka_unit_test(test_config),
+        cmocka_unit_test(test_efficiency),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
