@@ -378,6 +378,17 @@ static void welcome(struct udp_socket *s, const struct udp_address *from, const 
     s->users++;
 }
 
+/* Its caller was started anew. What has come from it is still given out. */
+static void replaced(struct udp_peer *p)
+{
+    if (p->link.state == PST_OK) { /* else it has ended before, for a reason of its own */
+        p->link.forgotten = true;
+        pst_reliable_abort(&p->link, PST_ERR_CLOSED);
+        p->link.last_words = false; /* whom it would tell is no more */
+    }
+    p->touched = true;
+}
+
 static void stranger(struct udp_socket *s, struct udp_address *from, const uint8_t *bytes,
                      size_t len, uint64_t now)
 {
@@ -394,7 +405,7 @@ static void stranger(struct udp_socket *s, struct udp_address *from, const uint8
     }
     for (struct udp_peer *p = s->peers; p != NULL; p = p->next) {
         if (same(&p->address, from)) {
-            pst_rcarrier_fail(&p->rc, PST_ERR_CLOSED, "the peer was restarted");
+            replaced(p);
         }
     }
     if (s->peer_count >= PEERS_MAX) {

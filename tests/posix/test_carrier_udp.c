@@ -356,6 +356,84 @@ static void test_killed(void **state)
     stop();
 }
 
+/* A caller of our own, without carrier: one after another from the same port. */
+struct caller {
+    struct pst_reliable link;
+    uint8_t message[PST_LINK_MIN_MESSAGE], send[2048], receive[2048];
+    struct pst_reliable_sent sent[8];
+};
+
+static void caller_init(struct caller *c, uint32_t id)
+{
+    const struct pst_reliable_config cfg = {.id = id,
+                                            .start = id,
+                                            .mtu_first = PST_RELIABLE_MTU,
+                                            .mtu_most = PST_RELIABLE_MTU,
+                                            .timing = pst_reliable_ip,
+                                            .message = c->message,
+                                            .message_cap = sizeof c->message,
+                                            .send = c->send,
+                                            .send_cap = sizeof c->send,
+                                            .receive = c->receive,
+                                            .receive_cap = sizeof c->receive,
+                                            .sent = c->sent,
+                                            .sent_count = 8};
+
+    CHECK_EQ(pst_reliable_connect(&c->link, &cfg, clock_ms()), PST_OK);
+}
+
+static pst_err caller_turn(struct caller *c, int fd)
+{
+    uint8_t bytes[PST_RELIABLE_MTU];
+    ssize_t n;
+
+    while ((n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+        (void)pst_reliable_input(&c->link, bytes, (size_t)n, clock_ms());
+    while ((n = (ssize_t)pst_reliable_output(&c->link, bytes, sizeof bytes, clock_ms())) > 0)
+        CHECK_EQ(send(fd, bytes, (size_t)n, 0), n);
+    return c->link.state;
+}
+
+/* The next caller has the address of the one before, who has closed: what that one said is read
+ * nevertheless. */
+static void test_next_caller(void **state)
+{
+    static struct caller first, second;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct pst_test_rng rng = {.state = 3};
+    uint8_t bytes[1000];
+
+    (void)state;
+    start("udp-listen::0");
+    server.paused = true;
+    server.to_get = sizeof bytes;
+    server.in_rng = rng;
+    to.sin_port = htons((uint16_t)atoi(strrchr(door.listener->place, ':') + 1));
+    CHECK_EQ(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    caller_init(&first, 1);
+    UNTIL(&loop, caller_turn(&first, fd) == PST_OK, 1000);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)pst_test_rng_u64(&rng);
+    CHECK_EQ(pst_reliable_write(&first.link, bytes, sizeof bytes), sizeof bytes);
+    pst_reliable_close(&first.link);
+    UNTIL(&loop, caller_turn(&first, fd) == PST_ERR_CLOSED, 1000);
+    caller_init(&second, 2);
+    UNTIL(&loop, caller_turn(&second, fd) == PST_OK && server2.open, 1000);
+    CHECK(!server.down);
+    server.paused = false;
+    pst_carrier_read(server.carrier, true);
+    UNTIL(&loop, server.down, 1000);
+    CHECK_EQ(server.got, sizeof bytes);
+    CHECK_EQ(server.why, PST_OK);
+    caller_init(&first, 3); /* and who has not closed was restarted */
+    UNTIL(&loop, caller_turn(&first, fd) != PST_PENDING && server2.down, 1000);
+    CHECK_EQ(server2.why, PST_ERR_CLOSED);
+    CHECK(strcmp(server2.text, "the peer was restarted") == 0);
+    close(fd);
+    stop();
+}
+
 static void short_peer(void *ctx, struct pst_carrier *c)
 {
     door_peer(ctx, c);
@@ -573,6 +651,7 @@ int main(void)
         cmocka_unit_test(test_more_than_it_takes),
         cmocka_unit_test(test_nobody),
         cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_next_caller),
         cmocka_unit_test(test_short_answer),
         cmocka_unit_test(test_dead_in_a_write),
         cmocka_unit_test(test_dead_while_blocked),
