@@ -527,9 +527,9 @@ static void test_dead_in_a_write(void **state)
 {
     (void)state;
     start("udp-listen::0");
-    client.carrier = lonely_open(&client, 50);
+    client.carrier = lonely_open(&client, 300);
     UNTIL(&loop, client.open, 1000);
-    uv_sleep(60);
+    uv_sleep(350);
     CHECK_EQ(pst_carrier_write(client.carrier, (const uint8_t *)"word", 4), 4);
     UNTIL(&loop, client.down, 1000);
     CHECK_EQ(client.why, PST_ERR_TIMEOUT);
@@ -542,7 +542,7 @@ static void test_dead_while_blocked(void **state)
 {
     (void)state;
     start("udp-listen::0");
-    client.carrier = lonely_open(&client, 50);
+    client.carrier = lonely_open(&client, 300);
     UNTIL(&loop, client.open, 1000);
     ((struct lonely *)client.carrier)->blocked = true;
     UNTIL(&loop, client.down, 1000);
