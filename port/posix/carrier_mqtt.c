@@ -30,6 +30,7 @@ struct pst_mqtt_carrier {
     int subscribe_id, open_id; /* of a caller */
     uint8_t instance[PST_MQTT_INSTANCE];
     bool caller, calling, open, seen, reading, wanted, finishing, closing, timer_closed;
+    bool soon; /* a turn is due, whatever sets the timer meanwhile */
     pst_err why;
     char text[420];
 };
@@ -149,12 +150,13 @@ static void set_timer(struct pst_mqtt_carrier *c, bool soon)
     const uint64_t now = uv_now(c->hub->loop);
     uint64_t at = pst_broker_wake(&c->engine);
 
+    c->soon = c->soon || soon;
     if (c->finishing && c->finish_ms < at) {
         at = c->finish_ms;
     }
-    if (!c->closing && (soon || at != UINT64_MAX)) {
+    if (!c->closing && (c->soon || at != UINT64_MAX)) {
         /* Never 0 for what is late: libuv would run nothing but this timer. */
-        (void)uv_timer_start(&c->timer, on_timer, soon ? 0 : at <= now ? 1 : at - now, 0);
+        (void)uv_timer_start(&c->timer, on_timer, c->soon ? 0 : at <= now ? 1 : at - now, 0);
     }
 }
 
@@ -166,6 +168,7 @@ static bool ended(const struct pst_mqtt_carrier *c)
 /* From the loop, after anything that may have changed something. */
 static void turn(struct pst_mqtt_carrier *c)
 {
+    c->soon = false;
     if (c->closing || (c->caller && !c->calling)) {
         return;
     }
