@@ -15,6 +15,8 @@
 
 #define TICK_MS 500
 #define LEAVE_MS 1500 /* the worker's own patience is a second */
+/* Of what the worker has not taken yet; more than all windows of a listener's peers. */
+#define WAITING_MOST ((size_t)32 << 20)
 #define SELF "/proc/self/exe"
 #define WORKER_LIES "the process of the MQTT library says what it may not"
 
@@ -26,6 +28,7 @@ struct pst_mqtt {
     uv_pipe_t pipe; /* one write is one frame, one read too */
     uv_timer_t timer;
     uint64_t since_ms;
+    size_t waiting;      /* bytes of `sending` */
     int last_id, number; /* the signal that ended the worker */
     bool connected, leaving, ending, reaped, told;
     uint8_t to_close;
@@ -35,6 +38,7 @@ struct pst_mqtt {
 
 struct sending {
     uv_write_t request;
+    struct pst_mqtt *mqtt;
     size_t len;
     uint8_t frame[];
 };
@@ -99,7 +103,8 @@ static void on_sent(uv_write_t *request, int status)
 {
     struct sending *s = request->data;
 
-    (void)status;               /* reading tells */
+    (void)status; /* reading tells */
+    s->mqtt->waiting -= sizeof *s + s->len;
     pst_wipe(s->frame, s->len); /* the first has a password in it */
     free(s);
 }
@@ -114,11 +119,15 @@ static void send_frame(struct pst_mqtt *m, const struct pst_mqtt_head *head, con
 
     if (n > 0) {
         s->request.data = s;
+        s->mqtt = m;
         s->len = n;
+        m->waiting += sizeof *s + n;
     }
     if (n == 0 || uv_write(&s->request, (uv_stream_t *)&m->pipe, &buf, 1, on_sent) != 0) {
         free(s);
         end(m, "no resources for a connection");
+    } else if (m->waiting > WAITING_MOST) { /* questions make answers, and know no window */
+        end(m, "it takes nothing of what is sent to it");
     }
 }
 

@@ -3,7 +3,8 @@
  * A broker is not trusted, and libmosquitto 2.0 ends its process on some of what one can send, and
  * takes as much memory as a packet claims to need. So it runs apart from the keys: each connection
  * starts this program anew (mqtt_worker.c), with a socket to us, no other descriptor, and a bound
- * on its memory. When it dies, the connection is down, and nothing else.
+ * on its memory. When it dies, the connection is down, and nothing else. It also ends when more
+ * than 32 MiB wait to be taken by it: a broker can ask, and not read the answers.
  *
  * A connection is one try: whoever wants another makes another, and so nothing that was queued for
  * a broker that went away is sent to it later.

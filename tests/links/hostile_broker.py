@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """hostile_broker.py PORT: an MQTT broker that means ill. It says what the first line of the file
 `broker.does` names to everyone who calls, and prints a line for each call."""
+import re
 import socket
 import struct
 import sys
@@ -33,13 +34,45 @@ THINGS = {
 }
 
 
+def publish(topic, message):
+    return packet(0x30, struct.pack(">H", len(topic)) + topic + b"\0" + message)
+
+
+def subscribed(s):
+    """Lets a listener listen; where it does."""
+    heard = b""
+    s.sendall(CONNACK)
+    while not (at := re.search(rb"\0[^\0]([\w/]+)/\+/up", heard)):
+        if not (more := s.recv(65536)):
+            raise OSError
+        heard += more
+    for mid in 1, 2:
+        s.sendall(packet(0x90, struct.pack(">HB", mid, 0) + b"\0"))
+    return at[1]
+
+
+def asks(s):
+    """Calls, and in each of them questions without end, whose answers nobody reads."""
+    at = subscribed(s)
+    for call in range(1 << 40):
+        up = at + b"/%032x/up" % call
+        s.sendall(publish(up, b"\xb1MDBG" + PROFILE + b"\x00\x40\x20"))
+        for i in range(0, 20000, 100):
+            s.sendall(b"".join(publish(up, struct.pack("<BQQB", 0xB4, n, 32, 1)) for n in range(i, i + 100)))
+
+
+PROFILE = b"\1"
+DOES = {"asks": asks}
+
+
 def serve(s):
     with open("broker.does") as f:
         what = f.read().strip()
     print("called:", what, flush=True)
     try:
         s.recv(65536)
-        s.sendall(THINGS[what])
+        s.settimeout(30)
+        DOES.get(what, lambda s: s.sendall(THINGS[what]))(s)
         if what == "huge":
             for _ in range(3000):  # what it says that it is: 187 MiB of it
                 s.sendall(bytes(65536))

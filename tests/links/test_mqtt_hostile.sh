@@ -59,6 +59,13 @@ listen = unix-listen:$dir/t.sock
 path = ram.bin
 base = 0x80000000
 CONF
+echo asks >broker.does
+postern target --config t.conf --audit t.jsonl >flood.log 2>&1 &
+target_pid=$!
+pids+=("$target_pid")
+await_text flood.log 'it takes nothing of what is sent to it' && ok 'answers that nobody takes are not kept'
+die "$target_pid"
+echo unknown-property >broker.does
 postern target --config t.conf --audit t.jsonl >t.log 2>&1 &
 target_pid=$!
 pids+=("$target_pid")
