@@ -93,7 +93,7 @@ static void on_subscribed(void *ctx, int id, bool granted)
     struct pst_mqtt_listener *l = h->listener;
     char line[640];
 
-    if (l == NULL || id != l->subscribe_id) {
+    if (l == NULL || id != l->subscribe_id || l->announced) {
         return;
     }
     if (!granted) {

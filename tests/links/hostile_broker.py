@@ -38,15 +38,15 @@ def publish(topic, message):
     return packet(0x30, struct.pack(">H", len(topic)) + topic + b"\0" + message)
 
 
-def subscribed(s):
-    """Lets a listener listen; where it does."""
+def subscribed(s, again=0):
+    """Lets a listener listen, and says so `again` times more; where it does."""
     heard = b""
     s.sendall(CONNACK)
     while not (at := re.search(rb"\0[^\0]([\w/]+)/\+/up", heard)):
         if not (more := s.recv(65536)):
             raise OSError
         heard += more
-    for mid in 1, 2:
+    for mid in [1, 2] + [2] * again:
         s.sendall(packet(0x90, struct.pack(">HB", mid, 0) + b"\0"))
     return at[1]
 
@@ -62,7 +62,7 @@ def asks(s):
 
 
 PROFILE = b"\1"
-DOES = {"asks": asks}
+DOES = {"asks": asks, "subscribed-again": lambda s: subscribed(s, 3000)}
 
 
 def serve(s):

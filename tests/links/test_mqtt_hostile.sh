@@ -65,6 +65,15 @@ target_pid=$!
 pids+=("$target_pid")
 await_text flood.log 'it takes nothing of what is sent to it' && ok 'answers that nobody takes are not kept'
 die "$target_pid"
+echo subscribed-again >broker.does
+postern target --config t.conf --audit t.jsonl >again.log 2>&1 &
+target_pid=$!
+pids+=("$target_pid")
+await_text again.log 'is announced'
+sleep 1
+die "$target_pid"
+count=$(grep -c 'is announced' again.log)
+[ "$count" = 1 ] && ok 'it is announced once' || fail "announced $count times"
 echo unknown-property >broker.does
 postern target --config t.conf --audit t.jsonl >t.log 2>&1 &
 target_pid=$!
