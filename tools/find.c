@@ -184,6 +184,11 @@ static int parse(const char *link, struct pst_mqtt_place *place, bool *named)
     const size_t end = strcspn(link, ",");
 
     *named = memchr(link, '/', end) != NULL;
+    if (strlen(link) + 2 >= sizeof text) { /* cut off it would have other options */
+        tool_say(NAME, "link of %zu characters: expected at most %zu", strlen(link),
+                 sizeof text - 3);
+        return PST_EXIT_USAGE;
+    }
     snprintf(text, sizeof text, "%.*s%s%s", (int)end, link, *named ? "" : "/-", link + end);
     if (strncmp(link, "mqtt:", 5) != 0) {
         tool_say(NAME, "link '%s': expected a broker, mqtt:HOST:PORT[,...]", link);

@@ -101,6 +101,8 @@ expect 2 "no 'Acme:Pump:0042' at broker .* another secret" as_ada mem read "mqtt
 expect 2 'Connection refused' as_ada mem read "mqtt:127.0.0.1:1/$device" 0
 expect 1 'no device id' as_ada mem read "mqtt:127.0.0.1:$p" 0
 expect 1 "unknown option 'password'" as_ada mem read "mqtt:$here,password=x" 0
+long=$(printf ',user=uu%.0s' {1..75}) # with what comes after it, longer than a link may be
+expect 1 'characters: expected at most' postern find "mqtt:127.0.0.1:$p$long,cafile=nowhere.pem"
 cp secret open-secret && chmod 644 open-secret
 expect 2 'others can read it' as_ada mem read "mqtt:$here,secret=open-secret" 0
 expect 2 "announces another device than this one, 'Acme:Pump:0042'" postern target --config bare.conf \
