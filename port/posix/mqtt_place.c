@@ -128,6 +128,7 @@ pst_err pst_mqtt_check(struct pst_address *a, char *why, size_t why_cap)
 pst_err pst_mqtt_line(const char *path, char *out, size_t cap, char *why, size_t why_cap)
 {
     struct stat st;
+    char next;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     out[0] = '\0';
@@ -139,8 +140,10 @@ pst_err pst_mqtt_line(const char *path, char *out, size_t cap, char *why, size_t
         return PST_ERR_IO;
     }
     ssize_t n = read(fd, out, cap - 1);
-    close(fd);
     out[n > 0 ? n : 0] = '\0';
+    const bool whole =
+        strpbrk(out, "\r\n") != NULL || read(fd, &next, 1) != 1 || next == '\r' || next == '\n';
+    close(fd);
     out[strcspn(out, "\r\n")] = '\0';
     if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
         pst_wipe(out, cap);
@@ -149,6 +152,11 @@ pst_err pst_mqtt_line(const char *path, char *out, size_t cap, char *why, size_t
     }
     if (n < 0 || out[0] == '\0') {
         snprintf(why, why_cap, "%s: empty, or cannot be read", path);
+        return PST_ERR_IO;
+    }
+    if (!whole) {
+        pst_wipe(out, cap);
+        snprintf(why, why_cap, "%s: the first line is longer than %zu characters", path, cap - 1);
         return PST_ERR_IO;
     }
     return PST_OK;

@@ -82,7 +82,7 @@ static void put(const char *path, const char *text, mode_t mode)
 
 static void test_secret(void **state)
 {
-    char dir[] = "/tmp/postern-place.XXXXXX", why[512], path[64];
+    char dir[] = "/tmp/postern-place.XXXXXX", why[512], path[64], line[PST_MQTT_SECRET_MOST + 3];
     struct pst_mqtt_place p = {.port = 1};
     struct pst_mqtt_secret s;
 
@@ -102,6 +102,16 @@ static void test_secret(void **state)
     put(path, "too short\n", 0600);
     CHECK_EQ(pst_mqtt_secret(&p, &s, why, sizeof why), PST_ERR_IO);
     CHECK(strstr(why, "guessed") != NULL && s.len == 0);
+    memset(line, 'x', sizeof line); /* cut off it would be another password, or another secret */
+    line[PST_MQTT_SECRET_MOST] = '\n';
+    line[PST_MQTT_SECRET_MOST + 2] = '\0';
+    put(path, line, 0600);
+    CHECK_EQ(pst_mqtt_secret(&p, &s, why, sizeof why), PST_OK);
+    CHECK_EQ(s.len, PST_MQTT_SECRET_MOST);
+    line[PST_MQTT_SECRET_MOST] = 'x';
+    put(path, line, 0600);
+    CHECK_EQ(pst_mqtt_secret(&p, &s, why, sizeof why), PST_ERR_IO);
+    CHECK(strstr(why, "longer than 256") != NULL && s.len == 0);
     CHECK(unlink(path) == 0 && rmdir(dir) == 0);
 }
 
