@@ -191,6 +191,7 @@ static void on_here(struct pst_mqtt_listener *l, const struct pst_mqtt_message *
 {
     const bool ours = m->len >= 2 + PST_MQTT_INSTANCE &&
                       memcmp(m->bytes + 2, l->instance, PST_MQTT_INSTANCE) == 0;
+    const uint64_t since = uv_now(l->loop) - l->announced_ms;
 
     if (ours || !l->announced || m->retained) {
         return;
@@ -199,8 +200,10 @@ static void on_here(struct pst_mqtt_listener *l, const struct pst_mqtt_message *
         l->said_twin = true;
         note(l, "somebody else announces this device at the broker");
     }
-    if (uv_now(l->loop) - l->announced_ms >= REPEAT_MS) {
+    if (since >= REPEAT_MS) {
         announce(l);
+    } else if (m->len == 0) { /* only then: two that announce would outdo each other for ever */
+        (void)uv_timer_start(&l->timer, on_timer, REPEAT_MS - since, REFRESH_MS);
     }
 }
 

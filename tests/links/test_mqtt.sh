@@ -130,6 +130,14 @@ await_gone 3 && ok 'the last will takes presence away' || fail 'presence of a ta
 die "$sealed_pid"
 touch large.jsonl
 target large "mqtt-listen:$here,secret=secret" large.bin
+# Presence that is taken away right after it was said (the last will of an earlier connection, say).
+topic=$(mosquitto_sub -h 127.0.0.1 -p "$p" -t 'postern/1/+/+/here' -C 1 -W 5 -F %t)
+mosquitto_pub -h 127.0.0.1 -p "$p" -t "$topic" -n -r -q 1
+for _ in $(seq 20); do
+    sleep 0.5
+    postern find "mqtt:127.0.0.1:$p" 2>&1 | grep -q ': 1 announced' && break
+done
+expect 0 ': 1 announced' postern find "mqtt:127.0.0.1:$p"
 long_read() { # in the background; its end is in long.code and long.out
     local lines
     rm -f long.code
