@@ -308,6 +308,21 @@ static void turn(struct worker *w)
 
 /* --- the start --- */
 
+/* Else OpenSSL asks for it at the terminal, or reads the parent's next frame, until we are killed.
+ */
+static int no_passphrase(char *out, int cap, int writing, void *ctx)
+{
+    char text[PST_MQTT_TEXT];
+
+    (void)out;
+    (void)cap;
+    (void)writing;
+    (void)ctx;
+    snprintf(text, sizeof text, "TLS: %.160s wants a passphrase, expected a key without one",
+             worker.start.place.key);
+    end(&worker, text);
+}
+
 static void set_tls(struct worker *w)
 {
     const struct pst_mqtt_place *p = &w->start.place;
@@ -315,7 +330,7 @@ static void set_tls(struct worker *w)
 
     if (p->tls && mosquitto_tls_set(w->mosq, own ? p->cafile : NULL,
                                     own ? NULL : SYSTEM_CERTIFICATES, client ? p->cert : NULL,
-                                    client ? p->key : NULL, NULL) != MOSQ_ERR_SUCCESS) {
+                                    client ? p->key : NULL, no_passphrase) != MOSQ_ERR_SUCCESS) {
         end(w, "TLS cannot be set up");
     }
 }

@@ -227,6 +227,9 @@ expect 2 'refuses us: .*(authori|user)' as_ada mem read "mqtt:$there,$tls,user=f
 expect 2 'refuses us: .*(authori|user)' as_ada mem read "mqtt:$there,$tls,secret=secret" 0
 expect 2 '(TLS: .*|wants a client )certificate' as_ada mem read "mqtt:$there,cafile=tls-ca.pem,secret=secret" 0
 expect 2 'TLS: .*certificate verify failed' as_ada mem read "mqtt:$there,cafile=wrong-ca.pem,secret=secret" 0
+openssl pkey -in client.key -aes256 -passout pass:hello -out locked.key
+expect 2 'TLS: locked.key wants a passphrase' setsid postern mem read --identity ada --trust ca/devices.pem --device $device \
+    "mqtt:$there,cafile=tls-ca.pem,cert=client.pem,key=locked.key" 0
 expect 2 "broker 127.0.0.1:$t: .*expects TLS" as_ada mem read "mqtt:$there,secret=secret" 0
 expect 2 'nowhere.pem: No such file' as_ada mem read "mqtt:$there,cafile=nowhere.pem" 0
 finish
