@@ -191,6 +191,8 @@ static void turn(struct pst_mqtt_carrier *c)
                      pst_broker_peek(&c->engine).len == 0)) {
         end_of_engine(c);
     } else if (c->finishing && uv_now(c->hub->loop) >= c->finish_ms) {
+        pst_broker_abort(&c->engine, PST_ERR_TIMEOUT); /* not all was sent: no end in order */
+        pump(c);
         end(c, PST_OK, "");
     }
     set_timer(c, false);

@@ -95,6 +95,7 @@ struct side {
     struct pst_carrier *carrier;
     size_t offered, taken, got, read_when_writable;
     bool open, down;
+    pst_err why;
 };
 
 static void side_push(struct side *s)
@@ -141,8 +142,8 @@ static void side_down(void *ctx, pst_err why, const char *text)
 {
     struct side *s = ctx;
 
-    (void)why;
     (void)text;
+    s->why = why;
     s->down = true;
 }
 
@@ -241,12 +242,36 @@ static void test_read_in_writable(void **state)
     both_leave(&b);
 }
 
+/* One that cannot get rid of what it took in time says so: the other end need not wait for silence.
+ */
+static void test_finish_late(void **state)
+{
+    const size_t most = 32 * 16384 + 65536;
+    struct both b = {.caller = {.offered = 0}};
+
+    (void)state;
+    if (broker.pid <= 0) {
+        skip();
+    }
+    both_join(&b);
+    b.caller.offered = most;
+    side_push(&b.caller);
+    UNTIL(&b.loop, b.caller.taken == most, 15000);
+    pst_carrier_finish(b.caller.carrier);
+    UNTIL(&b.loop, b.caller.down, PST_CARRIER_FINISH_MS + SOON_MS);
+    UNTIL(&b.loop, b.called.down, SOON_MS);
+    CHECK(b.called.why != PST_OK);
+    pst_listener_close(b.listener);
+    loop_end(&b.loop);
+}
+
 int main(int argc, char **argv)
 {
     pst_mqtt_enter(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_writable),
         cmocka_unit_test(test_read_in_writable),
+        cmocka_unit_test(test_finish_late),
     };
     if (!broker_start()) {
         fprintf(stderr, "no mosquitto, or it does not start: skipped\n");
