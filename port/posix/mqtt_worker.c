@@ -293,7 +293,9 @@ static void turn(struct worker *w)
         end_with(w, MOSQ_ERR_CONN_LOST, 0);
     }
     errno = 0;
-    if ((fds[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0) {
+    /* Of a TLS record with several packets libmosquitto leaves the rest when it cannot write for
+     * the moment, and that no poll tells of. */
+    if (w->start.place.tls || (fds[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0) {
         check(w, mosquitto_loop_read(w->mosq, 1));
     }
     if ((fds[0].revents & POLLOUT) != 0) {

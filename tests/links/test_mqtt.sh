@@ -232,4 +232,12 @@ expect 2 'TLS: locked.key wants a passphrase' setsid postern mem read --identity
     "mqtt:$there,cafile=tls-ca.pem,cert=client.pem,key=locked.key" 0
 expect 2 "broker 127.0.0.1:$t: .*expects TLS" as_ada mem read "mqtt:$there,secret=secret" 0
 expect 2 'nowhere.pem: No such file' as_ada mem read "mqtt:$there,cafile=nowhere.pem" 0
+# A broker with several packets in one TLS record, which did not read for a while before.
+b=$(free_port)
+python3 "$SRC/tests/links/batch_broker.py" "$b" server.pem server.key >batch.log 2>&1 &
+pids+=("$!")
+await_text batch.log running
+target batch "mqtt-listen:127.0.0.1:$b/$device,cafile=tls-ca.pem" ram.bin
+for _ in $(seq 600); do grep -q acknowledged batch.log && break; sleep 0.1; done
+grep -q 'acknowledged: 10' batch.log && ok 'all of a TLS record is read' || fail "of ten packets in a TLS record: $(cat batch.log)"
 finish
