@@ -25,7 +25,7 @@ struct pst_mqtt_listener {
     int subscribe_id;
     uint32_t retry_ms;
     uint64_t announced_ms;
-    bool announced, closing, said_twin;
+    bool announced, closing, said_twin, said_refused;
 };
 
 static const struct pst_mqtt_events hub_events;
@@ -104,9 +104,27 @@ static void on_subscribed(void *ctx, int id, bool granted)
     }
     l->retry_ms = RETRY_MS;
     l->announced = true;
+    l->said_refused = false;
     announce(l);
     (void)uv_timer_start(&l->timer, on_timer, REFRESH_MS, REFRESH_MS);
     snprintf(line, sizeof line, "'%s' is announced at broker %s", h->place.device, h->place.broker);
+    note(l, line);
+}
+
+/* Presence, or what is said to a caller: `announced` was too much said. */
+static void on_undelivered(void *ctx, int id, bool refused)
+{
+    struct pst_mqtt_hub *h = ctx;
+    struct pst_mqtt_listener *l = h->listener;
+    char line[640];
+
+    (void)id;
+    if (l == NULL || !refused || l->said_refused) {
+        return;
+    }
+    l->said_refused = true;
+    snprintf(line, sizeof line, "broker %s does not let us write to topics under '%s'",
+             h->place.broker, h->place.prefix);
     note(l, line);
 }
 
@@ -225,6 +243,7 @@ static const struct pst_mqtt_events hub_events = {
     .up = on_up,
     .message = on_message,
     .subscribed = on_subscribed,
+    .undelivered = on_undelivered,
     .down = on_down,
 };
 

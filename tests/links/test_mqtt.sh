@@ -232,6 +232,12 @@ expect 2 'TLS: locked.key wants a passphrase' setsid postern mem read --identity
     "mqtt:$there,cafile=tls-ca.pem,cert=client.pem,key=locked.key" 0
 expect 2 "broker 127.0.0.1:$t: .*expects TLS" as_ada mem read "mqtt:$there,secret=secret" 0
 expect 2 'nowhere.pem: No such file' as_ada mem read "mqtt:$there,cafile=nowhere.pem" 0
+# A broker that lets a device listen, and say nothing.
+r=$(free_port)
+echo 'topic read postern/#' >acl
+broker readonly "listener $r 127.0.0.1" 'allow_anonymous true' "acl_file $dir/acl"
+target readonly "mqtt-listen:127.0.0.1:$r/$device" ram.bin
+await_text readonly.log "broker 127.0.0.1:$r does not let us write to topics under 'postern/1'" && ok 'a target says that it is not let write'
 # A broker with several packets in one TLS record, which did not read for a while before.
 b=$(free_port)
 python3 "$SRC/tests/links/batch_broker.py" "$b" server.pem server.key >batch.log 2>&1 &
