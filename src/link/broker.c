@@ -298,7 +298,7 @@ void pst_broker_hint(struct pst_broker *b, uint64_t now_ms)
     if (b->state != PST_OK || b->hinted)
         return;
     b->hinted = true;
-    b->hint_ms = now_ms;
+    b->hint_ms = b->asked_ms = now_ms;
     b->ask_due = true;
 }
 
@@ -312,6 +312,12 @@ static uint64_t credit_limit(const struct pst_broker *b)
 static bool blocked(const struct pst_broker *b)
 {
     return b->state == PST_OK && b->send_used > 0 && b->next_out >= b->limit;
+}
+
+/* Something is wanted of the other end; a question may be lost, so it is repeated. */
+static bool asking(const struct pst_broker *b)
+{
+    return b->hinted || blocked(b);
 }
 
 /* What the clock alone brings about. */
@@ -331,7 +337,7 @@ static void on_time(struct pst_broker *b, uint64_t now_ms)
     }
     if (now_ms - b->said_ms >= b->cfg.timing.keepalive)
         b->credit_due = true;
-    if (blocked(b) && now_ms - b->asked_ms >= b->cfg.timing.ask)
+    if (asking(b) && now_ms - b->asked_ms >= b->cfg.timing.ask)
         b->ask_due = true;
     if (credit_limit(b) - b->told >= b->cfg.window / 2u)
         b->credit_due = true;
@@ -457,7 +463,7 @@ uint64_t pst_broker_wake(const struct pst_broker *b)
     uint64_t at = sooner(b->heard_ms + t->dead, b->said_ms + t->keepalive);
     if (b->hinted)
         at = sooner(at, b->hint_ms + t->hint);
-    return blocked(b) ? sooner(at, b->asked_ms + t->ask) : at;
+    return asking(b) ? sooner(at, b->asked_ms + t->ask) : at;
 }
 
 /* --- the owner's side --- */

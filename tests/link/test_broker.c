@@ -424,6 +424,22 @@ static void test_hint(void **state)
     CHECK_EQ(net.now - since, pst_broker_usual.hint);
 }
 
+/* The question after a hint may be lost, as any CREDIT: that does not end a connection either. */
+static void test_hint_lost(void **state)
+{
+    (void)state;
+    join(true);
+    pst_broker_hint(&net.caller.b, net.now);
+    drain(&net.caller, 0);
+    CHECK_EQ(net.queued[0], 1);
+    (void)pop(0, 0);
+    for (uint64_t until = net.now + 2 * pst_broker_usual.hint; net.now < until;) {
+        net.now = pst_broker_wake(&net.caller.b);
+        settle();
+    }
+    CHECK_EQ(net.caller.b.state, PST_OK);
+}
+
 /* Everything that a stranger may publish: nothing happens to a sealed connection. */
 static void test_injected(void **state)
 {
@@ -607,14 +623,14 @@ static void test_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_both_ways),   cmocka_unit_test(test_credit),
-        cmocka_unit_test(test_lost_credit), cmocka_unit_test(test_doubled),
-        cmocka_unit_test(test_gap),         cmocka_unit_test(test_close),
-        cmocka_unit_test(test_busy),        cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_hint),        cmocka_unit_test(test_injected),
-        cmocka_unit_test(test_replayed),    cmocka_unit_test(test_other_secret),
-        cmocka_unit_test(test_lies),        cmocka_unit_test(test_profile),
-        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_both_ways),    cmocka_unit_test(test_credit),
+        cmocka_unit_test(test_lost_credit),  cmocka_unit_test(test_doubled),
+        cmocka_unit_test(test_gap),          cmocka_unit_test(test_close),
+        cmocka_unit_test(test_busy),         cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_hint),         cmocka_unit_test(test_hint_lost),
+        cmocka_unit_test(test_injected),     cmocka_unit_test(test_replayed),
+        cmocka_unit_test(test_other_secret), cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_profile),      cmocka_unit_test(test_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
