@@ -12,6 +12,7 @@
 #define REFRESH_MS 60000 /* presence lives PST_MQTT_EXPIRY_S: two may be lost */
 #define RETRY_MS 1000
 #define RETRY_MOST_MS 60000
+#define STEADY_MS 5000 /* a connection that lasts so long was worth its try */
 #define REPEAT_MS 5000 /* between two corrections of presence */
 
 struct pst_mqtt_listener {
@@ -24,7 +25,7 @@ struct pst_mqtt_listener {
     char here[PST_MQTT_TOPIC], calls[PST_MQTT_TOPIC];
     int subscribe_id;
     uint32_t retry_ms;
-    uint64_t announced_ms;
+    uint64_t since_ms, announced_ms; /* first in this connection, and last */
     bool announced, closing, said_twin, said_refused;
 };
 
@@ -102,8 +103,8 @@ static void on_subscribed(void *ctx, int id, bool granted)
         pst_mqtt_close(h->mqtt);
         return;
     }
-    l->retry_ms = RETRY_MS;
     l->announced = true;
+    l->since_ms = uv_now(l->loop);
     l->said_refused = false;
     announce(l);
     (void)uv_timer_start(&l->timer, on_timer, REFRESH_MS, REFRESH_MS);
@@ -137,6 +138,9 @@ static void on_down(void *ctx, const char *text)
         h->listener = NULL;
         h->held = false;
         l->hub = NULL;
+        if (l->announced && uv_now(l->loop) - l->since_ms >= STEADY_MS) {
+            l->retry_ms = RETRY_MS;
+        }
         l->announced = false;
         try_later(l, h->place.broker, h->text[0] != '\0' ? h->text : text);
     }

@@ -61,8 +61,14 @@ def asks(s):
             s.sendall(b"".join(publish(up, struct.pack("<BQQB", 0xB4, n, 32, 1)) for n in range(i, i + 100)))
 
 
+def hangs_up(s):
+    """At whoever listens, as some do at one who may not write."""
+    subscribed(s)
+    raise OSError
+
+
 PROFILE = b"\1"
-DOES = {"asks": asks, "subscribed-again": lambda s: subscribed(s, 3000)}
+DOES = {"asks": asks, "subscribed-again": lambda s: subscribed(s, 3000), "hangs-up": hangs_up}
 
 
 def serve(s):

@@ -74,6 +74,14 @@ sleep 1
 die "$target_pid"
 count=$(grep -c 'is announced' again.log)
 [ "$count" = 1 ] && ok 'it is announced once' || fail "announced $count times"
+echo hangs-up >broker.does
+postern target --config t.conf --audit t.jsonl >hangs-up.log 2>&1 &
+target_pid=$!
+pids+=("$target_pid")
+sleep 10
+die "$target_pid"
+count=$(grep -c 'called: hangs-up' hostile.log)
+[ "$count" -ge 2 ] && [ "$count" -le 6 ] && ok "called $count times in 10 s" || fail "called $count times in 10 s"
 echo unknown-property >broker.does
 postern target --config t.conf --audit t.jsonl >t.log 2>&1 &
 target_pid=$!
@@ -112,6 +120,7 @@ if [ "$(wc -w <<<"$worker")" = 1 ]; then
 else
     fail "workers of the target: $worker"
 fi
+sleep 5 # a connection that was good for a while is tried again at once
 kill -9 "$worker"
 await_text t.log 'the process of the MQTT library has ended' && ok 'a worker that is killed is noticed'
 await_that() { for _ in $(seq 100); do "$@" && return; sleep 0.1; done; fail "not: $*"; }
