@@ -379,6 +379,9 @@ pst_err pst_mqtt_hub_new(uv_loop_t *loop, const struct pst_address *a, struct ps
     }
     if (err != PST_OK) {
         snprintf(why, why_cap, "link '%s': %s", a->text, reason);
+        if (h != NULL) {
+            pst_wipe(&h->secret, sizeof h->secret);
+        }
         free(h);
         return PST_ERR_IO;
     }

@@ -124,6 +124,9 @@ static void send_frame(struct pst_mqtt *m, const struct pst_mqtt_head *head, con
         m->waiting += sizeof *s + n;
     }
     if (n == 0 || uv_write(&s->request, (uv_stream_t *)&m->pipe, &buf, 1, on_sent) != 0) {
+        if (n > 0) {
+            pst_wipe(s->frame, n);
+        }
         free(s);
         end(m, "no resources for a connection");
     } else if (m->waiting > WAITING_MOST) { /* questions make answers, and know no window */
@@ -289,6 +292,9 @@ static int start_worker(struct pst_mqtt *m)
         return rc;
     }
     rc = uv_pipe_open(&m->pipe, fds[0]);
+    if (rc != 0) {
+        (void)close(fds[0]);
+    }
     rc = rc == 0 ? uv_read_start((uv_stream_t *)&m->pipe, on_alloc, on_read) : rc;
     rc = rc == 0 ? uv_timer_start(&m->timer, on_timer, TICK_MS, TICK_MS) : rc;
     if (rc != 0) {
