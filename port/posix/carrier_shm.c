@@ -92,6 +92,7 @@ static void on_closed(uv_handle_t *handle)
     if (--c->to_close > 0) {
         return;
     }
+    pst_shm_release(c->memory); /* its owner may call again at once */
     if (c->base.events != NULL) {
         c->base.events->down(c->base.ctx, c->why, c->text);
     }
@@ -104,7 +105,6 @@ static void on_closed(uv_handle_t *handle)
             wait_again(l);
         }
     }
-    pst_shm_release(c->memory);
     free(c);
 }
 

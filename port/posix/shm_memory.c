@@ -1,3 +1,6 @@
+#ifdef __linux__
+#define _GNU_SOURCE /* F_OFD_SETLK */
+#endif
 #include "posix/shm_memory.h"
 
 #include <errno.h>
@@ -126,12 +129,18 @@ static pst_err open_device(const struct pst_address *a, int *fd, int *enable, ch
     return PST_OK;
 }
 
-/* A side belongs to one process of this machine: two would take it from each other for ever. */
+/* A side belongs to one connection of this machine: two would take it from each other for ever. A
+ * process's own locks do not keep it from a second one. */
+#ifdef F_OFD_SETLK
+#define SET_LOCK F_OFD_SETLK
+#else
+#define SET_LOCK F_SETLK
+#endif
 static bool lock_side(int fd, bool listens)
 {
     struct flock lock = {
         .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = listens ? 0 : 1, .l_len = 1};
-    return fcntl(fd, F_SETLK, &lock) == 0;
+    return fcntl(fd, SET_LOCK, &lock) == 0;
 }
 
 static bool map_file(struct pst_shm *m)

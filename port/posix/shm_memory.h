@@ -18,8 +18,8 @@ struct pst_shm { /* of the listener and of its connections, of which there is on
 
 /* A place with a slash in it is a file. */
 bool pst_shm_is_file(const struct pst_address *a);
-/* Maps it for the side that listens, or the other one: each belongs to one process of this machine.
- * One user has it. PST_ERR_IO or PST_ERR_DECODE with `why`. */
+/* Maps it for the side that listens, or the other one: each is there once on this machine, for this
+ * process or another. One user has it. PST_ERR_IO or PST_ERR_DECODE with `why`. */
 PST_MUST_CHECK pst_err pst_shm_open(const struct pst_address *a, bool listens, struct pst_shm **out,
                                     char *why, size_t cap);
 /* The last user unmaps and frees it. */

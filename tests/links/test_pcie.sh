@@ -45,6 +45,29 @@ pids+=($holder)
 await held
 expect 2 'another program of this machine' as_ada mem read $shm 0x80000000 4
 kill $holder
+postern bridge --verbose tcp-listen:127.0.0.1:0 $shm >bridge.log 2>&1 & # one process, and two callers
+bridge_pid=$!
+pids+=($bridge_pid)
+await_text bridge.log 'tcp:127.0.0.1:' || exit 1
+python3 - "$(sed -n 's/.*tcp:127.0.0.1://p' bridge.log)" <<'PY' || fail 'a second caller through a bridge'
+import socket, struct, sys
+hello = struct.pack("<I", 12 | 0xD1 << 24) + b"\x01MDBG" + bytes([1, 0, 0]) + struct.pack("<I", 65551)
+def call():
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=5)
+    s.sendall(hello)
+    return s
+first = call()
+assert first.recv(100)[4:9] == b"\x01MDBG"
+second = call()
+assert second.recv(100) == b"", "the second one is served"
+first.settimeout(1)
+try:
+    sys.exit(f"the first one heard {first.recv(100)}")
+except TimeoutError:
+    print("ok: a second caller through a bridge leaves the first one alone")
+PY
+kill $bridge_pid
+wait $bridge_pid
 for _ in 1 2 3; do # without a word, at any moment
     timeout -s KILL "0.0$((RANDOM % 9 + 1))" postern mem dump --identity ada --trust ca/devices.pem \
         --device $device $shm 0x80000000 0x100000 -o /dev/null 2>/dev/null
