@@ -54,6 +54,15 @@ struct pst_ring_port pst_shm_port(struct pst_shm *m)
     return (struct pst_ring_port){m, load, store, take, put};
 }
 
+/* The system counts who needs the device. */
+static void disable(int device)
+{
+    if (device >= 0) {
+        (void)!write(device, "0", 1);
+        (void)close(device);
+    }
+}
+
 void pst_shm_release(struct pst_shm *m)
 {
     if (--m->users > 0) {
@@ -61,10 +70,7 @@ void pst_shm_release(struct pst_shm *m)
     }
     (void)munmap(m->map, m->len);
     (void)close(m->fd);
-    if (m->device >= 0) {
-        (void)!write(m->device, "0", 1);
-        (void)close(m->device);
-    }
+    disable(m->device);
     free(m);
 }
 
@@ -181,6 +187,6 @@ pst_err pst_shm_open(const struct pst_address *a, bool listens, struct pst_shm *
              busy ? "another program of this machine is at it" : strerror(errno),
              !busy && (errno == EACCES || errno == EPERM) ? ": a device's memory is for root" : "");
     (void)(m.fd >= 0 ? close(m.fd) : 0);
-    (void)(m.device >= 0 ? close(m.device) : 0);
+    disable(m.device);
     return pst_shm_refuse(a, what, why, cap);
 }

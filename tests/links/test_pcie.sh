@@ -68,6 +68,25 @@ except TimeoutError:
 PY
 kill $bridge_pid
 wait $bridge_pid
+
+pci=sysfs/0000:00:05.0 # a device's memory that is in use: its "enable" is a count
+mkdir -p $pci
+echo 0x1af4 >$pci/vendor
+echo 0x1110 >$pci/device
+: >$pci/enable
+truncate -s 256K $pci/resource2
+python3 -c '
+import fcntl, sys, time
+f = open(sys.argv[1], "r+b")
+fcntl.lockf(f, fcntl.LOCK_EX, 1, 1)
+open("held.device", "w")
+time.sleep(60)' $pci/resource2 &
+holder=$!
+pids+=($holder)
+await held.device
+expect 2 'another program of this machine' as_ada mem read pcie-shm:00:05.0,sysfs=./sysfs 0x80000000 4
+[ "$(cat $pci/enable)" = 10 ] && ok 'no longer enabled' || fail "enable: $(cat $pci/enable)"
+kill $holder
 for _ in 1 2 3; do # without a word, at any moment
     timeout -s KILL "0.0$((RANDOM % 9 + 1))" postern mem dump --identity ada --trust ca/devices.pem \
         --device $device $shm 0x80000000 0x100000 -o /dev/null 2>/dev/null
