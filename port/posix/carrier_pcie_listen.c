@@ -21,6 +21,8 @@
 #define BUFFER (HEADER + PST_DOE_MOST)
 #define ANSWER_MS 4000 /* the guest's CPU waits all the while */
 #define GET_VERSION 0x84
+#define MOST_GUESTS 16 /* of which none has to say anything */
+#define KEEPALIVE_S 60
 
 struct server;
 struct guest;
@@ -61,6 +63,7 @@ struct server {
     struct pst_socket socket;
     struct guest *guests;
     size_t object;
+    unsigned count; /* of guests */
     bool closing, closed;
 };
 
@@ -89,6 +92,7 @@ static void on_guest_closed(uv_handle_t *handle)
     }
     if (*at == g) {
         *at = g->next;
+        s->count--;
     }
     free(g->in);
     free(g->out);
@@ -537,9 +541,14 @@ static void on_guest(uv_stream_t *stream, int status)
     g->timer.data = g;
     g->next = s->guests;
     s->guests = g;
+    s->count++;
     if (pst_socket_accept(stream, &g->socket, g) != PST_OK) {
         close_guest(g, PST_ERR_IO, "the connection was gone before it was accepted");
+    } else if (s->count > MOST_GUESTS) {
+        close_guest(g, PST_OK, "");
     } else {
+        /* One that vanished without a word gives up its place. */
+        (void)uv_tcp_keepalive(&g->socket.io.tcp, 1, KEEPALIVE_S);
         parse(g);
     }
 }

@@ -178,6 +178,17 @@ for data in (struct.pack(">III", 1, 1, 4) + bytes(4), struct.pack(">III", 1, 2, 
 two = [dial(), dial()]                                # two emulators, a mailbox each
 for t in two:
     assert b"MDBG" in ask(t, control(hello))
+
+many, served = [dial() for _ in range(64)], 0         # more than there is room for
+for m in many:
+    try:
+        served += len(ask(m, doe(0, bytes(4)))) == 12
+    except (EOFError, OSError):
+        pass
+assert 0 < served <= 16, served
+for m in many:
+    m.close()
+assert b"MDBG" in ask(two[0], control(hello))
 print("ok: the server behind the mailbox")
 PY
 expect 0 '^end +ok' ask
