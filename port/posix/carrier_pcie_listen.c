@@ -270,6 +270,8 @@ static void take_held(struct mailbox *m)
 
 static void turn(struct mailbox *m)
 {
+    size_t len;
+
     if (!m->closing) {
         give_out(m);
     }
@@ -288,7 +290,8 @@ static void turn(struct mailbox *m)
         }
         return;
     }
-    if (m->wanted && m->base.events->writable != NULL) {
+    if (m->wanted && pst_doe_end_object(&m->end, &len) == NULL &&
+        m->base.events->writable != NULL) {
         m->wanted = false;
         m->base.events->writable(m->base.ctx);
     }
@@ -302,12 +305,12 @@ static void on_kick(uv_async_t *kick)
 static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t len)
 {
     struct mailbox *m = (struct mailbox *)base;
-    size_t total = 0, taken = 0;
+    size_t total = 0, taken = 0, object;
 
     if (m->finishing || m->closing) {
         return 0;
     }
-    while (total < len && !m->closing) {
+    while (total < len && !m->closing && pst_doe_end_object(&m->end, &object) == NULL) {
         const pst_err err = pst_doe_end_write(&m->end, bytes + total, len - total, &taken);
         if (err != PST_OK) {
             end(m, err, "a mailbox carries SPDM messages and records only");
@@ -316,6 +319,7 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
         total += taken;
         send_answer(m);
     }
+    m->wanted = total < len;
     return total;
 }
 

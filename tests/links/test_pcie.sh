@@ -113,10 +113,13 @@ ask() {
 }
 expect 0 '^end +ok' ask
 expect 0 '^end +ok' ask
-python3 - $port <<'PY' || fail 'the server behind the mailbox'
-import socket, struct, sys
-port = int(sys.argv[1])
-def dial():
+postern bridge --verbose pcie-listen:127.0.0.1:0 tcp-listen:127.0.0.1:0 >bridge.log 2>&1 &
+pids+=($!)
+await_text bridge.log ' tcp:127.0.0.1:' || exit 1
+python3 - $port "$(sed -n 's/.*pcie:127.0.0.1://p' bridge.log)" "$(sed -n 's/.* tcp:127.0.0.1://p' bridge.log)" <<'PY' || fail 'the server behind the mailbox'
+import socket, struct, sys, time
+port, at_bridge, to_bridge = map(int, sys.argv[1:])
+def dial(port=port):
     s = socket.create_connection(("127.0.0.1", port), timeout=10)
     s.settimeout(10)
     return s
@@ -189,6 +192,15 @@ assert 0 < served <= 16, served
 for m in many:
     m.close()
 assert b"MDBG" in ask(two[0], control(hello))
+
+def framed(kind, data):
+    return struct.pack("<I", len(data) | kind << 24) + data
+ts = dial(to_bridge)                                  # a target that says more than its HELLO
+ts.sendall(framed(0xD1, b"\x01MDBG" + bytes([1, 1, 0]) + struct.pack("<I", 65551)) + 2 * framed(0xD4, b"\x10\x04\0\0"))
+time.sleep(0.5)
+s = dial(at_bridge)
+assert b"MDBG" in ask(s, control(hello))
+assert len(ask(s, doe(0, bytes(4)))) == 12
 print("ok: the server behind the mailbox")
 PY
 expect 0 '^end +ok' ask
