@@ -23,8 +23,9 @@
 #include "posix/pcie_device.h"
 
 #define ANSWER_MS 10000
-#define SURVEY_MS 2000 /* spec: discovery takes at most one second */
-#define OLD_SPACE 256  /* configuration space of a device that is no PCI Express one */
+#define SURVEY_MS 2000    /* spec: discovery takes at most one second */
+#define MOST_MAILBOXES 16 /* of a device that are asked */
+#define OLD_SPACE 256     /* configuration space of a device that is no PCI Express one */
 
 struct mailbox {
     struct pst_carrier base;
@@ -131,7 +132,7 @@ static pst_err survey_all(struct mailbox *m)
     if (err == PST_ERR_UNSUPPORTED || err == PST_ERR_DECODE) {
         return trouble(m, err, "the device has no DOE mailbox (extended capability 002e)");
     }
-    while (err == PST_OK) {
+    for (unsigned i = 0; i < MOST_MAILBOXES && err == PST_OK; i++) { /* a list may go in circles */
         err = survey(m, at, version);
         if (err == PST_OK) {
             return PST_OK;
@@ -141,6 +142,7 @@ static pst_err survey_all(struct mailbox *m)
         }
         err = pst_doe_find(&m->port, at, &at, &version);
     }
+    err = err == PST_OK ? PST_ERR_DECODE : err;
     return trouble(m, err,
                    err == PST_ERR_UNSUPPORTED || err == PST_ERR_DECODE
                        ? "the device's mailbox knows no SPDM"

@@ -3,6 +3,8 @@
 #ifndef PST_DOE_MODEL_H
 #define PST_DOE_MODEL_H
 
+#include <string.h>
+
 #include "postern/doe.h"
 
 enum { DOE_AT = 0x140, DOE_WORDS = 2048 };
