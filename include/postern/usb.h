@@ -121,7 +121,7 @@ typedef enum {
     PST_USB_OPENED,  /* device: a host began a stream (a former one has ended by it); host: the
                         device took ours */
     PST_USB_BYTES,
-    PST_USB_CLOSED, /* by the peer, after all its bytes */
+    PST_USB_CLOSED, /* by the peer, after all its bytes; host: or the device did not take it */
     PST_USB_LOST,   /* bytes of the stream are missing, or the device has forgotten it */
 } pst_usb_event;
 

@@ -258,6 +258,7 @@ static void on_opened(struct pst_usb_bulk *b)
 static void look_at(struct pst_usb_bulk *b, const struct pst_usb_slot *slot)
 {
     struct pst_usb_carrier *c = b->carrier;
+    const bool was_open = b->pipe.open;
     struct pst_bytes bytes;
 
     switch (pst_usb_pipe_receive(&b->pipe, uv_now(b->loop), slot->buffer, slot->len, &bytes)) {
@@ -270,7 +271,8 @@ static void look_at(struct pst_usb_bulk *b, const struct pst_usb_slot *slot)
         }
         break;
     case PST_USB_CLOSED:
-        end_carrier(b, PST_OK, "closed by the peer");
+        end_carrier(b, was_open ? PST_OK : PST_ERR_BUSY,
+                    was_open ? "closed by the peer" : "the device takes no connection now");
         break;
     case PST_USB_LOST:
         end_carrier(b, PST_ERR_CLOSED, "bytes were lost: the other end was reset");

@@ -187,7 +187,10 @@ static pst_usb_event on_data(struct pst_usb_pipe *p, uint32_t stream, uint32_t n
 
 static pst_usb_event on_end(struct pst_usb_pipe *p, uint32_t stream, pst_usb_event event)
 {
-    if (!p->open || stream != p->stream)
+    /* A device that does not take a stream closes it at once. */
+    const bool refused = event == PST_USB_CLOSED && p->calling && p->tries > 0;
+
+    if ((!p->open && !refused) || stream != p->stream)
         return PST_USB_NOTHING;
     pst_usb_pipe_drop(p);
     return event;

@@ -68,12 +68,13 @@ static void pipe_against(struct pst_usb_pipe *p, const uint8_t *data, size_t siz
             pst_poke_u32(copy + 4, p->stream);
             pst_poke_u32(copy + 8, (how & 2) != 0 ? p->received : 0);
         }
-        const bool was = p->open;
+        const bool was = p->open, called = p->calling;
         const pst_usb_event e = pst_usb_pipe_receive(p, now, copy, len, &bytes);
         need(e != PST_USB_BYTES || (was && p->open && bytes.len > 0 && bytes.at >= copy &&
                                     bytes.at + bytes.len <= copy + len));
         need(e != PST_USB_OPENED || p->open);
-        need((e != PST_USB_CLOSED && e != PST_USB_LOST) || (was && !p->open));
+        need(e != PST_USB_CLOSED || ((was || called) && !p->open && !p->calling));
+        need(e != PST_USB_LOST || (was && !p->open));
         free(copy);
         if ((how & 0xE0) == 0xE0)
             pst_usb_pipe_close(p);

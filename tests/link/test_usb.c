@@ -318,6 +318,28 @@ static void test_close(void **state)
     }
 }
 
+/* A device that has no room closes the stream in place of taking it: that is an answer. */
+static void test_refused(void **state)
+{
+    struct rig rig = {.now = 5};
+    struct pst_bytes bytes;
+    uint8_t out[PST_USB_OWN];
+    size_t len;
+
+    (void)state;
+    pst_usb_pipe_listen(&rig.device);
+    pst_usb_pipe_call(&rig.host, STREAM, rig.now);
+    CHECK_EQ(pass(&rig, &rig.host, &rig.device), PST_USB_OPENED);
+    pst_usb_pipe_close(&rig.device);
+    CHECK_EQ(pst_usb_pipe_output(&rig.device, rig.now, out, &len), PST_OK);
+    out[4] ^= 1; /* of another stream */
+    CHECK_EQ(pst_usb_pipe_receive(&rig.host, rig.now, out, len, &bytes), PST_USB_NOTHING);
+    out[4] ^= 1;
+    CHECK_EQ(pst_usb_pipe_receive(&rig.host, rig.now, out, len, &bytes), PST_USB_CLOSED);
+    rig.now += PST_USB_OPEN_MS;
+    CHECK_EQ(pst_usb_pipe_output(&rig.host, rig.now, out, &len), PST_WANT_MORE);
+}
+
 /* A host went away without a word; what both had under way does not reach the next stream. */
 static void test_stale(void **state)
 {
@@ -455,7 +477,7 @@ int main(void)
         cmocka_unit_test(test_lengths),  cmocka_unit_test(test_cut),
         cmocka_unit_test(test_close),    cmocka_unit_test(test_stale),
         cmocka_unit_test(test_retry),    cmocka_unit_test(test_alive),
-        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_head),     cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
