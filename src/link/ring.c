@@ -129,11 +129,11 @@ static pst_err look(struct pst_ring *r, uint64_t now_ms)
     const uint32_t state = theirs(r, PST_RING_STATE);
     const uint32_t generation = theirs(r, PST_RING_GENERATION);
 
-    if (generation != r->peer)
-        return end(r, generation == 0 ? PST_ERR_CLOSED : PST_ERR_UNEXPECTED);
+    if (generation != 0 && generation != r->peer)
+        return end(r, PST_ERR_UNEXPECTED);
     if (!see_head(r))
         return r->ended;
-    if (state == PST_RING_IS_FINISHED && r->known == r->tail)
+    if ((generation == 0 || state == PST_RING_IS_FINISHED) && r->known == r->tail)
         return end(r, PST_ERR_CLOSED);
     return listen_to_beat(r, now_ms);
 }

@@ -168,6 +168,29 @@ static void test_finish(void **state)
     CHECK_EQ(pst_ring_turn(&caller, 0), PST_ERR_CLOSED);
 }
 
+/* One that could not wait until all is read: it is read all the same, or missed. */
+static void test_unread(void **state)
+{
+    uint8_t bytes[8];
+
+    (void)state;
+    for (int turn = 0; turn < 2; turn++) {
+        clear();
+        listen(1);
+        call(2);
+        join();
+        CHECK_EQ(pst_ring_write(&caller, (const uint8_t *)"last", 4), 4);
+        pst_ring_finish(&caller);
+        pst_ring_close(&caller);
+        CHECK_EQ(pst_ring_turn(&listener, 1), PST_OK);
+        CHECK_EQ(pst_ring_read(&listener, bytes, 3), 3);
+        CHECK_EQ(pst_ring_turn(&listener, PST_RING_SILENCE_MS), PST_OK);
+        CHECK_EQ(pst_ring_read(&listener, bytes, turn == 0 ? 8 : 0), turn == 0 ? 1 : 0);
+        CHECK_EQ(pst_ring_turn(&listener, PST_RING_SILENCE_MS + 2),
+                 turn == 0 ? PST_ERR_CLOSED : PST_ERR_TIMEOUT);
+    }
+}
+
 static void test_restarts(void **state)
 {
     uint8_t bytes[8];
@@ -337,11 +360,11 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),    cmocka_unit_test(test_interleavings),
-        cmocka_unit_test(test_finish),  cmocka_unit_test(test_restarts),
-        cmocka_unit_test(test_taken),   cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_lies),    cmocka_unit_test(test_greeting_lies),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_open),          cmocka_unit_test(test_interleavings),
+        cmocka_unit_test(test_finish),        cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_restarts),      cmocka_unit_test(test_taken),
+        cmocka_unit_test(test_silence),       cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_greeting_lies), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
