@@ -148,6 +148,8 @@ void pst_usb_pipe_heard(struct pst_usb_pipe *p, uint64_t now_ms);
 #define PST_USB_OWN (PST_USB_HEAD + 1)
 PST_MUST_CHECK pst_err pst_usb_pipe_output(struct pst_usb_pipe *p, uint64_t now_ms,
                                            uint8_t out[PST_USB_OWN], size_t *len);
+/* Device: the host has been silent for too long; output says so too, where there is room for it. */
+bool pst_usb_pipe_is_dead(const struct pst_usb_pipe *p, uint64_t now_ms);
 /* When to ask for output at the latest; UINT64_MAX: not at all. */
 uint64_t pst_usb_pipe_wake(const struct pst_usb_pipe *p);
 /* A transfer with as many of the bytes as fit into `cap`: `*taken`, and `*len` to send. Takes

@@ -311,11 +311,9 @@ static void end_silent(struct pst_usb_bulk *b)
 static void say(struct pst_usb_bulk *b)
 {
     struct pst_usb_slot *slot;
-    uint8_t nothing[PST_USB_OWN];
-    size_t len;
 
-    if (b->pipe.device && b->pipe.open && pst_usb_pipe_wake(&b->pipe) != 0 &&
-        pst_usb_pipe_output(&b->pipe, uv_now(b->loop), nothing, &len) == PST_ERR_TIMEOUT) {
+    if (pst_usb_pipe_is_dead(&b->pipe, uv_now(b->loop))) {
+        pst_usb_pipe_drop(&b->pipe);
         end_silent(b); /* found even while all writes are stuck, because of that */
     }
     while ((slot = free_write(b)) != NULL) {
@@ -336,7 +334,8 @@ static void sleep_until_due(struct pst_usb_bulk *b)
     uint64_t due = pst_usb_pipe_wake(&b->pipe);
 
     if (due == 0 || (!b->pipe.device && free_write(b) == NULL)) {
-        due = UINT64_MAX; /* a transfer that ends brings us back */
+        /* A transfer that ends brings us back; if none does, is the host alive? */
+        due = b->pipe.device && b->pipe.open ? now + PST_USB_ALIVE_MS : UINT64_MAX;
     }
     if (b->carrier != NULL && b->carrier->finishing && b->carrier->deadline < due) {
         due = b->carrier->deadline;

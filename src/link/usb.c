@@ -252,17 +252,22 @@ static size_t put_head(uint8_t *out, uint8_t kind, uint32_t stream, uint32_t num
     return len;
 }
 
+bool pst_usb_pipe_is_dead(const struct pst_usb_pipe *p, uint64_t now_ms)
+{
+    return p->device && p->open && now_ms >= p->wake;
+}
+
 pst_err pst_usb_pipe_output(struct pst_usb_pipe *p, uint64_t now_ms, uint8_t out[PST_USB_OWN],
                             size_t *len)
 {
+    if (pst_usb_pipe_is_dead(p, now_ms)) {
+        pst_usb_pipe_drop(p);
+        return PST_ERR_TIMEOUT;
+    }
     if (p->reply != 0) {
         *len = put_head(out, p->reply, p->reply_stream, 0, 0);
         p->reply = 0;
         return PST_OK;
-    }
-    if (p->device && p->open && now_ms >= p->wake) {
-        pst_usb_pipe_drop(p);
-        return PST_ERR_TIMEOUT;
     }
     if (!p->calling)
         return PST_WANT_MORE;

@@ -117,6 +117,24 @@ static void test_late(void **state)
     stop();
 }
 
+/* A host that is gone before it has read anything, with all writes stuck and the answer to its OPEN
+ * behind them. */
+static void test_dead(void **state)
+{
+    (void)state;
+    start();
+    host_says(PST_USB_OPEN, STREAM);
+    CHECK_EQ(host_hears(), PST_USB_OPENS);
+    owner.to_send = 1000000;
+    end_push(&owner);
+    CHECK_EQ(write_count, PST_USB_WRITES);
+    host_says(PST_USB_OPEN, STREAM + 1);
+    CHECK(owner.carrier != NULL && !owner.down);
+    UNTIL(&loop, owner.down, PST_USB_DEAD_MS + 2000);
+    CHECK_EQ(owner.why, PST_ERR_TIMEOUT);
+    stop();
+}
+
 /* Whoever has no room for a host says so at once. */
 static void test_no_room(void **state)
 {
@@ -132,6 +150,7 @@ static void test_no_room(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_late), cmocka_unit_test(test_no_room)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_late), cmocka_unit_test(test_dead),
+                                       cmocka_unit_test(test_no_room)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
