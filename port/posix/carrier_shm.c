@@ -25,6 +25,7 @@
 #define SPIN_NS 300000 /* after the last byte, until pauses begin */
 #define LEAST_MS 1
 #define MOST_MS 8
+#define RETRY_MS 1000
 #define CALL_MS 4000 /* for somebody to be there: before the link gives up with fewer words */
 
 struct shm_listener;
@@ -48,8 +49,9 @@ struct shm {
 struct shm_listener {
     struct pst_listener base;
     struct pst_address address;
-    struct pst_shm *memory;
+    struct pst_shm *memory; /* NULL: it has gone, and is looked for */
     uv_loop_t *loop;
+    uv_timer_t retry;
     struct shm *waiting;
     bool closing, has_peer;
 };
@@ -76,11 +78,18 @@ static uint64_t now_ms(void)
     return uv_hrtime() / 1000000;
 }
 
+static void on_retry_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
 static void free_listener(struct shm_listener *l)
 {
     if (l->closing && l->waiting == NULL && !l->has_peer) {
-        pst_shm_release(l->memory);
-        free(l);
+        if (l->memory != NULL) {
+            pst_shm_release(l->memory);
+        }
+        uv_close((uv_handle_t *)&l->retry, on_retry_closed);
     }
 }
 
@@ -219,6 +228,11 @@ static void turn(struct shm *c)
         return;
     }
     const pst_err err = pst_ring_turn(&c->ring, now_ms());
+    if (c->memory->lost) {
+        end(c, PST_ERR_IO,
+            "the shared memory is gone: its file was cut short, or it was unplugged");
+        return;
+    }
     if (err == PST_OK && !c->up) {
         connected(c);
         moved = true;
@@ -344,13 +358,46 @@ static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
     return PST_OK;
 }
 
+static void note(struct shm_listener *l, const char *text)
+{
+    if (l->base.events->note != NULL) {
+        l->base.events->note(l->base.ctx, text);
+    }
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct shm_listener *l = timer->data;
+    char why[PST_ADDRESS_TEXT + 160];
+
+    if (l->closing || pst_shm_open(&l->address, true, &l->memory, why, sizeof why) != PST_OK) {
+        return;
+    }
+    l->waiting = make(l->loop, l->memory, &l->address, true);
+    if (l->waiting == NULL) { /* it is there, and too small */
+        pst_shm_release(l->memory);
+        l->memory = NULL;
+        return;
+    }
+    l->waiting->listener = l;
+    (void)uv_timer_stop(timer);
+    note(l, "the shared memory is there again");
+}
+
 static void wait_again(struct shm_listener *l)
 {
+    if (l->memory->lost) {
+        pst_shm_release(l->memory);
+        l->memory = NULL;
+        (void)uv_timer_start(&l->retry, on_retry, RETRY_MS, RETRY_MS);
+        note(l, "the shared memory is gone; waiting for it to come back");
+        return;
+    }
     l->waiting = make(l->loop, l->memory, &l->address, true);
     if (l->waiting != NULL) {
         l->waiting->listener = l;
-    } else if (l->base.events->note != NULL) {
-        l->base.events->note(l->base.ctx, "no memory to listen again");
+    } else {
+        note(l, "no memory to listen again");
     }
 }
 
@@ -388,6 +435,8 @@ static pst_err listen_at(uv_loop_t *loop, const struct pst_address *at,
         return pst_shm_refuse(at, "the shared memory is too small (8 KiB at least)", why, why_cap);
     }
     l->waiting->listener = l;
+    l->retry.data = l;
+    (void)uv_timer_init(loop, &l->retry); /* it cannot fail */
     *listener = &l->base;
     return PST_OK;
 }

@@ -1,10 +1,11 @@
 #ifdef __linux__
-#define _GNU_SOURCE /* F_OFD_SETLK */
+#define _GNU_SOURCE /* F_OFD_SETLK, MAP_ANONYMOUS */
 #endif
 #include "posix/shm_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,53 @@ struct pst_ring_port pst_shm_port(struct pst_shm *m)
     return (struct pst_ring_port){m, load, store, take, put};
 }
 
+/* --- memory that goes away --- */
+
+static struct pst_shm *mapped; /* all of this process; changed where nothing of them is touched */
+
+/* A file is cut short, a device unplugged: zeros take the place of what is gone, and nobody is in
+ * them. Whatever else it is ends the process, as if we were not here. */
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+    const uintptr_t at = (uintptr_t)info->si_addr;
+    const int saved = errno;
+
+    (void)context;
+    for (struct pst_shm *m = mapped; m != NULL; m = m->next) {
+        const uintptr_t first = (uintptr_t)m->map;
+        if (at >= first && at - first < m->len &&
+            mmap(m->map, m->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                 -1, 0) == m->map) {
+            m->lost = 1;
+            errno = saved;
+            return;
+        }
+    }
+    (void)signal(number, SIG_DFL);
+}
+
+static void hold(struct pst_shm *m)
+{
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGBUS, &action, NULL);
+    m->next = mapped;
+    mapped = m;
+}
+
+static void let_go(const struct pst_shm *m)
+{
+    struct pst_shm **at = &mapped;
+
+    while (*at != NULL && *at != m) {
+        at = &(*at)->next;
+    }
+    if (*at != NULL) {
+        *at = m->next;
+    }
+}
+
 /* The system counts who needs the device. */
 static void disable(int device)
 {
@@ -68,6 +116,7 @@ void pst_shm_release(struct pst_shm *m)
     if (--m->users > 0) {
         return;
     }
+    let_go(m);
     (void)munmap(m->map, m->len);
     (void)close(m->fd);
     disable(m->device);
@@ -181,6 +230,7 @@ pst_err pst_shm_open(const struct pst_address *a, bool listens, struct pst_shm *
     *out = locked && map_file(&m) ? malloc(sizeof m) : NULL;
     if (*out != NULL) {
         **out = m;
+        hold(*out);
         return PST_OK;
     }
     snprintf(what, sizeof what, "%s%s",

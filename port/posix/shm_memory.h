@@ -3,6 +3,8 @@
 #ifndef POSTERN_POSIX_SHM_MEMORY_H
 #define POSTERN_POSIX_SHM_MEMORY_H
 
+#include <signal.h>
+
 #include "posix/address.h"
 #include "postern/ring.h"
 
@@ -14,6 +16,8 @@ struct pst_shm { /* of the listener and of its connections, of which there is on
     int fd;     /* holds the lock on our side of it */
     int device; /* file "enable" of a device; -1 */
     unsigned users;
+    volatile sig_atomic_t lost; /* it has gone: the file was cut short, the device unplugged */
+    struct pst_shm *next;       /* private */
 };
 
 /* A place with a slash in it is a file. */

@@ -69,6 +69,20 @@ PY
 kill $bridge_pid
 wait $bridge_pid
 
+truncate -s 256K away # memory that is taken away, and comes back
+postern bridge --verbose pcie-shm-listen:./away $shm >bridge.log 2>&1 &
+bridge_pid=$!
+pids+=($bridge_pid)
+await_text bridge.log 'pcie-shm:./away' || exit 1
+expect 0 '^80000000 ' as_ada mem read pcie-shm:./away 0x80000000 4
+truncate -s 0 away
+await_text bridge.log 'memory is gone; waiting' || tail -n 5 bridge.log
+truncate -s 256K away
+await_text bridge.log 'memory is there again'
+expect 0 '^80000000 ' as_ada mem read pcie-shm:./away 0x80000000 4
+kill $bridge_pid
+wait $bridge_pid
+
 pci=sysfs/0000:00:05.0 # a device's memory that is in use: its "enable" is a count
 mkdir -p $pci
 echo 0x1af4 >$pci/vendor
