@@ -24,6 +24,17 @@ static uint32_t ring_size(size_t len)
     return size;
 }
 
+/* What the other side has to find, before it is there. */
+static void introduce(const struct pst_ring *r)
+{
+    put(r, PST_RING_HEAD, 0);
+    put(r, PST_RING_TAIL, 0);
+    put(r, PST_RING_STATE, PST_RING_IS_OPEN);
+    put(r, PST_RING_SIZE, r->size);
+    put(r, PST_RING_PROFILE, PST_PROFILE_VERSION);
+    put(r, PST_RING_MAGIC, PST_RING_MAGIC_VALUE);
+}
+
 pst_err pst_ring_open(struct pst_ring *r, const struct pst_ring_port *port, size_t len,
                       bool listens, uint32_t generation, uint64_t now_ms)
 {
@@ -43,12 +54,7 @@ pst_err pst_ring_open(struct pst_ring *r, const struct pst_ring_port *port, size
     r->heard_ms = now_ms;
     put(r, PST_RING_GENERATION, 0); /* until all the rest is true */
     put(r, PST_RING_PEER, 0);
-    put(r, PST_RING_HEAD, 0);
-    put(r, PST_RING_TAIL, 0);
-    put(r, PST_RING_STATE, PST_RING_IS_OPEN);
-    put(r, PST_RING_SIZE, size);
-    put(r, PST_RING_PROFILE, PST_PROFILE_VERSION);
-    put(r, PST_RING_MAGIC, PST_RING_MAGIC_VALUE);
+    introduce(r);
     put(r, PST_RING_GENERATION, generation);
     return PST_OK;
 }
@@ -67,6 +73,7 @@ static pst_err greet(struct pst_ring *r, uint64_t now_ms)
 {
     const uint32_t generation = theirs(r, PST_RING_GENERATION);
 
+    introduce(r); /* again: somebody else may have written there while nobody came */
     if (generation == 0 || theirs(r, PST_RING_MAGIC) != PST_RING_MAGIC_VALUE)
         return PST_PENDING;
     const uint32_t named = theirs(r, PST_RING_PEER);

@@ -222,6 +222,26 @@ static void test_restarts(void **state)
         CHECK_EQ(pst_ring_turn(&caller, 0), PST_PENDING);
 }
 
+/* What one caller scribbled over a listener that waits does not keep the next one away. */
+static void test_scribbled(void **state)
+{
+    static const enum pst_ring_word words[] = {PST_RING_MAGIC, PST_RING_PROFILE, PST_RING_SIZE,
+                                               PST_RING_PEER,  PST_RING_STATE,   PST_RING_HEAD,
+                                               PST_RING_TAIL};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        clear();
+        listen(1);
+        poke(0, words[i], 77);
+        CHECK_EQ(pst_ring_turn(&listener, 0), PST_PENDING);
+        call(2);
+        join();
+        CHECK_EQ(pst_ring_write(&listener, (const uint8_t *)"a", 1), 1);
+        CHECK_EQ(pst_ring_turn(&caller, 0), PST_OK);
+    }
+}
+
 /* Another caller takes the place of the first, who must not write into what is not his. */
 static void test_taken(void **state)
 {
@@ -360,11 +380,12 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),          cmocka_unit_test(test_interleavings),
-        cmocka_unit_test(test_finish),        cmocka_unit_test(test_unread),
-        cmocka_unit_test(test_restarts),      cmocka_unit_test(test_taken),
-        cmocka_unit_test(test_silence),       cmocka_unit_test(test_lies),
-        cmocka_unit_test(test_greeting_lies), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_open),      cmocka_unit_test(test_interleavings),
+        cmocka_unit_test(test_finish),    cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_scribbled), cmocka_unit_test(test_restarts),
+        cmocka_unit_test(test_taken),     cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_lies),      cmocka_unit_test(test_greeting_lies),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
