@@ -36,7 +36,7 @@ static void read_text(const char *device, const char *name, char *out, size_t ca
     out[len] = '\0';
     out[strcspn(out, "\n")] = '\0';
     for (char *c = out; *c != '\0'; c++) {
-        if (*c < ' ' || *c == 0x7F) {
+        if (*c < ' ' || *c > '~') {
             *c = '?';
         }
     }
