@@ -87,8 +87,7 @@ pst_err pst_i3c_pipe_send(struct pst_i3c_pipe *p, uint8_t kind, const uint8_t *p
 {
     uint8_t header[PST_LINK_HEADER];
 
-    if (kind != PST_LINK_CLEAR &&
-        (p->plain || (kind != PST_LINK_CONTROL && kind != PST_LINK_RECORD)))
+    if (p->plain ? kind != PST_LINK_CLEAR : kind < PST_LINK_CONTROL || kind > PST_LINK_SPDM)
         return PST_ERR_ARGUMENT;
     if (p->plain)
         return send_plain(p, payload, len);

@@ -73,12 +73,13 @@ static inline void start(uint64_t seed, bool interrupts, uint8_t port)
 /* The n-th message of one side, the same for who sends and who checks. */
 static inline size_t make_message(const struct side *s, unsigned n, uint8_t *kind, uint8_t *out)
 {
-    static const uint8_t kinds[] = {PST_LINK_CONTROL, PST_LINK_CLEAR, PST_LINK_RECORD};
+    static const uint8_t kinds[] = {PST_LINK_CONTROL, PST_LINK_CLEAR, PST_LINK_RECORD,
+                                    PST_LINK_SPDM};
     struct pst_test_rng rng = {rig.seed * 1000003 + (uint64_t)(s->send - (uint8_t *)&rig) * 77 + n};
     const size_t limit = pst_test_rng_below(&rng, 4) == 0 ? rig.longest : rig.longest / 100 + 8;
     const size_t len = n == 0 ? rig.longest : pst_test_rng_below(&rng, limit + 1);
 
-    *kind = kinds[pst_test_rng_below(&rng, 3)];
+    *kind = kinds[pst_test_rng_below(&rng, sizeof kinds)];
     pst_test_rng_fill(&rng, out, len);
     return len;
 }
