@@ -195,6 +195,8 @@ struct pst_i3c_debugger_config {
     struct pst_i3c_buffers buffers;
     uint64_t id;         /* of the target */
     uint8_t port;        /* enum pst_i3c_port */
+    uint8_t stream;      /* MESSAGES port: its number, drawn by chance, so that no two debuggers of
+                            one target take the same at the same time; 0: 1 */
     uint32_t poll_ms;    /* longest pause between polls without IBIs; 0: 16 */
     uint32_t watch_ms;   /* the same with IBIs; 0: 128 */
     uint32_t give_up_ms; /* the bring-up, or what was sent, makes no progress; 0: never */

@@ -237,12 +237,19 @@ static void forget(void *ctx)
 static pst_err start(struct controller *c, uv_loop_t *loop, const struct pst_address *to, char *why,
                      size_t why_cap)
 {
+    uint8_t stream;
+
+    if (uv_random(NULL, NULL, &stream, sizeof stream, 0, NULL) != 0) {
+        snprintf(why, why_cap, "no random numbers");
+        return PST_ERR_RANDOM;
+    }
     PST_TRY(pst_i3c_backend_open(loop, to, &backend_events, c, &c->backend, why, why_cap));
     const struct pst_i3c_debugger_config config = {
         .bus = c->backend->bus,
         .buffers = {c->send, sizeof c->send, c->receive, sizeof c->receive},
         .id = pst_i3c_id(to),
         .port = PST_I3C_PORT_MESSAGES,
+        .stream = stream,
     };
     if (pst_i3c_debugger_init(&c->engine, &config, uv_now(loop)) != PST_OK ||
         uv_timer_init(loop, &c->timer) != 0 || uv_idle_init(loop, &c->soon) != 0) {

@@ -89,7 +89,8 @@ pst_err pst_i3c_debugger_init(struct pst_i3c_debugger *d,
     d->interrupts = bus->poll_ibi != NULL;
     d->opening = config->port == PST_I3C_PORT_MESSAGES;
     d->opened = !d->opening;
-    pst_i3c_pipe_begin(&d->pipe, d->opened, d->opened ? 0 : 1);
+    const uint8_t stream = config->stream != 0 ? config->stream : 1;
+    pst_i3c_pipe_begin(&d->pipe, d->opened, d->opened ? 0 : stream);
     return PST_OK;
 }
 
@@ -296,10 +297,24 @@ static pst_err run(struct pst_i3c_debugger *d)
     }
 }
 
+/* What is drained may be of another debugger's stream. Ours gets another number, by which that one
+ * sees that it is over: with the same it would go on in ours. */
+static void differ(struct pst_i3c_debugger *d)
+{
+    struct pst_i3c_fragment f;
+
+    if (d->in_len > sizeof d->in || pst_i3c_fragment_get(d->in, d->in_len, &f) != PST_OK)
+        return;
+    if (f.stream != 0 && f.stream == d->pipe.id)
+        d->pipe.id = f.stream < UINT8_MAX ? (uint8_t)(f.stream + 1) : 1;
+}
+
 static void end_stage(struct pst_i3c_debugger *d)
 {
     const struct stage *s = &stages[d->stage];
 
+    if (s->action == DRAIN)
+        differ(d);
     if (s->action == DRAIN && ++d->drained < DRAINS)
         return;
     if (s->action == COMMAND && d->ccc.read_len != s->read) {

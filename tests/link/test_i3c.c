@@ -219,6 +219,36 @@ static void test_begins_anew(void **state)
     CHECK_EQ(p->closed, 0);
 }
 
+/* Another debugger takes the target: the first one hears that it is over, and disturbs nothing. */
+static void test_another_begins(void **state)
+{
+    uint8_t kind, *payload;
+    size_t len;
+    pst_err err = PST_OK;
+
+    (void)state;
+    start(15, true, PST_I3C_PORT_MESSAGES);
+    struct pair *second = &rig.pairs[0], *first = &rig.pairs[1];
+
+    rig.count = 3;
+    rig.longest = 500;
+    deliver(2);
+    rig.count = 0;
+    second->target = first->target;
+    start_debugger(second, true, PST_I3C_PORT_MESSAGES);
+    run_until_up(1);
+    CHECK_EQ(pst_i3c_target_receive(&second->target->engine, &kind, &payload, &len),
+             PST_ERR_CLOSED);
+    rig.count = 3;
+    second->dts.sent = second->dts.got = second->ts.sent = second->ts.got = 0;
+    first->deaf = true; /* the target's owner now speaks with the second one */
+    for (int i = 0; i < 20000 && err == PST_OK; i++)
+        err = turn(2);
+    CHECK_EQ(err, PST_ERR_CLOSED);
+    CHECK(pst_i3c_debugger_is_up(&second->debugger));
+    deliver(1);
+}
+
 /* A TS that takes nothing for a long time is waited for, and says when it does again. */
 static void test_backpressure(void **state)
 {
@@ -289,13 +319,14 @@ static void test_no_such_port(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bring_up),      cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_largest),       cmocka_unit_test(test_arbitration),
-        cmocka_unit_test(test_faults),        cmocka_unit_test(test_largest_with_faults),
-        cmocka_unit_test(test_bus_reset),     cmocka_unit_test(test_bus_reset_idle),
-        cmocka_unit_test(test_adaptor_reset), cmocka_unit_test(test_begins_anew),
-        cmocka_unit_test(test_backpressure),  cmocka_unit_test(test_nobody),
-        cmocka_unit_test(test_give_up),       cmocka_unit_test(test_no_such_port),
+        cmocka_unit_test(test_bring_up),       cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_largest),        cmocka_unit_test(test_arbitration),
+        cmocka_unit_test(test_faults),         cmocka_unit_test(test_largest_with_faults),
+        cmocka_unit_test(test_bus_reset),      cmocka_unit_test(test_bus_reset_idle),
+        cmocka_unit_test(test_adaptor_reset),  cmocka_unit_test(test_begins_anew),
+        cmocka_unit_test(test_backpressure),   cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_give_up),        cmocka_unit_test(test_no_such_port),
+        cmocka_unit_test(test_another_begins),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
