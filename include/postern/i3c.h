@@ -213,6 +213,7 @@ struct pst_i3c_debugger { /* private but for `counts` */
     bool opening, opened;                 /* OPEN is to be written; was answered */
     bool want_read, must_ack, wrote_last;
     bool stuck;            /* the target has bytes, but waits for our acknowledgement */
+    bool missed;           /* bytes came when there was no room for them */
     bool closing, flushed; /* flushed: the target's owner has taken the last byte */
     unsigned tries, recoveries, reads, drained;
     uint64_t now, write_at, read_at, hold_at, progress_at; /* hold_at: no read before */
@@ -249,8 +250,7 @@ size_t pst_i3c_debugger_put(struct pst_i3c_debugger *d, const uint8_t *bytes, si
 size_t pst_i3c_debugger_room(const struct pst_i3c_debugger *d);
 size_t pst_i3c_debugger_get(struct pst_i3c_debugger *d, uint8_t *out, size_t cap);
 /* MESSAGES port: once everything that was put has been taken by the target's owner the stream is
- * ended with DBGACTION "clear", and _step says PST_ERR_CLOSED. Nothing can be put any more; what
- * arrives has to be taken for the end to come. */
+ * ended with DBGACTION "clear", and _step says PST_ERR_CLOSED. Nothing can be put any more. */
 void pst_i3c_debugger_close(struct pst_i3c_debugger *d);
 
 #endif

@@ -214,13 +214,20 @@ static void begin_close(struct pst_i3c_debugger *d)
     }
 }
 
+/* Without room for bytes an acknowledgement can still be taken, and has to: what we write must not
+ * wait until our owner reads. */
+static bool can_read(const struct pst_i3c_debugger *d)
+{
+    return pst_i3c_pipe_has_room(&d->pipe) || (!d->pipe.plain && d->pipe.sent > 0);
+}
+
 static bool may_read(const struct pst_i3c_debugger *d)
 {
     const bool wanted = d->want_read || d->pipe.sent > 0 || !d->opened;
 
     if (d->opening || d->now < d->hold_at || (!wanted && d->now < d->read_at))
         return false;
-    return pst_i3c_pipe_has_room(&d->pipe);
+    return can_read(d);
 }
 
 static bool may_write(const struct pst_i3c_debugger *d)
@@ -253,6 +260,10 @@ static void begin(struct pst_i3c_debugger *d)
         if (d->now >= d->write_at)
             begin_stage(d);
         return;
+    }
+    if (d->missed && pst_i3c_pipe_has_room(&d->pipe)) {
+        d->missed = false;
+        d->must_ack = d->stuck = true;
     }
     /* A write is acknowledged only when there is room, so an empty one proves that the last byte
      * was taken. */
@@ -374,6 +385,12 @@ static void damaged(struct pst_i3c_debugger *d)
 static void take_bytes(struct pst_i3c_debugger *d, const struct pst_i3c_fragment *f, pst_err err)
 {
     const bool more = (f->flags & PST_I3C_MORE) != 0;
+
+    if (err == PST_ERR_BUSY) { /* they come again once we have asked for them, with room */
+        d->missed = true;
+        rest(d);
+        return;
+    }
     const bool stuck =
         f->bytes.len == 0 && (err != PST_OK || more || (f->flags & PST_I3C_WAIT) != 0);
 
@@ -572,7 +589,7 @@ static uint32_t until(const struct pst_i3c_debugger *d)
 {
     const bool writes = !is_running(d) || d->opening || d->must_ack || d->flushed ||
                         pst_i3c_pipe_has_data(&d->pipe);
-    const bool reads = is_running(d) && !d->opening && pst_i3c_pipe_has_room(&d->pipe);
+    const bool reads = is_running(d) && !d->opening && can_read(d);
     const bool soon = d->want_read || d->pipe.sent > 0 || !d->opened;
     const uint64_t read_at = soon || d->read_at < d->hold_at ? d->hold_at : d->read_at;
     uint64_t at = d->now + d->config.watch_ms;

@@ -86,6 +86,36 @@ static void test_bytes(void **state)
     }
 }
 
+/* A DTS that takes nothing while it writes: what it says arrives all the same, and what was said
+ * to it meanwhile is there once it takes again. */
+static void test_unread(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed < 7; seed++) {
+        struct flow up = {0}, down = {.put = STREAM - 5000};
+
+        fill_streams(seed);
+        start(seed, seed % 2 == 0, PST_I3C_PORT_MESSAGES);
+        rig.model.faults.nack = seed < 4 ? 0 : 100;
+        rig.model.faults.read = seed < 4 ? 0 : 100;
+        struct pair *p = &rig.pairs[0];
+        for (int i = 0; i < 40000 && up.got < 20000; i++) {
+            CHECK_EQ(turn(1), PST_OK);
+            up.put += pst_i3c_debugger_put(&p->debugger, upward + up.put, 20000 - up.put);
+            CHECK_EQ(serve(p, &up, &down, 300), PST_PENDING);
+        }
+        CHECK_EQ(up.got, 20000);
+        CHECK(rig.model.reads < 4 * rig.model.writes);
+        down.got = STREAM - 5000;
+        for (int i = 0; i < 40000 && down.got < STREAM; i++) {
+            CHECK_EQ(turn(1), PST_OK);
+            ask(p, &up, &down, 300);
+            CHECK_EQ(serve(p, &up, &down, 300), PST_PENDING);
+        }
+        CHECK_EQ(down.got, STREAM);
+    }
+}
+
 /* The DTS closes: all that it put arrives, then the end, once; and it hears that it is over. */
 static void test_dts_closes(void **state)
 {
@@ -222,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_bytes),       cmocka_unit_test(test_dts_closes),
         cmocka_unit_test(test_close_waits), cmocka_unit_test(test_ts_closes),
         cmocka_unit_test(test_hot_join),    cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_unread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
