@@ -141,6 +141,8 @@ static void go_to(struct pst_i3c_debugger *d, size_t at)
     calm(d);
     if (!is_running(d))
         return;
+    if (d->pipe.plain) /* it is there, whatever it makes of our packets: NACK is its right */
+        d->recoveries = 0;
     d->write_at = d->hold_at = d->now;
     d->must_ack = d->opened && !d->pipe.plain; /* it may have missed the last one */
     poll_soon(d);

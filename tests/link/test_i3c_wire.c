@@ -314,6 +314,31 @@ static void test_plain_limits(void **state)
     CHECK_EQ(run_until_error(), PST_ERR_IO);
 }
 
+/* A TS that takes nothing for long is there all the same: NACK is no sign of death. */
+static void test_plain_backpressure(void **state)
+{
+    uint8_t kind, *payload;
+    size_t len;
+
+    (void)state;
+    start(24, true, PST_I3C_PORT_SPP);
+    struct pair *p = &rig.pairs[0];
+    struct pst_i3c_target *t = &p->target->engine;
+    run_until_up(1);
+    CHECK_EQ(pst_i3c_debugger_send(&p->debugger, PST_LINK_CLEAR, (const uint8_t *)"one!", 4),
+             PST_OK);
+    CHECK_EQ(pst_i3c_debugger_send(&p->debugger, PST_LINK_CLEAR, (const uint8_t *)"two!", 4),
+             PST_OK);
+    while (rig.now < 20000)
+        CHECK_EQ(turn(1), PST_OK);
+    CHECK_EQ(pst_i3c_target_receive(t, &kind, &payload, &len), PST_OK);
+    CHECK_BYTES(payload, "one!", 4);
+    for (int i = 0; i < 1000; i++)
+        CHECK_EQ(turn(1), PST_OK);
+    CHECK_EQ(pst_i3c_target_receive(t, &kind, &payload, &len), PST_OK);
+    CHECK_BYTES(payload, "two!", 4);
+}
+
 /* --- the target, byte by byte --- */
 
 static void init_target(struct pst_i3c_target *t, struct side *s)
@@ -461,7 +486,7 @@ int main(void)
         cmocka_unit_test(test_arguments),    cmocka_unit_test(test_commands),
         cmocka_unit_test(test_fragment),     cmocka_unit_test(test_every_change),
         cmocka_unit_test(test_strangers),    cmocka_unit_test(test_tinyspp),
-        cmocka_unit_test(test_plain_limits),
+        cmocka_unit_test(test_plain_limits), cmocka_unit_test(test_plain_backpressure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
