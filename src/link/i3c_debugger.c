@@ -562,12 +562,21 @@ static void take_ibi(struct pst_i3c_debugger *d, const struct pst_i3c_ibi *ibi)
     }
 }
 
+/* On the SPP port a reply that comes along in an IBI is nowhere else: it waits on the bus until it
+ * can be taken. */
+static bool can_listen(const struct pst_i3c_debugger *d)
+{
+    const bool now = d->action == IDLE && pst_i3c_pipe_has_room(&d->pipe);
+
+    return d->interrupts && is_running(d) && d->dead == PST_OK && (now || !d->pipe.plain);
+}
+
 static void listen(struct pst_i3c_debugger *d)
 {
     const struct pst_i3c_bus *bus = d->config.bus;
     struct pst_i3c_ibi ibi;
 
-    for (int i = 0; i < IBIS && d->interrupts && is_running(d) && d->dead == PST_OK; i++) {
+    for (int i = 0; i < IBIS && can_listen(d); i++) {
         ibi.len = 0;
         const pst_err err = bus->poll_ibi(bus->ctx, d->address, &ibi);
         if (err == PST_OK) {

@@ -339,6 +339,33 @@ static void test_plain_backpressure(void **state)
     CHECK_BYTES(payload, "two!", 4);
 }
 
+/* Replies inside of IBIs wait for an owner that has not taken the one before. */
+static void test_plain_along(void **state)
+{
+    uint8_t kind, *payload;
+    size_t len;
+
+    (void)state;
+    start(25, true, PST_I3C_PORT_SPP);
+    struct pair *p = &rig.pairs[0];
+    struct pst_i3c_target *t = &p->target->engine;
+    run_until_up(1);
+    rig.model.along = true;
+    CHECK_EQ(pst_i3c_debugger_send(&p->debugger, PST_LINK_CLEAR, (const uint8_t *)"one!", 4),
+             PST_OK);
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(turn(1), PST_OK);
+    for (uint8_t n = 0; n < 5; n++)
+        CHECK_EQ(pst_i3c_target_send(t, PST_LINK_CLEAR, &n, 1), PST_OK);
+    for (uint8_t n = 0; n < 5; n++) {
+        for (int i = 0; i < 100; i++)
+            CHECK_EQ(turn(1), PST_OK);
+        CHECK_EQ(pst_i3c_debugger_receive(&p->debugger, &kind, &payload, &len), PST_OK);
+        CHECK_EQ(len, 1);
+        CHECK_EQ(payload[0], n);
+    }
+}
+
 /* --- the target, byte by byte --- */
 
 static void init_target(struct pst_i3c_target *t, struct side *s)
@@ -487,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_fragment),     cmocka_unit_test(test_every_change),
         cmocka_unit_test(test_strangers),    cmocka_unit_test(test_tinyspp),
         cmocka_unit_test(test_plain_limits), cmocka_unit_test(test_plain_backpressure),
+        cmocka_unit_test(test_plain_along),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
