@@ -184,7 +184,7 @@ struct pst_i3c_bus {
     pst_err (*write)(void *ctx, uint8_t address, const uint8_t *data, size_t len);
     pst_err (*read)(void *ctx, uint8_t address, uint8_t *out, size_t cap, size_t *len);
     /* The oldest IBI of this target. PST_PENDING: none. PST_ERR_UNSUPPORTED: there will never be
-     * one. May be NULL, which says the same. */
+     * one. PST_ERR_FAULT: the bus is gone. May be NULL, which says that there will never be one. */
     pst_err (*poll_ibi)(void *ctx, uint8_t address, struct pst_i3c_ibi *ibi);
     /* RSTACT direct with this action, and the Target Reset Pattern right after it. May be NULL. */
     pst_err (*reset)(void *ctx, uint8_t address, uint8_t action);

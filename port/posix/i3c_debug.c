@@ -122,7 +122,8 @@ static pst_err poll_ibi(void *ctx, uint8_t address, struct pst_i3c_ibi *ibi)
     arg.data_len = sizeof ibi->bytes;
     arg.data_ptr = (uintptr_t)ibi->bytes;
     if (d->calls->ioctl(d->ctx, d->fd, PST_I3C_IOCTL_EVENT, &arg) < 0) {
-        return failed(d) == PST_ERR_UNSUPPORTED ? PST_ERR_UNSUPPORTED : PST_PENDING;
+        const pst_err err = failed(d);
+        return err == PST_ERR_UNSUPPORTED || err == PST_ERR_FAULT ? err : PST_PENDING;
     }
     if (arg.data_len == 0) {
         return PST_PENDING;

@@ -586,6 +586,8 @@ static void listen(struct pst_i3c_debugger *d)
             d->resuming = true;
             go_to(d, CONFIGURE_STAGE);
         } else {
+            if (err == PST_ERR_FAULT) /* no transfer may ever find out */
+                d->dead = err;
             return;
         }
     }

@@ -269,6 +269,25 @@ static void test_unplugged(void **state)
     }
 }
 
+/* That is noticed by an owner, too, who takes nothing just then: no transfer would tell. */
+static void test_unplugged_unread(void **state)
+{
+    struct pst_i3c_target *t = &driver.adaptor.engine;
+    static const uint8_t bytes[600];
+    pst_err err = PST_OK;
+
+    (void)state;
+    start(PST_I3C_PORT_MESSAGES);
+    CHECK_EQ(bring_up(), PST_OK);
+    CHECK_EQ(pst_i3c_target_put(t, bytes, sizeof bytes), sizeof bytes);
+    for (int n = 0; n < 1000; n++)
+        CHECK_EQ(turn(), PST_OK);
+    driver.unplugged = ENODEV;
+    for (int n = 0; n < 1000 && err == PST_OK; n++)
+        err = turn();
+    CHECK_EQ(err, PST_ERR_FAULT);
+}
+
 /* The driver's first public version has no ioctls: that is said, and not waited for. */
 static void test_old_driver(void **state)
 {
@@ -281,9 +300,13 @@ static void test_old_driver(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_bring_up),
-        cmocka_unit_test(test_bytes),     cmocka_unit_test(test_spp),
-        cmocka_unit_test(test_unplugged), cmocka_unit_test(test_old_driver),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_bring_up),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_spp),
+        cmocka_unit_test(test_unplugged),
+        cmocka_unit_test(test_old_driver),
+        cmocka_unit_test(test_unplugged_unread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
