@@ -76,17 +76,21 @@ static const char *text_of(const struct controller *c, pst_err why)
 
 /* --- a turn: transfers, then what the owner has to know --- */
 
-static void give(struct controller *c)
+/* Whether there was something, and so is room in the engine now. */
+static bool give(struct controller *c)
 {
     uint8_t bytes[PST_I3C_MAX];
     size_t len = 1;
+    bool any = false;
 
     while (!c->ending && len > 0 && (c->reading || c->finish_ms > 0)) {
         len = pst_i3c_debugger_get(&c->engine, bytes, sizeof bytes);
+        any = any || len > 0;
         if (len > 0 && c->finish_ms == 0) {
             c->base.events->receive(c->base.ctx, bytes, len);
         }
     }
+    return any;
 }
 
 static void ask(struct controller *c)
@@ -124,7 +128,9 @@ static void turn(struct controller *c)
         uv_update_time(c->timer.loop);
         err = pst_i3c_debugger_step(&c->engine, uv_now(c->timer.loop), &wait);
         come_up(c);
-        give(c);
+        if (give(c)) {
+            wait = 0; /* that of an engine without room */
+        }
         ask(c);
     }
     c->running = false;
