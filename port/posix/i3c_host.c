@@ -89,16 +89,18 @@ static void packets_to_owner(struct client *c)
     }
 }
 
-/* The owner stops reading us while the bus has not taken what it said. */
+/* We stop reading an owner while the bus has not taken what it said, and a controller that does not
+ * read its answers. */
 static void hold_back(struct client *c)
 {
-    const bool room = c->role == ADAPTOR
-                          ? pst_i3c_target_room(&c->adaptor.engine) >= PST_I3C_WIRE_MAX
-                          : pst_mctp_i3c_target_room(&c->mctp);
+    bool room = pst_i3c_wire_queued(&c->wire) < PST_I3C_WIRE_QUEUE;
 
-    if (c->role >= ADAPTOR) {
-        pst_i3c_wire_read(&c->wire, room);
+    if (c->role == ADAPTOR) {
+        room = pst_i3c_target_room(&c->adaptor.engine) >= PST_I3C_WIRE_MAX;
+    } else if (c->role == MCTP) {
+        room = pst_mctp_i3c_target_room(&c->mctp);
     }
+    pst_i3c_wire_read(&c->wire, room);
 }
 
 static void from_owner(struct client *c, uint8_t op, const uint8_t *at, size_t len)

@@ -1,8 +1,12 @@
-/* i3c: an owner that stops reading and goes on. pst-link: all */
+/* i3c: owners that stop reading and go on, and clients of a modelled bus that do not read at all.
+ * pst-link: all */
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "posix/carriers.h"
+#include "posix/i3c_host.h"
 
 static char dir[64], path[TEXT];
 
@@ -57,10 +61,72 @@ static void reading_goes_on_at_once(void **state)
     CHECK_EQ(rmdir(dir), 0);
 }
 
+/* What a client of the bus is, and what it asks for again and again. */
+static const uint8_t look[] = {PST_I3C_OP_LOOK, 0, 0};
+static const uint8_t ask[] = {PST_I3C_OP_FIND, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0};
+
+static int meet_bus(uv_loop_t *loop)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    memcpy(at.sun_path, path, strlen(path));
+    CHECK_EQ(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    CHECK_EQ(write(fd, look, sizeof look), sizeof look);
+    uv_run(loop, UV_RUN_NOWAIT);
+    return fd;
+}
+
+/* A controller that asks and never reads the answers has to wait; once it reads, all are there. */
+static void who_does_not_read_waits(void **state)
+{
+    enum { QUIET = 200, MOST = 4 << 20 };
+    struct pst_i3c_host *host;
+    uint8_t many[4 * sizeof ask * 256], heard[4096];
+    size_t at = 0, taken = 0, answers = 0;
+    char why[TEXT];
+    uv_loop_t loop;
+
+    (void)state;
+    make_place();
+    CHECK_EQ(uv_loop_init(&loop), 0);
+    CHECK_EQ(pst_i3c_host_start(&loop, path, 0, 1, &host, why, sizeof why), PST_OK);
+    const int fd = meet_bus(&loop);
+    for (size_t i = 0; i < sizeof many; i += sizeof ask)
+        memcpy(many + i, ask, sizeof ask);
+    for (int quiet = 0; quiet < QUIET && taken < MOST; quiet++) {
+        const ssize_t n = send(fd, many + at, sizeof many - at, MSG_NOSIGNAL);
+
+        if (n > 0) {
+            quiet = 0;
+            taken += (size_t)n;
+            at = (at + (size_t)n) % sizeof many;
+        }
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    CHECK(taken < MOST);
+    /* An answer: NACK, since nobody is on the bus. */
+    for (int quiet = 0; quiet < QUIET; quiet++) {
+        const ssize_t n = read(fd, heard, sizeof heard);
+
+        if (n > 0) {
+            quiet = 0;
+            answers += (size_t)n;
+        }
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    CHECK_EQ(answers, taken / sizeof ask * 4);
+    CHECK_EQ(close(fd), 0);
+    pst_i3c_host_stop(host);
+    loop_end(&loop);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading_goes_on_at_once),
+        cmocka_unit_test(who_does_not_read_waits),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
