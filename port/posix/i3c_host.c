@@ -1,8 +1,11 @@
 #include "posix/i3c_host.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "postern/mctp_i3c.h"
@@ -456,6 +459,44 @@ void pst_i3c_host_stop(struct pst_i3c_host *h)
     }
 }
 
+/* A lock on the directory of `path`, until `*fd` is closed; -1: there it cannot be had. false:
+ * somebody else has it. */
+static bool lock_place(const char *path, int *fd)
+{
+    char dir[sizeof((struct pst_address *)0)->host];
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL) {
+        snprintf(dir, sizeof dir, ".");
+    } else {
+        snprintf(dir, sizeof dir, "%.*s/", (int)(slash - path), path);
+    }
+    *fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(*fd);
+        return false;
+    }
+    return true;
+}
+
+/* When the process that held a bus is killed, all its clients try to make it anew in the same
+ * moment. Without a lock one could take another's socket, on which nobody listens yet, for the one
+ * left behind. */
+static pst_err listen_alone(uv_loop_t *loop, struct pst_i3c_host *h, char *why, size_t why_cap)
+{
+    int lock;
+
+    if (!lock_place(h->address.host, &lock)) {
+        snprintf(why, why_cap, "somebody else makes this bus just now");
+        return PST_ERR_BUSY;
+    }
+    const pst_err err = pst_socket_listen(loop, &h->socket, &h->address, on_peer, h, why, why_cap);
+    if (lock >= 0) {
+        close(lock);
+    }
+    return err;
+}
+
 pst_err pst_i3c_host_start(uv_loop_t *loop, const char *path, unsigned khz, uint64_t seed,
                            struct pst_i3c_host **host, char *why, size_t why_cap)
 {
@@ -472,7 +513,7 @@ pst_err pst_i3c_host_start(uv_loop_t *loop, const char *path, unsigned khz, uint
     snprintf(h->address.text, sizeof h->address.text, "model:%s", path);
     snprintf(h->address.host, sizeof h->address.host, "%s", path);
     pst_i3c_model_init(&h->model, seed);
-    const pst_err err = pst_socket_listen(loop, &h->socket, &h->address, on_peer, h, why, why_cap);
+    const pst_err err = listen_alone(loop, h, why, why_cap);
     if (err != PST_OK) {
         pst_i3c_host_stop(h);
         return err;

@@ -16,8 +16,9 @@
 
 struct pst_i3c_host;
 
-/* PST_ERR_IO with `why`: cannot listen at `path`, for example since another one does. `khz` 0: no
- * speed. The seed is that of the model. */
+/* PST_ERR_IO with `why`: cannot listen at `path`, for example since another one does. PST_ERR_BUSY
+ * with `why`: another process is about to, or makes a bus in the same directory. `khz` 0: no speed.
+ * The seed is that of the model. */
 PST_MUST_CHECK pst_err pst_i3c_host_start(uv_loop_t *loop, const char *path, unsigned khz,
                                           uint64_t seed, struct pst_i3c_host **host, char *why,
                                           size_t why_cap);

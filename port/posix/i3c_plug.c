@@ -169,7 +169,8 @@ static pst_err make(struct pst_i3c_plug *p, const struct pst_address *at, char *
     if (answers(path)) {
         return PST_OK;
     }
-    return pst_i3c_host_start(p->loop, path, p->khz, p->id, &p->host, why, why_cap);
+    const pst_err err = pst_i3c_host_start(p->loop, path, p->khz, p->id, &p->host, why, why_cap);
+    return err == PST_ERR_BUSY ? PST_OK : err; /* whoever makes it, we call */
 }
 
 pst_err pst_i3c_plug_open(uv_loop_t *loop, const struct pst_address *at, enum pst_i3c_kind kind,

@@ -1,6 +1,8 @@
 /* i3c: owners that stop reading and go on, and clients of a modelled bus that do not read at all.
  * pst-link: all */
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -122,11 +124,39 @@ static void who_does_not_read_waits(void **state)
     CHECK_EQ(rmdir(dir), 0);
 }
 
+/* Who makes a bus is alone with it: the socket of one that is about to listen is not taken for what
+ * a killed one left behind. */
+static void one_makes_the_bus(void **state)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    struct pst_i3c_host *host = NULL;
+    char why[TEXT];
+    uv_loop_t loop;
+
+    (void)state;
+    make_place();
+    CHECK_EQ(uv_loop_init(&loop), 0);
+    const int lock = open(dir, O_RDONLY | O_DIRECTORY);
+    CHECK_EQ(flock(lock, LOCK_EX), 0);
+    const int other = socket(AF_UNIX, SOCK_STREAM, 0);
+    memcpy(at.sun_path, path, strlen(path));
+    CHECK_EQ(bind(other, (struct sockaddr *)&at, sizeof at), 0);
+    CHECK_EQ(pst_i3c_host_start(&loop, path, 0, 1, &host, why, sizeof why), PST_ERR_BUSY);
+    CHECK_EQ(access(path, F_OK), 0);
+    CHECK_EQ(close(lock), 0);
+    CHECK_EQ(pst_i3c_host_start(&loop, path, 0, 1, &host, why, sizeof why), PST_OK);
+    CHECK_EQ(close(other), 0);
+    pst_i3c_host_stop(host);
+    loop_end(&loop);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading_goes_on_at_once),
         cmocka_unit_test(who_does_not_read_waits),
+        cmocka_unit_test(one_makes_the_bus),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
