@@ -215,6 +215,7 @@ struct pst_i3c_debugger { /* private but for `counts` */
     bool stuck;            /* the target has bytes, but waits for our acknowledgement */
     bool missed;           /* bytes came when there was no room for them */
     bool closing, flushed; /* flushed: the target's owner has taken the last byte */
+    bool ours;             /* the stream, as a read after the last write has shown */
     unsigned tries, recoveries, reads, drained;
     uint64_t now, write_at, read_at, hold_at, progress_at; /* hold_at: no read before */
     uint32_t write_pause_ms, read_pause_ms, poll_ms;

@@ -210,7 +210,7 @@ static void begin_stage(struct pst_i3c_debugger *d)
 /* Nothing is left to do but to end the stream. */
 static void begin_close(struct pst_i3c_debugger *d)
 {
-    if (d->flushed && d->now >= d->write_at) {
+    if (d->now >= d->write_at) {
         d->ccc = (struct pst_i3c_ccc){.code = PST_I3C_DBGACTION, .defining = PST_I3C_CLEAR};
         d->action = CLOSE;
     }
@@ -220,7 +220,9 @@ static void begin_close(struct pst_i3c_debugger *d)
  * wait until our owner reads. */
 static bool can_read(const struct pst_i3c_debugger *d)
 {
-    return pst_i3c_pipe_has_room(&d->pipe) || (!d->pipe.plain && d->pipe.sent > 0);
+    const bool asks = d->pipe.sent > 0 || (d->flushed && !d->ours);
+
+    return pst_i3c_pipe_has_room(&d->pipe) || (!d->pipe.plain && asks);
 }
 
 static bool may_read(const struct pst_i3c_debugger *d)
@@ -271,7 +273,7 @@ static void begin(struct pst_i3c_debugger *d)
      * was taken. */
     const bool last = d->closing && d->opened && d->pipe.tail == d->pipe.head;
     d->must_ack = d->must_ack || (last && !d->flushed);
-    if (last && d->flushed) {
+    if (last && d->flushed && d->ours) {
         begin_close(d);
         return;
     }
@@ -357,7 +359,8 @@ static void end_write(struct pst_i3c_debugger *d)
     d->opening = false;
     d->must_ack = false;
     d->reads = 0;
-    if (d->stuck)
+    d->ours = false;
+    if (d->stuck || d->flushed)
         poll_soon(d);
     d->stuck = false;
 }
@@ -433,6 +436,7 @@ static void take_fragment(struct pst_i3c_debugger *d, const uint8_t *at, size_t 
         damaged(d);
         return;
     }
+    d->ours = true;
     d->tries = d->recoveries = 0;
     d->read_pause_ms = 0;
     if (!d->opened || first != d->pipe.first) {
@@ -600,7 +604,7 @@ static bool is_waiting(const struct pst_i3c_debugger *d)
 
 static uint32_t until(const struct pst_i3c_debugger *d)
 {
-    const bool writes = !is_running(d) || d->opening || d->must_ack || d->flushed ||
+    const bool writes = !is_running(d) || d->opening || d->must_ack || (d->flushed && d->ours) ||
                         pst_i3c_pipe_has_data(&d->pipe);
     const bool reads = is_running(d) && !d->opening && can_read(d);
     const bool soon = d->want_read || d->pipe.sent > 0 || !d->opened;

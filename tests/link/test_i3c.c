@@ -249,6 +249,28 @@ static void test_another_begins(void **state)
     deliver(1);
 }
 
+/* Nor does the first one end the other's stream when it closes before it has heard of that. */
+static void test_another_stays(void **state)
+{
+    pst_err err = PST_OK;
+
+    (void)state;
+    start(16, true, PST_I3C_PORT_MESSAGES);
+    struct pair *second = &rig.pairs[0], *first = &rig.pairs[1];
+
+    run_until_up(2);
+    second->target = first->target;
+    start_debugger(second, true, PST_I3C_PORT_MESSAGES);
+    run_until_up(1);
+    pst_i3c_debugger_close(&first->debugger);
+    for (int i = 0; i < 1000 && err == PST_OK; i++)
+        err = turn(2);
+    CHECK_EQ(err, PST_ERR_CLOSED);
+    for (int i = 0; i < 1000; i++)
+        CHECK_EQ(turn(1), PST_OK);
+    CHECK(pst_i3c_debugger_is_up(&second->debugger));
+}
+
 /* A TS that takes nothing for a long time is waited for, and says when it does again. */
 static void test_backpressure(void **state)
 {
@@ -326,7 +348,7 @@ int main(void)
         cmocka_unit_test(test_adaptor_reset),  cmocka_unit_test(test_begins_anew),
         cmocka_unit_test(test_backpressure),   cmocka_unit_test(test_nobody),
         cmocka_unit_test(test_give_up),        cmocka_unit_test(test_no_such_port),
-        cmocka_unit_test(test_another_begins),
+        cmocka_unit_test(test_another_begins), cmocka_unit_test(test_another_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
