@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,6 @@ struct client {
     struct pst_i3c_host *host;
     enum role role;
     struct pst_i3c_wire wire;
-    bool gone;
     /* a controller */
     struct pst_i3c_view view;
     uint8_t address; /* of the target that it found last */
@@ -310,6 +310,29 @@ static const struct pst_i3c_device_ops mctp_ops = {
 
 /* --- clients --- */
 
+static void drop_client(struct client *c);
+
+/* Its process is gone: that shows even while we do not read it. */
+static bool is_dead(const struct client *c)
+{
+    struct pollfd fd = {0};
+
+    return uv_fileno(&c->wire.socket.io.handle, &fd.fd) == 0 && poll(&fd, 1, 0) == 1 &&
+           (fd.revents & POLLHUP) != 0;
+}
+
+/* A dead owner of whom there is still something to read does not keep its device on the bus. */
+static void bury(const struct pst_i3c_host *h, uint64_t id)
+{
+    for (struct client *c = h->clients; c != NULL; c = c->next) {
+        const struct pst_i3c_device *d = c->role == MCTP ? &c->device : &c->adaptor.device;
+
+        if (c->attached && d->id == id && is_dead(c)) {
+            drop_client(c);
+        }
+    }
+}
+
 static pst_err make_device(struct client *c, uint64_t id, uint8_t kind)
 {
     const struct pst_i3c_target_config config = {
@@ -335,6 +358,7 @@ static void on_attach(struct client *c, const uint8_t *at, size_t len)
     const uint8_t kind = pst_get_u8(&r);
     pst_err err = pst_finish(&r);
 
+    bury(c->host, id);
     err = err == PST_OK ? make_device(c, id, kind) : err;
     c->attached = err == PST_OK;
     const uint8_t answer = (uint8_t)-err;

@@ -67,15 +67,16 @@ static void reading_goes_on_at_once(void **state)
 static const uint8_t look[] = {PST_I3C_OP_LOOK, 0, 0};
 static const uint8_t ask[] = {PST_I3C_OP_FIND, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0};
 
-static int meet_bus(uv_loop_t *loop)
+static int meet_bus(uv_loop_t *loop, const uint8_t *first, size_t len)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
     memcpy(at.sun_path, path, strlen(path));
     CHECK_EQ(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
-    CHECK_EQ(write(fd, look, sizeof look), sizeof look);
-    uv_run(loop, UV_RUN_NOWAIT);
+    CHECK_EQ(send(fd, first, len, MSG_NOSIGNAL), len);
+    for (int i = 0; i < 10; i++)
+        uv_run(loop, UV_RUN_NOWAIT);
     return fd;
 }
 
@@ -93,7 +94,7 @@ static void who_does_not_read_waits(void **state)
     make_place();
     CHECK_EQ(uv_loop_init(&loop), 0);
     CHECK_EQ(pst_i3c_host_start(&loop, path, 0, 1, &host, why, sizeof why), PST_OK);
-    const int fd = meet_bus(&loop);
+    const int fd = meet_bus(&loop, look, sizeof look);
     for (size_t i = 0; i < sizeof many; i += sizeof ask)
         memcpy(many + i, ask, sizeof ask);
     for (int quiet = 0; quiet < QUIET && taken < MOST; quiet++) {
@@ -119,6 +120,60 @@ static void who_does_not_read_waits(void **state)
     }
     CHECK_EQ(answers, taken / sizeof ask * 4);
     CHECK_EQ(close(fd), 0);
+    pst_i3c_host_stop(host);
+    loop_end(&loop);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
+static uint8_t attach(uv_loop_t *loop, int *fd)
+{
+    static const uint8_t device[] = {PST_I3C_OP_ATTACH, 9, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+                                     PST_I3C_KIND_DEBUG};
+    uint8_t answer[4] = {0};
+
+    *fd = meet_bus(loop, device, sizeof device);
+    CHECK_EQ(read(*fd, answer, sizeof answer), sizeof answer);
+    CHECK_EQ(answer[0], PST_I3C_OP_ATTACHED);
+    return answer[3];
+}
+
+/* A target that died with much unsaid, for nobody read it, does not keep its id from the next. */
+static void the_dead_give_up_their_id(void **state)
+{
+    enum { DATA = 1000 };
+    struct pst_i3c_host *host;
+    static struct end dts;
+    char why[TEXT], link[TEXT + 32];
+    uint8_t open[4], data[3 + DATA] = {PST_I3C_OP_DATA, DATA % 256, DATA / 256};
+    uv_loop_t loop;
+    int first, other;
+
+    (void)state;
+    make_place();
+    CHECK_EQ(uv_loop_init(&loop), 0);
+    CHECK_EQ(pst_i3c_host_start(&loop, path, 0, 1, &host, why, sizeof why), PST_OK);
+    CHECK_EQ(attach(&loop, &first), 0);
+    CHECK_EQ(attach(&loop, &other), (uint8_t)-PST_ERR_BUSY);
+    CHECK_EQ(close(other), 0);
+    end_init(&dts, &loop);
+    dts.paused = true;
+    snprintf(link, sizeof link, "i3c:model:%s,id=1", path);
+    end_connect(&dts, link);
+    UNTIL(&loop, dts.open, 3000);
+    CHECK_EQ(read(first, open, sizeof open), sizeof open);
+    CHECK_EQ(open[0], PST_I3C_OP_OPEN);
+    data[3] = open[3];
+    for (int i = 0; i < 100; i++) {
+        (void)!send(first, data, sizeof data, MSG_NOSIGNAL);
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    CHECK_EQ(attach(&loop, &other), (uint8_t)-PST_ERR_BUSY);
+    CHECK_EQ(close(other), 0);
+    CHECK_EQ(close(first), 0);
+    CHECK_EQ(attach(&loop, &other), 0);
+    CHECK_EQ(close(other), 0);
+    pst_carrier_close(dts.carrier);
+    UNTIL(&loop, dts.down, 3000);
     pst_i3c_host_stop(host);
     loop_end(&loop);
     CHECK_EQ(rmdir(dir), 0);
@@ -157,6 +212,7 @@ int main(void)
         cmocka_unit_test(reading_goes_on_at_once),
         cmocka_unit_test(who_does_not_read_waits),
         cmocka_unit_test(one_makes_the_bus),
+        cmocka_unit_test(the_dead_give_up_their_id),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
