@@ -88,7 +88,7 @@ struct pst_i3c_target { /* private */
     struct pst_i3c_pipe pipe;
     uint8_t port, mode;
     uint8_t started;  /* bit n: port n */
-    bool armed;       /* the next Target Reset Pattern is for the adaptor */
+    bool armed;       /* a Target Reset Pattern now is for the adaptor */
     bool live, ended; /* something came in; what came in has ended and the owner must know */
     bool told;        /* an IBI for what is to be read was accepted */
     bool refused, overflow;
@@ -124,7 +124,8 @@ size_t pst_i3c_target_ibi(const struct pst_i3c_target *t, uint8_t out[2]);
 /* That IBI was accepted by the controller. */
 void pst_i3c_target_ibi_done(struct pst_i3c_target *t, const uint8_t ibi[2]);
 /* The Target Reset Pattern was seen. true: it was for the adaptor, which is now as after init, and
- * nothing else is to be reset. false: the driver's business. */
+ * nothing else is to be reset. false: the driver's business. RSTACT holds until the next START:
+ * what the driver hands in here tells the engine of one, transfers with others do not. */
 bool pst_i3c_target_pattern(struct pst_i3c_target *t);
 
 /* For the owner. Queues a message: on the SPP port `kind` is PST_LINK_CLEAR and `len` at most

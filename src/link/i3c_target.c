@@ -74,6 +74,7 @@ static pst_err on_opcode(struct pst_i3c_target *t, uint8_t opcode, const uint8_t
 pst_err pst_i3c_target_ccc(struct pst_i3c_target *t, uint8_t code, uint8_t defining,
                            const uint8_t *data, size_t len)
 {
+    t->armed = false; /* spec: I3C, a reset action is void from the next START on */
     switch (code) {
     case PST_I3C_DBGOPCODE:
         return on_opcode(t, defining, data, len);
@@ -87,7 +88,7 @@ pst_err pst_i3c_target_ccc(struct pst_i3c_target *t, uint8_t code, uint8_t defin
         return PST_OK;
     case PST_I3C_RSTACT:
     case PST_I3C_RSTACT_ALL:
-        t->armed = defining == PST_I3C_RESET; /* another action takes ours back */
+        t->armed = defining == PST_I3C_RESET;
         return t->armed ? PST_OK : PST_ERR_UNSUPPORTED;
     default:
         return PST_ERR_UNSUPPORTED;
@@ -119,6 +120,7 @@ static pst_err read_opcode(const struct pst_i3c_target *t, uint8_t opcode,
 pst_err pst_i3c_target_ccc_read(struct pst_i3c_target *t, uint8_t code, uint8_t defining,
                                 uint8_t out[PST_I3C_STATUS_LEN], size_t *len)
 {
+    t->armed = false;
     if (code == PST_I3C_DBGOPCODE)
         return read_opcode(t, defining, out, len);
     if (code != PST_I3C_RSTACT || defining != PST_I3C_RESET_TIME)
@@ -166,6 +168,7 @@ static pst_err write_fragment(struct pst_i3c_target *t, const uint8_t *data, siz
 
 pst_err pst_i3c_target_write(struct pst_i3c_target *t, const uint8_t *data, size_t len)
 {
+    t->armed = false;
     if (!is_started(t))
         return PST_ERR_STATE;
     if (len > PST_I3C_MAX) {

@@ -172,6 +172,14 @@ static void test_adaptor_reset(void **state)
     CHECK(!pst_i3c_target_pattern(t));
     CHECK_EQ(pst_i3c_target_ccc(t, PST_I3C_RSTACT, 0x01, NULL, 0), PST_ERR_UNSUPPORTED);
     CHECK(!pst_i3c_target_pattern(t));
+    /* What comes in between begins with a START, and the action is void. */
+    CHECK_EQ(pst_i3c_target_ccc(t, PST_I3C_RSTACT, PST_I3C_RESET, NULL, 0), PST_OK);
+    CHECK_EQ(pst_i3c_target_ccc_read(t, PST_I3C_DBGOPCODE, PST_I3C_START, out, &len), PST_OK);
+    CHECK(!pst_i3c_target_pattern(t));
+    CHECK_EQ(pst_i3c_target_ccc(t, PST_I3C_RSTACT, PST_I3C_RESET, NULL, 0), PST_OK);
+    CHECK_EQ(pst_i3c_target_write(t, out, 1), PST_ERR_DECODE);
+    CHECK(!pst_i3c_target_pattern(t));
+    CHECK(pst_i3c_target_is_open(t));
     CHECK_EQ(pst_i3c_target_ccc(t, PST_I3C_RSTACT_ALL, PST_I3C_RESET, NULL, 0), PST_OK);
     CHECK(pst_i3c_target_pattern(t));
     CHECK(!pst_i3c_target_pattern(t));
