@@ -1,5 +1,6 @@
 #include "posix/i3c_plug.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,10 +146,12 @@ static void dial(struct pst_i3c_plug *p)
 static bool answers(const char *path)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     memcpy(sa.sun_path, path, strnlen(path, sizeof sa.sun_path - 1));
-    const bool yes = fd >= 0 && connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0;
+    /* EAGAIN: it listens, but too many wait already */
+    const bool yes =
+        fd >= 0 && (connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0 || errno == EAGAIN);
     if (fd >= 0) {
         close(fd);
     }

@@ -1,5 +1,6 @@
 /* i3c: owners that stop reading and go on, and clients of a modelled bus that do not read at all.
  * pst-link: all */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -206,13 +207,47 @@ static void one_makes_the_bus(void **state)
     CHECK_EQ(rmdir(dir), 0);
 }
 
+/* A bus whose process hangs, with more waiting for it than it holds, hangs nobody else. */
+static void a_hanging_bus_hangs_alone(void **state)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int waiting[8], count = 0;
+    struct door door = {.count = 0};
+    char link[TEXT + 32];
+    uv_loop_t loop;
+
+    (void)state;
+    make_place();
+    CHECK_EQ(uv_loop_init(&loop), 0);
+    const int bus = socket(AF_UNIX, SOCK_STREAM, 0);
+    memcpy(at.sun_path, path, strlen(path));
+    CHECK_EQ(bind(bus, (struct sockaddr *)&at, sizeof at), 0);
+    CHECK_EQ(listen(bus, 1), 0);
+    do {
+        CHECK(count < 8);
+        waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    } while (connect(waiting[count++], (struct sockaddr *)&at, sizeof at) == 0);
+    CHECK_EQ(errno, EAGAIN);
+    (void)alarm(10);
+    snprintf(link, sizeof link, "i3c-listen:model:%s", path);
+    door_open(&door, &loop, link);
+    UNTIL(&loop, door.notes > 0, 3000);
+    (void)alarm(0);
+    pst_listener_close(door.listener);
+    while (count > 0)
+        CHECK_EQ(close(waiting[--count]), 0);
+    CHECK_EQ(close(bus), 0);
+    loop_end(&loop);
+    CHECK_EQ(unlink(path), 0);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reading_goes_on_at_once),
-        cmocka_unit_test(who_does_not_read_waits),
-        cmocka_unit_test(one_makes_the_bus),
-        cmocka_unit_test(the_dead_give_up_their_id),
+        cmocka_unit_test(reading_goes_on_at_once),   cmocka_unit_test(who_does_not_read_waits),
+        cmocka_unit_test(one_makes_the_bus),         cmocka_unit_test(the_dead_give_up_their_id),
+        cmocka_unit_test(a_hanging_bus_hangs_alone),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
