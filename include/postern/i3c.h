@@ -251,6 +251,7 @@ PST_MUST_CHECK pst_err pst_i3c_debugger_receive(struct pst_i3c_debugger *d, uint
 size_t pst_i3c_debugger_put(struct pst_i3c_debugger *d, const uint8_t *bytes, size_t len);
 size_t pst_i3c_debugger_room(const struct pst_i3c_debugger *d);
 size_t pst_i3c_debugger_get(struct pst_i3c_debugger *d, uint8_t *out, size_t cap);
+bool pst_i3c_debugger_has_bytes(const struct pst_i3c_debugger *d); /* for _get */
 /* MESSAGES port: once everything that was put has been taken by the target's owner the stream is
  * ended with DBGACTION "clear", and _step says PST_ERR_CLOSED. Nothing can be put any more. */
 void pst_i3c_debugger_close(struct pst_i3c_debugger *d);

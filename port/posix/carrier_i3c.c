@@ -19,6 +19,7 @@ struct controller {
     uv_idle_t soon;     /* a turn as soon as everybody else on the loop had one */
     uint64_t finish_ms; /* when it has taken long enough; 0: not finishing */
     bool ready, reading, wanted, ending, running;
+    bool over; /* the link; what it brought is still given out, then `why` and `text` */
     uint8_t to_close;
     pst_err why;
     char text[200];
@@ -42,18 +43,34 @@ static void on_handle_closed(uv_handle_t *handle)
     closed_one(handle->data);
 }
 
+static void stop(struct controller *c)
+{
+    c->ending = true;
+    c->to_close = 3;
+    uv_close((uv_handle_t *)&c->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&c->soon, on_handle_closed);
+    c->backend->close(c->backend, closed_one);
+}
+
 static void end(struct controller *c, pst_err why, const char *text)
 {
     if (c->ending) {
         return;
     }
-    c->ending = true;
     c->why = why;
     snprintf(c->text, sizeof c->text, "%s", text);
-    c->to_close = 3;
-    uv_close((uv_handle_t *)&c->timer, on_handle_closed);
-    uv_close((uv_handle_t *)&c->soon, on_handle_closed);
-    c->backend->close(c->backend, closed_one);
+    stop(c);
+}
+
+/* The end comes once everything was given out that came before. The first reason counts. */
+static void be_over(struct controller *c, pst_err why, const char *text)
+{
+    if (c->over || c->ending) {
+        return;
+    }
+    c->over = c->backend->over = true;
+    c->why = why;
+    snprintf(c->text, sizeof c->text, "%s", text);
 }
 
 static const char *text_of(const struct controller *c, pst_err why)
@@ -96,7 +113,7 @@ static bool give(struct controller *c)
 static void ask(struct controller *c)
 {
     if (!c->ending && c->ready && c->wanted && c->finish_ms == 0 &&
-        pst_i3c_debugger_room(&c->engine) >= SEND_BUFFER / 2) {
+        (c->over || pst_i3c_debugger_room(&c->engine) >= SEND_BUFFER / 2)) {
         c->wanted = false;
         if (c->base.events->writable != NULL) {
             c->base.events->writable(c->base.ctx);
@@ -115,18 +132,42 @@ static void come_up(struct controller *c)
 static void on_timer(uv_timer_t *timer);
 static void kick(struct controller *c);
 
+/* When to do the next one. */
+static uint32_t step(struct controller *c)
+{
+    uint32_t wait = 1;
+
+    if (c->over) {
+        return wait;
+    }
+    uv_update_time(c->timer.loop);
+    const pst_err err = pst_i3c_debugger_step(&c->engine, uv_now(c->timer.loop), &wait);
+    if (err != PST_OK) { /* closed: as we asked, or the target did */
+        be_over(c, err == PST_ERR_CLOSED ? PST_OK : err, text_of(c, err));
+    }
+    return wait;
+}
+
+/* What came before the end was given out, or waits until its owner reads again. */
+static void maybe_stop(struct controller *c)
+{
+    if (c->finish_ms > 0 || !pst_i3c_debugger_has_bytes(&c->engine)) {
+        stop(c);
+    } else if (c->reading) { /* since a moment ago */
+        kick(c);
+    }
+}
+
 static void turn(struct controller *c)
 {
     uint32_t wait = 0;
-    pst_err err = PST_OK;
 
     if (c->running || c->ending) {
         return;
     }
     c->running = true;
-    for (int i = 0; i < STEPS && wait == 0 && err == PST_OK && !c->ending; i++) {
-        uv_update_time(c->timer.loop);
-        err = pst_i3c_debugger_step(&c->engine, uv_now(c->timer.loop), &wait);
+    for (int i = 0; i < STEPS && wait == 0 && !c->ending; i++) {
+        wait = step(c);
         come_up(c);
         if (give(c)) {
             wait = 0; /* that of an engine without room */
@@ -134,11 +175,14 @@ static void turn(struct controller *c)
         ask(c);
     }
     c->running = false;
-    if (err == PST_ERR_CLOSED) {
-        end(c, PST_OK, text_of(c, err)); /* as we asked, or the target did */
-    } else if (err != PST_OK) {
-        end(c, err, text_of(c, err));
-    } else if (c->finish_ms > 0 && uv_now(c->timer.loop) >= c->finish_ms) {
+    if (c->ending) {
+        return;
+    }
+    if (c->over) {
+        maybe_stop(c);
+        return;
+    }
+    if (c->finish_ms > 0 && uv_now(c->timer.loop) >= c->finish_ms) {
         end(c, PST_OK, "");
     }
     /* What waits for the bus is woken by it; the rest of the time limit of `finish` apart. */
@@ -177,7 +221,8 @@ static void on_woken(void *ctx)
 
 static void on_lost(void *ctx, const char *text)
 {
-    end(ctx, PST_ERR_IO, text);
+    be_over(ctx, PST_ERR_IO, text);
+    turn(ctx);
 }
 
 static const struct pst_i3c_backend_events backend_events = {.woken = on_woken, .lost = on_lost};
@@ -189,6 +234,9 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
     struct controller *c = (struct controller *)base;
     size_t n = 0;
 
+    if (c->over && !c->ending) { /* nobody takes it, but its owner must go on, to read the rest */
+        return len;
+    }
     if (c->ready && !c->ending) {
         n = pst_i3c_debugger_put(&c->engine, bytes, len);
     }

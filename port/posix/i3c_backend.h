@@ -29,6 +29,7 @@ struct pst_i3c_backend { /* the first member of each kind */
     const struct pst_i3c_backend_events *events;
     void *ctx;
     bool waits; /* for `woken`: stepping earlier is of no use */
+    bool over;  /* set by the owner: it does no more transfers, and need not be woken */
     /* Frees it, then calls `closed`, soon. */
     void (*close)(struct pst_i3c_backend *b, void (*closed)(void *ctx));
 };

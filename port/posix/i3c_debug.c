@@ -184,7 +184,9 @@ static void on_event(uv_poll_t *poll, int status, int events)
     struct device *d = poll->data;
 
     (void)events;
-    if (status == 0) {
+    if (status == 0 && d->base.over) {
+        (void)uv_poll_stop(poll); /* nobody takes the event, so it would come again and again */
+    } else if (status == 0) {
         d->base.events->woken(d->base.ctx);
     } else {
         d->base.events->lost(d->base.ctx, status == UV_EBADF /* libuv's word for POLLERR alone */

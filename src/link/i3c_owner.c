@@ -89,6 +89,11 @@ size_t pst_i3c_debugger_get(struct pst_i3c_debugger *d, uint8_t *out, size_t cap
     return pst_i3c_pipe_get_bytes(&d->pipe, out, cap);
 }
 
+bool pst_i3c_debugger_has_bytes(const struct pst_i3c_debugger *d)
+{
+    return !d->pipe.plain && !pst_i3c_pipe_has_room(&d->pipe);
+}
+
 void pst_i3c_debugger_close(struct pst_i3c_debugger *d)
 {
     if (d->closing || d->pipe.plain)

@@ -64,6 +64,60 @@ static void reading_goes_on_at_once(void **state)
     CHECK_EQ(rmdir(dir), 0);
 }
 
+/* What the target said before it closed, or before the bus went, is there for an owner that reads
+ * later; and one that still writes does not wait for ever. */
+static void last_words(bool in_order)
+{
+    enum { WORDS = 200 };
+    static struct end dts, ts;
+    struct door door = {.ends = {&ts}, .count = 1};
+    struct pst_i3c_host *host;
+    char link[TEXT + 32], why[TEXT];
+    uv_loop_t loop;
+
+    make_place();
+    CHECK_EQ(uv_loop_init(&loop), 0);
+    CHECK_EQ(pst_i3c_host_start(&loop, path, 0, 1, &host, why, sizeof why), PST_OK);
+    end_init(&dts, &loop);
+    end_init(&ts, &loop);
+    dts.paused = true;
+    snprintf(link, sizeof link, "i3c-listen:model:%s", path);
+    door_open(&door, &loop, link);
+    snprintf(link, sizeof link, "i3c:model:%s", path);
+    end_connect(&dts, link);
+    UNTIL(&loop, dts.open && ts.open, 3000);
+    end_owes(&ts, &dts, WORDS);
+    for (int i = 0; i < 50; i++) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        uv_sleep(1);
+    }
+    if (in_order)
+        pst_carrier_finish(ts.carrier);
+    else
+        pst_i3c_host_stop(host);
+    UNTIL(&loop, ts.down, 3000);
+    end_owes(&dts, &ts, 3 * CHUNK);
+    UNTIL(&loop, dts.chunk_at == dts.chunk_len && dts.sent == dts.to_send, 3000);
+    CHECK(!dts.down);
+    dts.paused = false;
+    pst_carrier_read(dts.carrier, true);
+    UNTIL(&loop, dts.down, 3000);
+    CHECK_EQ(dts.got, WORDS);
+    CHECK_EQ(dts.why, in_order ? PST_OK : PST_ERR_IO);
+    pst_listener_close(door.listener);
+    if (in_order)
+        pst_i3c_host_stop(host);
+    loop_end(&loop);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
+static void the_last_words_are_heard(void **state)
+{
+    (void)state;
+    last_words(true);
+    last_words(false);
+}
+
 /* What a client of the bus is, and what it asks for again and again. */
 static const uint8_t look[] = {PST_I3C_OP_LOOK, 0, 0};
 static const uint8_t ask[] = {PST_I3C_OP_FIND, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0};
@@ -245,9 +299,9 @@ static void a_hanging_bus_hangs_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reading_goes_on_at_once),   cmocka_unit_test(who_does_not_read_waits),
-        cmocka_unit_test(one_makes_the_bus),         cmocka_unit_test(the_dead_give_up_their_id),
-        cmocka_unit_test(a_hanging_bus_hangs_alone),
+        cmocka_unit_test(reading_goes_on_at_once),   cmocka_unit_test(the_last_words_are_heard),
+        cmocka_unit_test(who_does_not_read_waits),   cmocka_unit_test(one_makes_the_bus),
+        cmocka_unit_test(the_dead_give_up_their_id), cmocka_unit_test(a_hanging_bus_hangs_alone),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
