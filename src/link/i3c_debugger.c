@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "i3c_pipe.h"
+#include "i3c_stages.h"
 
 #define POLL_MIN_MS 1
 #define POLL_MS 16
@@ -13,61 +14,9 @@
 #define ACK_EVERY (PST_I3C_WINDOW / 2)
 #define IBIS 4 /* looked at in one step */
 
-enum action { IDLE, FIND, DRAIN, COMMAND, WRITE, READ, RESET, CLOSE };
-
-struct stage {
-    uint8_t action; /* enum action */
-    uint8_t code, defining;
-    uint8_t write, read; /* bytes */
-    bool fresh;          /* not when resuming */
-    pst_err (*check)(struct pst_i3c_debugger *d);
-    pst_err refused; /* what a NACK means that does not go away */
-};
-
-static pst_err check_caps(struct pst_i3c_debugger *d)
-{
-    static const uint8_t known[3] = {0x10, 0x10, 0x31};
-    const bool ours = memcmp(d->in, known, sizeof known) == 0;
-
-    return ours && (d->in[3] == 0x00 || d->in[3] == 0x42) ? PST_OK : PST_ERR_UNSUPPORTED;
-}
-
-static pst_err check_status(struct pst_i3c_debugger *d)
-{
-    static const uint8_t zeros[3] = {0};
-
-    if ((d->in[0] == 0x0B || d->in[0] == 0x2B) && memcmp(d->in + 1, zeros, sizeof zeros) == 0)
-        return PST_OK;
-    return d->resuming ? PST_ERR_CLOSED : PST_ERR_PEER;
-}
-
-static pst_err check_port(struct pst_i3c_debugger *d)
-{
-    if (d->in[0] == d->config.port)
-        return PST_OK;
-    return d->resuming ? PST_ERR_CLOSED : PST_ERR_UNSUPPORTED;
-}
-
-/* The bring-up, in its public order. What an adaptor still knows after a bus reset is not done
- * again. */
-static const struct stage stages[] = {
-    {FIND,    0,                 0,                    0, 0, false, NULL,         PST_ERR_TIMEOUT    },
-    {DRAIN,   0,                 0,                    0, 0, true,  NULL,         PST_ERR_TIMEOUT    },
-    {COMMAND, PST_I3C_DBGOPCODE, PST_I3C_CAPABILITIES, 0, 4, false, check_caps,
-     PST_ERR_UNSUPPORTED                                                                             },
-    {COMMAND, PST_I3C_DBGOPCODE, PST_I3C_START,        1, 0, true,  NULL,         PST_ERR_UNSUPPORTED},
-    {COMMAND, PST_I3C_DBGOPCODE, PST_I3C_START,        0, 4, false, check_status, PST_ERR_PEER       },
-    {COMMAND, PST_I3C_DBGACTION, PST_I3C_CLEAR,        0, 0, true,  NULL,         PST_ERR_PEER       },
-    {COMMAND, PST_I3C_DBGOPCODE, PST_I3C_SELECT,       1, 0, true,  NULL,         PST_ERR_UNSUPPORTED},
-    {COMMAND, PST_I3C_DBGOPCODE, PST_I3C_SELECT,       0, 1, false, check_port,   PST_ERR_UNSUPPORTED},
-    {COMMAND, PST_I3C_DBGOPCODE, PST_I3C_CONFIGURE,    1, 0, false, NULL,         PST_ERR_UNSUPPORTED},
-};
-#define STAGES (sizeof stages / sizeof stages[0])
-#define CONFIGURE_STAGE (STAGES - 1)
-
 static bool is_running(const struct pst_i3c_debugger *d)
 {
-    return d->stage == STAGES;
+    return d->stage == PST_I3C_STAGES;
 }
 
 pst_err pst_i3c_debugger_init(struct pst_i3c_debugger *d,
@@ -135,7 +84,7 @@ static void pause_reads(struct pst_i3c_debugger *d)
 /* The first stage from `at` on that is to be done now. */
 static void go_to(struct pst_i3c_debugger *d, size_t at)
 {
-    while (at < STAGES && d->resuming && stages[at].fresh)
+    while (at < PST_I3C_STAGES && d->resuming && pst_i3c_stages[at].fresh)
         at++;
     d->stage = (uint8_t)at;
     calm(d);
@@ -165,7 +114,7 @@ static void recover(struct pst_i3c_debugger *d)
 /* The bring-up cannot go on: reset the adaptor, unless that was done already. */
 static void give_up(struct pst_i3c_debugger *d, pst_err why)
 {
-    const bool helps = !d->resuming && stages[d->stage].action == COMMAND;
+    const bool helps = !d->resuming && pst_i3c_stages[d->stage].action == COMMAND;
 
     if (!helps || d->was_reset || d->config.bus->reset == NULL) {
         d->dead = why;
@@ -183,12 +132,12 @@ static void again(struct pst_i3c_debugger *d)
     if (is_running(d))
         recover(d);
     else
-        give_up(d, d->resuming ? PST_ERR_TIMEOUT : stages[d->stage].refused);
+        give_up(d, d->resuming ? PST_ERR_TIMEOUT : pst_i3c_stages[d->stage].refused);
 }
 
 static void begin_stage(struct pst_i3c_debugger *d)
 {
-    const struct stage *s = &stages[d->stage];
+    const struct pst_i3c_stage *s = &pst_i3c_stages[d->stage];
     const bool configures = s->defining == PST_I3C_CONFIGURE;
 
     d->action = s->action;
@@ -293,7 +242,7 @@ static pst_err run(struct pst_i3c_debugger *d)
 {
     const struct pst_i3c_bus *bus = d->config.bus;
 
-    switch ((enum action)d->action) {
+    switch ((enum pst_i3c_action)d->action) {
     case FIND:
         return bus->find(bus->ctx, d->config.id, &d->address);
     case COMMAND:
@@ -326,7 +275,7 @@ static void differ(struct pst_i3c_debugger *d)
 
 static void end_stage(struct pst_i3c_debugger *d)
 {
-    const struct stage *s = &stages[d->stage];
+    const struct pst_i3c_stage *s = &pst_i3c_stages[d->stage];
 
     if (s->action == DRAIN)
         differ(d);
@@ -502,7 +451,7 @@ static void failed_read(struct pst_i3c_debugger *d, pst_err err)
     again(d);
 }
 
-static void failed(struct pst_i3c_debugger *d, enum action action, pst_err err)
+static void failed(struct pst_i3c_debugger *d, enum pst_i3c_action action, pst_err err)
 {
     if (err == PST_ERR_BUSY)
         d->counts.nacks++;
@@ -526,7 +475,7 @@ static void failed(struct pst_i3c_debugger *d, enum action action, pst_err err)
 
 static void end(struct pst_i3c_debugger *d, pst_err err)
 {
-    const enum action action = (enum action)d->action;
+    const enum pst_i3c_action action = (enum pst_i3c_action)d->action;
 
     d->action = IDLE;
     if (action == RESET) {
