@@ -42,9 +42,9 @@ static void reading_goes_on_at_once(void **state)
     UNTIL(&loop, dts.open && ts.open, 3000);
 
     end_owes(&ts, &dts, 2 * TURNS * EACH);
-    const uint64_t limit = clock_ms() + 4000;
+    const uint64_t limit = clock_ms() + 7000; /* else 128 ms a turn */
     for (uint64_t n = 1; n <= TURNS; n++) {
-        UNTIL(&loop, dts.got >= n * EACH || clock_ms() > limit, 5000);
+        UNTIL(&loop, dts.got >= n * EACH || clock_ms() > limit, 8000);
         dts.paused = true;
         pst_carrier_read(dts.carrier, false);
         for (int i = 0; i < 20; i++) { /* what comes now waits in the engine */
