@@ -117,6 +117,9 @@ static void forward(struct end *from)
         from->at += pst_carrier_write(to->carrier, from->buffer + from->at, from->len - from->at);
     }
     if (from->at < from->len) {
+        if (from->carrier != NULL) { /* or what comes next would overtake it */
+            pst_carrier_read(from->carrier, false);
+        }
         return;
     }
     if (from->gone) {

@@ -1,0 +1,190 @@
+/* Bridges: nothing out of order, nothing taken away, nothing left behind. pst-link: all */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "posix/bridge.h"
+#include "posix/carriers.h"
+
+enum { SHARED = 16384 }; /* of memory: rings of 4 KiB */
+
+struct play { /* the bridge has the loop, so a test is played from a timer in it */
+    uv_loop_t loop;
+    uv_timer_t timer;
+    uv_prepare_t prepare;
+    struct pst_bridge_config config;
+    void (*act)(struct play *p);
+    unsigned step, ticks; /* ticks: in this step */
+    struct end near, far; /* who calls the bridge, and who is called by it */
+    struct door door;
+    int fd;
+    size_t got;
+    bool stop_again;
+    char dir[32], place[TEXT], notes[4096];
+};
+
+static void on_play(uv_timer_t *timer)
+{
+    struct play *p = timer->data;
+    const unsigned step = p->step;
+
+    p->ticks++;
+    CHECK(p->ticks < 2000);
+    p->act(p);
+    if (p->step != step)
+        p->ticks = 0;
+}
+
+static void on_note(void *ctx, const char *text)
+{
+    struct play *p = ctx;
+
+    if (p->place[0] == '\0')
+        snprintf(p->place, sizeof p->place, "%s", text);
+    const size_t len = strlen(p->notes);
+    snprintf(p->notes + len, sizeof p->notes - len, "%s\n", text);
+}
+
+/* As whoever presses Ctrl-C again and again. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct play *p = prepare->data;
+
+    if (p->stop_again)
+        uv_stop(&p->loop);
+}
+
+/* The address of `scheme` at `name`, which lies in the directory if it begins with a slash. */
+static void side(const struct play *p, struct pst_address *a, const char *scheme, const char *name)
+{
+    char text[TEXT];
+
+    snprintf(text, sizeof text, "%s:%s%s", scheme, name[0] == '/' ? p->dir : "", name);
+    link_of(a, text);
+}
+
+static void play(struct play *p, void (*act)(struct play *p))
+{
+    char why[TEXT];
+
+    CHECK_EQ(uv_loop_init(&p->loop), 0);
+    CHECK_EQ(uv_timer_init(&p->loop, &p->timer), 0);
+    CHECK_EQ(uv_prepare_init(&p->loop, &p->prepare), 0);
+    p->timer.data = p->prepare.data = p;
+    CHECK_EQ(uv_timer_start(&p->timer, on_play, 5, 5), 0);
+    CHECK_EQ(uv_prepare_start(&p->prepare, on_prepare), 0);
+    uv_unref((uv_handle_t *)&p->timer);
+    uv_unref((uv_handle_t *)&p->prepare);
+    end_init(&p->near, &p->loop);
+    end_init(&p->far, &p->loop);
+    p->config.note = on_note;
+    p->config.ctx = p;
+    p->act = act;
+    p->fd = -1;
+    CHECK_EQ(pst_bridge_run(&p->loop, &p->config, why, sizeof why), PST_OK);
+}
+
+static void play_end(struct play *p)
+{
+    char path[64];
+
+    CHECK(!uv_loop_alive(&p->loop)); /* the bridge has gone, and all of it */
+    uv_close((uv_handle_t *)&p->timer, NULL);
+    uv_close((uv_handle_t *)&p->prepare, NULL);
+    loop_end(&p->loop);
+    if (p->fd >= 0)
+        CHECK_EQ(close(p->fd), 0);
+    snprintf(path, sizeof path, "%s/memory", p->dir);
+    (void)unlink(path);
+    CHECK_EQ(rmdir(p->dir), 0);
+    free(p);
+}
+
+static struct play *play_new(void)
+{
+    struct play *p = calloc(1, sizeof *p);
+    char path[64];
+
+    CHECK(p != NULL);
+    snprintf(p->dir, sizeof p->dir, "/tmp/postern-bridge.XXXXXX");
+    CHECK(mkdtemp(p->dir) != NULL);
+    snprintf(path, sizeof path, "%s/memory", p->dir);
+    const int fd = open(path, O_RDWR | O_CREAT, 0600);
+    CHECK(fd >= 0 && ftruncate(fd, SHARED) == 0 && close(fd) == 0);
+    return p;
+}
+
+/* Who listens at the far side comes late, and takes little at a time. */
+static void open_far(struct play *p)
+{
+    char text[TEXT];
+
+    p->door.ends[0] = &p->far;
+    p->door.count = 1;
+    snprintf(text, sizeof text, "pcie-shm-listen:%s/memory", p->dir);
+    door_open(&p->door, &p->loop, text);
+}
+
+static void act_in_order(struct play *p)
+{
+    char text[TEXT];
+
+    switch (p->step) {
+    case 0:
+        p->far.paused = true;
+        end_owes(&p->near, &p->far, 40000);
+        snprintf(text, sizeof text, "unix:%s/in", p->dir);
+        end_connect(&p->near, text);
+        p->step++;
+        break;
+    case 1: /* by now they are kept */
+        if (p->ticks == 20) {
+            open_far(p);
+            p->step++;
+        }
+        break;
+    case 2:
+        if (p->far.open && p->ticks >= 40) { /* and the bridge knows */
+            end_owes(&p->near, &p->far, 40000);
+            p->step++;
+        }
+        break;
+    case 3:
+        if (p->ticks == 20) {
+            p->far.paused = false;
+            pst_carrier_read(p->far.carrier, true);
+            p->step++;
+        }
+        break;
+    default:
+        if (p->far.got == p->far.to_get) {
+            pst_listener_close(p->door.listener);
+            uv_stop(&p->loop);
+        }
+    }
+}
+
+/* What a peer said before there was another side goes first, however long it takes. */
+static void first_words_are_first(void **state)
+{
+    struct play *p = play_new();
+    (void)state;
+
+    side(p, &p->config.a, "unix-listen", "/in");
+    side(p, &p->config.b, "pcie-shm", "/memory");
+    play(p, act_in_order);
+    CHECK_EQ(p->far.got, 80000);
+    play_end(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_words_are_first),
+    };
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
