@@ -157,6 +157,9 @@ static void on_receive(void *ctx, const uint8_t *bytes, size_t len)
     struct end *e = ctx;
     struct end *to = other(e);
 
+    if (to->gone) {
+        return; /* nobody takes it; what `to` said last may still be on its way here */
+    }
     if (e->pair->failed || !capture(e, bytes, len)) {
         return;
     }

@@ -179,10 +179,81 @@ static void first_words_are_first(void **state)
     play_end(p);
 }
 
+static int dial(const struct play *p)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/in", p->dir);
+    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) == 0);
+    return fd;
+}
+
+static void act_last_words(struct play *p)
+{
+    static uint8_t bytes[100000];
+    ssize_t n = 0;
+
+    switch (p->step) {
+    case 0:
+        open_far(p);
+        p->fd = dial(p);
+        p->step++;
+        break;
+    case 1:
+        if (p->far.open) {
+            end_owes(&p->far, &p->near, 4 << 20);
+            p->step++;
+        }
+        break;
+    case 2: /* by now nothing moves, for nobody reads */
+        if (p->ticks == 100) {
+            pst_listener_close(p->door.listener);
+            pst_carrier_close(p->far.carrier);
+            p->step++;
+        }
+        break;
+    case 3:
+        if (p->far.down && p->ticks >= 20) {
+            n = write(p->fd, bytes, sizeof bytes);
+            CHECK(n > 0);
+            p->step++;
+        }
+        break;
+    case 4: /* which nobody takes */
+        if (p->ticks == 20)
+            p->step++;
+        break;
+    default:
+        while ((n = read(p->fd, bytes, sizeof bytes)) > 0) {
+            for (ssize_t i = 0; i < n; i++)
+                CHECK_EQ(bytes[i], (uint8_t)pst_test_rng_u64(&p->near.in_rng));
+            p->got += (size_t)n;
+        }
+        if (n == 0)
+            uv_stop(&p->loop);
+    }
+}
+
+/* A side breaks off while what it said is held: the other one hears that still, whatever it says
+ * itself meanwhile. */
+static void last_words_are_heard(void **state)
+{
+    struct play *p = play_new();
+    (void)state;
+
+    side(p, &p->config.a, "unix-listen", "/in");
+    side(p, &p->config.b, "pcie-shm", "/memory");
+    play(p, act_last_words);
+    CHECK(strstr(p->notes, "more than a peer says") == NULL);
+    play_end(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_words_are_first),
+        cmocka_unit_test(last_words_are_heard),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
