@@ -440,7 +440,9 @@ static void stop(struct bridge *b)
         fail(p, "closed", NULL);
     }
     uv_close((uv_handle_t *)&b->timer, NULL);
-    (void)uv_run(b->loop, UV_RUN_DEFAULT); /* each says that it is down, and is freed */
+    while (uv_run(b->loop, UV_RUN_DEFAULT) != 0) {
+        /* Each says that it is down, and is freed; one more signal does not cut that short. */
+    }
 }
 
 pst_err pst_bridge_run(uv_loop_t *loop, const struct pst_bridge_config *config, char *why,

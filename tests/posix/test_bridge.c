@@ -249,11 +249,38 @@ static void last_words_are_heard(void **state)
     play_end(p);
 }
 
+static void act_stop(struct play *p)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    if (p->step == 0) {
+        p->fd = socket(AF_INET, SOCK_STREAM, 0);
+        at.sin_port = htons((uint16_t)atoi(strrchr(p->place, ':') + 1));
+        CHECK(connect(p->fd, (struct sockaddr *)&at, sizeof at) == 0);
+        p->step++;
+    } else if (strstr(p->notes, "waits") != NULL) {
+        p->stop_again = true;
+    }
+}
+
+/* Told to stop while it stops, it does not leave its connections behind. */
+static void stopped_twice(void **state)
+{
+    struct play *p = play_new();
+    (void)state;
+
+    side(p, &p->config.a, "spdm-listen", "127.0.0.1:0");
+    side(p, &p->config.b, "unix-listen", "/other");
+    play(p, act_stop);
+    play_end(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_words_are_first),
         cmocka_unit_test(last_words_are_heard),
+        cmocka_unit_test(stopped_twice),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
