@@ -61,22 +61,24 @@ _Static_assert(PST_CARRIER_READ + PST_SPDM_TCP_MORE <= PST_CARRIER_CHUNK, "as gi
 static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t len)
 {
     struct spdm_carrier *c = (struct spdm_carrier *)base;
+    size_t taken = 0;
 
-    if (c->closing || c->finishing || !flush(c)) {
-        return 0;
+    /* Short of `len` only when TCP was, for then `writable` follows. */
+    while (taken < len && !c->closing && !c->finishing && flush(c)) {
+        const size_t n = len - taken < PST_CARRIER_READ ? len - taken : PST_CARRIER_READ;
+        pst_err err = pst_spdm_tcp_out(&c->frames, bytes + taken, n, c->out, &c->out_len);
+        c->out_at = 0;
+        if (err != PST_OK) {
+            c->out_len = 0;
+            end(c, err,
+                err == PST_ERR_PROFILE ? "this link cannot tell the peer that another hop is shared"
+                                       : "SPDM over TCP carries SPDM messages and records only");
+            break;
+        }
+        taken += n;
+        (void)flush(c);
     }
-    len = len < PST_CARRIER_READ ? len : PST_CARRIER_READ;
-    pst_err err = pst_spdm_tcp_out(&c->frames, bytes, len, c->out, &c->out_len);
-    if (err != PST_OK) {
-        c->out_len = c->out_at = 0;
-        end(c, err,
-            err == PST_ERR_PROFILE ? "this link cannot tell the peer that another hop is shared"
-                                   : "SPDM over TCP carries SPDM messages and records only");
-        return 0;
-    }
-    c->out_at = 0;
-    (void)flush(c);
-    return len;
+    return taken;
 }
 
 static void greet(struct spdm_carrier *c)
