@@ -67,9 +67,12 @@ static void receive(struct pst_target *t, const struct pst_target_link *link, ui
     }
     pst_err err = pst_data_open(&p->records, msg, len, &batch);
     if (err != PST_OK) {
-        /* Until the link is known a bad record tells nothing about it. */
-        if (p->bound || err == PST_ERR_LIMIT) {
+        /* Until the link is known a bad record tells nothing about it. Whoever sends too many of
+         * them may be a stranger: the session goes on, without a data link. */
+        if (p->bound) {
             scm_bad_record(p->context, link->traits, err);
+        } else if (err == PST_ERR_LIMIT) {
+            t->config->data->release(p->context);
         }
         return;
     }

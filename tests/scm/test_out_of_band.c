@@ -393,6 +393,27 @@ static void test_forged(void **state)
     }
 }
 
+/* A session that has no data link, though it might have one: who knows its id, which is no secret,
+ * cannot end it from a link of their own. */
+static void test_forged_elsewhere(void **state)
+{
+    struct net *n = band_net();
+    uint8_t word[4] = {0}, record[64] = {0};
+    (void)state;
+
+    n->traits.native = true;
+    struct net_side *s = net_connect(n, 0, &net_keys.ada);
+    CHECK(n->contexts[0].data != NULL);
+    CHECK_EQ(pst_target_link_up(&n->target, 50, &data_traits), PST_OK);
+    pst_poke_u32(record, s->dts.record.session_id);
+    pst_poke_u16(record + 4, 40);
+    for (unsigned i = 0; i < 70000; i++)
+        inject(n, 50, record, 46);
+    CHECK_EQ(n->contexts[0].phase, PST_CONTEXT_LIVE);
+    CHECK_EQ(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
+    net_free(n);
+}
+
 /* A TS without room for another data link, or without any: debug goes with the SPDM, if asked. */
 static void test_no_path(void **state)
 {
@@ -514,11 +535,11 @@ static void test_recorder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_session),        cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_confused),       cmocka_unit_test(test_before_finish),
-        cmocka_unit_test(test_forged),         cmocka_unit_test(test_no_path),
-        cmocka_unit_test(test_held),           cmocka_unit_test(test_recorder),
-        cmocka_unit_test(test_nothing_recurs),
+        cmocka_unit_test(test_session),  cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_confused), cmocka_unit_test(test_before_finish),
+        cmocka_unit_test(test_forged),   cmocka_unit_test(test_forged_elsewhere),
+        cmocka_unit_test(test_no_path),  cmocka_unit_test(test_held),
+        cmocka_unit_test(test_recorder), cmocka_unit_test(test_nothing_recurs),
     };
     return cmocka_run_group_tests(tests, net_keys_make, net_keys_free);
 }
