@@ -144,7 +144,7 @@ int tool_session_open(struct tool_session *s)
         s->over = true;
         return err == PST_ERR_IO ? PST_EXIT_LINK : PST_EXIT_LOCAL;
     }
-    if (s->address.listen) {
+    if (s->host->link.listener != NULL) { /* gone already when the other link cannot be */
         tool_say(s->name, "waits for the device to call at %s", s->host->link.listener->place);
     }
     return PST_EXIT_OK;

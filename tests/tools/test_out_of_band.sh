@@ -35,6 +35,7 @@ expect 0 'Acme:Pump:0042' as_ada info $two
 expect 1 'belong together' as_ada mem --scm $spdm read 0x80000000
 expect 1 'expected one link' as_ada info --scm $spdm --data unix:data.sock unix:data.sock
 expect 2 'cannot connect' as_ada mem --scm $spdm --data unix:nothing.sock read 0x80000000
+expect 2 'cannot listen' as_ada mem --scm tcp-listen:127.0.0.1:0 --data unix-listen:no/where.sock read 0x80000000
 postern bridge --verbose tcp-listen:127.0.0.1:0 unix:data.sock >b.log 2>&1 &
 pids+=($!)
 await_text b.log 'tcp:127' || exit 1
