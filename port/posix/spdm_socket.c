@@ -20,7 +20,9 @@ static int open_tcp(const struct pst_address *a, bool listening)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = listening ? AI_PASSIVE : 0};
     struct addrinfo *found = NULL;
     int one = 1, fd = -1;
-    if (getaddrinfo(a->host, a->port, &hints, &found) != 0) {
+    const int rc = getaddrinfo(a->host, a->port, &hints, &found);
+    if (rc != 0) {
+        errno = rc == EAI_SYSTEM ? errno : ENXIO;
         return -1;
     }
     for (struct addrinfo *i = found; i != NULL && fd < 0; i = i->ai_next) {
@@ -30,9 +32,9 @@ static int open_tcp(const struct pst_address *a, bool listening)
         }
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        int rc = listening ? bind(fd, i->ai_addr, i->ai_addrlen)
-                           : connect(fd, i->ai_addr, i->ai_addrlen);
-        if (rc < 0 || (listening && listen(fd, 4) < 0)) {
+        const bool open = (listening ? bind(fd, i->ai_addr, i->ai_addrlen)
+                                     : connect(fd, i->ai_addr, i->ai_addrlen)) == 0;
+        if (!open || (listening && listen(fd, 4) < 0)) {
             (void)close(fd);
             fd = -1;
         }

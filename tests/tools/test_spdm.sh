@@ -101,6 +101,7 @@ rm -r ada-ecdsa-p256 && mv right ada-ecdsa-p256
 wait $responder
 grep -q 'is authenticated' r.out && fail 'an impostor is authenticated'
 
+expect 2 'No such device or address' postern spdm requester --identity ada-ecdsa-p256 --trust ca-ecdsa-p256/devices.pem tcp:nowhere.invalid:5
 expect 1 'steps: dance' postern spdm requester --steps dance --identity ada-ecdsa-p256 \
     --trust ca-ed25519/devices.pem "unix:$dir/r.sock"
 expect 1 'binding none: expected mctp or doe' postern spdm requester --binding none \
