@@ -138,6 +138,7 @@ struct pst_spp_engine { /* private; progress of a command is kept in its packet 
     uint8_t style;                                   /* of the last InitializeSPEngine */
     uint8_t enabled, available, enabling, releasing; /* bit n: access space n */
     bool initialized, blocked, stopped;
+    bool full;  /* the last output had no room for the head */
     bool quiet; /* the owner's to set: events wait (around a key update) */
 };
 

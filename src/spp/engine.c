@@ -330,12 +330,12 @@ static enum pst_step run(struct pst_spp_engine *e, struct pst_output *o, size_t 
     return step;
 }
 
-/* Urgent commands behind the head; those to one access space keep their order. */
-static bool run_urgent(struct pst_spp_engine *e, struct pst_output *o)
+/* Urgent commands behind the head, but for those to the spaces of `held`; those to one access space
+ * keep their order. */
+static bool run_urgent(struct pst_spp_engine *e, struct pst_output *o, unsigned held)
 {
     struct pst_spp_packet p;
     size_t at = e->head, size;
-    unsigned held = 0;
 
     for (; (size = command_at(e, at, &p)) > 0; at += size) {
         const unsigned bit = 1U << p.space;
@@ -356,16 +356,20 @@ static void run_queue(struct pst_spp_engine *e, struct pst_output *o)
     struct pst_spp_packet p;
     enum pst_step step = PST_STEP_DONE;
 
-    if (command_at(e, e->head, &p) > 0 && (p.action & PST_MARK_BEGUN) != 0 && !run_urgent(e, o))
+    /* Where the head only lacked room, run control keeps its place; but an output may be long under
+     * way, and what manages the session does not wait for all of them. */
+    if (command_at(e, e->head, &p) > 0 && ((p.action & PST_MARK_BEGUN) != 0 || e->full) &&
+        !run_urgent(e, o, (p.action & PST_MARK_BEGUN) != 0 ? 0 : ALL_BUT_SCM))
         return;
     while (step == PST_STEP_DONE) {
         advance(e);
         if (command_at(e, e->head, &p) == 0)
             return;
         step = run(e, o, e->head, &p);
+        e->full = step == PST_STEP_ROOM && e->head < e->tail;
     }
     if (step == PST_STEP_WAIT)
-        (void)run_urgent(e, o);
+        (void)run_urgent(e, o, 0);
 }
 
 /* --- events --- */

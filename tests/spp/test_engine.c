@@ -539,6 +539,29 @@ static void test_urgent_between_parts(void **state)
     CHECK_EQ(t.answers[0].tag, t.tag - 1);
 }
 
+/* Reads that fill an output each: a word to the SCM waits for one of them, not for all. */
+static void test_scm_between_outputs(void **state)
+{
+    struct rig t;
+
+    (void)state;
+    rig_open(&t);
+    t.cap = PST_SPP_FULL_HEADER + 500;
+    for (unsigned i = 0; i < 8; i++)
+        add_read(&t, PST_AS_MEMORY, 0x100, 500);
+    add(&t, PST_SPP_WRITE, PST_AS_RUN, 0x10, "stop", 4);
+    add_read(&t, PST_AS_SCM, 0x300, 4);
+    send(&t);
+    CHECK_EQ(collect(&t), 1);
+    CHECK(collect(&t) > 0);
+    CHECK_EQ(t.answers[0].tag, t.tag);
+    CHECK_EQ(t.run.urgent, 0); /* which run control does not do */
+    while (collect(&t) > 0) {
+    }
+    CHECK_EQ(t.run.urgent, 1);
+    CHECK(!pst_spp_engine_waiting(&t.engine));
+}
+
 static void add_loop(struct rig *t, uint16_t attempts, uint64_t mask, uint64_t match)
 {
     uint8_t operand[PST_SPP_LOOP_OPERAND] = {4};
@@ -748,6 +771,7 @@ int main(void)
         cmocka_unit_test(test_credit_comes_back),
         cmocka_unit_test(test_long_read),
         cmocka_unit_test(test_urgent_between_parts),
+        cmocka_unit_test(test_scm_between_outputs),
         cmocka_unit_test(test_loop),
         cmocka_unit_test(test_loop_runs_out),
         cmocka_unit_test(test_loop_never_monopolises),
