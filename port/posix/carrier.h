@@ -57,7 +57,8 @@ struct pst_carrier { /* the first member of each kind of carrier */
     const struct pst_carrier_events *events; /* see pst_carrier_own */
     void *ctx;
     const struct pst_link_traits *traits; /* of the hop, from `open` on; mtu: of one transfer */
-    char peer[PST_ADDRESS_TEXT];          /* who it goes to, for people: a link as it is written */
+    uint32_t largest; /* message that is not under way for long on a slow hop; 0: any is fine */
+    char peer[PST_ADDRESS_TEXT]; /* who it goes to, for people: a link as it is written */
 };
 
 static inline size_t pst_carrier_write(struct pst_carrier *c, const uint8_t *bytes, size_t len)

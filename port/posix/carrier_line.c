@@ -351,6 +351,7 @@ static struct line *line_make(const struct pst_line_kind *kind, uv_loop_t *loop,
     if (open_engine(l) == PST_OK && uv_poll_init(loop, &l->poll, tty->fd) == 0) {
         if (pst_rcarrier_init(&l->rc, loop, &hop, kind->link(l->engine), kind->traits) == PST_OK &&
             uv_poll_start(&l->poll, UV_READABLE, on_poll) == 0) {
+            l->rc.base.largest = (uint32_t)buffer_of(setup->baud);
             pst_rcarrier_kick(&l->rc);
             return l;
         }

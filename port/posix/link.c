@@ -152,6 +152,14 @@ void pst_link_end(struct pst_link *l, pst_err why)
 
 /* --- input --- */
 
+/* Behind a long message a heartbeat comes too late, and a TS does not read while it has one to
+ * write. */
+static uint32_t largest_of(const struct pst_link *l)
+{
+    const uint32_t largest = l->carrier->largest;
+    return largest > 0 && largest < PST_LINK_MAX_MESSAGE ? largest : PST_LINK_MAX_MESSAGE;
+}
+
 /* The peer is told why in a BYE. */
 static void refuse_hello(struct pst_link *l, pst_err why, const char *what)
 {
@@ -179,6 +187,9 @@ static void take_hello(struct pst_link *l, const struct pst_hello *hello)
         refuse_hello(l, PST_ERR_LIMIT, "the peer takes no message that a session needs");
     } else {
         pst_link_agree(&l->traits, l->carrier->traits, hello);
+        if (l->traits.mtu > largest_of(l)) {
+            l->traits.mtu = largest_of(l);
+        }
         l->is_up = true;
         (void)uv_timer_stop(&l->timer);
         l->config->up(l->config->ctx, l);
@@ -251,7 +262,7 @@ static void on_receive(void *ctx, const uint8_t *bytes, size_t len)
 
 static void control_reading(struct pst_link *l)
 {
-    bool wanted = !l->draining && (!l->config->target || l->out_at == l->out_len);
+    const bool wanted = !l->draining;
     if (l->opened && !l->closing && l->carrier != NULL && wanted != l->reading) {
         l->reading = wanted;
         pst_carrier_read(l->carrier, wanted);
@@ -266,7 +277,7 @@ static void on_open(void *ctx)
 
     l->opened = true;
     const struct pst_hello hello =
-        pst_link_hello_of(l->carrier->traits, l->config->target, PST_LINK_MAX_MESSAGE);
+        pst_link_hello_of(l->carrier->traits, l->config->target, largest_of(l));
     send_message(l, PST_LINK_CONTROL, pst_link_put_hello(l->out + PST_LINK_HEADER, &hello));
     control_reading(l);
 }

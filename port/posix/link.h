@@ -3,9 +3,9 @@
  * The first message each way is HELLO. Until the peer's has come nothing else is taken, and a peer
  * that sends anything else (a flood, HTTP) is closed; one whose HELLO does not fit hears in a BYE
  * why. From then on the owner hears `message`, and is asked for `output` whenever there is room for
- * some: a link holds at most one message that its carrier has not taken, and while a TS does, it
- * reads nothing more. (A DTS reads on: what comes is bounded by what it asked for, and two sides
- * that both wait for the other to read would wait for ever.)
+ * some: a link holds at most one message that its carrier has not taken. It reads on meanwhile, or
+ * a session on a slow link would miss its heartbeats: what comes to a TS is bounded by the credit
+ * that it gave, and what comes to a DTS by what it asked for.
  *
  * A link is closed once and says so once: `down`, after which its memory is the owner's again.
  * `why` in it quotes the link and is meant for people.

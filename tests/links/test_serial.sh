@@ -12,12 +12,13 @@ cable() { # NAME OPTION...: its ends are NAME.t and NAME.d; its pid is in $cable
     pids+=("$cable_pid")
     await "$name.d"
 }
-target() { # LINK...: of a target with that memory
-    {
-        printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
-        printf 'listen = %s\n' "$@"
-        printf '[file ram]\npath = ram.bin\nbase = 0x80000000\n'
-    } >t.conf
+settings() { # LINK...: of a target with that memory
+    printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
+    printf 'listen = %s\n' "$@"
+    printf '[file ram]\npath = ram.bin\nbase = 0x80000000\n'
+}
+target() { # LINK...
+    settings "$@" >t.conf
     postern target --config t.conf --audit t.jsonl >t.log 2>&1 &
     target_pid=$!
     pids+=("$target_pid")
@@ -28,6 +29,20 @@ same() { # LINK
     expect 0 '' as_ada mem dump "$1" 0x80000000 100000 -o got.bin
     cmp got.bin ram.bin || fail "$1: other bytes"
 }
+
+# Meanwhile: what takes longer than a session may be silent for, on lines that are slow.
+slow() { # BAUD SIZE: in slow.BAUD
+    cable "slow.$1"
+    settings "serial-listen:$dir/slow.$1.t,baud=$1" >"slow.$1.conf"
+    postern target --config "slow.$1.conf" --audit "slow.$1.jsonl" >"slow.$1.log" 2>&1 &
+    pids+=($!)
+    await_text "slow.$1.log" 'listens at serial'
+    as_ada mem dump "serial:$dir/slow.$1.d,baud=$1" 0x80000000 "$2" -o "slow.$1" >"slow.$1.said" 2>&1 &
+}
+slow 57600 100000
+slow_reader=$!
+slow 9600 16000
+slower_reader=$!
 
 cable good
 good=$cable_pid
@@ -94,6 +109,10 @@ same "serial:$dir/good.d"
 expect 2 'no such device' as_ada mem read serial:/dev/no-such-tty 0x80000000
 expect 2 'not a serial device' as_ada mem read serial:/dev/null 0x80000000
 expect 1 'expected serial:DEVICE' as_ada mem read serial:/dev/x,parity=even 0x80000000
+wait "$slow_reader" || fail "100,000 bytes at 57,600 baud: $(cat slow.57600.said)"
+cmp slow.57600 ram.bin || fail 'other bytes at 57,600 baud'
+wait "$slower_reader" || fail "16,000 bytes at 9,600 baud: $(cat slow.9600.said)"
+cmp slow.9600 <(head -c 16000 ram.bin) || fail 'other bytes at 9,600 baud'
 wait "$silent" && fail 'an answer from nobody'
 grep -q 'nobody answers on the line' silent.log || fail "a silent line: $(cat silent.log)"
 finish
