@@ -12,6 +12,7 @@
 #define IDLE_LINK_MS 15000 /* a link without a context, which nobody authenticates on */
 #define CALL_FIRST_MS 500  /* pause after a call that came to nothing, doubled up to the most */
 #define CALL_MOST_MS 30000
+#define CALL_WAIT_MS 60000 /* for its HELLO: a bridge may wait for somebody to join us with */
 
 static void note(struct pst_target_host *h, const char *text)
 {
@@ -60,6 +61,9 @@ static size_t link_output(void *ctx, struct pst_link *link, uint8_t *kind, uint8
 static void call_again(struct pst_target_host *h, struct pst_target_host_call *call)
 {
     call->busy = false;
+    if (uv_now(h->loop) - call->since_ms >= CALL_WAIT_MS) {
+        call->pause_ms = CALL_FIRST_MS; /* it was no refusal */
+    }
     call->next_ms = uv_now(h->loop) + call->pause_ms;
     call->pause_ms = call->pause_ms * 2 < CALL_MOST_MS ? call->pause_ms * 2 : CALL_MOST_MS;
 }
@@ -131,8 +135,9 @@ static void call_out(struct pst_target_host *h, struct pst_target_host_call *cal
         return;
     }
     call->busy = true;
+    call->since_ms = uv_now(h->loop);
     l->call = call;
-    if (pst_link_connect(&l->link, h->loop, &h->link_config, call->to, why, sizeof why) != PST_OK) {
+    if (pst_link_connect(&l->link, h->loop, &h->call_config, call->to, why, sizeof why) != PST_OK) {
         note(h, why);
         l->used = false;
         call_again(h, call);
@@ -395,6 +400,8 @@ pst_err pst_target_host_start(struct pst_target_host *h, uv_loop_t *loop,
         .output = link_output,
         .down = link_down,
     };
+    h->call_config = h->link_config;
+    h->call_config.hello_ms = CALL_WAIT_MS;
     if (uv_timer_init(loop, &h->timer) != 0 || uv_prepare_init(loop, &h->prepare) != 0 ||
         uv_signal_init(loop, &h->signals[0]) != 0 || uv_signal_init(loop, &h->signals[1]) != 0) {
         return PST_ERR_IO;

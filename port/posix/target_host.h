@@ -30,7 +30,7 @@ struct pst_target_host_link {
 /* Somebody whom the target calls, again and again: for devices that cannot be called. */
 struct pst_target_host_call {
     const struct pst_address *to;
-    uint64_t next_ms, pause_ms;
+    uint64_t since_ms, next_ms, pause_ms;
     bool busy; /* a link is up, or being made */
 };
 
@@ -43,7 +43,7 @@ struct pst_target_host { /* allocate with pst_secret_alloc */
     uv_loop_t *loop;
     struct pst_spdm_config spdm;
     struct pst_target_config config;
-    struct pst_link_config link_config;
+    struct pst_link_config link_config, call_config;
     struct pst_policy policy;
     struct pst_audit_file audit;
     struct pst_stub_host_config stub_config;

@@ -99,6 +99,18 @@ if command -v ss >/dev/null; then
         fail 'it listens beyond loopback'
 fi
 
+# A device that calls a bridge waits there for an engineer, and does not come and go.
+postern bridge -v "unix-listen:$dir/meet.sock" "unix-listen:$dir/in.sock" >meet.log 2>&1 &
+pids+=($!)
+await meet.sock
+sed "/^listen/d; s|^policy.*|&\ncall = unix:$dir/meet.sock|" t.conf >call.conf
+postern target --config call.conf --audit call.jsonl >call.log 2>&1 &
+pids+=($!)
+await_text meet.log 'waits for the other side'
+sleep 7
+[ "$(grep -c waits meet.log)" = 1 ] || fail "it went away: $(cat meet.log call.log)"
+expect 0 '80000000' as_ada mem read "unix:$dir/in.sock" 0x80000000
+
 # every link taken by strangers: one who is at work goes on, and there is room again soon
 as_ada mem dump tcp:127.0.0.1:$port 0x80000000 64K -o dump.bin 2>/dev/null
 python3 - $port <<'PY'
