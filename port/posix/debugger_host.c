@@ -190,6 +190,20 @@ static void on_event(void *ctx, uint8_t space, struct pst_bytes payload)
     }
 }
 
+/* False: it cannot be, and link_text says why. */
+static bool begin_data(struct pst_debugger_host *h)
+{
+    char why[sizeof h->link_text];
+
+    h->data_begun = true;
+    h->data_gone = pst_link_connect(&h->data, h->loop, &h->link_config, &h->data_to, why,
+                                    sizeof why) != PST_OK;
+    if (h->data_gone) {
+        snprintf(h->link_text, sizeof h->link_text, "%s", why);
+    }
+    return !h->data_gone;
+}
+
 static void link_up(void *ctx, struct pst_link *link)
 {
     struct pst_debugger_host *h = ctx;
@@ -197,6 +211,10 @@ static void link_up(void *ctx, struct pst_link *link)
 
     h->link_up = h->link_up || link == &h->link;
     h->data_up = h->data_up || link == &h->data;
+    if (h->two && !h->data_begun && !begin_data(h)) {
+        pst_link_drop(link, PST_ERR_IO, NULL);
+        return;
+    }
     if (h->two && h->link_up && h->data_up) {
         err = pst_debugger_start_data(&h->debugger, &h->link.traits, &h->data.traits);
     } else if (!h->two) {
@@ -288,10 +306,11 @@ pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
         return PST_ERR_IO;
     }
     h->two = data != NULL;
-    h->data_gone = !h->two;
-    if (h->two && pst_link_connect(&h->data, loop, &h->link_config, data, why, why_cap) != PST_OK) {
-        h->data_gone = true; /* `ended` will say so */
-        snprintf(h->link_text, sizeof h->link_text, "%s", why);
+    h->data_gone = true;
+    if (h->two) {
+        h->data_to = *data;
+    }
+    if (h->two && data->listen && !begin_data(h)) { /* `ended` will say so */
         pst_link_drop(&h->link, PST_ERR_IO, NULL);
     }
     return PST_OK;

@@ -50,7 +50,8 @@ struct pst_debugger_host { /* allocate with pst_secret_alloc */
     uv_prepare_t prepare;
     uint64_t stop_ms;
     pst_debugger_state_id reached;
-    bool told_ready, told_ended, two, stopping;
+    struct pst_address data_to; /* called once the management is up, or a target loses patience */
+    bool told_ready, told_ended, two, stopping, data_begun;
     bool link_up, link_gone, data_up, data_gone;
     pst_err link_why;
     char link_text[PST_ADDRESS_TEXT + 160];

@@ -9,7 +9,8 @@
 
 #define STOP_MS 3000       /* for spaces to be released when we are asked to end */
 #define RELEASE_MS 2000    /* and for a stub to let go at the end of any session */
-#define IDLE_LINK_MS 15000 /* a link without a context, which nobody authenticates on */
+#define IDLE_LINK_MS 15000 /* a link without a context, which nobody authenticates on, */
+#define IDLE_MORE_MS 5000  /* and so much longer than a handshake if that is a long one */
 #define CALL_FIRST_MS 500  /* pause after a call that came to nothing, doubled up to the most */
 #define CALL_MOST_MS 30000
 #define CALL_WAIT_MS 60000 /* for its HELLO: a bridge may wait for somebody to join us with */
@@ -174,6 +175,13 @@ static bool has_context(const struct pst_target_host *h, uint32_t id)
     return false;
 }
 
+/* One that is to be a data link has no context until the handshake on the other is over. */
+static uint64_t idle_ms(const struct pst_target_host *h)
+{
+    const uint64_t handshake = (uint64_t)h->settings->handshake_ms + IDLE_MORE_MS;
+    return handshake > IDLE_LINK_MS ? handshake : IDLE_LINK_MS;
+}
+
 static void serve_links(struct pst_target_host *h)
 {
     for (size_t i = 0; i < PST_TARGET_LINKS; i++) {
@@ -185,7 +193,7 @@ static void serve_links(struct pst_target_host *h)
         if (l->ending || !l->up) {
             continue;
         }
-        bool idle = uv_now(h->loop) - l->up_ms > IDLE_LINK_MS && !has_context(h, l->id);
+        bool idle = uv_now(h->loop) - l->up_ms > idle_ms(h) && !has_context(h, l->id);
         if (pst_target_wants_close(&h->target, l->id) || idle || h->stopped) {
             l->ending = true;
             pst_link_end(&l->link, idle ? PST_ERR_TIMEOUT : PST_ERR_CLOSED);

@@ -21,6 +21,32 @@ await_text t.log 'listens at unix:data.sock' || exit 1
 spdm=spdm:127.0.0.1:$(sed -n 's/.*listens at spdm:127.0.0.1://p' t.log)
 two="--scm $spdm --data unix:data.sock"
 
+# Meanwhile: a management that takes its time. One comes late, one is slow.
+slowly() { # NAME LINE...: a target of its own
+    local name=$1
+    shift
+    sed "/^listen/d; s|^policy.*|&\nlisten = unix:$name.sock|" t.conf >"$name.conf"
+    sed -i "$(printf 's|^policy.*|&\\n%s|;' "$@")" "$name.conf"
+    postern target --config "$name.conf" --audit "$name.jsonl" >"$name.log" 2>&1 &
+    pids+=($!)
+    await "$name.sock"
+}
+slowly late 'listen = unix:late.scm'
+port=$(free_port)
+as_ada mem --scm "tcp-listen:127.0.0.1:$port" --data unix:late.sock read 0x80000000 >late.said 2>&1 &
+late=$!
+{
+    sleep 17
+    exec postern bridge unix:late.scm "tcp:127.0.0.1:$port"
+} >late.bridge 2>&1 &
+pids+=($!)
+python3 "$SRC/tests/links/cable.py" slow.t slow.d 2>cable.log &
+pids+=($!)
+await slow.d
+slowly slow "listen = serial-listen:$dir/slow.t,baud=1800" 'handshake = 60' 'heartbeat = 20'
+as_ada mem --timeout 60 --scm "serial:$dir/slow.d,baud=1800" --data unix:slow.sock read 0x80000000 >slow.said 2>&1 &
+slow=$!
+
 expect 0 '80000000' as_ada mem $two read 0x80000000
 expect 0 '' as_ada mem $two dump 0x80000000 256K -o out.bin
 cmp -s out.bin ram.bin || fail 'the dump is another than the file'
@@ -58,4 +84,6 @@ opened = [l["session"] for l in lines if l["event"] == "open"]
 ended = [l["session"] for l in lines if l["event"] == "end"]
 assert len(opened) >= 6 and opened == ended, (opened, ended)
 PY
+wait $late || fail "a management that is called late: $(cat late.said late.log late.bridge)"
+wait $slow || fail "a management that is slow: $(cat slow.said slow.log)"
 finish
