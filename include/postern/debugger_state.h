@@ -34,7 +34,7 @@ struct pst_debugger {
     uint8_t words[8][4];
     pst_err setup_err;
     pst_err exchange_err;
-    uint64_t sent_ms;
+    uint64_t sent_ms, heard_ms;  /* a message; a record that opened */
     uint64_t asked_ms, setup_ms; /* when the SPDM message, or the setup batch, was begun */
     uint8_t enabled;
     struct { /* SPDM messages as link messages: debugger_native.c */

@@ -162,6 +162,9 @@ pst_err dbg_open_record(struct pst_debugger *d, uint8_t *msg, size_t len, struct
 {
     pst_key_phase phase;
     pst_err err = pst_record_open(&d->record, msg, len, payload, &phase);
+    if (err == PST_OK) {
+        d->heard_ms = dbg_now(d);
+    }
     /* spec: design, "A bad tag" */
     bool tolerated = (d->traits->shared || d->traits->lossy) && err != PST_ERR_LIMIT;
     return err != PST_OK && tolerated ? PST_WANT_MORE : err;
@@ -204,6 +207,21 @@ pst_err pst_debugger_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg,
     return PST_OK;
 }
 
+static bool in_session(const struct pst_debugger *d)
+{
+    return d->state == PST_DBG_ENABLING || d->state == PST_DBG_READY;
+}
+
+/* There is one heartbeat at a time, and the answer to it may be behind all that was asked for. So
+ * that the TS hears of us until then: a record without anything. Not while keys change. */
+static bool owes_sign_of_life(const struct pst_debugger *d)
+{
+    return in_session(d) && d->exchanging && !(d->rekeying && d->step > 0) &&
+           pst_requester_heartbeat_s(&d->requester, d->record.session_id) > 0 &&
+           dbg_now(d) - d->sent_ms >=
+               500u * (uint64_t)pst_requester_heartbeat_s(&d->requester, d->record.session_id);
+}
+
 size_t pst_debugger_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap)
 {
     dbg_run(d);
@@ -225,7 +243,7 @@ size_t pst_debugger_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, 
         room = PST_RECORD_MAX_PAYLOAD;
     }
     size_t len = pst_spp_client_batch(&d->client, out + head, room);
-    if (len == 0) {
+    if (len == 0 && !owes_sign_of_life(d)) {
         return 0;
     }
     if (record) {
@@ -252,7 +270,9 @@ uint64_t pst_debugger_poll(struct pst_debugger *d)
         return UINT64_MAX;
     }
     bool setting_up = (d->state != PST_DBG_READY || d->rekeying) && d->setup_left > 0;
-    if ((d->exchanging && dbg_now(d) - d->asked_ms > limit) ||
+    /* A TS that still says what was asked for before has not gone. */
+    const uint64_t since = in_session(d) && d->heard_ms > d->asked_ms ? d->heard_ms : d->asked_ms;
+    if ((d->exchanging && dbg_now(d) - since > limit) ||
         (setting_up && dbg_now(d) - d->setup_ms > limit)) {
         dbg_close(d, PST_ERR_TIMEOUT);
         return UINT64_MAX;

@@ -457,6 +457,64 @@ static void test_flood(void **state)
     net_free(n);
 }
 
+/* --- a long way: what was said to the DTS lies in bridges, and arrives bit by bit --- */
+
+static struct {
+    struct {
+        uint8_t kind, bytes[2048];
+        size_t len;
+    } messages[40];
+    unsigned count, given;
+} way;
+
+static bool lie(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
+{
+    (void)n;
+    if (to_target)
+        return true;
+    CHECK(way.count < 40 && *len <= sizeof way.messages[0].bytes);
+    way.messages[way.count].kind = *kind;
+    way.messages[way.count].len = *len;
+    memcpy(way.messages[way.count++].bytes, msg, *len);
+    return false;
+}
+
+/* A heartbeat's answer is behind half a minute of what was asked for: both ends are alive, and each
+ * can tell. */
+static void test_long_way(void **state)
+{
+    static uint8_t bytes[30000];
+    struct net *n = net_new(&net_keys.pump, "debug");
+    (void)state;
+
+    n->traits.mtu = 2048;
+    struct net_side *s = net_connect(n, 0, &net_keys.ada);
+    struct pst_spp_op op = {
+        .space = PST_AS_MEMORY, .address = NET_RAM_AT, .data = bytes, .len = sizeof bytes};
+    memset(&way, 0, sizeof way);
+    n->tamper = lie;
+    pst_debugger_read(&s->dts, &op);
+    for (unsigned i = 0; i < 60 && op.result == PST_PENDING; i++) {
+        net_run_for(n, 2000);
+        if (way.given < way.count) {
+            CHECK_EQ(pst_debugger_receive(&s->dts, way.messages[way.given].kind,
+                                          way.messages[way.given].bytes,
+                                          way.messages[way.given].len),
+                     PST_OK);
+            way.given++;
+        }
+    }
+    CHECK_EQ(op.result, PST_OK);
+    CHECK(n->now > 25000);
+    CHECK_EQ(n->contexts[0].phase, PST_CONTEXT_LIVE);
+    /* And when nothing arrives any more, that is the end. */
+    net_run_for(n, 60000);
+    CHECK_EQ(pst_debugger_why(&s->dts), PST_ERR_TIMEOUT);
+    n->tamper = NULL;
+    net_cut(s);
+    net_free(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_sharing),
         cmocka_unit_test(test_no_log_no_effects),
         cmocka_unit_test(test_heartbeat),
+        cmocka_unit_test(test_long_way),
         cmocka_unit_test(test_key_update),
         cmocka_unit_test(test_unauthenticated_reach_nothing),
         cmocka_unit_test(test_clear_on_a_live_link),
