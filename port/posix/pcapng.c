@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,7 +55,10 @@ static pst_err put_preamble(struct pst_pcapng *p)
 pst_err pst_pcapng_open(struct pst_pcapng *p, const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    p->file = fd < 0 ? NULL : fdopen(fd, "wb");
+    struct stat st;
+    /* A file that was there before keeps its mode. */
+    bool ours = fd >= 0 && fstat(fd, &st) == 0 && (!S_ISREG(st.st_mode) || fchmod(fd, 0600) == 0);
+    p->file = ours ? fdopen(fd, "wb") : NULL;
     if (p->file == NULL) {
         if (fd >= 0) {
             (void)close(fd);

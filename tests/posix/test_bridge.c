@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -275,12 +276,30 @@ static void stopped_twice(void **state)
     play_end(p);
 }
 
+/* A recording is its owner's alone, also where a file that everybody reads was before. */
+static void a_recording_is_private(void **state)
+{
+    char path[] = "/tmp/postern-bridge.XXXXXX";
+    struct pst_pcapng file;
+    struct stat st;
+    const int fd = mkstemp(path);
+    (void)state;
+
+    CHECK(fd >= 0 && fchmod(fd, 0644) == 0 && close(fd) == 0);
+    CHECK_EQ(pst_pcapng_open(&file, path), PST_OK);
+    CHECK_EQ(pst_pcapng_close(&file), PST_OK);
+    CHECK_EQ(stat(path, &st), 0);
+    CHECK_EQ(st.st_mode & 0777, 0600);
+    CHECK_EQ(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_words_are_first),
         cmocka_unit_test(last_words_are_heard),
         cmocka_unit_test(stopped_twice),
+        cmocka_unit_test(a_recording_is_private),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
