@@ -24,6 +24,8 @@ void pst_reliable_end(struct pst_reliable *r, pst_err why, bool tell)
 
 /* --- what is under way --- */
 
+/* Of what was lost, the earliest in the stream: a receiver that cannot keep track of more gaps
+ * takes that one and no other. */
 static struct pst_reliable_sent *find(struct pst_reliable *r, uint8_t state)
 {
     struct pst_reliable_sent *first = NULL;
@@ -31,7 +33,7 @@ static struct pst_reliable_sent *find(struct pst_reliable *r, uint8_t state)
     for (size_t i = 0; i < r->cfg.sent_count; i++) {
         struct pst_reliable_sent *s = &r->cfg.sent[i];
 
-        if (s->state == state && (first == NULL || pst_gap(s->number, first->number) < 0))
+        if (s->state == state && (first == NULL || pst_gap(s->offset, first->offset) < 0))
             first = s;
     }
     return first;

@@ -513,6 +513,35 @@ static void test_path_shrinks_one_way(void **state)
     }
 }
 
+/* A path that shrinks and loses many for a while, so that the receiver has all the gaps that it
+ * keeps track of, and of many small pieces takes the first alone. */
+static void test_path_shrinks_with_gaps(void **state)
+{
+    const struct faults f = {.delay_ms = 10};
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        net_init(&net, &f, 150 + seed);
+        net.client.cfg.mtu_first = 87;
+        net.client.cfg.mtu_most = 4000;
+        net.client.to_send = 40;
+        net.client.longest = MESSAGE;
+        net_start(&net);
+        while (net.client.r.mtu < 4000 || net.server.got < 5)
+            step(&net);
+        net.up.faults.drop = 300;
+        net.up.faults.mtu = 100;
+        settle(3000);
+        net.up.faults.drop = 0;
+        const uint64_t since = net.now;
+        while (!all_there(&net)) {
+            step(&net);
+            CHECK(!ended(&net.client) && !ended(&net.server));
+            CHECK(net.now < since + 10000);
+        }
+    }
+}
+
 /* A receiver that does not read: the sender stops at the credit, both stay alive, nothing is lost.
  */
 static void test_credit(void **state)
@@ -955,6 +984,7 @@ int main(void)
         cmocka_unit_test(test_path_size),
         cmocka_unit_test(test_path_shrinks),
         cmocka_unit_test(test_path_shrinks_one_way),
+        cmocka_unit_test(test_path_shrinks_with_gaps),
         cmocka_unit_test(test_credit),
         cmocka_unit_test(test_credit_returns),
         cmocka_unit_test(test_small_memory),
