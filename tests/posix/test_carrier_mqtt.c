@@ -268,6 +268,7 @@ static void test_finish_late(void **state)
 int main(int argc, char **argv)
 {
     pst_mqtt_enter(argc, argv);
+    (void)signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_writable),
         cmocka_unit_test(test_read_in_writable),
