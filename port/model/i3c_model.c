@@ -166,7 +166,8 @@ unsigned pst_i3c_model_pattern(struct pst_i3c_model *m)
 
 /* --- interrupts --- */
 
-/* Every device that wants to sends its address; the lowest wins. */
+/* Every device that wants to sends its address; the lowest wins. Of one whose interrupts nobody
+ * looks at the controller wants no more (DISEC): the others go on. */
 static struct pst_i3c_device *arbitrate(const struct pst_i3c_model *m)
 {
     struct pst_i3c_device *winner = NULL;
@@ -175,7 +176,8 @@ static struct pst_i3c_device *arbitrate(const struct pst_i3c_model *m)
     for (size_t i = 0; i < m->count; i++) {
         struct pst_i3c_device *d = m->devices[i], *loser = winner;
 
-        if (d->address == 0 || d->absent || d->ops->ibi(d->ctx, ibi) == 0) {
+        if (d->address == 0 || d->absent || d->queued == PST_I3C_MODEL_IBIS ||
+            d->ops->ibi(d->ctx, ibi) == 0) {
             continue;
         }
         if (winner == NULL || d->address < winner->address) {
@@ -223,7 +225,7 @@ static void interrupt(struct pst_i3c_model *m)
 {
     struct pst_i3c_device *winner = arbitrate(m);
 
-    if (winner == NULL || winner->queued == PST_I3C_MODEL_IBIS) {
+    if (winner == NULL) {
         return;
     }
     if (chance(m, m->faults.refuse_ibi)) {

@@ -366,6 +366,36 @@ static void test_plain_along(void **state)
     }
 }
 
+/* A device whose IBIs are not looked at keeps no other one's from being heard. */
+static void test_unheard_ibis(void **state)
+{
+    uint8_t kind = 0, *payload;
+    size_t len;
+
+    (void)state;
+    start(26, true, PST_I3C_PORT_SPP);
+    run_until_up(2);
+    rig.model.along = true;
+    const bool first = rig.targets[0].device.address < rig.targets[1].device.address;
+    struct pair *unheard = &rig.pairs[!first], *other = &rig.pairs[first];
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(pst_i3c_debugger_send(&rig.pairs[i].debugger, PST_LINK_CLEAR,
+                                       (const uint8_t *)"one!", 4),
+                 PST_OK);
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(turn(2), PST_OK);
+    for (uint8_t n = 0; n < 2 * PST_I3C_MODEL_IBIS; n++)
+        CHECK_EQ(pst_i3c_target_send(&unheard->target->engine, PST_LINK_CLEAR, &n, 1), PST_OK);
+    for (int i = 0; i < 200; i++)
+        CHECK_EQ(turn(2), PST_OK);
+    const unsigned before = other->target->device.ibis;
+    CHECK_EQ(pst_i3c_target_send(&other->target->engine, PST_LINK_CLEAR, &kind, 1), PST_OK);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(turn(2), PST_OK);
+    CHECK_EQ(other->target->device.ibis, before + 1);
+    CHECK_EQ(pst_i3c_debugger_receive(&other->debugger, &kind, &payload, &len), PST_OK);
+}
+
 /* --- the target, byte by byte --- */
 
 static void init_target(struct pst_i3c_target *t, struct side *s)
@@ -514,7 +544,7 @@ int main(void)
         cmocka_unit_test(test_fragment),     cmocka_unit_test(test_every_change),
         cmocka_unit_test(test_strangers),    cmocka_unit_test(test_tinyspp),
         cmocka_unit_test(test_plain_limits), cmocka_unit_test(test_plain_backpressure),
-        cmocka_unit_test(test_plain_along),
+        cmocka_unit_test(test_plain_along),  cmocka_unit_test(test_unheard_ibis),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
