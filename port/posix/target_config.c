@@ -9,6 +9,9 @@
 
 #include "posix/profile.h"
 
+/* At least as many as there can be: of regions, of files, of [target] and [stub]. */
+#define MOST_KEYS (3 * PST_CONFIG_REGIONS + 5 * PST_CONFIG_FILES + 32)
+
 struct why {
     char *at;
     size_t cap;
@@ -286,9 +289,9 @@ struct parse {
     FILE *file;
     char *why;
     size_t why_cap;
-    int line;          /* that was read last */
-    int bad_line;      /* 0: none */
-    char seen[64][64]; /* section and key that may stand once */
+    int line;                 /* that was read last */
+    int bad_line;             /* 0: none */
+    char seen[MOST_KEYS][64]; /* section and key that may stand once */
     size_t seen_count;
 };
 

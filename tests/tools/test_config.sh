@@ -42,6 +42,8 @@ wrong 12 "hold-on-end 'maybe': expected yes or no" '[target]' 'hold-on-end = may
 wrong 12 "link 'pigeon:x': unknown kind" '[target]' 'listen = pigeon:x'
 wrong 12 "link 'tcp:h:99999'" '[target]' 'listen = tcp:h:99999'
 wrong 12 "it stands twice" '[target]' 'audit = elsewhere.jsonl'
+mapfile -t regions < <(for i in $(seq 22); do printf '[memory m%s]\nfirst = 0x%x000\nlast = 0x%xfff\nkind = ram\n' $i $i $i; done)
+wrong 101 "epoch': it stands twice" "${regions[@]}" '[target]' 'epoch = 5' 'epoch = 0' # behind many
 wrong 12 "a ';' after a blank" '[target]' 'policy = memory:r:0x0-0xff ;device=Acme:*'
 wrong 12 "the line is too long" '[target]' "policy = $(printf 'observe %.0s' $(seq 50))"
 wrong 12 "the line is indented" '[target]' '  device = A:B:C'
