@@ -50,6 +50,9 @@ struct pst_debugger {
     struct {                                  /* debug on a link of its own: debugger_data.c */
         const struct pst_link_traits *traits; /* NULL: none */
         struct pst_data records;
+        uint64_t heard_ms, asked_ms;
+        struct pst_spp_op ask; /* whether it lives */
+        uint8_t answer[4];
     } data;
     char who[PST_DEBUGGER_TEXT];
     char grants[PST_DEBUGGER_TEXT];

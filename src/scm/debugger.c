@@ -277,6 +277,7 @@ uint64_t pst_debugger_poll(struct pst_debugger *d)
         dbg_close(d, PST_ERR_TIMEOUT);
         return UINT64_MAX;
     }
+    dbg_data_watch(d);
     dbg_run(d);
     uint64_t wait = pst_requester_wait(&d->requester), now = dbg_now(d);
     if (d->native.on && d->data.traits == NULL && !d->exchanging) {

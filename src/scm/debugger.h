@@ -27,6 +27,9 @@ PST_MUST_CHECK pst_err dbg_start(struct pst_debugger *d, const struct pst_link_t
 PST_MUST_CHECK pst_err dbg_open_record(struct pst_debugger *d, uint8_t *msg, size_t len,
                                        struct pst_bytes *payload);
 
+/* debugger_data.c: asks on a data link that is silent, and ends the session when that goes on. */
+void dbg_data_watch(struct pst_debugger *d);
+
 /* debugger_native.c: the way of links that carry SPDM messages and records only. */
 void dbg_native_start(struct pst_debugger *d);
 /* Bytes of a batch in one VENDOR_DEFINED request. */

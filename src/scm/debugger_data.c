@@ -1,6 +1,9 @@
 /* The DTS's data link, beside the one on which the session is managed. */
 #include "scm/debugger.h"
 
+#define QUIET_MS 15000  /* without anything heard: is anybody there? */
+#define ANSWER_MS 45000 /* nobody is; but a slow link may take its time for one long record */
+
 static pst_err exported(void *ctx, uint32_t session_id, const struct pst_export *e)
 {
     struct pst_debugger *d = ctx;
@@ -44,6 +47,7 @@ pst_err pst_debugger_receive_data(struct pst_debugger *d, uint8_t kind, uint8_t 
         return PST_OK; /* spec: design, "A bad tag" */
     }
     if (err == PST_OK) {
+        d->data.heard_ms = dbg_now(d);
         err = pst_spp_client_receive(&d->client, batch.at, batch.len);
     }
     if (err != PST_OK) {
@@ -52,6 +56,29 @@ pst_err pst_debugger_receive_data(struct pst_debugger *d, uint8_t kind, uint8_t 
     }
     dbg_run(d);
     return PST_OK;
+}
+
+/* What the management's heartbeats do not tell: that the data link is dead, or that a record of it
+ * was lost, behind which none opens any more. */
+void dbg_data_watch(struct pst_debugger *d)
+{
+    struct pst_spp_op *ask = &d->data.ask;
+    const uint64_t now = dbg_now(d);
+
+    if (d->data.traits == NULL || d->state != PST_DBG_READY || now - d->data.heard_ms < QUIET_MS) {
+        return;
+    }
+    if (ask->result != PST_PENDING) {
+        *ask = (struct pst_spp_op){.opcode = PST_SPP_READ,
+                                   .space = PST_AS_SCM,
+                                   .address = PST_SCM_WHO,
+                                   .data = d->data.answer,
+                                   .len = sizeof d->data.answer};
+        d->data.asked_ms = now;
+        pst_spp_client_submit(&d->client, ask);
+    } else if (now - d->data.asked_ms >= ANSWER_MS && now - d->data.heard_ms >= ANSWER_MS) {
+        dbg_close(d, PST_ERR_TIMEOUT);
+    }
 }
 
 size_t pst_debugger_output_data(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap)

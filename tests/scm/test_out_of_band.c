@@ -273,6 +273,29 @@ static void test_ends(void **state)
     }
 }
 
+/* A data link on which nothing arrives any more, or nothing that opens, while the management lives:
+ * that is an end, and not a debugger that waits for ever. One that is only idle goes on. */
+static void test_silence(void **state)
+{
+    uint8_t word[4];
+    (void)state;
+
+    struct net *n = band_net();
+    struct net_side *s = ready(n);
+    struct pst_spp_op o = {.space = PST_AS_MEMORY, .address = NET_RAM_AT, .data = word, .len = 4};
+    run_for(n, 600000);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    pst_debugger_read(&s->dts, &o);
+    net_run_for(n, 20000); /* the management only */
+    CHECK_EQ(o.result, PST_PENDING);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    net_run_for(n, 60000);
+    CHECK_EQ(pst_debugger_why(&s->dts), PST_ERR_TIMEOUT);
+    CHECK_EQ(o.result, PST_ERR_CLOSED);
+    cut(s);
+    net_free(n);
+}
+
 static bool keep(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     if (to_target && *kind == PST_LINK_RECORD && n->kept_len == 0) {
@@ -535,11 +558,17 @@ static void test_recorder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_session),  cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_confused), cmocka_unit_test(test_before_finish),
-        cmocka_unit_test(test_forged),   cmocka_unit_test(test_forged_elsewhere),
-        cmocka_unit_test(test_no_path),  cmocka_unit_test(test_held),
-        cmocka_unit_test(test_recorder), cmocka_unit_test(test_nothing_recurs),
+        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_confused),
+        cmocka_unit_test(test_before_finish),
+        cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_forged_elsewhere),
+        cmocka_unit_test(test_no_path),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_recorder),
+        cmocka_unit_test(test_nothing_recurs),
     };
     return cmocka_run_group_tests(tests, net_keys_make, net_keys_free);
 }
