@@ -57,8 +57,8 @@ static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, c
         snprintf(text, cap, "link '%s': %s", link, pst_err_text(why));
         return PST_END_LINK;
     case PST_ERR_IO:
-        if (h->link_why != PST_OK && h->link_why != PST_ERR_CLOSED) {
-            snprintf(text, cap, "%s", h->link_text); /* broken, and not closed by the peer */
+        if (h->data_lost || (h->link_why != PST_OK && h->link_why != PST_ERR_CLOSED)) {
+            snprintf(text, cap, "%s", h->link_text); /* not closed by who authenticates us */
             return PST_END_LINK;
         }
         snprintf(
@@ -250,6 +250,7 @@ static void link_down(void *ctx, struct pst_link *link, pst_err why, const char 
 
     if (h->link_text[0] == '\0') { /* of two, the one that was the reason */
         h->link_why = why;
+        h->data_lost = link == &h->data;
         snprintf(h->link_text, sizeof h->link_text, "%s", text);
     }
     h->link_gone = h->link_gone || link == &h->link;

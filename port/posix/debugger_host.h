@@ -52,7 +52,7 @@ struct pst_debugger_host { /* allocate with pst_secret_alloc */
     pst_debugger_state_id reached;
     struct pst_address data_to; /* called once the management is up, or a target loses patience */
     bool told_ready, told_ended, two, stopping, data_begun;
-    bool link_up, link_gone, data_up, data_gone;
+    bool link_up, link_gone, data_up, data_gone, data_lost; /* lost: it was the reason */
     pst_err link_why;
     char link_text[PST_ADDRESS_TEXT + 160];
 };

@@ -86,4 +86,13 @@ assert len(opened) >= 6 and opened == ended, (opened, ended)
 PY
 wait $late || fail "a management that is called late: $(cat late.said late.log late.bridge)"
 wait $slow || fail "a management that is slow: $(cat slow.said slow.log)"
+# The data link is lost while the management authenticates: nobody was refused.
+postern bridge unix-listen:lost.sock unix:slow.sock >lost.log 2>&1 &
+lost=$!
+await lost.sock
+{
+    sleep 4
+    kill $lost
+} &
+expect 2 'lost.sock' as_ada mem --timeout 60 --scm "serial:$dir/slow.d,baud=1800" --data unix:lost.sock read 0x80000000
 finish
