@@ -42,7 +42,8 @@ struct pst_debugger_config {            /* const, outlives the debugger */
     uint8_t *mailbox; /* one SPDM message each way: twice the transfer size. On a native link a
                          third part holds the batch, and the transfer size is cut to what fits */
     size_t mailbox_len;
-    uint32_t answer_ms;   /* longest wait for an answer of the security agent; 0: 10,000 */
+    uint32_t answer_ms;   /* longest wait for an answer of the security agent, in a session since
+                             anything was heard; 0: 10,000 */
     uint32_t rekey_after; /* records under one key before new keys are agreed; 0: 8,000,000 */
 };
 
@@ -65,7 +66,8 @@ void pst_debugger_link_down(struct pst_debugger *d);
  * whatever its traits say of that) and debugs on another, which keeps order and loses nothing (and
  * is none of MCTP, where a record is an SPDM message). `receive` and `output` are the management's;
  * the data link has these two, whose meaning is the same. Kinds other than PST_LINK_RECORD say
- * nothing there. PST_ERR_ARGUMENT: such a data link cannot be. */
+ * nothing there. One that stays silent, asked or not, ends the session after a minute.
+ * PST_ERR_ARGUMENT: such a data link cannot be. */
 PST_MUST_CHECK pst_err pst_debugger_start_data(struct pst_debugger *d,
                                                const struct pst_link_traits *management,
                                                const struct pst_link_traits *data);
