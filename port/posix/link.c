@@ -152,8 +152,7 @@ void pst_link_end(struct pst_link *l, pst_err why)
 
 /* --- input --- */
 
-/* Behind a long message a heartbeat comes too late, and a TS does not read while it has one to
- * write. */
+/* Behind a long message a heartbeat comes too late. */
 static uint32_t largest_of(const struct pst_link *l)
 {
     const uint32_t largest = l->carrier->largest;

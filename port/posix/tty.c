@@ -197,7 +197,9 @@ pst_err pst_tty_open(struct pst_tty *t, const char *device, const struct pst_tty
     if (error == 0 && (t->socket || check_modes(t, settings, why, why_cap) == PST_OK)) {
         return PST_OK;
     }
-    if (t->fd >= 0) {
+    if (error == 0) {
+        pst_tty_close(t); /* with its modes as they were */
+    } else if (t->fd >= 0) {
         close(t->fd);
     }
     t->fd = -1;
