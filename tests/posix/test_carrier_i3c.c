@@ -24,10 +24,11 @@ static void make_place(void)
  * when the target is polled next. */
 static void reading_goes_on_at_once(void **state)
 {
-    enum { TURNS = 60, EACH = 600 };
+    enum { TURNS = 20, EACH = 600 };
     static struct end dts, ts;
     struct door door = {.ends = {&ts}, .count = 1};
     char link[TEXT + 32];
+    uint64_t fastest = UINT64_MAX;
     uv_loop_t loop;
 
     (void)state;
@@ -42,9 +43,11 @@ static void reading_goes_on_at_once(void **state)
     UNTIL(&loop, dts.open && ts.open, 3000);
 
     end_owes(&ts, &dts, 2 * TURNS * EACH);
-    const uint64_t limit = clock_ms() + 7000; /* else 128 ms a turn */
     for (uint64_t n = 1; n <= TURNS; n++) {
-        UNTIL(&loop, dts.got >= n * EACH || clock_ms() > limit, 8000);
+        const uint64_t since = clock_ms();
+        UNTIL(&loop, dts.got >= n * EACH, 8000);
+        if (n > 1 && clock_ms() - since < fastest)
+            fastest = clock_ms() - since;
         dts.paused = true;
         pst_carrier_read(dts.carrier, false);
         for (int i = 0; i < 20; i++) { /* what comes now waits in the engine */
@@ -54,7 +57,7 @@ static void reading_goes_on_at_once(void **state)
         dts.paused = false;
         pst_carrier_read(dts.carrier, true);
     }
-    CHECK(clock_ms() < limit);
+    CHECK(fastest < 100); /* one of them, on however busy a machine: else it is 128 ms each time */
     UNTIL(&loop, dts.got == dts.to_get, 5000);
     pst_carrier_close(dts.carrier);
     pst_carrier_close(ts.carrier);
