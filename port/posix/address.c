@@ -150,46 +150,27 @@ static void skip_option(const char **at)
     *at += **at == ',';
 }
 
-static bool find_option(const struct pst_address *a, const char *key, const char **value,
-                        size_t *len)
-{
-    const char *at = a->options;
-
-    for (size_t key_len; next_option(&at, &key_len, value, len); skip_option(&at)) {
-        if (*value != NULL && key_len == strlen(key) && memcmp(at, key, key_len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool pst_address_option(const struct pst_address *a, const char *key, char *out, size_t cap)
-{
-    const char *value;
-    size_t len;
-    const bool given = find_option(a, key, &value, &len) && len < cap;
-
-    if (given) {
-        memcpy(out, value, len);
-    }
-    out[given ? len : 0] = '\0';
-    return given;
-}
-
 pst_err pst_address_string(const struct pst_address *a, const char *key, char *out, size_t cap,
                            char *why, size_t why_cap)
 {
-    const char *value;
+    const char *at = a->options, *value;
     char what[96];
-    size_t len;
+    size_t key_len, len;
 
-    if (find_option(a, key, &value, &len) && len >= cap) {
-        snprintf(what, sizeof what, "%s '%.20s...': expected at most %zu characters", key, value,
-                 cap - 1);
-        out[0] = '\0';
-        return pst_address_bad(a, what, why, why_cap);
+    out[0] = '\0';
+    for (; next_option(&at, &key_len, &value, &len); skip_option(&at)) {
+        if (value == NULL || key_len != strlen(key) || memcmp(at, key, key_len) != 0) {
+            continue;
+        }
+        if (len >= cap) {
+            snprintf(what, sizeof what, "%s '%.20s...': expected at most %zu characters", key,
+                     value, cap - 1);
+            return pst_address_bad(a, what, why, why_cap);
+        }
+        memcpy(out, value, len);
+        out[len] = '\0';
+        break;
     }
-    (void)pst_address_option(a, key, out, cap);
     return PST_OK;
 }
 

@@ -38,9 +38,8 @@ pst_err pst_address_bad(const struct pst_address *a, const char *what, char *why
  * loopback and `port`. */
 PST_MUST_CHECK pst_err pst_address_host(struct pst_address *a, unsigned port, char *why,
                                         size_t why_cap);
-/* The value of an option into `out`; false: not given, or longer than fits, `out` is "". */
-bool pst_address_option(const struct pst_address *a, const char *key, char *out, size_t cap);
-/* The same, and PST_ERR_DECODE when it is longer than fits. Not given: `out` is "". */
+/* The value of an option into `out`, "" when it is not given. PST_ERR_DECODE: it does not fit,
+ * which is never as if it were not given. */
 PST_MUST_CHECK pst_err pst_address_string(const struct pst_address *a, const char *key, char *out,
                                           size_t cap, char *why, size_t why_cap);
 /* As a number; PST_ERR_DECODE when it is not one from `least` to `most`. Not given: `*value` stays.

@@ -500,12 +500,13 @@ static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
                           struct pst_carrier **carrier, char *why, size_t why_cap)
 {
     uint64_t object = PST_DOE_OBJECT;
-    char name[PST_PCIE_NAME] = "";
+    char name[PST_PCIE_NAME] = "", root[PST_ADDRESS_TEXT];
 
     if (to->place[0] != '\0' && pst_pcie_name(to->place, name) != PST_OK) {
         return pst_address_bad(to, "not the name of a PCI device", why, why_cap);
     }
     PST_TRY(pst_address_number(to, "object", PST_PCIE_LEAST, PST_PCIE_MOST, &object, why, why_cap));
+    PST_TRY(pst_address_string(to, "sysfs", root, sizeof root, why, why_cap));
     struct mailbox *m = make(loop, (size_t)object & ~(size_t)3);
     if (m == NULL) {
         snprintf(why, why_cap, "link '%s': no memory for a connection", to->text);
@@ -513,9 +514,7 @@ static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
     }
     pst_carrier_own(&m->base, events, ctx);
     snprintf(m->base.peer, sizeof m->base.peer, "%s", to->text);
-    if (!pst_address_option(to, "sysfs", m->root, sizeof m->root)) {
-        snprintf(m->root, sizeof m->root, "%s", PST_PCIE_ROOT);
-    }
+    snprintf(m->root, sizeof m->root, "%s", root[0] != '\0' ? root : PST_PCIE_ROOT);
     memcpy(m->name, name, sizeof m->name);
     m->work.data = m;
     m->working = true;

@@ -157,7 +157,8 @@ static pst_err open_device(const struct pst_address *a, int *fd, int *enable, ch
     char root[PST_ADDRESS_TEXT];
     struct search s = {.root = root};
 
-    if (!pst_address_option(a, "sysfs", root, sizeof root)) {
+    PST_TRY(pst_address_string(a, "sysfs", root, sizeof root, why, cap));
+    if (root[0] == '\0') {
         snprintf(root, sizeof root, "%s", PST_PCIE_ROOT);
     }
     if (a->place[0] == '\0') {

@@ -98,16 +98,22 @@ static void stop(void)
     no_room = false;
 }
 
-/* A host that reads slowly hears the end of a stream however late it comes to it. */
-static void test_late(void **state)
+/* With a host that opened a stream and reads nothing of it: all writes are under way. */
+static void start_stuck(void)
 {
-    (void)state;
     start();
     host_says(PST_USB_OPEN, STREAM);
     CHECK_EQ(host_hears(), PST_USB_OPENS);
     owner.to_send = 1000000;
     end_push(&owner);
     CHECK_EQ(write_count, PST_USB_WRITES);
+}
+
+/* A host that reads slowly hears the end of a stream however late it comes to it. */
+static void test_late(void **state)
+{
+    (void)state;
+    start_stuck();
     pst_carrier_finish(owner.carrier);
     UNTIL(&loop, owner.down, PST_CARRIER_FINISH_MS + 1000);
     for (int i = 0; i < PST_USB_WRITES; i++)
@@ -122,12 +128,7 @@ static void test_late(void **state)
 static void test_dead(void **state)
 {
     (void)state;
-    start();
-    host_says(PST_USB_OPEN, STREAM);
-    CHECK_EQ(host_hears(), PST_USB_OPENS);
-    owner.to_send = 1000000;
-    end_push(&owner);
-    CHECK_EQ(write_count, PST_USB_WRITES);
+    start_stuck();
     host_says(PST_USB_OPEN, STREAM + 1);
     CHECK(owner.carrier != NULL && !owner.down);
     UNTIL(&loop, owner.down, PST_USB_DEAD_MS + 2000);
