@@ -11,7 +11,7 @@
 #include <openssl/evp.h>
 
 #include "openssl/openssl_port.h"
-#include "postern/record.h"
+#include "postern/parts/record.h"
 
 #define TURNS 401
 #define TURN_NS 200000.0

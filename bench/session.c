@@ -13,9 +13,9 @@
 #include "openssl/certificate.h"
 #include "openssl/openssl_port.h"
 #include "openssl/pki.h"
-#include "postern/record.h"
-#include "postern/requester.h"
-#include "postern/responder.h"
+#include "postern/parts/record.h"
+#include "postern/parts/requester.h"
+#include "postern/parts/responder.h"
 #include "spdm/codes.h"
 
 #define TURNS 101

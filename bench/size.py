@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 SRC = pathlib.Path(os.environ["SRC"])
-MODULES = ("wire", "crypto", "record", "spdm", "spp", "link", "scm")
+MODULES = ("wire", "crypto", "record", "spdm", "spp", "link", "ts")
 FLAGS = ["-std=c11", "-Os", "-DPST_SPDM_SESSIONS=1", "-ffreestanding", "-ffunction-sections", "-fdata-sections",
          f"-I{SRC}/include", f"-I{SRC}/src"]
 TARGETS = {
@@ -39,7 +39,7 @@ def measure(name, compiler, include, machine):
     with tempfile.TemporaryDirectory() as directory:
         objects = []
         for module in MODULES:
-            for source in sorted((SRC / "src" / module).glob("*.c")):
+            for source in sorted((SRC / "src" / module).rglob("*.c")):
                 made = f"{directory}/{module}-{source.stem}.o"
                 run(compiler, *FLAGS, *include, *machine, "-c", str(source), "-o", made)
                 objects.append(made)

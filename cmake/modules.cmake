@@ -38,17 +38,17 @@ function(pst_library target options)
   endif()
 endfunction()
 
-# pst_module(<name> DEPS <module>...): src/<name>/*.c becomes pst_<name>.
+# pst_module(<name> DEPS <module>...): src/<name>/**.c becomes pst_<name>.
 function(pst_module name)
-  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${name}/*.c")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${name}/*.c")
   pst_library(pst_${name} pst_options SOURCES ${sources} ${ARGN})
   # Highest first, so that a static link line resolves downward.
   set(pst_all_modules pst_${name} ${pst_all_modules} PARENT_SCOPE)
 endfunction()
 
-# pst_port(<name> DEPS <module>... LIBS <library>...): port/<name>/*.c becomes pst_<name>.
+# pst_port(<name> DEPS <module>... LIBS <library>...): port/<name>/**.c becomes pst_<name>.
 function(pst_port name)
-  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/port/${name}/*.c")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/port/${name}/*.c")
   pst_library(pst_${name} pst_hosted SOURCES ${sources} ${ARGN})
   set(pst_all_ports pst_${name} ${pst_all_ports} PARENT_SCOPE)
 endfunction()
@@ -70,6 +70,10 @@ function(pst_topic_libs out topic source)
       break()
     endif()
   endforeach()
+  # The two ends are tested against each other.
+  if("pst_ts" IN_LIST libs OR "pst_dts" IN_LIST libs)
+    list(PREPEND libs pst_ts pst_dts)
+  endif()
   list(PREPEND libs pst_openssl)
   set(${out} ${libs} PARENT_SCOPE)
 endfunction()

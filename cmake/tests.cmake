@@ -1,5 +1,5 @@
-# tests/<topic>/test_*.c: a program and a CTest entry each (label fast).
-# tests/<topic>/*.c otherwise: a program each, in the same place.
+# tests/<topic>/**/test_*.c: a program and a CTest entry each (label fast).
+# tests/<topic>/**/*.c otherwise: a program each, in the same place.
 # tests/<topic>/parts/*.c: linked into each program of the topic.
 # tests/**/test_*.sh: a CTest entry each (label e2e); exit code 77 means skipped.
 set(pst_tests_dir "${PROJECT_SOURCE_DIR}/tests")
@@ -37,12 +37,11 @@ function(pst_test_script source)
   )
 endfunction()
 
-file(GLOB sources CONFIGURE_DEPENDS "${pst_tests_dir}/*/*.c")
+file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${pst_tests_dir}" "${pst_tests_dir}/*/*.c")
 foreach(source IN LISTS sources)
-  get_filename_component(topic "${source}" DIRECTORY)
-  get_filename_component(topic "${topic}" NAME)
-  if(NOT topic STREQUAL "fuzz")
-    pst_test_program(${topic} "${source}")
+  string(REGEX REPLACE "/.*" "" topic "${source}")
+  if(NOT topic STREQUAL "fuzz" AND NOT source MATCHES "/parts/")
+    pst_test_program(${topic} "${pst_tests_dir}/${source}")
   endif()
 endforeach()
 

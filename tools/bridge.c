@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "posix/bridge.h"
+#include "posix/bridge/bridge.h"
 #include "tools/tool.h"
 
 static void print_note(void *ctx, const char *text)

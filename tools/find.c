@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "posix/mqtt_find.h"
+#include "posix/links/mqtt/find.h"
 #include "tools/tool.h"
 
 #define NAME "find"

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "posix/socket.h"
-#include "postern/gdb_server.h"
+#include "posix/loop/socket.h"
+#include "postern/parts/gdb_server.h"
 #include "tools/tool.h"
 
 #define PACKET_SIZE 16384

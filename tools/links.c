@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "posix/carrier.h"
+#include "posix/loop/carrier.h"
 #include "tools/tool.h"
 
 static bool built_in(const struct pst_transport *t)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "posix/mqtt.h"
+#include "posix/links/mqtt/mqtt.h"
 #include "tools/tool.h"
 
 static const struct {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "openssl/pki.h"
-#include "postern/responder.h"
+#include "postern/parts/responder.h"
 #include "spdm/codes.h"
 #include "tools/spdm.h"
 

@@ -2,7 +2,7 @@
 #ifndef POSTERN_TOOLS_SPDM_H
 #define POSTERN_TOOLS_SPDM_H
 
-#include "posix/spdm_socket.h"
+#include "posix/loop/spdm_socket.h"
 #include "tools/spdm_measure.h"
 #include "tools/tool.h"
 

@@ -2,7 +2,7 @@
 #ifndef POSTERN_TOOLS_SPDM_MEASURE_H
 #define POSTERN_TOOLS_SPDM_MEASURE_H
 
-#include "postern/spdm.h"
+#include "postern/parts/spdm.h"
 
 /* Block 1: the digest of a file's whole contents, type mutable firmware, part of the TCB. Block 2:
  * the firmware's version as raw text. The file is read once, by spdm_measure: later changes of it

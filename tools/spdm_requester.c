@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "postern/requester.h"
+#include "postern/parts/requester.h"
 #include "tools/spdm.h"
 
 #define NAME SPDM_NAME

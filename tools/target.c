@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "posix/target_host.h"
+#include "posix/host/target_host.h"
 #include "tools/tool.h"
 
 struct arguments {

@@ -8,7 +8,7 @@
 #include <popt.h>
 
 #include "openssl/openssl_port.h"
-#include "posix/debugger_host.h"
+#include "posix/host/debugger_host.h"
 
 #define PST_TOOL_VERSION "0.1.0"
 

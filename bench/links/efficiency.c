@@ -14,12 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "model/i3c_model.h"
+#include "posix/links/i3c/model.h"
 #include "openssl/openssl_port.h"
 #include "openssl/pki.h"
 #include "postern/debugger.h"
-#include "postern/mctp_link.h"
-#include "postern/serial.h"
+#include "postern/links/mctp_link.h"
+#include "postern/links/serial.h"
 #include "postern/target.h"
 #include "spdm/codes.h"
 

@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "openssl/openssl_port.h"
-#include "posix/debugger_host.h"
-#include "posix/mqtt.h"
+#include "posix/host/debugger_host.h"
+#include "posix/links/mqtt/mqtt.h"
 
 #define BASE 0x80000000u
 #define SIZE (1u << 20)

@@ -1,10 +1,10 @@
 /* A TS as firmware would link it, for its size alone: everything that target.h reaches, and nothing
  * else. Crypto is a struct of functions, so none of it is here; what the linker leaves out is not
- * counted. The arrays carry sizes that size.py reads with nm. tests/scm/test_small.c runs sessions
+ * counted. The arrays carry sizes that size.py reads with nm. tests/ts/test_small.c runs sessions
  * with these sizes; size.py compiles with one SPDM session an engine, which is all that scm uses.
  */
 #include "postern/link.h"
-#include "postern/requester.h"
+#include "postern/parts/requester.h"
 #include "postern/target.h"
 
 #define MESSAGE 2048
@@ -14,7 +14,7 @@ struct whole_ram { /* one live session and one pending context, 2 KiB messages *
     struct pst_target_context contexts[2];
     struct pst_stream stream;
     /* Comes and goes by turns: a message is used up before there is an answer to it, and while a TS
-     * sends it takes nothing in (port/posix/link.h says the same). */
+     * sends it takes nothing in (port/posix/loop/link.h says the same). */
     uint8_t message[MESSAGE];
     uint8_t queue[2][512];
     uint8_t mailbox[2][2 * 512];

@@ -11,7 +11,7 @@
 #ifndef POSTERN_CRYPTO_H
 #define POSTERN_CRYPTO_H
 
-#include "postern/wire.h"
+#include "postern/parts/wire.h"
 
 #define PST_MAX_HASH 48      /* bytes of the largest digest that is registered */
 #define PST_MAX_SIGNATURE 96 /* P-384: r and s */

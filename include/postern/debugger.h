@@ -16,9 +16,9 @@
 #define POSTERN_DEBUGGER_H
 
 #include "postern/link.h"
-#include "postern/record.h"
-#include "postern/requester.h"
-#include "postern/spp.h"
+#include "postern/parts/record.h"
+#include "postern/parts/requester.h"
+#include "postern/parts/spp.h"
 
 typedef enum {
     PST_DBG_IDLE,
@@ -47,7 +47,7 @@ struct pst_debugger_config {            /* const, outlives the debugger */
     uint32_t rekey_after; /* records under one key before new keys are agreed; 0: 8,000,000 */
 };
 
-#include "postern/debugger_state.h"
+#include "postern/state/debugger.h"
 
 PST_MUST_CHECK pst_err pst_debugger_init(struct pst_debugger *d,
                                          const struct pst_debugger_config *config);

@@ -11,7 +11,7 @@
 #define POSTERN_LINK_H
 
 #include "postern/mipi_profile.h"
-#include "postern/wire.h"
+#include "postern/parts/wire.h"
 
 struct pst_link_traits {
     uint32_t mtu; /* largest message, bytes */

@@ -27,7 +27,7 @@
 #define POSTERN_POLICY_H
 
 #include "postern/cert.h"
-#include "postern/spp.h"
+#include "postern/parts/spp.h"
 
 #define PST_MAX_RANGES 8
 

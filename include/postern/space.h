@@ -9,7 +9,7 @@
 #ifndef POSTERN_SPACE_H
 #define POSTERN_SPACE_H
 
-#include "postern/spp.h"
+#include "postern/parts/spp.h"
 
 /* How a register file looks, by the <architecture> of the target description. */
 struct pst_arch {

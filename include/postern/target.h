@@ -8,7 +8,7 @@
  * does, in the session, and closed. A live session is never disturbed by what arrives unprotected.
  *
  * THE RULE: nothing in `config.spaces` is reached except by a record under the application keys of
- * a session whose required authentication is complete, through the one gate (src/scm/gate.c).
+ * a session whose required authentication is complete, through the one gate (src/ts/gate.c).
  *
  * SPDM reaches the agent *in band*, through the SCM mailbox of an SPP engine, or *natively*: a
  * clear PST_LINK_SPDM message is one SPDM message, and so is what a record of such a session holds.
@@ -22,7 +22,7 @@
  * else. The session ends with its management, or with either link. On the data link nobody but the
  * session is known: what does not open there means no more than on any other link.
  *
- * Sans-I/O: messages in, messages out, time by poll. Teardown is one function (src/scm/teardown.c)
+ * Sans-I/O: messages in, messages out, time by poll. Teardown is one function (src/ts/teardown.c)
  * whatever the cause: keys wiped, spaces released, breakpoints out, CPU left as policy says, a line
  * in the log.
  */
@@ -31,8 +31,8 @@
 
 #include "postern/audit.h"
 #include "postern/link.h"
-#include "postern/record.h"
-#include "postern/responder.h"
+#include "postern/parts/record.h"
+#include "postern/parts/responder.h"
 
 /* Buffers of one context, all the caller's. */
 struct pst_target_buffers {
@@ -67,7 +67,7 @@ struct pst_target_config {              /* const, outlives the target */
 
 /* struct pst_target_context and struct pst_target are private in content (target_state.h); sizeof
  * is all their memory. */
-#include "postern/target_state.h"
+#include "postern/state/target.h"
 
 /* `contexts` (at least 2: one live, one pending) with their buffers. */
 PST_MUST_CHECK pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *config,

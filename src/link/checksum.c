@@ -1,4 +1,4 @@
-#include "postern/checksum.h"
+#include "postern/links/checksum.h"
 
 /* Four bits at a time: the table is small enough for any firmware. */
 uint32_t pst_crc32c(uint32_t crc, const void *at, size_t len)

@@ -1,7 +1,7 @@
 /* The data link's keys, and their ratchet. */
 #include <string.h>
 
-#include "postern/data.h"
+#include "postern/parts/data.h"
 
 static pst_err expand(const struct pst_data *d, const uint8_t *secret, const char *label,
                       uint8_t *out, size_t len)

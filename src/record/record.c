@@ -1,7 +1,7 @@
 /* Sealing and opening one session's records in place. */
 #include <string.h>
 
-#include "postern/record.h"
+#include "postern/parts/record.h"
 
 #define DEFAULT_LIMIT (UINT64_C(1) << 23)
 #define DEFAULT_FORGERIES (UINT32_C(1) << 16)

@@ -1,5 +1,5 @@
 /* The records of several sessions behind one key port. */
-#include "postern/record.h"
+#include "postern/parts/record.h"
 
 static bool in_use(const struct pst_record *r)
 {

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "postern/requester.h"
-#include "postern/responder.h"
+#include "postern/parts/requester.h"
+#include "postern/parts/responder.h"
 #include "spdm/codes.h"
 
 /* Where a message stands: of the connection, or of the session that carried it. One bit each, so

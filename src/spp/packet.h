@@ -2,7 +2,7 @@
 #ifndef PST_SPP_PACKET_H
 #define PST_SPP_PACKET_H
 
-#include "postern/spp.h"
+#include "postern/parts/spp.h"
 
 #define PST_SPP_TINY_MAX 127
 

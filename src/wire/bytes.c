@@ -1,7 +1,7 @@
 /* Fixed-width integers in place, checked sums, and the two operations on secrets. */
 #include <string.h>
 
-#include "postern/wire.h"
+#include "postern/parts/wire.h"
 
 static void poke(uint8_t *at, uint64_t v, size_t len)
 {

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "postern/wire.h"
+#include "postern/parts/wire.h"
 
 struct pst_reader pst_reader_of(const void *at, size_t len)
 {

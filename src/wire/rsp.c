@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "postern/rsp.h"
+#include "postern/parts/rsp.h"
 
 enum { OUTSIDE, BODY, ESCAPE, RUN, SUM_HIGH, SUM_LOW };
 

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "postern/wire.h"
+#include "postern/parts/wire.h"
 
 struct pst_writer pst_writer_of(void *at, size_t cap)
 {

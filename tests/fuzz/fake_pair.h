@@ -7,8 +7,8 @@
 #define PST_FUZZ_FAKE_PAIR_H
 
 #include "fuzz/fake_crypto.h"
-#include "postern/requester.h"
-#include "postern/responder.h"
+#include "postern/parts/requester.h"
+#include "postern/parts/responder.h"
 #include "spdm/codes.h"
 
 #define PAIR_BUFFER 1200

@@ -2,10 +2,10 @@
  *
  * The input is a list of moves: bytes of gdb, whole packets, answers of the target, stop reports,
  * time, the end. The first byte says how operations complete (later, or inside submit).
- * pst-link: dts target spp wire */
+ * pst-link: gdb stub spp wire */
 #include "fuzz/fuzz.h"
 
-#include "postern/gdb_server.h"
+#include "postern/parts/gdb_server.h"
 
 enum { PACKET = 1024, DESCRIPTION = 512, QUEUE = 16 };
 #define MEMORY (PST_GDB_MEMORY(PACKET, DESCRIPTION))

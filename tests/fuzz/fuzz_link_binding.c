@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "postern/binding.h"
+#include "postern/links/binding.h"
 
 #define CAP 4096
 

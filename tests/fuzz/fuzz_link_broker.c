@@ -2,7 +2,7 @@
  * between what they say to each other. What they give out stays within its bounds. */
 #include "fuzz.h"
 
-#include "postern/broker.h"
+#include "postern/links/broker.h"
 
 enum { CHUNK = 64, WINDOW = 2, MOST = 128 };
 

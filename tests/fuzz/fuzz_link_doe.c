@@ -2,7 +2,7 @@
  * both ends of a mailbox. */
 #include "fuzz.h"
 
-#include "postern/doe.h"
+#include "postern/links/doe.h"
 
 enum { CAP = 512 };
 

@@ -2,8 +2,8 @@
  * The input says what they do; fragments may get the right FCS, so that more than it is tested. */
 #include "fuzz.h"
 
-#include "postern/checksum.h"
-#include "postern/i3c.h"
+#include "postern/links/checksum.h"
+#include "postern/links/i3c.h"
 
 enum { SEND = 600, RECEIVE = 300 };
 

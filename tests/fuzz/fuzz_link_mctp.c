@@ -2,8 +2,8 @@
  * comes out goes in again, and messages stay inside their slots. */
 #include "fuzz.h"
 
-#include "postern/checksum.h"
-#include "postern/mctp.h"
+#include "postern/links/checksum.h"
+#include "postern/links/mctp.h"
 
 enum { CAP = 200 };
 

@@ -2,7 +2,7 @@
  * controller's side. Transfers may get the right PEC, so that more than it is tested. */
 #include "fuzz.h"
 
-#include "postern/mctp_i3c.h"
+#include "postern/links/mctp_i3c.h"
 
 #define ADDRESS 9
 

@@ -2,7 +2,7 @@
  * packets. */
 #include "fuzz.h"
 
-#include "postern/mctp_link.h"
+#include "postern/links/mctp_link.h"
 
 enum { MESSAGE = 256, BUFFER = 256, SENT = 8, MTU = 64, STEP = 16, LINE = 1024 };
 

@@ -2,7 +2,7 @@
  * who say anything. What an owner hears is always whole link messages within the limits. */
 #include "fuzz.h"
 
-#include "postern/mctp_spdm.h"
+#include "postern/links/mctp_spdm.h"
 
 enum { MOST = 300, STEP = 24, LINE = 2048, TURNS = 40 };
 

@@ -5,8 +5,8 @@
  * is (else the last four bytes become the CRC), F0 how much time passes. */
 #include "fuzz.h"
 
-#include "postern/checksum.h"
-#include "postern/reliable.h"
+#include "postern/links/checksum.h"
+#include "postern/links/reliable.h"
 
 enum {
     MESSAGE = 300,

@@ -2,7 +2,7 @@
  * the input may change any word or byte, our own included. */
 #include "fuzz.h"
 
-#include "postern/ring.h"
+#include "postern/links/ring.h"
 
 enum { LEN = PST_RING_RINGS + 2 * PST_RING_LEAST };
 

@@ -2,8 +2,8 @@
  * line stand any bytes. */
 #include "fuzz.h"
 
-#include "postern/checksum.h"
-#include "postern/serial.h"
+#include "postern/links/checksum.h"
+#include "postern/links/serial.h"
 
 enum { MESSAGE = 256, BUFFER = 256, SENT = 8, MTU = 64, CAP = 48 };
 

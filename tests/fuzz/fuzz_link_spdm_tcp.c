@@ -2,7 +2,7 @@
  * within the room that the contract names. */
 #include "fuzz.h"
 
-#include "postern/spdm_tcp.h"
+#include "postern/links/spdm_tcp.h"
 
 struct outcome {
     pst_err err;

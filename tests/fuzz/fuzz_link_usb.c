@@ -2,7 +2,7 @@
  * against a hostile other side. First byte: which. */
 #include "fuzz.h"
 
-#include "postern/usb.h"
+#include "postern/links/usb.h"
 
 static void find(const uint8_t *data, size_t size)
 {

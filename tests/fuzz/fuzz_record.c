@@ -7,7 +7,7 @@
 #include "fuzz.h"
 
 #include "fuzz/fake_crypto.h"
-#include "postern/record.h"
+#include "postern/parts/record.h"
 
 #define CAP 700
 #define SENT 64

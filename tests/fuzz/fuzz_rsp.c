@@ -1,6 +1,6 @@
-/* The packet reader and the words inside packets. pst-link: target */
+/* The packet reader and the words inside packets. pst-link: stub */
 #include "fuzz/fuzz.h"
-#include "postern/rsp.h"
+#include "postern/parts/rsp.h"
 
 static void read_words(const uint8_t *at, size_t len)
 {

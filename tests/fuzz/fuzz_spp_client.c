@@ -2,7 +2,7 @@
  * tells its length. Operations end once, and never write beyond their bytes. */
 #include "fuzz.h"
 
-#include "postern/spp.h"
+#include "postern/parts/spp.h"
 
 enum { OPS = 5, LEN = 40, GUARD = 8 };
 

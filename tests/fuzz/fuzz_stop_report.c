@@ -2,10 +2,10 @@
  *
  * The input: length u16 and bytes of the memory map, of the description, of the first status; the
  * rest are stop reports, each behind a length u16. After each, gdb asks for everything.
- * pst-link: dts target spp wire */
+ * pst-link: gdb stub spp wire */
 #include "fuzz/fuzz.h"
 
-#include "postern/gdb_server.h"
+#include "postern/parts/gdb_server.h"
 
 enum { PACKET = 2048, DESCRIPTION = 1024 };
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "guest/faults.h"
-#include "posix/bridge.h"
+#include "posix/bridge/bridge.h"
 
 static void note(void *ctx, const char *text)
 {

@@ -1,7 +1,7 @@
 /* Published check values. */
 #include "pst_test.h"
 
-#include "postern/checksum.h"
+#include "postern/links/checksum.h"
 
 static void test_crc32c(void **state)
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "posix/i3c_host.h"
+#include "posix/links/i3c/host.h"
 
 static struct pst_i3c_host *host;
 

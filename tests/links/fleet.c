@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 
 #include "openssl/pki.h"
-#include "posix/debugger_host.h"
-#include "posix/mqtt.h"
-#include "posix/profile.h"
+#include "posix/host/debugger_host.h"
+#include "posix/links/mqtt/mqtt.h"
+#include "posix/host/profile.h"
 #include "postern/target.h"
 
 enum { CONTEXTS = 2, QUEUE = 16384, MEMORY = 64, BASE = 0x1000, TRIES = 3, TICK_MS = 50 };

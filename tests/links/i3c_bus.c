@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "posix/i3c_host.h"
+#include "posix/links/i3c/host.h"
 
 struct program {
     struct pst_i3c_host *host;

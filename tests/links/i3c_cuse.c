@@ -15,7 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "posix/i3c_backend.h"
+#include "posix/links/i3c/backend.h"
 
 enum { MOST = 4096, BUFFER = FUSE_MIN_READ_BUFFER + MOST };
 

@@ -1,10 +1,10 @@
 /* The character device of OpenBMC's driver, behind a seam of system calls: what is asked of it,
- * byte by byte, and a whole link over it, to a modelled target. pst-link: posix model */
+ * byte by byte, and a whole link over it, to a modelled target. pst-link: posix */
 #include <errno.h>
 #include <sys/ioctl.h>
 
-#include "model/i3c_model.h"
-#include "posix/i3c_backend.h"
+#include "posix/links/i3c/model.h"
+#include "posix/links/i3c/backend.h"
 #include "pst_test.h"
 
 enum { FD = 7, LOG = 32 };

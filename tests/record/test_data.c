@@ -1,7 +1,7 @@
 /* The data link's records: both directions, over several ratchets, with and without numbers; what
  * is replayed, reflected or of the other link does not open. */
 #include "openssl/openssl_port.h"
-#include "postern/data.h"
+#include "postern/parts/data.h"
 #include "pst_test.h"
 
 #define SESSION 0x12345678u

@@ -2,7 +2,7 @@
 #include "pst_test.h"
 
 #include "openssl/openssl_port.h"
-#include "postern/record.h"
+#include "postern/parts/record.h"
 
 #define SESSION 0xFFFFFFFFu
 #define ROOM 512

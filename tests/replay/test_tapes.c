@@ -14,8 +14,8 @@
 
 #include "openssl/openssl_port.h"
 #include "parts/leaf.h"
-#include "postern/requester.h"
-#include "postern/responder.h"
+#include "postern/parts/requester.h"
+#include "postern/parts/responder.h"
 #include "pst_test.h"
 
 #define DIR_NAME "replay/tapes"

@@ -5,7 +5,7 @@
 
 #include "pst_test.h"
 
-#include "postern/spp.h"
+#include "postern/parts/spp.h"
 
 #define FAKE_SIZE 4096
 

@@ -1,7 +1,7 @@
 /* SPP packets: the public vectors, round trips, every truncation and every changed byte. */
 #include "pst_test.h"
 
-#include "postern/spp.h"
+#include "postern/parts/spp.h"
 
 static const struct vector {
     const char *command, *response;

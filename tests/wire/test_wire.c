@@ -1,7 +1,7 @@
 /* Cursors, in-place integers, checked sums, constant-time compare, wipe, error texts. */
 #include "pst_test.h"
 
-#include "postern/wire.h"
+#include "postern/parts/wire.h"
 
 static void integers_round_trip(void **state)
 {

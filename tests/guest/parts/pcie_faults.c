@@ -8,7 +8,7 @@
 #include <uv.h>
 
 #include "guest/faults.h"
-#include "postern/doe.h"
+#include "postern/links/doe.h"
 
 enum { CONTROL = 0x08, STATUS = 0x0C, WRITE_WORD = 0x10, READ_WORD = 0x14 };
 #define ABORT 0x00000001u

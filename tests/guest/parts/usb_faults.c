@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "guest/faults.h"
-#include "postern/usb.h"
+#include "postern/links/usb.h"
 
 #if __has_include(<libusb.h>)
 #include <libusb.h>

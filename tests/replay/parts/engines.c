@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "fakes.h"
-#include "postern/requester.h"
-#include "postern/responder.h"
+#include "postern/parts/requester.h"
+#include "postern/parts/responder.h"
 
 static uint8_t answer[65536];
 

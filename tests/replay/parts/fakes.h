@@ -5,7 +5,7 @@
 
 #include "case.h"
 #include "openssl/openssl_port.h"
-#include "postern/spdm.h"
+#include "postern/parts/spdm.h"
 
 #define FAKES_SESSION 0xFFFFFFFFu /* what every recording has */
 #define FAKES_BLOCKS 32

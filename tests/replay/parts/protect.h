@@ -3,7 +3,7 @@
 #define REPLAY_PROTECT_H
 
 #include "case.h"
-#include "postern/record.h"
+#include "postern/parts/record.h"
 
 struct protect {
     struct pst_crypto crypto; /* the port's, but `random` gives the recorded padding */

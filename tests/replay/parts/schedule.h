@@ -3,7 +3,7 @@
 #define REPLAY_SCHEDULE_H
 
 #include "case.h"
-#include "postern/keys.h"
+#include "postern/parts/keys.h"
 
 struct schedule {
     struct recording *c;

@@ -6,8 +6,8 @@
 #include "pst_test.h"
 
 #include "openssl/openssl_port.h"
-#include "postern/requester.h"
-#include "postern/responder.h"
+#include "postern/parts/requester.h"
+#include "postern/parts/responder.h"
 #include "spdm/codes.h"
 
 #define WIRED_BUFFER 5000

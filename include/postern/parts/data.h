@@ -1,0 +1,40 @@
+/* Records of a data link: where debug travels on a link of its own, beside the one on which the
+ * session is managed.
+ *
+ * They look like the session's (record.h), under its session id, but their keys are others: made
+ * from the session's Export Master Secret with labels that name the link and the direction
+ * (mipi_profile.h), so that neither link can be passed off as the other. SPDM never changes them.
+ * They *ratchet*: after PST_DATA_RATCHET records a direction's secret becomes the next one, which
+ * does not lead back, and its records count from 0 again. Both ends count, so nothing is said about
+ * it. That takes a link that keeps order and loses nothing.
+ */
+#ifndef POSTERN_DATA_H
+#define POSTERN_DATA_H
+
+#include "postern/mipi_profile.h"
+#include "postern/parts/record.h"
+
+struct pst_data { /* private */
+    struct pst_record record;
+    uint8_t secret[2][PST_MAX_HASH]; /* by pst_direction */
+    uint8_t hash, minor, aead;
+};
+
+/* First keys of both directions. `config` is copied: `window` must be false, `limit` is ignored.
+ * PST_ERR_ARGUMENT, or the crypto port's errors: there are no keys. */
+PST_MUST_CHECK pst_err pst_data_init(struct pst_data *d, const struct pst_record_config *config,
+                                     uint32_t session_id, const struct pst_export *from);
+/* How many bytes of sequence number the records carry: 0, 2 or 8, before the first is opened. */
+void pst_data_shape(struct pst_data *d, uint8_t sequence_len);
+/* As pst_record_seal and pst_record_open. An error of the crypto port while a key is changed leaves
+ * that direction without one. */
+PST_MUST_CHECK pst_err pst_data_seal(struct pst_data *d, uint8_t *buf, size_t cap,
+                                     size_t payload_len, size_t *record_len);
+PST_MUST_CHECK pst_err pst_data_open(struct pst_data *d, uint8_t *rec, size_t len,
+                                     struct pst_bytes *payload);
+/* Bytes before the payload. */
+size_t pst_data_head(const struct pst_data *d);
+/* Safe on zeroed storage, and again. */
+void pst_data_wipe(struct pst_data *d);
+
+#endif

@@ -1,0 +1,50 @@
+/* The SPDM responder: the device's half. See spdm.h for the chapter. */
+#ifndef POSTERN_RESPONDER_H
+#define POSTERN_RESPONDER_H
+
+#include "postern/parts/spdm.h"
+#include "postern/state/spdm.h"
+
+struct pst_responder { /* private; sizeof is all its memory */
+    struct pst_spdm spdm;
+    struct pst_responder_state state;
+};
+
+PST_MUST_CHECK pst_err pst_responder_init(struct pst_responder *r,
+                                          const struct pst_spdm_config *config);
+
+/* Memory where a response waits whose signer is slow, until RESPOND_IF_READY fetches it: as large
+ * as the largest signed response (transfer_size is always enough). Without it, or when it is too
+ * small, or with `config.wait_for_signer`, pst_responder_handle answers PST_PENDING. */
+void pst_responder_defer(struct pst_responder *r, uint8_t *buffer, size_t cap);
+
+/* One request in, one response out. `context` is the session whose record carried it, or
+ * PST_SPDM_CLEAR. `out` may not overlap `req`. PST_OK: send `out[0..*out_len)` in the same context
+ * (an ERROR message is such an answer; *out_len 0 means: stay silent), then call
+ * pst_responder_sent. PST_PENDING: a signer works; call pst_responder_resume. No other value is
+ * returned. */
+PST_MUST_CHECK pst_err pst_responder_handle(struct pst_responder *r, uint32_t context,
+                                            const uint8_t *req, size_t len, uint8_t *out,
+                                            size_t cap, size_t *out_len);
+/* After PST_PENDING, with the same `out`, whose contents must have been left alone. */
+PST_MUST_CHECK pst_err pst_responder_resume(struct pst_responder *r, uint8_t *out, size_t cap,
+                                            size_t *out_len);
+/* The answer has been sealed and handed to the link: key changes that follow it happen now. */
+void pst_responder_sent(struct pst_responder *r);
+/* A record of this session failed to open: what SPDM does about it. Fills the ERROR to send, if
+ * any; pst_responder_sent then ends the session. */
+PST_MUST_CHECK pst_err pst_responder_bad_record(struct pst_responder *r, uint32_t session_id,
+                                                uint8_t *out, size_t cap, size_t *out_len);
+/* Time passes: ends sessions whose heartbeat stopped or whose handshake took too long. Returns
+ * milliseconds until it wants to be called again, UINT64_MAX for never. */
+uint64_t pst_responder_poll(struct pst_responder *r);
+/* A record of this session opened that is not SPDM's: it counts as a sign of life. */
+void pst_responder_heard(struct pst_responder *r, uint32_t session_id);
+/* Ends one session now (policy, AEAD limit, revocation): keys dropped, `ended` called. */
+void pst_responder_end(struct pst_responder *r, uint32_t session_id, pst_err why);
+/* Asks the peer to rekey its receive side: the next GET_ENCAPSULATED_REQUEST gets KEY_UPDATE. */
+PST_MUST_CHECK pst_err pst_responder_want_key_update(struct pst_responder *r, uint32_t session_id);
+/* Forgets everything, keys first. */
+void pst_responder_wipe(struct pst_responder *r);
+
+#endif

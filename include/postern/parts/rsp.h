@@ -1,0 +1,86 @@
+/* Packets of the gdb remote serial protocol: the framing, and the small words inside.
+ *
+ * A packet is `$payload#cc`, cc being the sum of the payload's bytes as sent, in two hex digits. In
+ * the payload `}` escapes the next byte (sent xor 0x20), and from a stub `*` repeats the byte
+ * before it. `+` and `-` acknowledge, a lone 0x03 interrupts, `%name:…#cc` notifies. The reader
+ * takes a stream cut anywhere and yields one item at a time with the payload decoded; whether
+ * packets are acknowledged at all is its owner's business.
+ *
+ * Both ends use this: the access space that speaks to a stub (stub.h) and the server that gdb
+ * speaks to (dts/). Described in "Debugging with GDB", appendix E.1 to E.3.
+ */
+#ifndef POSTERN_RSP_H
+#define POSTERN_RSP_H
+
+#include "postern/parts/wire.h"
+
+enum pst_rsp_item {
+    PST_RSP_NOTHING = 0, /* all input was taken, no item is complete */
+    PST_RSP_PACKET,      /* payload in `buffer`, `len` bytes; valid until the next read */
+    PST_RSP_NOTICE,      /* the same, of a notification */
+    PST_RSP_ACK,
+    PST_RSP_NAK,
+    PST_RSP_BREAK, /* 0x03 outside a packet */
+    PST_RSP_BAD, /* a packet whose sum, escapes or runs are wrong, or that does not fit: dropped */
+};
+
+struct pst_rsp_reader {
+    uint8_t *buffer; /* the caller's; always ends in a NUL that `len` does not count */
+    size_t cap, len;
+    bool runs; /* expand run lengths: true for what a stub sends, false for what gdb sends */
+    /* private */
+    uint8_t state, sum, given, kind;
+    bool bad;
+};
+/* `cap` is the longest payload + 1, and at least 2. */
+void pst_rsp_reader_init(struct pst_rsp_reader *r, uint8_t *buffer, size_t cap, bool runs);
+/* Takes bytes up to and including the end of one item; returns how many. */
+size_t pst_rsp_read(struct pst_rsp_reader *r, const uint8_t *in, size_t len,
+                    enum pst_rsp_item *item);
+/* true between the first and the last byte of a packet. */
+bool pst_rsp_inside(const struct pst_rsp_reader *r);
+
+/* --- writing: begin, put, end; what does not fit fails the writer underneath --- */
+struct pst_rsp_writer {
+    struct pst_writer *w;
+    uint8_t sum;
+};
+struct pst_rsp_writer pst_rsp_begin(struct pst_writer *w);
+/* Bytes that need no escape: protocol text. */
+void pst_rsp_put_char(struct pst_rsp_writer *p, char c);
+void pst_rsp_put_text(struct pst_rsp_writer *p, const char *text);
+/* Any bytes, escaped where needed. */
+void pst_rsp_put_binary(struct pst_rsp_writer *p, const void *at, size_t len);
+/* Two lower-case hex digits a byte. */
+void pst_rsp_put_hex(struct pst_rsp_writer *p, const void *at, size_t len);
+/* Hex without leading zeros. */
+void pst_rsp_put_number(struct pst_rsp_writer *p, uint64_t v);
+void pst_rsp_end(struct pst_rsp_writer *p);
+/* Bytes that `len` bytes take when put as binary. */
+size_t pst_rsp_binary_len(const void *at, size_t len);
+
+/* --- reading payloads --- */
+/* 0..15, or -1. */
+int pst_rsp_nibble(uint8_t c);
+/* Takes `text` or `c` off if the reader begins with it; otherwise takes nothing. */
+bool pst_rsp_take(struct pst_reader *r, const char *text);
+bool pst_rsp_take_char(struct pst_reader *r, char c);
+/* One hex number, 1 to 16 digits (more only if they are leading zeros); failed otherwise. */
+uint64_t pst_rsp_get_number(struct pst_reader *r);
+/* Pairs of hex digits up to the first other byte; how many bytes. Failed: an odd digit, or more
+ * than `cap` bytes. */
+size_t pst_rsp_get_hex(struct pst_reader *r, uint8_t *out, size_t cap);
+/* Everything up to `end`, which is taken too and not returned; all that is left when there is no
+ * `end`. */
+struct pst_bytes pst_rsp_get_until(struct pst_reader *r, char end);
+
+/* A thread: "tid", "ppid.tid", "-1" (all: UINT64_MAX), "0" (any). */
+struct pst_rsp_thread {
+    uint64_t pid, tid;
+    bool has_pid;
+};
+#define PST_RSP_ALL UINT64_MAX
+struct pst_rsp_thread pst_rsp_get_thread(struct pst_reader *r);
+void pst_rsp_put_thread(struct pst_rsp_writer *p, struct pst_rsp_thread t);
+
+#endif

@@ -1,0 +1,115 @@
+/* The state of an SPDM connection: private, visible only so that its size is `sizeof`.
+ *
+ * What does not live at the same time shares its memory: the raw bytes of VERSION, CAPABILITIES,
+ * ALGORITHMS and the hashes that they become; a session's transcript and, later, its measurement
+ * log; the hash of a chain that arrives and the peer that it turns out to be.
+ */
+#ifndef POSTERN_SPDM_STATE_H
+#define POSTERN_SPDM_STATE_H
+
+#include "postern/parts/spdm.h"
+
+#define PST_VCA_MAX 384 /* bytes of the six messages before a hash is agreed on */
+
+struct pst_transcript { /* src/spdm/transcript.h */
+    union {
+        uint8_t raw[PST_VCA_MAX];
+        struct {
+            struct pst_hash vca; /* A */
+            struct pst_hash m;   /* M1/M2; after CHALLENGE_AUTH the mutual one */
+        } hash;
+    } u;
+    struct pst_hash l; /* L1/L2 outside sessions */
+    uint16_t raw_len;
+    bool hashed, m_on, l_on;
+};
+
+struct pst_peer_chain { /* src/spdm/chain.h */
+    union {
+        struct {
+            struct pst_hash hash;
+            uint8_t head[4 + PST_MAX_HASH]; /* Length, reserved, RootHash */
+        } arriving;
+        struct pst_peer peer;
+    } u;
+    struct pst_chain_check check;
+    uint8_t digest[PST_MAX_HASH]; /* what DIGESTS said; once `known`, what was computed */
+    uint16_t total, offset;
+    uint8_t slot;
+    bool announced; /* `digest` came from DIGESTS */
+    bool checking;  /* `check` is begun */
+    bool fetching;  /* u.arriving holds */
+    bool known;     /* u.peer holds */
+};
+
+struct pst_spdm_session { /* src/spdm/session.h */
+    struct pst_hash hash; /* TH; when the session is established, its L1/L2 */
+    /* KEY_EXCHANGE: [0] shared secret. Handshake: master, finished key of requester, of responder.
+     * Application: data secret of requester, of responder; until it is established also the one to
+     * export. */
+    uint8_t secret[3][PST_MAX_HASH];
+    uint64_t deadline_ms; /* handshake: ends then; else heartbeat: ends then (0: no limit) */
+    uint32_t id;
+    uint8_t phase;    /* enum pst_session_phase */
+    uint8_t kind;     /* what created it, PST_KIND_*: never changes */
+    uint8_t mutual;   /* pst_mutual */
+    uint8_t req_slot; /* the requester's, for FINISH */
+    uint8_t heartbeat_s;
+    uint8_t update;       /* KEY_UPDATE: awaiting VerifyNewKey; 1 by requester, 2 by responder */
+    bool authenticated;   /* what `mutual` demands before FINISH is there */
+    bool clear_handshake; /* FINISH travels in the clear */
+    bool l_on;
+    bool placed; /* the key port holds something */
+    bool open;   /* hooks.established was called */
+};
+
+struct pst_exchange;
+
+/* A signature in the making: the message stands in the caller's buffer up to `at`. */
+struct pst_signing {
+    pst_err (*done)(struct pst_exchange *x);
+    uint8_t digest[PST_MAX_HASH];
+    uint32_t context;
+    uint32_t session_id; /* that the message belongs to or creates; 0: none */
+    uint16_t at;
+    uint8_t code, slot, purpose;
+    bool active;
+};
+
+struct pst_spdm {
+    const struct pst_spdm_config *config;
+    struct pst_transcript transcript;
+    struct pst_peer_chain chain;
+    struct pst_spdm_session sessions[PST_SPDM_SESSIONS];
+    struct pst_signing signing;
+    uint8_t own_digest[PST_MAX_HASH];
+    uint32_t ours, theirs;   /* capability flags as negotiated */
+    uint32_t peer_transfer;  /* most bytes of a message to the peer; 0: not yet known */
+    uint8_t own_digest_slot; /* slot of own_digest + 1; 0: none yet */
+    uint8_t role;            /* ours: pst_role */
+    uint8_t phase;           /* bit of enum pst_phase; connection only */
+    uint8_t minor;           /* 1.minor; 0: not agreed */
+    uint8_t hash, rsp_sig, req_sig, dh, aead, measurement_hash; /* ids of crypto.h */
+    uint8_t opaque, peer_ct;
+    bool multi_rsp, multi_req; /* multi-key connection of that side */
+    bool measurements;         /* DMTF measurement specification selected */
+    bool challenged;           /* CHALLENGE_AUTH happened: M is no longer cleared */
+    bool d_open, d_taken;      /* the DIGESTS directly after ALGORITHMS */
+};
+
+struct pst_responder_state {
+    uint8_t *defer; /* caller's memory for a response that waits for RESPOND_IF_READY */
+    size_t defer_cap;
+    uint32_t after_session; /* whom pst_responder_sent is about */
+    int16_t after_why;      /* pst_err of an ending session */
+    uint8_t after;          /* enum in responder.c */
+    uint8_t token;
+    uint16_t deferred; /* bytes in `defer`; 0: nothing waits */
+    /* encapsulated requests (src/spdm/encap.c) */
+    uint32_t encap_context, encap_session; /* where the flow runs, which session it serves */
+    uint32_t want_update;                  /* session whose peer shall update its keys; 0: none */
+    uint8_t encap, encap_step;             /* enum pst_encap, the inner request that is out */
+    uint8_t encap_id, encap_tag;
+};
+
+#endif

@@ -1,0 +1,105 @@
+/* What a target is made of. Private: use target.h; this is public only so that callers can own the
+ * memory. */
+#ifndef POSTERN_TARGET_STATE_H
+#define POSTERN_TARGET_STATE_H
+
+#include "postern/parts/data.h"
+#include "postern/policy.h"
+#include "postern/parts/record.h"
+#include "postern/parts/responder.h"
+#include "postern/parts/spp.h"
+
+#define PST_TARGET_LINKS 16
+
+typedef enum {
+    PST_CONTEXT_FREE,
+    PST_CONTEXT_PENDING, /* not authenticated: bootstrap engine, SPDM only */
+    PST_CONTEXT_REFUSED, /* authenticated, but may do nothing: held, or no grant */
+    PST_CONTEXT_LIVE,
+    PST_CONTEXT_ENDING, /* keys are gone; spaces are being released */
+} pst_context_phase;
+
+struct pst_mailbox { /* the SCM access space of one context */
+    uint8_t *request, *answer;
+    size_t half;
+    size_t request_len, answer_len;
+    bool running;   /* the responder works on it */
+    bool delivered; /* the whole answer was read: SPDM may move on once it is sealed */
+};
+
+struct pst_target_watch { /* one access space as an observer sees it */
+    struct pst_target_context *context;
+    uint8_t number;
+    bool pending; /* the space works on an access of this observer */
+};
+
+struct pst_target_context {
+    struct pst_target *target;
+    pst_context_phase phase;
+    uint32_t link;
+    bool protected_; /* what the engine works on came in a record */
+    bool keyed;      /* the peer was told KEY_EXCHANGE_RSP: it goes on in records */
+    bool observer;   /* live, sharing the target read-only */
+    bool orphan;     /* its link is gone, though its spaces are still being released */
+    bool native;     /* its link messages are SPDM messages, not batches */
+    pst_err closing; /* not PST_OK: end it as soon as what is pending is sent */
+    const char *refusal;
+    struct pst_spdm_config spdm;
+    struct pst_responder responder;
+    struct pst_record record;
+    struct pst_spp_engine engine;
+    struct pst_mailbox mailbox;
+    struct pst_space scm;
+    struct pst_space shared[2]; /* MEMORY and RUN as an observer sees them */
+    struct pst_target_watch watch[2];
+    struct pst_gate gate;
+    struct pst_grants grants;
+    char name[PST_MAX_NAME];
+    uint8_t fingerprint[8];
+    bool time_checked;          /* of the engineer's certificate */
+    uint64_t since_ms, since_s; /* of this phase; wall clock 0 when there is none */
+    uint64_t reads, read_bytes, effects;
+    uint32_t session_id;
+    uint8_t *queue;
+    size_t queue_len;
+    struct pst_target_path *data; /* NULL: its debug travels where its SPDM does */
+};
+
+struct pst_target_path {                /* the data link of one session */
+    struct pst_target_context *context; /* NULL: free */
+    struct pst_data records;
+    uint32_t link;
+    bool bound; /* a record came on `link` and opened */
+};
+
+struct pst_target_link {
+    uint32_t id;
+    const struct pst_link_traits *traits; /* NULL: free */
+    bool close;
+    bool busy; /* a newcomer is to be told so */
+};
+
+struct pst_target_repeats { /* run control batches that come again, see audit.h */
+    struct {
+        char what[54];
+        uint8_t len; /* 0: none from here on */
+        bool announced;
+    } recent[4]; /* the latest first */
+    uint8_t left;
+    uint64_t line, ms; /* of the announcement */
+};
+
+struct pst_target {
+    const struct pst_target_config *config;
+    struct pst_target_context *contexts;
+    size_t count;
+    struct pst_target_link links[PST_TARGET_LINKS];
+    uint64_t lines;       /* of the audit log */
+    uint64_t refusals_ms; /* start of the current second of refusals */
+    uint32_t refusals;    /* in it */
+    uint32_t refusals_unsaid;
+    bool audit_failed;
+    struct pst_target_repeats repeats; /* of the session that may have effects */
+};
+
+#endif

@@ -1,0 +1,26 @@
+/* A MEMORY access space over a file, or over a device that can be mapped (`/dev/mem`, a UIO
+ * region): bytes [base, base + size) are the file's, from `offset` on. A regular file is mapped
+ * too, so writes last. Aligned accesses of 1, 2, 4 and 8 bytes reach the mapping as one access of
+ * that width. */
+#ifndef PST_POSIX_FILE_MEMORY_H
+#define PST_POSIX_FILE_MEMORY_H
+
+#include "postern/parts/spp.h"
+
+struct pst_file_memory {
+    uint64_t base, size;
+    uint8_t *at; /* the mapping; `skip` bytes before it belong to the page */
+    size_t mapped, skip;
+    bool read_only;
+};
+/* `size` 0: to the end of the file. PST_ERR_IO: see errno. PST_ERR_ARGUMENT: nothing there, or the
+ * range passes the end of the file or of the addresses. */
+PST_MUST_CHECK pst_err pst_file_memory_open(struct pst_file_memory *m, const char *path,
+                                            uint64_t base, uint64_t size, uint64_t offset,
+                                            bool read_only);
+void pst_file_memory_close(struct pst_file_memory *m);
+/* Writes to a read-only one answer PST_ERR_DENIED, addresses outside PST_ERR_FAULT; a read that
+ * begins inside and ends outside is shortened. `m` outlives it. */
+struct pst_space pst_file_memory_space(struct pst_file_memory *m);
+
+#endif

@@ -1,0 +1,75 @@
+/* The supervisor: a small process that cleans up at a gdb stub when the TS agent cannot.
+ *
+ * A CPU must not be left halted, or full of breakpoints that halt it later with nobody there,
+ * because the agent was killed. So a process of its own session connects to the stub, keeps the
+ * connection and gives the agent a duplicate of it, together with shared memory for its *will*:
+ * what would have to be undone at the stub (struct pst_stub_will). The agent talks to the stub by
+ * itself, and brings the will up to date before each byte that it sends. When it vanishes, or lets
+ * go of the stub without having detached, the supervisor interrupts the CPU if needed, removes
+ * every breakpoint, lets the CPU go on (or holds it), detaches, and closes. Without an agent it
+ * ends, at the latest after PST_SUPERVISOR_PATIENCE_MS.
+ *
+ * The stub is connected only on the agent's demand, which comes after FINISH. Addresses:
+ * `unix:PATH`, `tcp:HOST:PORT`, `tcp:[HOST]:PORT`.
+ *
+ * Between agent and supervisor run messages on a pair of sockets that keep their boundaries, not
+ * part of any protocol on a wire: one byte of kind, then a payload.
+ */
+#ifndef PST_POSIX_SUPERVISOR_H
+#define PST_POSIX_SUPERVISOR_H
+
+#include <sys/types.h>
+
+#include "postern/parts/stub.h"
+
+#define PST_SUPERVISOR_PATIENCE_MS 5000
+
+enum pst_supervisor_kind {
+    PST_SUPERVISOR_OPEN = 'O',   /* agent: connect to the stub */
+    PST_SUPERVISOR_OPENED = 'o', /* it is; with descriptors of the stream and of the will */
+    PST_SUPERVISOR_FAILED = 'f', /* it could not be; payload: why, as text */
+    PST_SUPERVISOR_CLOSE = 'C',  /* agent: carry out the will and close */
+    PST_SUPERVISOR_LOST = 'L',   /* agent: the stub closed the stream, close it too */
+    PST_SUPERVISOR_CLOSED = 'c', /* either was done */
+};
+
+/* The process itself: returns when the agent's end is closed or on SIGTERM, with everything cleaned
+ * up. 0, or 1 when the stub did not let itself be cleaned up. */
+int pst_supervisor_run(int agent_fd, const char *stub_address, bool hold);
+
+struct pst_supervisor {
+    int fd; /* the agent's end; non-blocking, close-on-exec */
+    pid_t pid;
+};
+/* Starts it in a session of its own, with no descriptor but its socket and stderr. With `program`
+ * (a path) it is executed as `program supervisor FD ADDRESS resume|hold`, so that it shares nothing
+ * with the agent but the will; NULL forks only, so do that before any key is loaded. PST_ERR_IO:
+ * see errno. */
+PST_MUST_CHECK pst_err pst_supervisor_start(struct pst_supervisor *s, const char *program,
+                                            const char *stub_address, bool hold);
+
+/* --- the agent's half: nothing here waits --- */
+struct pst_supervisor_link {
+    struct pst_stub *stub;
+    int control;                /* to the supervisor, the caller's */
+    int fd;                     /* to the stub, ours; -1: none */
+    struct pst_stub_will *will; /* shared with the supervisor */
+    uint8_t state, closes;
+    char why[128];                             /* the last failure, as text */
+    void (*watch)(void *ctx, int fd, bool on); /* `fd` is new, or about to be closed; may be NULL */
+    void *ctx;
+};
+void pst_supervisor_link_init(struct pst_supervisor_link *l, struct pst_stub *stub, int control);
+/* `open` of pst_stub_config; `ctx` is the link. Letting go never waits. */
+pst_err pst_supervisor_open(void *ctx, bool on);
+/* The control socket can be read. false: the supervisor is gone. */
+PST_MUST_CHECK bool pst_supervisor_heard(struct pst_supervisor_link *l);
+/* The stub's stream can be read: goes on to its client, and sends what that has to say. Returns as
+ * pst_supervisor_write does. */
+bool pst_supervisor_read(struct pst_supervisor_link *l);
+/* Sends what the stub's client has to say. true: more waits until the stream can be written. */
+bool pst_supervisor_write(struct pst_supervisor_link *l);
+/* The supervisor is gone: the stub is lost, and cannot be opened again. */
+void pst_supervisor_gone(struct pst_supervisor_link *l);
+
+#endif

@@ -1,0 +1,352 @@
+/* The DTS: messages in and out, the end of a session, and the caller's operations, which wait in a
+ * list of ours until READY, and again while keys change. What happens in between: debugger_steps.c.
+ */
+#include "dts/dts.h"
+
+#include <string.h>
+
+#define DEFAULT_ANSWER_MS 10000
+#define FIRST_CREDIT 256 /* before the TS has told its own */
+#define DEFAULT_REKEY_AFTER 8000000u
+
+uint64_t dbg_now(const struct pst_debugger *d)
+{
+    return d->spdm.now_ms(d->spdm.now_ctx);
+}
+
+static uint64_t rekey_after(const struct pst_debugger *d)
+{
+    return d->config->rekey_after > 0 ? d->config->rekey_after : DEFAULT_REKEY_AFTER;
+}
+
+void dbg_set_state(struct pst_debugger *d, pst_debugger_state_id state)
+{
+    d->state = state;
+    d->step = 0;
+    if (d->config->changed != NULL) {
+        d->config->changed(d->config->ctx);
+    }
+}
+
+static void pass_on(struct pst_debugger *d, struct pst_spp_op *op)
+{
+    if (op->opcode == PST_SPP_WRITE && op->space == PST_AS_RUN && op->address == PST_RUN_RESUME) {
+        dbg_native_resumed(d);
+    }
+    pst_spp_client_submit(&d->client, op);
+}
+
+void dbg_release_waiting(struct pst_debugger *d)
+{
+    while (d->waiting != NULL) {
+        struct pst_spp_op *op = d->waiting;
+        d->waiting = op->next;
+        pass_on(d, op);
+    }
+    d->waiting_end = &d->waiting;
+}
+
+void dbg_fail_waiting(struct pst_debugger *d, pst_err why)
+{
+    struct pst_spp_op *op = d->waiting;
+    d->waiting = NULL;
+    d->waiting_end = &d->waiting;
+    while (op != NULL) {
+        struct pst_spp_op *next = op->next;
+        op->result = why;
+        if (op->done != NULL) {
+            op->done(op->ctx, op);
+        }
+        op = next;
+    }
+}
+
+/* The one way a session ends on this side. */
+void dbg_close(struct pst_debugger *d, pst_err why)
+{
+    if (d->state == PST_DBG_CLOSED) {
+        return;
+    }
+    d->why = why;
+    d->exchanging = d->rekeying = false;
+    if (d->spdm.crypto != NULL) { /* the requester tells who it was; its secrets go */
+        pst_requester_cancel(&d->requester, why);
+        pst_requester_end(&d->requester, pst_requester_session(&d->requester), why);
+    }
+    if (d->record.config.crypto != NULL) {
+        pst_record_wipe(&d->record);
+    }
+    pst_data_wipe(&d->data.records);
+    pst_wipe(d->request, d->half);
+    dbg_set_state(d, PST_DBG_CLOSED);
+    pst_spp_client_abort(&d->client, PST_ERR_CLOSED);
+    dbg_fail_waiting(d, PST_ERR_CLOSED);
+}
+
+/* --- keys and hooks of the security agent --- */
+
+static pst_err place(void *ctx, uint32_t session_id, pst_key_phase phase, pst_direction direction,
+                     bool encrypt, const struct pst_traffic_key *key)
+{
+    struct pst_debugger *d = ctx;
+    if (!encrypt && !d->config->allow_mac_only) {
+        return PST_ERR_ALGORITHM;
+    }
+    return pst_record_place(&d->record, session_id, phase, direction, encrypt, key);
+}
+
+static void drop(void *ctx, uint32_t session_id)
+{
+    struct pst_debugger *d = ctx;
+    (void)session_id;
+    pst_record_wipe(&d->record);
+}
+
+/* The device is named; another one, also a genuine one, is not debugged. */
+static pst_err check_device(void *ctx, const struct pst_peer *peer)
+{
+    struct pst_debugger *d = ctx;
+    if (d->config->device == NULL || strcmp(d->config->device, peer->device) == 0) {
+        return PST_OK;
+    }
+    size_t len = 0; /* who it was instead, for people */
+    for (; len < PST_MAX_NAME - 1 && peer->device[len] != '\0'; len++) {
+        char c = peer->device[len];
+        d->who[len] = c >= 0x20 && c < 0x7F ? c : '?';
+    }
+    d->who[len] = '\0';
+    return PST_ERR_IDENTITY;
+}
+
+pst_err pst_debugger_init(struct pst_debugger *d, const struct pst_debugger_config *config)
+{
+    if (config->spdm == NULL || config->mailbox_len / 2 < config->spdm->transfer_size) {
+        return PST_ERR_ARGUMENT;
+    }
+    memset(d, 0, sizeof *d);
+    d->config = config;
+    d->waiting_end = &d->waiting;
+    d->request = config->mailbox;
+    d->answer = config->mailbox + config->mailbox_len / 2;
+    d->half = config->mailbox_len / 2;
+    d->spdm = *config->spdm;
+    d->spdm.keys = (struct pst_key_port){.ctx = d, .place = place, .drop = drop};
+    d->spdm.hooks = (struct pst_spdm_hooks){.ctx = d, .peer = check_device};
+    return pst_requester_init(&d->requester, &d->spdm);
+}
+
+pst_err dbg_start(struct pst_debugger *d, const struct pst_link_traits *traits, bool native)
+{
+    if (d->state != PST_DBG_IDLE) {
+        return PST_ERR_STATE;
+    }
+    d->traits = traits;
+    const struct pst_record_config record = {
+        .crypto = d->spdm.crypto,
+        .sends = PST_TO_RESPONDER,
+        .sequence_len = traits->sequence_len,
+        .window = traits->lossy,
+        .limit = rekey_after(d) + REKEY_SPARE,
+    };
+    PST_TRY(pst_record_init(&d->record, &record));
+    if (native) {
+        dbg_native_start(d);
+    }
+    dbg_start_client(d, FIRST_CREDIT);
+    dbg_set_state(d, native ? PST_DBG_AUTHENTICATING : PST_DBG_CONNECTING);
+    dbg_run(d);
+    return PST_OK;
+}
+
+pst_err dbg_open_record(struct pst_debugger *d, uint8_t *msg, size_t len, struct pst_bytes *payload)
+{
+    pst_key_phase phase;
+    pst_err err = pst_record_open(&d->record, msg, len, payload, &phase);
+    if (err == PST_OK) {
+        d->heard_ms = dbg_now(d);
+    }
+    /* spec: design, "A bad tag" */
+    bool tolerated = (d->traits->shared || d->traits->lossy) && err != PST_ERR_LIMIT;
+    return err != PST_OK && tolerated ? PST_WANT_MORE : err;
+}
+
+pst_err pst_debugger_start(struct pst_debugger *d, const struct pst_link_traits *traits)
+{
+    return dbg_start(d, traits, traits->native);
+}
+
+static pst_err receive_record(struct pst_debugger *d, uint8_t *msg, size_t len)
+{
+    struct pst_bytes batch;
+    pst_err err = dbg_open_record(d, msg, len, &batch);
+    if (err == PST_WANT_MORE) {
+        return PST_OK;
+    }
+    return err == PST_OK ? pst_spp_client_receive(&d->client, batch.at, batch.len) : err;
+}
+
+pst_err pst_debugger_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg, size_t len)
+{
+    pst_err err = PST_OK;
+
+    if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
+        return PST_ERR_CLOSED;
+    }
+    if (d->native.on) {
+        err = dbg_native_receive(d, kind, msg, len);
+    } else if (kind == PST_LINK_RECORD) {
+        err = receive_record(d, msg, len);
+    } else if (kind == PST_LINK_CLEAR && !d->protected_) {
+        err = pst_spp_client_receive(&d->client, msg, len);
+    } /* a clear message in a session means nothing and changes nothing */
+    if (err != PST_OK) {
+        dbg_close(d, err);
+        return err;
+    }
+    dbg_run(d);
+    return PST_OK;
+}
+
+static bool in_session(const struct pst_debugger *d)
+{
+    return d->state == PST_DBG_ENABLING || d->state == PST_DBG_READY;
+}
+
+/* There is one heartbeat at a time, and the answer to it may be behind all that was asked for. So
+ * that the TS hears of us until then: a record without anything. Not while keys change. */
+static bool owes_sign_of_life(const struct pst_debugger *d)
+{
+    return in_session(d) && d->exchanging && !(d->rekeying && d->step > 0) &&
+           pst_requester_heartbeat_s(&d->requester, d->record.session_id) > 0 &&
+           dbg_now(d) - d->sent_ms >=
+               500u * (uint64_t)pst_requester_heartbeat_s(&d->requester, d->record.session_id);
+}
+
+size_t pst_debugger_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap)
+{
+    dbg_run(d);
+    if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
+        return 0;
+    }
+    if (d->native.on) {
+        return dbg_native_output(d, kind, out, cap);
+    }
+    bool record = d->protected_;
+    size_t head = record ? pst_record_head(&d->record) : 0;
+    size_t tail = record ? PST_TAG_LEN : 0;
+    cap = cap < d->traits->mtu ? cap : d->traits->mtu;
+    if (cap <= head + tail) {
+        return 0;
+    }
+    size_t room = cap - head - tail;
+    if (record && room > PST_RECORD_MAX_PAYLOAD) {
+        room = PST_RECORD_MAX_PAYLOAD;
+    }
+    size_t len = pst_spp_client_batch(&d->client, out + head, room);
+    if (len == 0 && !owes_sign_of_life(d)) {
+        return 0;
+    }
+    if (record) {
+        pst_err err = pst_record_seal(&d->record, out, cap, len, 0, &len);
+        if (err != PST_OK) {
+            dbg_close(d, err);
+            return 0;
+        }
+    }
+    *kind = record ? PST_LINK_RECORD : PST_LINK_CLEAR;
+    d->sent_ms = dbg_now(d);
+    if (d->exchanging && !d->handed && d->spdm_read.begun) {
+        d->handed = true;
+        pst_requester_sent(&d->requester);
+    }
+    return len;
+}
+
+uint64_t pst_debugger_poll(struct pst_debugger *d)
+{
+    uint32_t limit = d->config->answer_ms > 0 ? d->config->answer_ms : DEFAULT_ANSWER_MS;
+
+    if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
+        return UINT64_MAX;
+    }
+    bool setting_up = (d->state != PST_DBG_READY || d->rekeying) && d->setup_left > 0;
+    /* A TS that still says what was asked for before has not gone. */
+    const uint64_t since = in_session(d) && d->heard_ms > d->asked_ms ? d->heard_ms : d->asked_ms;
+    if ((d->exchanging && dbg_now(d) - since > limit) ||
+        (setting_up && dbg_now(d) - d->setup_ms > limit)) {
+        dbg_close(d, PST_ERR_TIMEOUT);
+        return UINT64_MAX;
+    }
+    dbg_data_watch(d);
+    dbg_run(d);
+    uint64_t wait = pst_requester_wait(&d->requester), now = dbg_now(d);
+    if (d->native.on && d->data.traits == NULL && !d->exchanging) {
+        uint64_t ask = d->native.poll_ms > now ? d->native.poll_ms - now : 1;
+        wait = wait == 0 || ask < wait ? ask : wait;
+    }
+    return wait > 0 && wait < 250 ? wait : 250;
+}
+
+void pst_debugger_link_down(struct pst_debugger *d)
+{
+    dbg_close(d, d->state == PST_DBG_ENDING ? PST_OK : PST_ERR_IO);
+}
+
+pst_debugger_state_id pst_debugger_state(const struct pst_debugger *d)
+{
+    return d->state;
+}
+
+pst_err pst_debugger_why(const struct pst_debugger *d)
+{
+    return d->why;
+}
+
+void pst_debugger_stop(struct pst_debugger *d)
+{
+    d->stopping = true;
+    if (d->state != PST_DBG_READY && d->state != PST_DBG_ENDING) {
+        dbg_close(d, PST_OK);
+        return;
+    }
+    dbg_run(d);
+}
+
+void pst_debugger_wipe(struct pst_debugger *d)
+{
+    if (d->config == NULL) {
+        return;
+    }
+    dbg_close(d, PST_ERR_CLOSED);
+    pst_requester_wipe(&d->requester);
+}
+
+static void submit(struct pst_debugger *d, struct pst_spp_op *op)
+{
+    op->result = PST_PENDING;
+    op->next = NULL;
+    if (d->state == PST_DBG_CLOSED || d->state == PST_DBG_ENDING) {
+        op->result = PST_ERR_CLOSED;
+        if (op->done != NULL) {
+            op->done(op->ctx, op);
+        }
+    } else if (d->state != PST_DBG_READY || d->rekeying) {
+        *d->waiting_end = op;
+        d->waiting_end = &op->next;
+    } else {
+        pass_on(d, op);
+    }
+}
+
+void pst_debugger_read(struct pst_debugger *d, struct pst_spp_op *op)
+{
+    op->opcode = PST_SPP_READ;
+    submit(d, op);
+}
+
+void pst_debugger_write(struct pst_debugger *d, struct pst_spp_op *op)
+{
+    op->opcode = PST_SPP_WRITE;
+    op->urgent = op->space == PST_AS_RUN && op->address == PST_RUN_INTERRUPT;
+    submit(d, op);
+}

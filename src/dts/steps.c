@@ -1,0 +1,466 @@
+/* The DTS, step by step, from a link to a session with its access spaces enabled, and back.
+ *
+ * Each state has its work: CONNECTING sets up the bootstrap engine; AUTHENTICATING runs SPDM
+ * operations one after another, the last of which opens the session; ENABLING asks for grants and
+ * access spaces in the session's own engine; READY carries the caller's operations, heartbeats and
+ * key updates. */
+#include <string.h>
+
+#include "dts/dts.h"
+#include "spdm/codes.h"
+
+static void on_event(void *ctx, struct pst_bytes payload, uint8_t space)
+{
+    struct pst_debugger *d = ctx;
+    if (space == PST_AS_RUN && payload.len > 0 && payload.at[0] != PST_RUN_RUNNING) {
+        d->native.running = false;
+    }
+    if (d->state == PST_DBG_READY && d->config->event != NULL) {
+        d->config->event(d->config->ctx, space, payload);
+    }
+}
+
+void dbg_start_client(struct pst_debugger *d, size_t credit)
+{
+    const struct pst_link_traits *traits = d->data.traits != NULL ? d->data.traits : d->traits;
+    bool in_spdm = d->native.on && d->data.traits == NULL;
+    size_t room = in_spdm ? dbg_native_room(d) : traits->mtu - PST_RECORD_OVERHEAD;
+    pst_spp_client_init(&d->client, PST_SPP_FULL, (uint32_t)room - PST_SPP_FULL_HEADER, credit);
+    d->client.event = on_event;
+    d->client.ctx = d;
+}
+
+/* --- setup: register reads and writes that go out as one batch --- */
+
+static void setup_done(void *ctx, struct pst_spp_op *op)
+{
+    struct pst_debugger *d = ctx;
+    if (op->result != PST_OK && d->setup_err == PST_OK) {
+        d->setup_err = op->result;
+    }
+    d->setup_left--;
+}
+
+static void setup_begin(struct pst_debugger *d)
+{
+    d->setup_count = d->setup_left = 0;
+    d->setup_err = PST_OK;
+    d->setup_ms = dbg_now(d);
+}
+
+static void setup_add(struct pst_debugger *d, pst_spp_opcode opcode, uint8_t space,
+                      uint64_t address, uint8_t *data, uint32_t len)
+{
+    struct pst_spp_op *op = &d->setup[d->setup_count++];
+    *op = (struct pst_spp_op){
+        .opcode = opcode,
+        .space = space,
+        .address = address,
+        .data = data,
+        .len = len,
+        .result = PST_PENDING,
+        .done = setup_done,
+        .ctx = d,
+    };
+    d->setup_left++;
+    pst_spp_client_submit(&d->client, op);
+}
+
+static void setup_read(struct pst_debugger *d, uint64_t address)
+{
+    setup_add(d, PST_SPP_READ_CONFIG, 0, address, d->words[d->setup_count], 4);
+}
+
+static void setup_write(struct pst_debugger *d, uint64_t address, uint32_t value)
+{
+    pst_poke_u32(d->words[d->setup_count], value);
+    setup_add(d, PST_SPP_WRITE_CONFIG, 0, address, d->words[d->setup_count], 4);
+}
+
+/* --- SPDM: one message there and back through the mailbox --- */
+
+static void exchange_done(void *ctx, struct pst_spp_op *op)
+{
+    struct pst_debugger *d = ctx;
+    d->exchange_left--;
+    if (op->result != PST_OK && d->exchange_err == PST_OK) {
+        d->exchange_err = op->result;
+    }
+}
+
+static struct pst_spp_op mailbox_op(struct pst_debugger *d, bool write, uint64_t address,
+                                    uint8_t *data, size_t len)
+{
+    return (struct pst_spp_op){
+        .opcode = write ? PST_SPP_WRITE : PST_SPP_READ,
+        .space = PST_AS_SCM,
+        .address = address,
+        .data = data,
+        .len = (uint32_t)len,
+        .result = PST_PENDING,
+        .done = exchange_done,
+        .ctx = d,
+    };
+}
+
+/* One packet's worth: the end of the answer may change the keys, so nothing is asked behind it. */
+static void read_answer(struct pst_debugger *d)
+{
+    size_t left = d->half - d->answer_len;
+    size_t len = left < d->client.max_data ? left : d->client.max_data;
+    d->spdm_read =
+        mailbox_op(d, false, PST_SCM_RESPONSE + d->answer_len, d->answer + d->answer_len, len);
+    pst_spp_client_submit(&d->client, &d->spdm_read);
+}
+
+/* True when the answer goes on behind what was read. */
+static bool read_on(struct pst_debugger *d)
+{
+    d->answer_len += d->spdm_read.moved;
+    if (d->spdm_read.moved < d->spdm_read.len || d->answer_len == d->half) {
+        return false;
+    }
+    d->exchange_left = 1;
+    read_answer(d);
+    return true;
+}
+
+static void begin_exchange(struct pst_debugger *d, uint32_t context, size_t len)
+{
+    d->exchanging = true;
+    d->handed = false;
+    d->exchange_left = 3;
+    d->answer_len = 0;
+    d->exchange_err = PST_OK;
+    d->protected_ = context != PST_SPDM_CLEAR;
+    d->asked_ms = dbg_now(d);
+    if (d->native.on) {
+        d->exchange_left = 1;
+        d->native.waiting = len;
+        return;
+    }
+    pst_poke_u32(d->go, (uint32_t)len);
+    d->spdm_data = mailbox_op(d, true, PST_SCM_DATA, d->request, len);
+    d->spdm_go = mailbox_op(d, true, PST_SCM_GO, d->go, sizeof d->go);
+    pst_spp_client_submit(&d->client, &d->spdm_data);
+    pst_spp_client_submit(&d->client, &d->spdm_go);
+    read_answer(d);
+}
+
+void dbg_start_op(struct pst_debugger *d, const struct pst_op *op)
+{
+    pst_err err = pst_requester_start(&d->requester, op);
+    if (err != PST_OK) {
+        dbg_close(d, err);
+    }
+}
+
+/* Gives the running SPDM operation its next message, if it has one. True while it runs. */
+static bool pump_spdm(struct pst_debugger *d)
+{
+    uint32_t context;
+    size_t len;
+
+    if (d->exchanging) {
+        if (d->exchange_err != PST_OK) {
+            dbg_close(d, d->exchange_err);
+            return false;
+        }
+        if (d->exchange_left > 0 ||
+            (!d->native.on && read_on(d))) { /* in whatever order a TS answers them */
+            return true;
+        }
+        d->exchanging = false;
+        context = d->protected_ ? d->record.session_id : PST_SPDM_CLEAR;
+        if (pst_requester_receive(&d->requester, context, d->answer, d->answer_len) != PST_OK) {
+            /* What went wrong is the operation's result. */
+        }
+        dbg_native_finish(d);
+        if (d->state == PST_DBG_CLOSED) {
+            return false;
+        }
+    }
+    size_t room = d->native.on ? d->native.room : d->half;
+    pst_err err = pst_requester_next(&d->requester, &context, d->request, room, &len);
+    if (err == PST_OK) {
+        begin_exchange(d, context, len);
+        return true;
+    }
+    return err == PST_PENDING;
+}
+
+/* --- the steps of each state; each returns true when there was something to do --- */
+
+static const pst_op_kind opening[] = {PST_OP_CONNECT, PST_OP_DIGESTS, PST_OP_CERTIFICATE,
+                                      PST_OP_SESSION};
+
+static bool enter_session(struct pst_debugger *d)
+{
+    size_t credit = d->client.credit;
+    dbg_start_client(d, credit); /* the session has an engine of its own */
+    d->protected_ = true;
+    dbg_set_state(d, PST_DBG_ENABLING);
+    return true;
+}
+
+static bool step_bootstrap(struct pst_debugger *d)
+{
+    if (d->step == 0) {
+        setup_begin(d);
+        setup_add(d, PST_SPP_INIT, 0, 0, NULL, 0);
+        setup_read(d, PST_SPC_PROFILE);
+        setup_read(d, PST_SPC_CREDIT);
+        d->step = 1;
+        return true;
+    }
+    if (d->setup_left > 0) {
+        return false;
+    }
+    if (d->setup_err != PST_OK) {
+        dbg_close(d, d->setup_err);
+    } else if (pst_peek_u32(d->words[1]) != PST_PROFILE_VERSION) {
+        dbg_close(d, PST_ERR_PROFILE);
+    } else {
+        dbg_start_client(d, pst_peek_u32(d->words[2]));
+        dbg_set_state(d, PST_DBG_AUTHENTICATING);
+    }
+    return true;
+}
+
+static bool step_authenticate(struct pst_debugger *d)
+{
+    if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
+        return false;
+    }
+    if (d->step > 0) {
+        pst_err err = pst_requester_result(&d->requester, &d->peer_error);
+        if (err != PST_OK) {
+            bool busy = err == PST_ERR_PEER && d->peer_error == PST_SPDM_BUSY;
+            dbg_close(d, err == PST_PENDING ? PST_ERR_STATE : busy ? PST_ERR_BUSY : err);
+            return false;
+        }
+    }
+    if (d->step == sizeof opening / sizeof *opening) {
+        return enter_session(d);
+    }
+    dbg_start_op(d, &(struct pst_op){.kind = opening[d->step], .context = PST_SPDM_CLEAR});
+    d->step++;
+    return d->state != PST_DBG_CLOSED;
+}
+
+static void take_text(char *out, const struct pst_spp_op *op)
+{
+    uint32_t len = op->moved < PST_DEBUGGER_TEXT - 1 ? op->moved : PST_DEBUGGER_TEXT - 1;
+    out[len] = '\0';
+    for (uint32_t i = 0; i < len; i++) { /* a compromised TS gets no escape sequences through */
+        out[i] = out[i] >= 0x20 && out[i] < 0x7F ? out[i] : '?';
+    }
+}
+
+static void ask_about_session(struct pst_debugger *d)
+{
+    setup_begin(d);
+    setup_add(d, PST_SPP_INIT, 0, 0, NULL, 0);
+    setup_read(d, PST_SPC_AS_PRESENT);
+    setup_add(d, PST_SPP_READ, PST_AS_SCM, PST_SCM_WHO, (uint8_t *)d->who, PST_DEBUGGER_TEXT - 1);
+    setup_add(d, PST_SPP_READ, PST_AS_SCM, PST_SCM_GRANTS, (uint8_t *)d->grants,
+              PST_DEBUGGER_TEXT - 1);
+    if (d->native.on) { /* no bootstrap engine was asked */
+        setup_read(d, PST_SPC_PROFILE);
+        setup_read(d, PST_SPC_CREDIT);
+    }
+}
+
+static void ask_for_spaces(struct pst_debugger *d)
+{
+    uint32_t spaces = d->config->spaces & pst_peek_u32(d->words[1]);
+    setup_begin(d);
+    setup_write(d, PST_SPC_AS_AVAIL_REQ_SET, spaces);
+    setup_read(d, PST_SPC_AS_AVAIL_STAT);
+    setup_write(d, PST_SPC_AS_EN_SET, spaces);
+    setup_read(d, PST_SPC_AS_EN_STAT);
+}
+
+/* In a session: what SPDM has under way, a heartbeat when none of our records was sent for half its
+ * period, and on a native link whatever else there is to send. False: nothing more is to be done
+ * now. */
+static bool keep_alive(struct pst_debugger *d)
+{
+    if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
+        return false;
+    }
+    if (pst_requester_result(&d->requester, &d->peer_error) != PST_OK) {
+        dbg_close(d, PST_ERR_CLOSED); /* a heartbeat that was not answered as it must be */
+        return false;
+    }
+    uint8_t period = pst_requester_heartbeat_s(&d->requester, d->record.session_id);
+    if (period > 0 && dbg_now(d) - d->sent_ms >= (uint64_t)period * 500) {
+        dbg_start_op(d,
+                     &(struct pst_op){.kind = PST_OP_HEARTBEAT, .context = d->record.session_id});
+        (void)(d->state != PST_DBG_CLOSED && pump_spdm(d));
+        return false;
+    }
+    if (d->native.on && dbg_native_begin(d)) {
+        (void)(d->state != PST_DBG_CLOSED && pump_spdm(d));
+        return false;
+    }
+    return true;
+}
+
+/* What the bootstrap engine tells elsewhere. */
+static bool take_engine(struct pst_debugger *d)
+{
+    const uint32_t credit = pst_peek_u32(d->words[5]);
+
+    if (pst_peek_u32(d->words[4]) != PST_PROFILE_VERSION) {
+        dbg_close(d, PST_ERR_PROFILE);
+        return false;
+    }
+    d->client.credit = credit > d->client.credit ? credit : d->client.credit;
+    return true;
+}
+
+static bool step_enable(struct pst_debugger *d)
+{
+    if (d->step > 0 && (!keep_alive(d) || d->setup_left > 0)) {
+        return false; /* opening a space may take longer than a heartbeat */
+    }
+    if (d->step > 0 && d->setup_err != PST_OK) {
+        dbg_close(d, d->setup_err);
+        return false;
+    }
+    switch (d->step++) {
+    case 0:
+        ask_about_session(d);
+        return true;
+    case 1:
+        take_text(d->who, &d->setup[2]);
+        take_text(d->grants, &d->setup[3]);
+        if (d->native.on && !take_engine(d)) {
+            return false;
+        }
+        if (d->who[0] != '\0') {
+            dbg_close(d, strncmp(d->who, "held by", 7) == 0 ? PST_ERR_BUSY : PST_ERR_DENIED);
+            return false;
+        }
+        ask_for_spaces(d);
+        return true;
+    default:
+        d->enabled = (uint8_t)pst_peek_u32(d->words[3]);
+        dbg_set_state(d, PST_DBG_READY);
+        dbg_release_waiting(d);
+        return true;
+    }
+}
+
+/* Around a key update nothing else is in flight: operations wait, and so do the TS's events. */
+static bool step_rekey(struct pst_debugger *d)
+{
+    const struct pst_op update = {
+        .kind = PST_OP_KEY_UPDATE, .context = d->record.session_id, .all = true};
+
+    switch (d->step) {
+    case 0:
+        setup_begin(d);
+        pst_poke_u32(d->words[0], 1);
+        setup_add(d, PST_SPP_WRITE, PST_AS_SCM, PST_SCM_HOLD, d->words[0], 4);
+        break;
+    case 1:
+        if (d->setup_left > 0) {
+            return false;
+        }
+        dbg_start_op(d, &update);
+        break;
+    case 2:
+        if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
+            return false;
+        }
+        if (pst_requester_result(&d->requester, &d->peer_error) != PST_OK) {
+            dbg_close(d, PST_ERR_LIMIT);
+            return false;
+        }
+        setup_begin(d);
+        pst_poke_u32(d->words[0], 0);
+        setup_add(d, PST_SPP_WRITE, PST_AS_SCM, PST_SCM_HOLD, d->words[0], 4);
+        break;
+    default:
+        if (d->setup_left > 0) {
+            return false;
+        }
+        d->rekeying = false;
+        d->step = 0;
+        dbg_release_waiting(d);
+        return true;
+    }
+    d->step++;
+    return true;
+}
+
+static void end_in_order(struct pst_debugger *d)
+{
+    const struct pst_op end = {.kind = PST_OP_END_SESSION, .context = d->record.session_id};
+    d->rekeying = false;
+    dbg_fail_waiting(d, PST_ERR_CLOSED);
+    dbg_set_state(d, PST_DBG_ENDING);
+    dbg_start_op(d, &end);
+}
+
+static bool is_quiet(const struct pst_debugger *d)
+{
+    return !d->exchanging && d->client.first == NULL && d->client.flights == 0;
+}
+
+static bool step_ready(struct pst_debugger *d)
+{
+    if (d->rekeying && (d->step > 0 || is_quiet(d))) {
+        return step_rekey(d);
+    }
+    if (!keep_alive(d)) {
+        return false;
+    }
+    if (d->stopping) {
+        end_in_order(d);
+        return true;
+    }
+    if (!d->native.on && !d->rekeying && pst_record_left(&d->record) <= REKEY_SPARE) {
+        d->rekeying = true; /* heartbeats go on until what is in flight is over */
+        d->step = 0;
+        return true;
+    }
+    return false;
+}
+
+static bool step_ending(struct pst_debugger *d)
+{
+    if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
+        return false;
+    }
+    dbg_close(d, PST_OK);
+    return false;
+}
+
+static bool step(struct pst_debugger *d)
+{
+    switch (d->state) {
+    case PST_DBG_CONNECTING:
+        return step_bootstrap(d);
+    case PST_DBG_AUTHENTICATING:
+        return step_authenticate(d);
+    case PST_DBG_ENABLING:
+        return step_enable(d);
+    case PST_DBG_READY:
+        return step_ready(d);
+    case PST_DBG_ENDING:
+        return step_ending(d);
+    case PST_DBG_IDLE:
+    case PST_DBG_CLOSED:
+        break;
+    }
+    return false;
+}
+
+void dbg_run(struct pst_debugger *d)
+{
+    while (step(d)) {
+    }
+}

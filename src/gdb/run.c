@@ -1,0 +1,347 @@
+#include "gdb/gdb.h"
+
+#include <string.h>
+
+#define RESUME_RECORD 24u
+#define MAX_ACTIONS 8u
+
+/* --- stop reports --- */
+
+static uint8_t safe_signal(uint8_t signal)
+{
+    return signal == 0 ? 5 : signal; /* a stop without a reason: SIGTRAP */
+}
+
+static void take_harts(struct pst_gdb_server *g, struct pst_reader *list)
+{
+    g->hart_count = 0;
+    while (list->left >= 4) {
+        uint32_t hart = pst_get_u32(list);
+        if (hart != 0 && g->hart_count < PST_GDB_HARTS) {
+            g->harts[g->hart_count++] = hart;
+        }
+    }
+    if (g->hart == 0) {
+        g->hart = g->hart_count > 0 ? g->harts[0] : 1;
+    }
+    if (!pst_gdb_has_hart(g, g->hart)) {
+        g->hart_count = g->hart_count < PST_GDB_HARTS ? g->hart_count : PST_GDB_HARTS - 1;
+        g->harts[g->hart_count++] = g->hart;
+    }
+}
+
+static pst_err take_gathered(struct pst_gdb_server *g, struct pst_reader *r)
+{
+    while (r->left > 0) {
+        uint64_t address = pst_get_u64(r);
+        uint32_t len = pst_get_u32(r);
+        struct pst_bytes data = pst_get_block(r, len);
+        if (!pst_reader_ok(r)) {
+            return PST_ERR_DECODE;
+        }
+        pst_cache_fill(&g->cache, address, data.at, data.len);
+        g->counters.gathered += data.len;
+    }
+    return PST_OK;
+}
+
+pst_err pst_gdb_take_report(struct pst_gdb_server *g, struct pst_bytes report, uint8_t *state)
+{
+    struct pst_reader r = pst_reader_of(report.at, report.len);
+    *state = pst_get_u8(&r);
+    uint8_t reason = pst_get_u8(&r);
+    uint8_t signal = pst_get_u8(&r);
+    pst_skip(&r, 1);
+    uint32_t hart = pst_get_u32(&r);
+    uint64_t watch = pst_get_u64(&r);
+    uint16_t harts = pst_get_u16(&r);
+    uint16_t regs_len = pst_get_u16(&r);
+    struct pst_bytes list = pst_get_block(&r, (size_t)harts * 4);
+    struct pst_bytes regs = pst_get_block(&r, regs_len);
+    if (!pst_reader_ok(&r) || *state > PST_RUN_LOST || reason > PST_STOP_EXITED) {
+        return PST_ERR_DECODE;
+    }
+    struct pst_reader harts_in = pst_reader_of(list.at, list.len);
+    if (*state != PST_RUN_HALTED) {
+        if (g->hart == 0) { /* at attach: whom there is, nothing more is known of a running hart */
+            take_harts(g, &harts_in);
+        }
+        return PST_OK;
+    }
+    /* What was read before belongs to the last stop, also when nobody asked for this one. */
+    pst_gdb_regs_forget(g);
+    pst_cache_resume(&g->cache);
+    g->reason = reason;
+    g->signal = reason == PST_STOP_EXITED ? signal : safe_signal(signal);
+    g->hart = hart;
+    g->watch = watch;
+    take_harts(g, &harts_in);
+    g->hart_g = g->hart_c = 0;
+    pst_gdb_regs_keep(g, g->hart, regs);
+    pst_gather_stop(&g->gather);
+    return take_gathered(g, &r);
+}
+
+bool pst_gdb_has_hart(const struct pst_gdb_server *g, uint64_t hart)
+{
+    for (size_t i = 0; i < g->hart_count; i++) {
+        if (g->harts[i] == hart) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- resuming --- */
+
+static void resume(struct pst_gdb_server *g, size_t len);
+
+static void resumed(struct pst_gdb_server *g)
+{
+    g->asked = false; /* the reply to vCont is the stop */
+    g->awaiting_stop = true;
+    if (g->break_failed) {
+        /* The program runs without a breakpoint that gdb believes in: halt it before gdb does. */
+        g->interrupt_wanted = true;
+    }
+    if (g->stop_came) {
+        pst_gdb_stopped(g);
+    } else if (g->interrupt_wanted) {
+        pst_gdb_interrupt(g);
+    }
+}
+
+static void resume_done(struct pst_gdb_server *g)
+{
+    pst_err result = g->ops[g->op_count - 1].result;
+    bool gather_failed = false;
+    g->resume_pending = false;
+    g->break_failed = false;
+    for (size_t i = 0; i < g->op_count; i++) {
+        const struct pst_spp_op *op = &g->ops[i];
+        if (op->address == PST_RUN_BREAK) {
+            g->break_failed = op->result != PST_OK;
+            pst_gdb_break_done(g, op->result == PST_OK);
+            if (g->break_failed) {
+                pst_gdb_notice_error(g, "set or remove a breakpoint", 0, 0, op->result);
+            }
+        } else if (op->address == PST_RUN_GATHER && op->result == PST_OK) {
+            memcpy(g->gather_sent, g->gather_next, g->gather_next_len);
+            g->gather_sent_len = g->gather_next_len;
+        } else if (op->address == PST_RUN_GATHER && !g->break_failed) {
+            gather_failed = true;
+        }
+    }
+    if (g->state == PST_GDB_ENDED) {
+        g->asked = false; /* the stop reply is the answer */
+        pst_gdb_stopped(g);
+    } else if (result == PST_OK) {
+        resumed(g);
+    } else if (gather_failed && !g->gather_off) {
+        g->gather_off = true; /* a target that gathers nothing can be debugged all the same */
+        resume(g, g->resume_len);
+    } else {
+        g->state = PST_GDB_HALTED;
+        pst_gdb_reply_error(
+            g, g->break_failed ? "a breakpoint was not accepted" : "cannot resume the target",
+            result);
+        g->message[0] = '\0';
+    }
+}
+
+/* One batch. The breakpoints go first: if they fail, the transport is to drop what follows. */
+static void resume(struct pst_gdb_server *g, size_t len)
+{
+    g->resume_len = len;
+    size_t breaks = pst_gdb_break_list(g, false);
+    g->gather_next_len = pst_gather_list(&g->gather, g->gather_next);
+    bool gather =
+        !g->gather_off && (g->gather_next_len != g->gather_sent_len ||
+                           memcmp(g->gather_next, g->gather_sent, g->gather_next_len) != 0);
+    g->state = PST_GDB_RUNNING;
+    g->resume_pending = true;
+    g->stop_came = g->interrupt_wanted = false;
+    g->counters.resumes++;
+    pst_gdb_regs_forget(g);
+    pst_cache_resume(&g->cache);
+    pst_gdb_ops_begin(g);
+    if (breaks > 0) {
+        pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_BREAK, g->break_bytes, breaks);
+    }
+    if (gather) {
+        pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_GATHER, g->gather_next,
+                        g->gather_next_len);
+    }
+    pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_RESUME, g->resume_bytes, len);
+    pst_gdb_ops_end(g, resume_done);
+}
+
+/* --- vCont --- */
+
+struct action {
+    uint8_t what, signal;
+    uint64_t first, end;
+    uint32_t hart;
+};
+
+static void put_action(struct pst_writer *w, const struct action *a)
+{
+    pst_put_u32(w, a->hart);
+    pst_put_u8(w, a->what);
+    pst_put_u8(w, a->signal);
+    pst_put_u16(w, 0);
+    pst_put_u64(w, a->first);
+    pst_put_u64(w, a->end);
+}
+
+static uint8_t get_signal(struct pst_reader *r)
+{
+    uint64_t v = pst_rsp_get_number(r);
+    pst_require(r, v <= UINT8_MAX);
+    return (uint8_t)v;
+}
+
+static void get_action(struct pst_gdb_server *g, struct pst_reader *r, struct action *a)
+{
+    uint8_t c = pst_get_u8(r);
+    *a = (struct action){.what = PST_RUN_CONTINUE};
+    if (c == 'C' || c == 'S') {
+        a->signal = get_signal(r);
+    } else if (c == 'r') {
+        a->first = pst_rsp_get_number(r);
+        pst_require(r, pst_rsp_take_char(r, ','));
+        a->end = pst_rsp_get_number(r);
+    } else if (c == 't') {
+        a->what = PST_RUN_STAY;
+    } else {
+        pst_require(r, c == 'c' || c == 's');
+    }
+    if (c == 's' || c == 'S') {
+        a->what = PST_RUN_STEP;
+    } else if (c == 'r') {
+        a->what = PST_RUN_STEP_RANGE;
+    }
+    if (pst_rsp_take_char(r, ':')) {
+        struct pst_rsp_thread t = pst_rsp_get_thread(r);
+        bool all = t.tid == PST_RSP_ALL;
+        pst_require(r, all || t.tid == 0 || pst_gdb_has_hart(g, t.tid));
+        a->hart = all ? 0 : t.tid == 0 ? g->hart : (uint32_t)t.tid;
+    }
+}
+
+void pst_gdb_on_vcont(struct pst_gdb_server *g, struct pst_reader *r)
+{
+    struct pst_writer w = pst_writer_of(g->resume_bytes, sizeof g->resume_bytes);
+    bool runs = false;
+    for (size_t n = 0; n < MAX_ACTIONS && pst_rsp_take_char(r, ';'); n++) {
+        struct action a;
+        get_action(g, r, &a);
+        runs = runs || a.what != PST_RUN_STAY;
+        put_action(&w, &a);
+    }
+    if (pst_finish(r) != PST_OK || w.failed || w.used == 0) {
+        pst_gdb_reply_error(g, "vCont is malformed", PST_OK);
+    } else if (!runs) {
+        pst_gdb_reply_stop(g); /* all are halted already */
+    } else {
+        resume(g, w.used);
+    }
+}
+
+static void run_one(struct pst_gdb_server *g, struct pst_reader *r, uint8_t what, bool has_signal)
+{
+    struct action a = {.what = what};
+    struct pst_writer w = pst_writer_of(g->resume_bytes, sizeof g->resume_bytes);
+    if (has_signal) {
+        a.signal = get_signal(r);
+    }
+    if (pst_finish(r) != PST_OK) {
+        /* `c ADDRESS`: gdb writes the program counter itself. */
+        pst_gdb_reply_error(g, "resuming at an address is not supported", PST_OK);
+        return;
+    }
+    a.hart = what == PST_RUN_STEP ? (g->hart_c != 0 ? g->hart_c : g->hart) : 0;
+    put_action(&w, &a);
+    resume(g, w.used);
+}
+
+void pst_gdb_on_continue(struct pst_gdb_server *g, struct pst_reader *r)
+{
+    run_one(g, r, PST_RUN_CONTINUE, false);
+}
+
+void pst_gdb_on_continue_sig(struct pst_gdb_server *g, struct pst_reader *r)
+{
+    run_one(g, r, PST_RUN_CONTINUE, true);
+}
+
+void pst_gdb_on_step(struct pst_gdb_server *g, struct pst_reader *r)
+{
+    run_one(g, r, PST_RUN_STEP, false);
+}
+
+void pst_gdb_on_step_sig(struct pst_gdb_server *g, struct pst_reader *r)
+{
+    run_one(g, r, PST_RUN_STEP, true);
+}
+
+/* --- leaving --- */
+
+/* The breakpoints are ours, and a target that runs on with them would stop with nobody there. */
+static void detach(struct pst_gdb_server *g, pst_gdb_then then)
+{
+    size_t breaks = pst_gdb_break_list(g, true);
+    if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {
+        then(g);
+        return;
+    }
+    pst_gdb_ops_begin(g);
+    if (breaks > 0) {
+        pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_BREAK, g->break_bytes, breaks);
+    }
+    g->work[0] = 0;
+    pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_DETACH, g->work, 1);
+    pst_gdb_ops_end(g, then);
+}
+
+static void left(struct pst_gdb_server *g)
+{
+    if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {
+        return;
+    }
+    pst_err err = g->ops[g->op_count - 1].result;
+    if (err != PST_OK && err != PST_ERR_CLOSED && g->state != PST_GDB_OBSERVING) {
+        pst_gdb_notice_error(g, "resume the target (its policy decides when the session ends)", 0,
+                             0, err);
+    }
+    memset(g->breaks, 0, sizeof g->breaks);
+    g->awaiting_stop = false;
+    g->state = PST_GDB_DETACHED;
+    g->signal = 0;
+}
+
+static void detach_done(struct pst_gdb_server *g)
+{
+    left(g);
+    pst_gdb_reply_text(g, "OK"); /* gdb is let go in any case: the session's end does the rest */
+}
+
+static void kill_done(struct pst_gdb_server *g)
+{
+    left(g);
+    g->asked = false;
+    g->ending = true;
+}
+
+void pst_gdb_on_detach(struct pst_gdb_server *g, struct pst_reader *r)
+{
+    (void)r;
+    detach(g, detach_done);
+}
+
+/* A device in the field is not killed by a debugger: it is left as policy says. */
+void pst_gdb_on_kill(struct pst_gdb_server *g, struct pst_reader *r)
+{
+    (void)r;
+    detach(g, kill_done);
+}

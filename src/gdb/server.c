@@ -1,0 +1,433 @@
+#include "gdb/gdb.h"
+
+#include <string.h>
+
+#define BEAT_MS 1000u /* half of gdb's remotetimeout */
+#define STATUS_LEN 1024u
+
+/* --- operations --- */
+
+/* Runs continuations until one of them waits for the target. Completion may come while an operation
+ * is being submitted, so this never nests. */
+static void turn(struct pst_gdb_server *g)
+{
+    if (g->turning) {
+        return;
+    }
+    g->turning = true;
+    while (g->outstanding == 0 && g->then != NULL) {
+        pst_gdb_then then = g->then;
+        g->then = NULL;
+        then(g);
+    }
+    g->turning = false;
+}
+
+static void op_done(void *ctx, struct pst_spp_op *op)
+{
+    struct pst_gdb_server *g = ctx;
+    (void)op;
+    g->outstanding--;
+    turn(g);
+}
+
+static void submit(struct pst_gdb_server *g, struct pst_spp_op *op, pst_spp_opcode opcode,
+                   uint8_t space, uint64_t address, uint8_t *data, size_t len)
+{
+    *op = (struct pst_spp_op){
+        .opcode = opcode,
+        .space = space,
+        .address = address,
+        .data = data,
+        .len = (uint32_t)len,
+        .result = PST_PENDING,
+        .urgent = op == &g->interrupt,
+        .done = op->done,
+        .ctx = g,
+    };
+    g->config.backend.submit(g->config.backend.ctx, op);
+}
+
+void pst_gdb_ops_begin(struct pst_gdb_server *g)
+{
+    g->op_count = 0;
+    g->outstanding = 1; /* held until ops_end */
+}
+
+size_t pst_gdb_ops_add(struct pst_gdb_server *g, pst_spp_opcode opcode, uint8_t space,
+                       uint64_t address, uint8_t *data, size_t len)
+{
+    size_t at = g->op_count++;
+    g->ops[at].done = op_done;
+    g->outstanding++;
+    submit(g, &g->ops[at], opcode, space, address, data, len);
+    return at;
+}
+
+void pst_gdb_ops_end(struct pst_gdb_server *g, pst_gdb_then then)
+{
+    g->counters.round_trips++;
+    g->then = then;
+    g->outstanding--;
+    turn(g);
+}
+
+static void interrupt_done(void *ctx, struct pst_spp_op *op)
+{
+    struct pst_gdb_server *g = ctx;
+    g->interrupting = false;
+    if (op->result == PST_OK) {
+        return; /* the stop report is on its way */
+    }
+    if (g->state == PST_GDB_ATTACHING) {
+        g->state = PST_GDB_OBSERVING;
+        pst_gdb_notice_error(g, "halt the target (what you see moves)", 0, 0, op->result);
+        pst_gdb_dispatch(g);
+    } else if (g->state == PST_GDB_RUNNING) {
+        pst_gdb_notice_error(g, "halt the target", 0, 0, op->result);
+    }
+}
+
+void pst_gdb_interrupt(struct pst_gdb_server *g)
+{
+    if (g->interrupting) {
+        return;
+    }
+    g->interrupting = true;
+    g->interrupt_wanted = false;
+    memset(g->interrupt_data, 0, sizeof g->interrupt_data); /* hart 0: every one */
+    g->interrupt.done = interrupt_done;
+    submit(g, &g->interrupt, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_INTERRUPT, g->interrupt_data,
+           sizeof g->interrupt_data);
+}
+
+static void ahead_done(void *ctx, struct pst_spp_op *op)
+{
+    struct pst_gdb_server *g = ctx;
+    g->ahead_pending = false;
+    if (op->result != PST_OK) {
+        g->ahead_failures++;
+    } else if (g->ahead_epoch == g->cache.epoch && op->moved <= op->len) {
+        pst_cache_fill(&g->cache, op->address, op->data, op->moved);
+    }
+    if (g->ahead_awaited) {
+        g->ahead_awaited = false;
+        g->outstanding--;
+        turn(g);
+    }
+}
+
+void pst_gdb_ahead(struct pst_gdb_server *g, uint64_t address, uint32_t len)
+{
+    g->ahead_pending = true;
+    g->ahead_address = address;
+    g->ahead_epoch = g->cache.epoch;
+    g->ahead.done = ahead_done;
+    g->counters.ahead++;
+    submit(g, &g->ahead, PST_SPP_READ, PST_AS_MEMORY, address, g->ahead_data, len);
+}
+
+/* --- attach --- */
+
+/* Keeps the archive only if all of it decodes: nothing of a malformed one is passed on. */
+static void take_archive(struct pst_gdb_server *g, const struct pst_spp_op *op)
+{
+    g->archive_len = op->result == PST_OK && op->moved < op->len ? op->moved : 0;
+    if (!pst_gdb_annex_ok(g)) {
+        g->archive_len = 0;
+    }
+    if (g->archive_len == 0 && op->moved > 0) {
+        pst_gdb_notice(g, "the target's description is malformed or too long: not used");
+    }
+}
+
+static void take_arch(struct pst_gdb_server *g, const struct pst_spp_op *op)
+{
+    g->arch = NULL;
+    if (op->result == PST_OK && op->moved <= sizeof g->arch_name) {
+        g->arch = pst_arch_find(g->arch_name, op->moved);
+    }
+    if (g->arch != NULL && (g->arch->word == 0 || g->arch->word > 8)) {
+        g->arch = NULL;
+    }
+    pst_gather_arch(&g->gather, g->arch);
+}
+
+static void take_map(struct pst_gdb_server *g, const struct pst_spp_op *op)
+{
+    if (op->result == PST_OK && op->moved <= sizeof g->map_bytes &&
+        pst_cache_set_map(&g->cache, g->map_bytes, op->moved) != PST_OK) {
+        pst_gdb_notice(g, "the target's memory map is malformed: nothing is cached");
+    }
+}
+
+/* A transport with small packets brings only the head of a status report: enough to begin with,
+ * gdb asks for the registers. */
+static pst_err take_status(struct pst_gdb_server *g, const struct pst_spp_op *op, uint8_t *state)
+{
+    struct pst_bytes report = {g->report, op->moved};
+    if (op->moved > STATUS_LEN || op->moved < PST_STOP_REPORT_HEAD) {
+        return op->result != PST_OK && op->result != PST_PENDING ? op->result : PST_ERR_DECODE;
+    }
+    pst_err err = pst_gdb_take_report(g, report, state);
+    if (err == PST_ERR_DECODE && g->hart == 0) {
+        uint8_t head[PST_STOP_REPORT_HEAD];
+        memcpy(head, g->report, sizeof head);
+        memset(head + 16, 0, 4); /* no list of harts, no registers */
+        err = pst_gdb_take_report(g, (struct pst_bytes){head, sizeof head}, state);
+    }
+    return err;
+}
+
+static void attach_done(struct pst_gdb_server *g)
+{
+    uint8_t state = PST_RUN_LOST;
+    if (g->state != PST_GDB_ATTACHING) {
+        pst_gdb_dispatch(g);
+        return;
+    }
+    take_arch(g, &g->ops[0]);
+    take_map(g, &g->ops[1]);
+    take_archive(g, &g->ops[2]);
+    pst_err err = take_status(g, &g->ops[3], &state);
+    if (err != PST_OK || state == PST_RUN_LOST) {
+        pst_gdb_notice_error(g, "read the state of the target", 0, 0,
+                             err != PST_OK ? err : PST_ERR_FAULT);
+        g->state = PST_GDB_ENDED;
+        pst_gdb_dispatch(g);
+    } else if (state == PST_RUN_RUNNING && !g->stop_came) {
+        pst_gdb_interrupt(g);
+    } else {
+        pst_gdb_attached(g);
+    }
+}
+
+void pst_gdb_attached(struct pst_gdb_server *g)
+{
+    g->state = PST_GDB_HALTED;
+    g->hart_g = g->hart_c = 0;
+    pst_gdb_dispatch(g);
+}
+
+void pst_gdb_server_start(struct pst_gdb_server *g)
+{
+    if (g->state != PST_GDB_IDLE) {
+        return;
+    }
+    g->state = PST_GDB_ATTACHING;
+    pst_gdb_ops_begin(g);
+    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_ARCH, (uint8_t *)g->arch_name,
+                    sizeof g->arch_name);
+    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_MEMORY_MAP, g->map_bytes,
+                    sizeof g->map_bytes);
+    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_DESCRIPTION, g->archive,
+                    g->config.description_size);
+    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_STATUS, g->report, STATUS_LEN);
+    pst_gdb_ops_end(g, attach_done);
+}
+
+/* --- bytes --- */
+
+pst_err pst_gdb_server_init(struct pst_gdb_server *g, const struct pst_gdb_server_config *config)
+{
+    if (config->backend.submit == NULL || config->memory == NULL || config->packet_size < 1024 ||
+        config->packet_size > 0x1000000 || config->description_size > 0x1000000 ||
+        config->memory_len < PST_GDB_MEMORY(config->packet_size, config->description_size)) {
+        return PST_ERR_ARGUMENT;
+    }
+    memset(g, 0, sizeof *g);
+    g->config = *config;
+    size_t p = config->packet_size;
+    uint8_t *at = config->memory;
+    size_t align = (8 - (size_t)((uintptr_t)at % 8)) % 8;
+    at += align;
+
+    struct pst_cache_block *blocks = (struct pst_cache_block *)(void *)at;
+    size_t rest = config->memory_len - align - (7 * p - 64) - config->description_size;
+    size_t count = rest / sizeof *blocks;
+    PST_TRY(pst_cache_init(&g->cache, blocks, count));
+    at += count * sizeof *blocks;
+    pst_rsp_reader_init(&g->in, at, p + 1, false);
+    at += p + 1;
+    g->out = at;
+    g->out_cap = 3 * p - 256;
+    at += g->out_cap;
+    g->work = at;
+    at += p;
+    g->report = at;
+    at += STATUS_LEN;
+    g->ahead_data = at;
+    at += p;
+    g->archive = at;
+    pst_gather_init(&g->gather);
+    return PST_OK;
+}
+
+static void put_byte(struct pst_gdb_server *g, uint8_t c)
+{
+    if (g->out_head == g->out_tail) {
+        /* The newest packet stays where it is: a NAK may ask for it. */
+        g->out_head = g->out_tail = g->last_at + g->last_len;
+    }
+    if (g->out_tail < g->out_cap) {
+        g->out[g->out_tail++] = c;
+    }
+}
+
+static void repeat_last(struct pst_gdb_server *g)
+{
+    if (!g->no_ack && !g->asked && g->out_head == g->out_tail) {
+        g->out_head = g->last_at;
+        g->out_tail = g->last_at + g->last_len;
+    }
+}
+
+static void on_break(struct pst_gdb_server *g)
+{
+    if (g->state != PST_GDB_RUNNING) {
+        return;
+    }
+    if (g->resume_pending) {
+        g->interrupt_wanted = true; /* must not overtake the resume */
+    } else {
+        pst_gdb_interrupt(g);
+    }
+}
+
+static void on_item(struct pst_gdb_server *g, enum pst_rsp_item item)
+{
+    switch (item) {
+    case PST_RSP_PACKET:
+        if (!g->no_ack) {
+            put_byte(g, '+');
+        }
+        g->counters.packets++;
+        g->asked = true;
+        g->held = true;
+        pst_gdb_dispatch(g);
+        break;
+    case PST_RSP_BAD:
+        if (!g->no_ack) {
+            put_byte(g, '-');
+        }
+        break;
+    case PST_RSP_NAK:
+        repeat_last(g);
+        break;
+    case PST_RSP_BREAK:
+        on_break(g);
+        break;
+    case PST_RSP_NOTHING:
+    case PST_RSP_NOTICE:
+    case PST_RSP_ACK:
+        break;
+    }
+}
+
+/* The payload of the packet under way lies in the reader until it is answered, so the next one has
+ * to wait; acknowledgements and Ctrl-C need not. */
+static bool may_take(const struct pst_gdb_server *g, uint8_t c)
+{
+    return !g->asked || (!pst_rsp_inside(&g->in) && (c == 0x03 || c == '+' || c == '-'));
+}
+
+size_t pst_gdb_server_receive(struct pst_gdb_server *g, const uint8_t *in, size_t len)
+{
+    size_t used = 0;
+    while (used < len && !g->ending && may_take(g, in[used])) {
+        enum pst_rsp_item item = PST_RSP_NOTHING;
+        size_t n = g->asked ? 1 : len - used;
+        used += pst_rsp_read(&g->in, in + used, n, &item);
+        on_item(g, item);
+    }
+    return g->ending ? len : used;
+}
+
+struct pst_bytes pst_gdb_server_pending(const struct pst_gdb_server *g)
+{
+    return (struct pst_bytes){g->out + g->out_head, g->out_tail - g->out_head};
+}
+
+void pst_gdb_server_sent(struct pst_gdb_server *g, size_t len)
+{
+    size_t pending = g->out_tail - g->out_head;
+    g->out_head += len < pending ? len : pending;
+}
+
+/* --- what the target says by itself --- */
+
+void pst_gdb_server_event(struct pst_gdb_server *g, struct pst_bytes report)
+{
+    uint8_t state = PST_RUN_LOST;
+    if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED || g->state == PST_GDB_IDLE) {
+        return;
+    }
+    pst_err err = pst_gdb_take_report(g, report, &state);
+    if (err != PST_OK) {
+        pst_gdb_server_lost(g, "the target sent a malformed stop report");
+        return;
+    }
+    if (state == PST_RUN_LOST) {
+        pst_gdb_server_lost(g, "the target has lost its debug stub");
+        return;
+    }
+    if (state != PST_RUN_HALTED) {
+        return;
+    }
+    g->stop_came = true;
+    if (g->state == PST_GDB_ATTACHING && g->outstanding == 0) {
+        pst_gdb_attached(g);
+    } else if (g->state == PST_GDB_OBSERVING) {
+        g->state = PST_GDB_HALTED;
+    } else if (g->state == PST_GDB_RUNNING && !g->resume_pending) {
+        pst_gdb_stopped(g);
+    }
+}
+
+void pst_gdb_server_lost(struct pst_gdb_server *g, const char *why)
+{
+    if (g->state == PST_GDB_ENDED) {
+        return;
+    }
+    bool told = g->state == PST_GDB_DETACHED;
+    g->state = PST_GDB_ENDED;
+    g->reason = PST_STOP_SIGNAL;
+    if (!told) {
+        pst_gdb_notice(g, why != NULL ? why : "the session with the target has ended");
+    }
+    if (g->awaiting_stop) {
+        pst_gdb_stopped(g);
+    } else if (g->held && g->outstanding == 0) {
+        pst_gdb_dispatch(g);
+    }
+}
+
+uint64_t pst_gdb_server_poll(struct pst_gdb_server *g, uint64_t now_ms)
+{
+    if (!g->asked) {
+        g->beat_ms = 0;
+        return UINT64_MAX;
+    }
+    if (g->beat_ms == 0) {
+        g->beat_ms = now_ms + BEAT_MS;
+    } else if (now_ms >= g->beat_ms) {
+        put_byte(g, '+');
+        g->beat_ms = now_ms + BEAT_MS;
+    }
+    return g->beat_ms - now_ms;
+}
+
+bool pst_gdb_server_ended(const struct pst_gdb_server *g)
+{
+    return g->ending;
+}
+
+pst_gdb_state pst_gdb_server_state(const struct pst_gdb_server *g)
+{
+    return g->state;
+}
+
+const struct pst_gdb_counters *pst_gdb_server_counts(const struct pst_gdb_server *g)
+{
+    return &g->counters;
+}

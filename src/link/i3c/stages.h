@@ -1,0 +1,22 @@
+/* The debugger's bring-up, stage by stage, as the engine in i3c_debugger.c goes through it. */
+#ifndef PST_LINK_I3C_STAGES_H
+#define PST_LINK_I3C_STAGES_H
+
+#include "postern/links/i3c.h"
+
+enum pst_i3c_action { IDLE, FIND, DRAIN, COMMAND, WRITE, READ, RESET, CLOSE };
+
+struct pst_i3c_stage {
+    uint8_t action; /* enum pst_i3c_action */
+    uint8_t code, defining;
+    uint8_t write, read; /* bytes */
+    bool fresh;          /* not when resuming */
+    pst_err (*check)(struct pst_i3c_debugger *d);
+    pst_err refused; /* what a NACK means that does not go away */
+};
+
+#define PST_I3C_STAGES 9
+extern const struct pst_i3c_stage pst_i3c_stages[PST_I3C_STAGES];
+#define CONFIGURE_STAGE (PST_I3C_STAGES - 1)
+
+#endif

@@ -1,0 +1,120 @@
+#include <string.h>
+
+#include "stub/stub.h"
+
+enum { ENTRY = 16 };
+
+static size_t find(const struct pst_stub *s, const struct pst_stub_break *b)
+{
+    size_t i = 0;
+    while (i < s->break_count && (s->breaks[i].address != b->address ||
+                                  s->breaks[i].type != b->type || s->breaks[i].kind != b->kind)) {
+        i++;
+    }
+    return i;
+}
+
+/* The table follows the stub also when nobody waits for the access any more. */
+static void on_changed(struct pst_stub *s, struct pst_bytes reply)
+{
+    size_t at = find(s, &s->setting);
+    bool ok = pst_stub_is_ok(reply);
+    if (ok && s->setting_on && at == s->break_count && at < PST_STUB_BREAKS) {
+        s->breaks[s->break_count++] = s->setting;
+    } else if (!s->setting_on && at < s->break_count) {
+        s->breaks[at] = s->breaks[--s->break_count]; /* gone, or never there */
+        ok = true;
+    }
+    if (!s->access.used || s->access.done || s->access.space != PST_AS_RUN ||
+        s->access.address != PST_RUN_BREAK) {
+        return;
+    }
+    s->access.at += ENTRY;
+    if (!ok) {
+        pst_stub_finish(s, reply.len == 0 ? PST_ERR_UNSUPPORTED : PST_ERR_FAULT);
+    } else if (s->access.at == s->access.len) {
+        pst_stub_finish(s, PST_OK);
+    }
+}
+
+static void change(struct pst_stub *s, const struct pst_stub_break *b, bool on)
+{
+    s->setting = *b;
+    s->setting_on = on;
+    struct pst_rsp_writer p = pst_stub_begin(s);
+    pst_rsp_put_char(&p, on ? 'Z' : 'z');
+    pst_rsp_put_number(&p, b->type);
+    pst_rsp_put_char(&p, ',');
+    pst_rsp_put_number(&p, b->address);
+    pst_rsp_put_char(&p, ',');
+    pst_rsp_put_number(&p, b->kind);
+    pst_stub_send(s, &p, on_changed);
+}
+
+/* A breakpoint tells that its address was reached, a watchpoint shows what was there: both need
+ * leave to read it. */
+static bool may_watch(const struct pst_stub *s, const struct pst_stub_break *b)
+{
+    const struct pst_gate *g = s->access_gate;
+    uint64_t len = b->kind > 0 ? b->kind : 1;
+    return g != NULL &&
+           g->allow(g->ctx, PST_AS_MEMORY, PST_RIGHT_READ, b->address, len, true) == PST_OK;
+}
+
+void pst_stub_break_step(struct pst_stub *s)
+{
+    if (s->source == NULL) {
+        return;
+    }
+    struct pst_reader r = pst_reader_of(s->source + s->access.at, ENTRY);
+    uint8_t on = pst_get_u8(&r);
+    struct pst_stub_break b = {.type = pst_get_u8(&r)};
+    b.kind = pst_get_u16(&r);
+    pst_require(&r, pst_get_u32(&r) == 0);
+    b.address = pst_get_u64(&r);
+    size_t at = find(s, &b);
+    if (pst_finish(&r) != PST_OK || on > 1 || b.type > 4) {
+        pst_stub_finish(s, PST_ERR_ARGUMENT);
+    } else if (on == 1 && at == PST_STUB_BREAKS) {
+        pst_stub_finish(s, PST_ERR_LIMIT);
+    } else if ((on == 1) != (at < s->break_count)) {
+        if (on == 1 && !may_watch(s, &b)) {
+            pst_stub_finish(s, PST_ERR_DENIED);
+            return;
+        }
+        change(s, &b, on == 1);
+    } else {
+        s->access.at += ENTRY; /* as it is already */
+        if (s->access.at == s->access.len) {
+            pst_stub_finish(s, PST_OK);
+        }
+    }
+}
+
+bool pst_stub_break_clear(struct pst_stub *s)
+{
+    if (s->break_count == 0) {
+        return false;
+    }
+    struct pst_stub_break b = s->breaks[s->break_count - 1];
+    change(s, &b, false);
+    return true;
+}
+
+bool pst_stub_last_will(const struct pst_stub *s, struct pst_stub_will *will)
+{
+    if (s->link != LINK_OPEN && s->link != LINK_CLOSING) {
+        return false;
+    }
+    will->count = s->break_count;
+    memcpy(will->breaks, s->breaks, s->break_count * sizeof *s->breaks);
+    if (s->answer == on_changed && s->setting_on) {
+        will->breaks[will->count++] = s->setting; /* perhaps */
+    }
+    will->expected =
+        (uint8_t)((s->answer != NULL) + s->skip + s->followers + (s->ahead_len - s->ahead_at));
+    will->acks = s->acks;
+    will->running = s->running;
+    will->left = s->farewell;
+    return true;
+}

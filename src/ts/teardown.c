@@ -1,0 +1,69 @@
+/* The one way a context ends: END_SESSION, heartbeat lost, a bad tag, a limit, revocation, the link
+ * gone, shutdown. Keys first, then the access spaces (which takes breakpoints out and lets the CPU
+ * go as policy says), then the log. */
+#include <string.h>
+
+#include "ts/ts.h"
+
+/* A link is closed with the last context on it: a newcomer's failure never takes the link of a live
+ * session down. */
+static void close_link(struct pst_target_context *c)
+{
+    struct pst_target *t = c->target;
+    struct pst_target_link *link = scm_link(t, c->link);
+    for (size_t i = 0; i < t->count; i++) {
+        const struct pst_target_context *other = &t->contexts[i];
+        if (other != c && other->phase != PST_CONTEXT_FREE && scm_runs_over(other, c->link)) {
+            return;
+        }
+    }
+    if (link != NULL && !c->orphan) {
+        link->close = !link->traits->shared;
+    }
+}
+
+static void release(struct pst_target_context *c)
+{
+    close_link(c);
+    pst_wipe(c->queue, c->queue_len); /* what was written to the target, and where */
+    c->phase = PST_CONTEXT_FREE;
+    c->session_id = PST_SPDM_CLEAR;
+    memset(&c->grants, 0, sizeof c->grants);
+    c->name[0] = '\0';
+}
+
+void scm_teardown(struct pst_target_context *c, pst_err why)
+{
+    if (c->phase == PST_CONTEXT_FREE || c->phase == PST_CONTEXT_ENDING) {
+        return;
+    }
+    bool was_live = c->phase == PST_CONTEXT_LIVE;
+    bool was_pending = c->phase == PST_CONTEXT_PENDING;
+
+    c->phase = PST_CONTEXT_ENDING; /* from here the gate refuses everything */
+    c->closing = why;
+    if (c->data != NULL) {
+        c->target->config->data->release(c);
+    }
+    pst_record_wipe(&c->record);
+    pst_responder_wipe(&c->responder);
+    pst_wipe(c->mailbox.request, c->mailbox.half);
+    pst_wipe(c->mailbox.answer, c->mailbox.half);
+    scm_mailbox_clear(c);
+    if (was_live && !c->observer) {
+        scm_stop_watching(c->target);
+    }
+    if (was_live) {
+        scm_log_end(c, why == PST_ERR_CLOSED ? PST_OK : why);
+    } else if (was_pending && c->session_id != PST_SPDM_CLEAR) {
+        scm_log_refused(c, pst_err_text(why)); /* it got as far as KEY_EXCHANGE */
+    }
+    scm_teardown_poll(c);
+}
+
+void scm_teardown_poll(struct pst_target_context *c)
+{
+    if (c->phase == PST_CONTEXT_ENDING && pst_spp_engine_stop(&c->engine) != PST_PENDING) {
+        release(c);
+    }
+}
