@@ -14,9 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "posix/links/i3c/model.h"
 #include "openssl/openssl_port.h"
 #include "openssl/pki.h"
+#include "posix/links/i3c/model.h"
 #include "postern/debugger.h"
 #include "postern/links/mctp_link.h"
 #include "postern/links/serial.h"
@@ -510,11 +510,11 @@ static void begin(struct ends *e, const struct hop *hop, bool secure)
     }
     if (secure) {
         open_secure(e);
-        for (unsigned i = 0; pst_debugger_state(&e->debugger) != PST_DBG_READY && i < 10000000;
+        for (unsigned i = 0; pst_debugger_state(&e->debugger) != PST_DEBUGGER_READY && i < 10000000;
              i++) {
             turn(e);
         }
-        if (pst_debugger_state(&e->debugger) != PST_DBG_READY) {
+        if (pst_debugger_state(&e->debugger) != PST_DEBUGGER_READY) {
             die("no session");
         }
     } else {

@@ -21,13 +21,13 @@
 #include "postern/parts/spp.h"
 
 typedef enum {
-    PST_DBG_IDLE,
-    PST_DBG_CONNECTING, /* bootstrap and VCA */
-    PST_DBG_AUTHENTICATING,
-    PST_DBG_ENABLING, /* session open, access spaces being enabled */
-    PST_DBG_READY,
-    PST_DBG_ENDING, /* END_SESSION on its way */
-    PST_DBG_CLOSED, /* pst_debugger_why tells why */
+    PST_DEBUGGER_IDLE,
+    PST_DEBUGGER_CONNECTING, /* bootstrap and VCA */
+    PST_DEBUGGER_AUTHENTICATING,
+    PST_DEBUGGER_ENABLING, /* session open, access spaces being enabled */
+    PST_DEBUGGER_READY,
+    PST_DEBUGGER_ENDING, /* END_SESSION on its way */
+    PST_DEBUGGER_CLOSED, /* pst_debugger_why tells why */
 } pst_debugger_state_id;
 
 struct pst_debugger_config {            /* const, outlives the debugger */

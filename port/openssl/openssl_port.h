@@ -3,8 +3,8 @@
  * Objects are handles to OpenSSL's own; hashes are kept in the caller's memory. Nothing here is
  * used by `src/`; hosts and tests hand `pst_openssl_crypto()` to the engines.
  */
-#ifndef POSTERN_OPENSSL_PORT_H
-#define POSTERN_OPENSSL_PORT_H
+#ifndef POSTERN_OPENSSL_OPENSSL_PORT_H
+#define POSTERN_OPENSSL_OPENSSL_PORT_H
 
 #include "postern/cert.h"
 

@@ -24,19 +24,20 @@ pst_err pst_debugger_start_data(struct pst_debugger *d, const struct pst_link_tr
     }
     d->data.traits = data;
     d->spdm.keys.exported = exported;
-    return dbg_start(d, management, true);
+    return psti_dts_start(d, management, true);
 }
 
 static bool is_open(const struct pst_debugger *d)
 {
-    return d->data.traits != NULL && (d->state == PST_DBG_ENABLING || d->state == PST_DBG_READY);
+    return d->data.traits != NULL &&
+           (d->state == PST_DEBUGGER_ENABLING || d->state == PST_DEBUGGER_READY);
 }
 
 pst_err pst_debugger_receive_data(struct pst_debugger *d, uint8_t kind, uint8_t *msg, size_t len)
 {
     struct pst_bytes batch;
 
-    if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
+    if (d->state == PST_DEBUGGER_IDLE || d->state == PST_DEBUGGER_CLOSED) {
         return PST_ERR_CLOSED;
     }
     if (!is_open(d) || kind != PST_LINK_RECORD) {
@@ -47,25 +48,26 @@ pst_err pst_debugger_receive_data(struct pst_debugger *d, uint8_t kind, uint8_t 
         return PST_OK; /* spec: design, "A bad tag" */
     }
     if (err == PST_OK) {
-        d->data.heard_ms = dbg_now(d);
+        d->data.heard_ms = psti_dts_now(d);
         err = pst_spp_client_receive(&d->client, batch.at, batch.len);
     }
     if (err != PST_OK) {
-        dbg_close(d, err);
+        psti_dts_close(d, err);
         return err;
     }
-    dbg_run(d);
+    psti_dts_run(d);
     return PST_OK;
 }
 
 /* What the management's heartbeats do not tell: that the data link is dead, or that a record of it
  * was lost, behind which none opens any more. */
-void dbg_data_watch(struct pst_debugger *d)
+void psti_dts_data_watch(struct pst_debugger *d)
 {
     struct pst_spp_op *ask = &d->data.ask;
-    const uint64_t now = dbg_now(d);
+    const uint64_t now = psti_dts_now(d);
 
-    if (d->data.traits == NULL || d->state != PST_DBG_READY || now - d->data.heard_ms < QUIET_MS) {
+    if (d->data.traits == NULL || d->state != PST_DEBUGGER_READY ||
+        now - d->data.heard_ms < QUIET_MS) {
         return;
     }
     if (ask->result != PST_PENDING) {
@@ -77,13 +79,13 @@ void dbg_data_watch(struct pst_debugger *d)
         d->data.asked_ms = now;
         pst_spp_client_submit(&d->client, ask);
     } else if (now - d->data.asked_ms >= ANSWER_MS && now - d->data.heard_ms >= ANSWER_MS) {
-        dbg_close(d, PST_ERR_TIMEOUT);
+        psti_dts_close(d, PST_ERR_TIMEOUT);
     }
 }
 
 size_t pst_debugger_output_data(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap)
 {
-    dbg_run(d);
+    psti_dts_run(d);
     if (!is_open(d)) {
         return 0;
     }
@@ -102,7 +104,7 @@ size_t pst_debugger_output_data(struct pst_debugger *d, uint8_t *kind, uint8_t *
     }
     pst_err err = pst_data_seal(&d->data.records, out, cap, len, &len);
     if (err != PST_OK) {
-        dbg_close(d, err);
+        psti_dts_close(d, err);
         return 0;
     }
     *kind = PST_LINK_RECORD;

@@ -9,7 +9,7 @@
 #define FIRST_CREDIT 256 /* before the TS has told its own */
 #define DEFAULT_REKEY_AFTER 8000000u
 
-uint64_t dbg_now(const struct pst_debugger *d)
+uint64_t psti_dts_now(const struct pst_debugger *d)
 {
     return d->spdm.now_ms(d->spdm.now_ctx);
 }
@@ -19,7 +19,7 @@ static uint64_t rekey_after(const struct pst_debugger *d)
     return d->config->rekey_after > 0 ? d->config->rekey_after : DEFAULT_REKEY_AFTER;
 }
 
-void dbg_set_state(struct pst_debugger *d, pst_debugger_state_id state)
+void psti_dts_set_state(struct pst_debugger *d, pst_debugger_state_id state)
 {
     d->state = state;
     d->step = 0;
@@ -31,12 +31,12 @@ void dbg_set_state(struct pst_debugger *d, pst_debugger_state_id state)
 static void pass_on(struct pst_debugger *d, struct pst_spp_op *op)
 {
     if (op->opcode == PST_SPP_WRITE && op->space == PST_AS_RUN && op->address == PST_RUN_RESUME) {
-        dbg_native_resumed(d);
+        psti_dts_native_resumed(d);
     }
     pst_spp_client_submit(&d->client, op);
 }
 
-void dbg_release_waiting(struct pst_debugger *d)
+void psti_dts_release_waiting(struct pst_debugger *d)
 {
     while (d->waiting != NULL) {
         struct pst_spp_op *op = d->waiting;
@@ -46,7 +46,7 @@ void dbg_release_waiting(struct pst_debugger *d)
     d->waiting_end = &d->waiting;
 }
 
-void dbg_fail_waiting(struct pst_debugger *d, pst_err why)
+void psti_dts_fail_waiting(struct pst_debugger *d, pst_err why)
 {
     struct pst_spp_op *op = d->waiting;
     d->waiting = NULL;
@@ -62,9 +62,9 @@ void dbg_fail_waiting(struct pst_debugger *d, pst_err why)
 }
 
 /* The one way a session ends on this side. */
-void dbg_close(struct pst_debugger *d, pst_err why)
+void psti_dts_close(struct pst_debugger *d, pst_err why)
 {
-    if (d->state == PST_DBG_CLOSED) {
+    if (d->state == PST_DEBUGGER_CLOSED) {
         return;
     }
     d->why = why;
@@ -78,9 +78,9 @@ void dbg_close(struct pst_debugger *d, pst_err why)
     }
     pst_data_wipe(&d->data.records);
     pst_wipe(d->request, d->half);
-    dbg_set_state(d, PST_DBG_CLOSED);
+    psti_dts_set_state(d, PST_DEBUGGER_CLOSED);
     pst_spp_client_abort(&d->client, PST_ERR_CLOSED);
-    dbg_fail_waiting(d, PST_ERR_CLOSED);
+    psti_dts_fail_waiting(d, PST_ERR_CLOSED);
 }
 
 /* --- keys and hooks of the security agent --- */
@@ -135,9 +135,9 @@ pst_err pst_debugger_init(struct pst_debugger *d, const struct pst_debugger_conf
     return pst_requester_init(&d->requester, &d->spdm);
 }
 
-pst_err dbg_start(struct pst_debugger *d, const struct pst_link_traits *traits, bool native)
+pst_err psti_dts_start(struct pst_debugger *d, const struct pst_link_traits *traits, bool native)
 {
-    if (d->state != PST_DBG_IDLE) {
+    if (d->state != PST_DEBUGGER_IDLE) {
         return PST_ERR_STATE;
     }
     d->traits = traits;
@@ -150,20 +150,21 @@ pst_err dbg_start(struct pst_debugger *d, const struct pst_link_traits *traits, 
     };
     PST_TRY(pst_record_init(&d->record, &record));
     if (native) {
-        dbg_native_start(d);
+        psti_dts_native_start(d);
     }
-    dbg_start_client(d, FIRST_CREDIT);
-    dbg_set_state(d, native ? PST_DBG_AUTHENTICATING : PST_DBG_CONNECTING);
-    dbg_run(d);
+    psti_dts_start_client(d, FIRST_CREDIT);
+    psti_dts_set_state(d, native ? PST_DEBUGGER_AUTHENTICATING : PST_DEBUGGER_CONNECTING);
+    psti_dts_run(d);
     return PST_OK;
 }
 
-pst_err dbg_open_record(struct pst_debugger *d, uint8_t *msg, size_t len, struct pst_bytes *payload)
+pst_err psti_dts_open_record(struct pst_debugger *d, uint8_t *msg, size_t len,
+                             struct pst_bytes *payload)
 {
     pst_key_phase phase;
     pst_err err = pst_record_open(&d->record, msg, len, payload, &phase);
     if (err == PST_OK) {
-        d->heard_ms = dbg_now(d);
+        d->heard_ms = psti_dts_now(d);
     }
     /* spec: design, "A bad tag" */
     bool tolerated = (d->traits->shared || d->traits->lossy) && err != PST_ERR_LIMIT;
@@ -172,13 +173,13 @@ pst_err dbg_open_record(struct pst_debugger *d, uint8_t *msg, size_t len, struct
 
 pst_err pst_debugger_start(struct pst_debugger *d, const struct pst_link_traits *traits)
 {
-    return dbg_start(d, traits, traits->native);
+    return psti_dts_start(d, traits, traits->native);
 }
 
 static pst_err receive_record(struct pst_debugger *d, uint8_t *msg, size_t len)
 {
     struct pst_bytes batch;
-    pst_err err = dbg_open_record(d, msg, len, &batch);
+    pst_err err = psti_dts_open_record(d, msg, len, &batch);
     if (err == PST_WANT_MORE) {
         return PST_OK;
     }
@@ -189,27 +190,27 @@ pst_err pst_debugger_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg,
 {
     pst_err err = PST_OK;
 
-    if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
+    if (d->state == PST_DEBUGGER_IDLE || d->state == PST_DEBUGGER_CLOSED) {
         return PST_ERR_CLOSED;
     }
     if (d->native.on) {
-        err = dbg_native_receive(d, kind, msg, len);
+        err = psti_dts_native_receive(d, kind, msg, len);
     } else if (kind == PST_LINK_RECORD) {
         err = receive_record(d, msg, len);
     } else if (kind == PST_LINK_CLEAR && !d->protected_) {
         err = pst_spp_client_receive(&d->client, msg, len);
     } /* a clear message in a session means nothing and changes nothing */
     if (err != PST_OK) {
-        dbg_close(d, err);
+        psti_dts_close(d, err);
         return err;
     }
-    dbg_run(d);
+    psti_dts_run(d);
     return PST_OK;
 }
 
 static bool in_session(const struct pst_debugger *d)
 {
-    return d->state == PST_DBG_ENABLING || d->state == PST_DBG_READY;
+    return d->state == PST_DEBUGGER_ENABLING || d->state == PST_DEBUGGER_READY;
 }
 
 /* There is one heartbeat at a time, and the answer to it may be behind all that was asked for. So
@@ -218,18 +219,18 @@ static bool owes_sign_of_life(const struct pst_debugger *d)
 {
     return in_session(d) && d->exchanging && !(d->rekeying && d->step > 0) &&
            pst_requester_heartbeat_s(&d->requester, d->record.session_id) > 0 &&
-           dbg_now(d) - d->sent_ms >=
+           psti_dts_now(d) - d->sent_ms >=
                500u * (uint64_t)pst_requester_heartbeat_s(&d->requester, d->record.session_id);
 }
 
 size_t pst_debugger_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap)
 {
-    dbg_run(d);
-    if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
+    psti_dts_run(d);
+    if (d->state == PST_DEBUGGER_IDLE || d->state == PST_DEBUGGER_CLOSED) {
         return 0;
     }
     if (d->native.on) {
-        return dbg_native_output(d, kind, out, cap);
+        return psti_dts_native_output(d, kind, out, cap);
     }
     bool record = d->protected_;
     size_t head = record ? pst_record_head(&d->record) : 0;
@@ -249,12 +250,12 @@ size_t pst_debugger_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, 
     if (record) {
         pst_err err = pst_record_seal(&d->record, out, cap, len, 0, &len);
         if (err != PST_OK) {
-            dbg_close(d, err);
+            psti_dts_close(d, err);
             return 0;
         }
     }
     *kind = record ? PST_LINK_RECORD : PST_LINK_CLEAR;
-    d->sent_ms = dbg_now(d);
+    d->sent_ms = psti_dts_now(d);
     if (d->exchanging && !d->handed && d->spdm_read.begun) {
         d->handed = true;
         pst_requester_sent(&d->requester);
@@ -266,20 +267,20 @@ uint64_t pst_debugger_poll(struct pst_debugger *d)
 {
     uint32_t limit = d->config->answer_ms > 0 ? d->config->answer_ms : DEFAULT_ANSWER_MS;
 
-    if (d->state == PST_DBG_IDLE || d->state == PST_DBG_CLOSED) {
+    if (d->state == PST_DEBUGGER_IDLE || d->state == PST_DEBUGGER_CLOSED) {
         return UINT64_MAX;
     }
-    bool setting_up = (d->state != PST_DBG_READY || d->rekeying) && d->setup_left > 0;
+    bool setting_up = (d->state != PST_DEBUGGER_READY || d->rekeying) && d->setup_left > 0;
     /* A TS that still says what was asked for before has not gone. */
     const uint64_t since = in_session(d) && d->heard_ms > d->asked_ms ? d->heard_ms : d->asked_ms;
-    if ((d->exchanging && dbg_now(d) - since > limit) ||
-        (setting_up && dbg_now(d) - d->setup_ms > limit)) {
-        dbg_close(d, PST_ERR_TIMEOUT);
+    if ((d->exchanging && psti_dts_now(d) - since > limit) ||
+        (setting_up && psti_dts_now(d) - d->setup_ms > limit)) {
+        psti_dts_close(d, PST_ERR_TIMEOUT);
         return UINT64_MAX;
     }
-    dbg_data_watch(d);
-    dbg_run(d);
-    uint64_t wait = pst_requester_wait(&d->requester), now = dbg_now(d);
+    psti_dts_data_watch(d);
+    psti_dts_run(d);
+    uint64_t wait = pst_requester_wait(&d->requester), now = psti_dts_now(d);
     if (d->native.on && d->data.traits == NULL && !d->exchanging) {
         uint64_t ask = d->native.poll_ms > now ? d->native.poll_ms - now : 1;
         wait = wait == 0 || ask < wait ? ask : wait;
@@ -289,7 +290,7 @@ uint64_t pst_debugger_poll(struct pst_debugger *d)
 
 void pst_debugger_link_down(struct pst_debugger *d)
 {
-    dbg_close(d, d->state == PST_DBG_ENDING ? PST_OK : PST_ERR_IO);
+    psti_dts_close(d, d->state == PST_DEBUGGER_ENDING ? PST_OK : PST_ERR_IO);
 }
 
 pst_debugger_state_id pst_debugger_state(const struct pst_debugger *d)
@@ -305,11 +306,11 @@ pst_err pst_debugger_why(const struct pst_debugger *d)
 void pst_debugger_stop(struct pst_debugger *d)
 {
     d->stopping = true;
-    if (d->state != PST_DBG_READY && d->state != PST_DBG_ENDING) {
-        dbg_close(d, PST_OK);
+    if (d->state != PST_DEBUGGER_READY && d->state != PST_DEBUGGER_ENDING) {
+        psti_dts_close(d, PST_OK);
         return;
     }
-    dbg_run(d);
+    psti_dts_run(d);
 }
 
 void pst_debugger_wipe(struct pst_debugger *d)
@@ -317,7 +318,7 @@ void pst_debugger_wipe(struct pst_debugger *d)
     if (d->config == NULL) {
         return;
     }
-    dbg_close(d, PST_ERR_CLOSED);
+    psti_dts_close(d, PST_ERR_CLOSED);
     pst_requester_wipe(&d->requester);
 }
 
@@ -325,12 +326,12 @@ static void submit(struct pst_debugger *d, struct pst_spp_op *op)
 {
     op->result = PST_PENDING;
     op->next = NULL;
-    if (d->state == PST_DBG_CLOSED || d->state == PST_DBG_ENDING) {
+    if (d->state == PST_DEBUGGER_CLOSED || d->state == PST_DEBUGGER_ENDING) {
         op->result = PST_ERR_CLOSED;
         if (op->done != NULL) {
             op->done(op->ctx, op);
         }
-    } else if (d->state != PST_DBG_READY || d->rekeying) {
+    } else if (d->state != PST_DEBUGGER_READY || d->rekeying) {
         *d->waiting_end = op;
         d->waiting_end = &op->next;
     } else {

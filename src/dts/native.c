@@ -13,7 +13,7 @@
 
 static const uint8_t vendor_id[PST_VENDOR_ID_LEN] = PST_VENDOR_ID;
 
-void dbg_native_start(struct pst_debugger *d)
+void psti_dts_native_start(struct pst_debugger *d)
 {
     size_t third = d->config->mailbox_len / 3;
     size_t room = d->traits->mtu - PST_RECORD_OVERHEAD;
@@ -31,7 +31,7 @@ void dbg_native_start(struct pst_debugger *d)
     d->spdm.message_size = 0;
 }
 
-size_t dbg_native_room(const struct pst_debugger *d)
+size_t psti_dts_native_room(const struct pst_debugger *d)
 {
     size_t theirs = d->requester.spdm.peer_transfer; /* 0: not told yet */
     size_t room = theirs > 0 && theirs < d->native.room ? theirs : d->native.room;
@@ -53,7 +53,7 @@ static pst_err take_message(struct pst_debugger *d, const uint8_t *msg, size_t l
     return PST_OK;
 }
 
-pst_err dbg_native_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg, size_t len)
+pst_err psti_dts_native_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg, size_t len)
 {
     bool awaited = d->exchanging && d->handed && d->exchange_left > 0;
     struct pst_bytes payload;
@@ -65,7 +65,7 @@ pst_err dbg_native_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg, s
     if (kind != PST_LINK_RECORD) {
         return PST_OK;
     }
-    pst_err err = dbg_open_record(d, msg, len, &payload);
+    pst_err err = psti_dts_open_record(d, msg, len, &payload);
     if (err == PST_WANT_MORE) {
         return PST_OK;
     }
@@ -80,7 +80,7 @@ pst_err dbg_native_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg, s
     return awaited && d->protected_ ? take_message(d, payload.at, payload.len) : PST_ERR_UNEXPECTED;
 }
 
-size_t dbg_native_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap)
+size_t psti_dts_native_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap)
 {
     bool record = d->protected_;
     size_t inner = record && d->traits->inner != 0 ? 1 : 0;
@@ -97,14 +97,14 @@ size_t dbg_native_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, si
         }
         pst_err err = pst_record_seal(&d->record, out, cap, len + inner, 0, &len);
         if (err != PST_OK) {
-            dbg_close(d, err);
+            psti_dts_close(d, err);
             return 0;
         }
     }
     *kind = record ? PST_LINK_RECORD : PST_LINK_SPDM;
     d->native.waiting = 0;
     d->handed = true;
-    d->sent_ms = dbg_now(d);
+    d->sent_ms = psti_dts_now(d);
     pst_requester_sent(&d->requester);
     return len;
 }
@@ -114,12 +114,12 @@ static bool is_awaiting(const struct pst_debugger *d)
     return d->client.flights > 0 || d->native.running;
 }
 
-void dbg_native_resumed(struct pst_debugger *d)
+void psti_dts_native_resumed(struct pst_debugger *d)
 {
     d->native.running = true;
 }
 
-bool dbg_native_begin(struct pst_debugger *d)
+bool psti_dts_native_begin(struct pst_debugger *d)
 {
     const uint32_t session = d->record.session_id;
 
@@ -127,24 +127,24 @@ bool dbg_native_begin(struct pst_debugger *d)
         return false;
     }
     if (pst_record_left(&d->record) <= REKEY_SPARE) { /* nothing else is ever in flight here */
-        dbg_start_op(d,
-                     &(struct pst_op){.kind = PST_OP_KEY_UPDATE, .context = session, .all = true});
+        psti_dts_start_op(
+            d, &(struct pst_op){.kind = PST_OP_KEY_UPDATE, .context = session, .all = true});
         return true;
     }
     if (d->data.traits != NULL) {
         return false; /* batches have their own link */
     }
-    size_t len = pst_spp_client_batch(&d->client, d->native.batch, dbg_native_room(d));
-    if (len == 0 && dbg_now(d) < d->native.poll_ms) {
+    size_t len = pst_spp_client_batch(&d->client, d->native.batch, psti_dts_native_room(d));
+    if (len == 0 && psti_dts_now(d) < d->native.poll_ms) {
         return false;
     }
     d->native.vendor = true;
-    dbg_start_op(d, &(struct pst_op){
-                        .kind = PST_OP_VENDOR,
-                        .context = session,
-                        .standard = PST_VENDOR_STANDARD,
-                        .vendor_id = {vendor_id,       sizeof vendor_id},
-                        .payload = {d->native.batch, len             },
+    psti_dts_start_op(d, &(struct pst_op){
+                             .kind = PST_OP_VENDOR,
+                             .context = session,
+                             .standard = PST_VENDOR_STANDARD,
+                             .vendor_id = {vendor_id,       sizeof vendor_id},
+                             .payload = {d->native.batch, len             },
     });
     return true;
 }
@@ -157,10 +157,10 @@ static void plan(struct pst_debugger *d, bool answered)
     const uint32_t next = answered ? FIRST_PAUSE_MS : 2u * d->native.pause_ms;
 
     d->native.pause_ms = (uint16_t)(next < most ? next : most);
-    d->native.poll_ms = dbg_now(d) + (answered && awaiting ? 0 : d->native.pause_ms);
+    d->native.poll_ms = psti_dts_now(d) + (answered && awaiting ? 0 : d->native.pause_ms);
 }
 
-void dbg_native_finish(struct pst_debugger *d)
+void psti_dts_native_finish(struct pst_debugger *d)
 {
     if (!d->native.vendor || pst_requester_result(&d->requester, NULL) == PST_PENDING) {
         return;
@@ -172,7 +172,7 @@ void dbg_native_finish(struct pst_debugger *d)
     const struct pst_bytes answer = pst_requester_answer(&d->requester);
     pst_err err = pst_spp_client_receive(&d->client, answer.at, answer.len);
     if (err != PST_OK) {
-        dbg_close(d, err);
+        psti_dts_close(d, err);
         return;
     }
     plan(d, answer.len > 0);

@@ -15,16 +15,16 @@ static void on_event(void *ctx, struct pst_bytes payload, uint8_t space)
     if (space == PST_AS_RUN && payload.len > 0 && payload.at[0] != PST_RUN_RUNNING) {
         d->native.running = false;
     }
-    if (d->state == PST_DBG_READY && d->config->event != NULL) {
+    if (d->state == PST_DEBUGGER_READY && d->config->event != NULL) {
         d->config->event(d->config->ctx, space, payload);
     }
 }
 
-void dbg_start_client(struct pst_debugger *d, size_t credit)
+void psti_dts_start_client(struct pst_debugger *d, size_t credit)
 {
     const struct pst_link_traits *traits = d->data.traits != NULL ? d->data.traits : d->traits;
     bool in_spdm = d->native.on && d->data.traits == NULL;
-    size_t room = in_spdm ? dbg_native_room(d) : traits->mtu - PST_RECORD_OVERHEAD;
+    size_t room = in_spdm ? psti_dts_native_room(d) : traits->mtu - PST_RECORD_OVERHEAD;
     pst_spp_client_init(&d->client, PST_SPP_FULL, (uint32_t)room - PST_SPP_FULL_HEADER, credit);
     d->client.event = on_event;
     d->client.ctx = d;
@@ -45,7 +45,7 @@ static void setup_begin(struct pst_debugger *d)
 {
     d->setup_count = d->setup_left = 0;
     d->setup_err = PST_OK;
-    d->setup_ms = dbg_now(d);
+    d->setup_ms = psti_dts_now(d);
 }
 
 static void setup_add(struct pst_debugger *d, pst_spp_opcode opcode, uint8_t space,
@@ -133,7 +133,7 @@ static void begin_exchange(struct pst_debugger *d, uint32_t context, size_t len)
     d->answer_len = 0;
     d->exchange_err = PST_OK;
     d->protected_ = context != PST_SPDM_CLEAR;
-    d->asked_ms = dbg_now(d);
+    d->asked_ms = psti_dts_now(d);
     if (d->native.on) {
         d->exchange_left = 1;
         d->native.waiting = len;
@@ -147,11 +147,11 @@ static void begin_exchange(struct pst_debugger *d, uint32_t context, size_t len)
     read_answer(d);
 }
 
-void dbg_start_op(struct pst_debugger *d, const struct pst_op *op)
+void psti_dts_start_op(struct pst_debugger *d, const struct pst_op *op)
 {
     pst_err err = pst_requester_start(&d->requester, op);
     if (err != PST_OK) {
-        dbg_close(d, err);
+        psti_dts_close(d, err);
     }
 }
 
@@ -163,7 +163,7 @@ static bool pump_spdm(struct pst_debugger *d)
 
     if (d->exchanging) {
         if (d->exchange_err != PST_OK) {
-            dbg_close(d, d->exchange_err);
+            psti_dts_close(d, d->exchange_err);
             return false;
         }
         if (d->exchange_left > 0 ||
@@ -175,8 +175,8 @@ static bool pump_spdm(struct pst_debugger *d)
         if (pst_requester_receive(&d->requester, context, d->answer, d->answer_len) != PST_OK) {
             /* What went wrong is the operation's result. */
         }
-        dbg_native_finish(d);
-        if (d->state == PST_DBG_CLOSED) {
+        psti_dts_native_finish(d);
+        if (d->state == PST_DEBUGGER_CLOSED) {
             return false;
         }
     }
@@ -197,9 +197,9 @@ static const pst_op_kind opening[] = {PST_OP_CONNECT, PST_OP_DIGESTS, PST_OP_CER
 static bool enter_session(struct pst_debugger *d)
 {
     size_t credit = d->client.credit;
-    dbg_start_client(d, credit); /* the session has an engine of its own */
+    psti_dts_start_client(d, credit); /* the session has an engine of its own */
     d->protected_ = true;
-    dbg_set_state(d, PST_DBG_ENABLING);
+    psti_dts_set_state(d, PST_DEBUGGER_ENABLING);
     return true;
 }
 
@@ -217,35 +217,35 @@ static bool step_bootstrap(struct pst_debugger *d)
         return false;
     }
     if (d->setup_err != PST_OK) {
-        dbg_close(d, d->setup_err);
+        psti_dts_close(d, d->setup_err);
     } else if (pst_peek_u32(d->words[1]) != PST_PROFILE_VERSION) {
-        dbg_close(d, PST_ERR_PROFILE);
+        psti_dts_close(d, PST_ERR_PROFILE);
     } else {
-        dbg_start_client(d, pst_peek_u32(d->words[2]));
-        dbg_set_state(d, PST_DBG_AUTHENTICATING);
+        psti_dts_start_client(d, pst_peek_u32(d->words[2]));
+        psti_dts_set_state(d, PST_DEBUGGER_AUTHENTICATING);
     }
     return true;
 }
 
 static bool step_authenticate(struct pst_debugger *d)
 {
-    if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
+    if (pump_spdm(d) || d->state == PST_DEBUGGER_CLOSED) {
         return false;
     }
     if (d->step > 0) {
         pst_err err = pst_requester_result(&d->requester, &d->peer_error);
         if (err != PST_OK) {
             bool busy = err == PST_ERR_PEER && d->peer_error == PST_SPDM_BUSY;
-            dbg_close(d, err == PST_PENDING ? PST_ERR_STATE : busy ? PST_ERR_BUSY : err);
+            psti_dts_close(d, err == PST_PENDING ? PST_ERR_STATE : busy ? PST_ERR_BUSY : err);
             return false;
         }
     }
     if (d->step == sizeof opening / sizeof *opening) {
         return enter_session(d);
     }
-    dbg_start_op(d, &(struct pst_op){.kind = opening[d->step], .context = PST_SPDM_CLEAR});
+    psti_dts_start_op(d, &(struct pst_op){.kind = opening[d->step], .context = PST_SPDM_CLEAR});
     d->step++;
-    return d->state != PST_DBG_CLOSED;
+    return d->state != PST_DEBUGGER_CLOSED;
 }
 
 static void take_text(char *out, const struct pst_spp_op *op)
@@ -286,22 +286,22 @@ static void ask_for_spaces(struct pst_debugger *d)
  * now. */
 static bool keep_alive(struct pst_debugger *d)
 {
-    if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
+    if (pump_spdm(d) || d->state == PST_DEBUGGER_CLOSED) {
         return false;
     }
     if (pst_requester_result(&d->requester, &d->peer_error) != PST_OK) {
-        dbg_close(d, PST_ERR_CLOSED); /* a heartbeat that was not answered as it must be */
+        psti_dts_close(d, PST_ERR_CLOSED); /* a heartbeat that was not answered as it must be */
         return false;
     }
     uint8_t period = pst_requester_heartbeat_s(&d->requester, d->record.session_id);
-    if (period > 0 && dbg_now(d) - d->sent_ms >= (uint64_t)period * 500) {
-        dbg_start_op(d,
-                     &(struct pst_op){.kind = PST_OP_HEARTBEAT, .context = d->record.session_id});
-        (void)(d->state != PST_DBG_CLOSED && pump_spdm(d));
+    if (period > 0 && psti_dts_now(d) - d->sent_ms >= (uint64_t)period * 500) {
+        psti_dts_start_op(
+            d, &(struct pst_op){.kind = PST_OP_HEARTBEAT, .context = d->record.session_id});
+        (void)(d->state != PST_DEBUGGER_CLOSED && pump_spdm(d));
         return false;
     }
-    if (d->native.on && dbg_native_begin(d)) {
-        (void)(d->state != PST_DBG_CLOSED && pump_spdm(d));
+    if (d->native.on && psti_dts_native_begin(d)) {
+        (void)(d->state != PST_DEBUGGER_CLOSED && pump_spdm(d));
         return false;
     }
     return true;
@@ -313,7 +313,7 @@ static bool take_engine(struct pst_debugger *d)
     const uint32_t credit = pst_peek_u32(d->words[5]);
 
     if (pst_peek_u32(d->words[4]) != PST_PROFILE_VERSION) {
-        dbg_close(d, PST_ERR_PROFILE);
+        psti_dts_close(d, PST_ERR_PROFILE);
         return false;
     }
     d->client.credit = credit > d->client.credit ? credit : d->client.credit;
@@ -326,7 +326,7 @@ static bool step_enable(struct pst_debugger *d)
         return false; /* opening a space may take longer than a heartbeat */
     }
     if (d->step > 0 && d->setup_err != PST_OK) {
-        dbg_close(d, d->setup_err);
+        psti_dts_close(d, d->setup_err);
         return false;
     }
     switch (d->step++) {
@@ -340,15 +340,15 @@ static bool step_enable(struct pst_debugger *d)
             return false;
         }
         if (d->who[0] != '\0') {
-            dbg_close(d, strncmp(d->who, "held by", 7) == 0 ? PST_ERR_BUSY : PST_ERR_DENIED);
+            psti_dts_close(d, strncmp(d->who, "held by", 7) == 0 ? PST_ERR_BUSY : PST_ERR_DENIED);
             return false;
         }
         ask_for_spaces(d);
         return true;
     default:
         d->enabled = (uint8_t)pst_peek_u32(d->words[3]);
-        dbg_set_state(d, PST_DBG_READY);
-        dbg_release_waiting(d);
+        psti_dts_set_state(d, PST_DEBUGGER_READY);
+        psti_dts_release_waiting(d);
         return true;
     }
 }
@@ -369,14 +369,14 @@ static bool step_rekey(struct pst_debugger *d)
         if (d->setup_left > 0) {
             return false;
         }
-        dbg_start_op(d, &update);
+        psti_dts_start_op(d, &update);
         break;
     case 2:
-        if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
+        if (pump_spdm(d) || d->state == PST_DEBUGGER_CLOSED) {
             return false;
         }
         if (pst_requester_result(&d->requester, &d->peer_error) != PST_OK) {
-            dbg_close(d, PST_ERR_LIMIT);
+            psti_dts_close(d, PST_ERR_LIMIT);
             return false;
         }
         setup_begin(d);
@@ -389,7 +389,7 @@ static bool step_rekey(struct pst_debugger *d)
         }
         d->rekeying = false;
         d->step = 0;
-        dbg_release_waiting(d);
+        psti_dts_release_waiting(d);
         return true;
     }
     d->step++;
@@ -400,9 +400,9 @@ static void end_in_order(struct pst_debugger *d)
 {
     const struct pst_op end = {.kind = PST_OP_END_SESSION, .context = d->record.session_id};
     d->rekeying = false;
-    dbg_fail_waiting(d, PST_ERR_CLOSED);
-    dbg_set_state(d, PST_DBG_ENDING);
-    dbg_start_op(d, &end);
+    psti_dts_fail_waiting(d, PST_ERR_CLOSED);
+    psti_dts_set_state(d, PST_DEBUGGER_ENDING);
+    psti_dts_start_op(d, &end);
 }
 
 static bool is_quiet(const struct pst_debugger *d)
@@ -432,34 +432,34 @@ static bool step_ready(struct pst_debugger *d)
 
 static bool step_ending(struct pst_debugger *d)
 {
-    if (pump_spdm(d) || d->state == PST_DBG_CLOSED) {
+    if (pump_spdm(d) || d->state == PST_DEBUGGER_CLOSED) {
         return false;
     }
-    dbg_close(d, PST_OK);
+    psti_dts_close(d, PST_OK);
     return false;
 }
 
 static bool step(struct pst_debugger *d)
 {
     switch (d->state) {
-    case PST_DBG_CONNECTING:
+    case PST_DEBUGGER_CONNECTING:
         return step_bootstrap(d);
-    case PST_DBG_AUTHENTICATING:
+    case PST_DEBUGGER_AUTHENTICATING:
         return step_authenticate(d);
-    case PST_DBG_ENABLING:
+    case PST_DEBUGGER_ENABLING:
         return step_enable(d);
-    case PST_DBG_READY:
+    case PST_DEBUGGER_READY:
         return step_ready(d);
-    case PST_DBG_ENDING:
+    case PST_DEBUGGER_ENDING:
         return step_ending(d);
-    case PST_DBG_IDLE:
-    case PST_DBG_CLOSED:
+    case PST_DEBUGGER_IDLE:
+    case PST_DEBUGGER_CLOSED:
         break;
     }
     return false;
 }
 
-void dbg_run(struct pst_debugger *d)
+void psti_dts_run(struct pst_debugger *d)
 {
     while (step(d)) {
     }

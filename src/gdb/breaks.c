@@ -47,7 +47,7 @@ static void put(struct pst_writer *w, const struct pst_gdb_break *b, bool set)
     pst_put_u64(w, b->address);
 }
 
-size_t pst_gdb_break_list(struct pst_gdb_server *g, bool all)
+size_t psti_gdb_break_list(struct pst_gdb_server *g, bool all)
 {
     struct pst_writer w = pst_writer_of(g->break_bytes, sizeof g->break_bytes);
     /* Removals first: hardware has few of them. */
@@ -63,7 +63,7 @@ size_t pst_gdb_break_list(struct pst_gdb_server *g, bool all)
     return w.used;
 }
 
-void pst_gdb_break_done(struct pst_gdb_server *g, bool accepted)
+void psti_gdb_break_done(struct pst_gdb_server *g, bool accepted)
 {
     for (size_t i = 0; i < PST_GDB_BREAKS; i++) {
         struct pst_gdb_break *b = &g->breaks[i];
@@ -114,58 +114,58 @@ static void insert_done(struct pst_gdb_server *g)
             b->wanted = b->placed = b->known = true;
             g->types_known |= (uint8_t)(1u << b->type);
         }
-        pst_gdb_reply_text(g, "OK");
+        psti_gdb_reply_text(g, "OK");
     } else if (op->result == PST_ERR_UNSUPPORTED || op->result == PST_ERR_ARGUMENT) {
-        pst_gdb_reply_text(g, ""); /* gdb does it in software, or says that it cannot */
+        psti_gdb_reply_text(g, ""); /* gdb does it in software, or says that it cannot */
     } else {
-        pst_gdb_reply_fault(g, g->probe.type < 2 ? "set a breakpoint" : "set a watchpoint",
-                            g->probe.address, g->probe.kind, op->result);
+        psti_gdb_reply_fault(g, g->probe.type < 2 ? "set a breakpoint" : "set a watchpoint",
+                             g->probe.address, g->probe.kind, op->result);
     }
 }
 
-void pst_gdb_on_insert(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_insert(struct pst_gdb_server *g, struct pst_reader *r)
 {
     if (!get_break(g, r)) {
-        pst_gdb_reply_text(g, ""); /* a type or an option that is not known here */
+        psti_gdb_reply_text(g, ""); /* a type or an option that is not known here */
         return;
     }
     struct pst_gdb_break *b = find(g, &g->probe);
     b = b != NULL ? b : make(g, &g->probe);
     if (b == NULL) {
-        pst_gdb_reply_fault(g, "set one more breakpoint", g->probe.address, g->probe.kind,
-                            PST_ERR_LIMIT);
+        psti_gdb_reply_fault(g, "set one more breakpoint", g->probe.address, g->probe.kind,
+                             PST_ERR_LIMIT);
         return;
     }
     if (g->probe.type >= 2) {
         const struct pst_region *region =
             pst_cache_region(&g->cache, b->address, b->kind > 0 ? b->kind : 1);
         size_t len = 0;
-        const uint8_t *regs = pst_gdb_regs_of(g, g->hart, &len);
+        const uint8_t *regs = psti_gdb_regs_of(g, g->hart, &len);
         if (region != NULL) { /* gdb will read it at each stop */
             pst_gather_note(&g->gather, region, b->address, b->kind, regs, len);
         }
     }
     if (b->placed || may_defer(g, b)) {
         b->wanted = true;
-        pst_gdb_reply_text(g, "OK");
+        psti_gdb_reply_text(g, "OK");
         return;
     }
     struct pst_writer w = pst_writer_of(g->break_bytes, sizeof g->break_bytes);
     put(&w, &g->probe, true);
-    pst_gdb_ops_begin(g);
-    pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_BREAK, g->break_bytes, w.used);
-    pst_gdb_ops_end(g, insert_done);
+    psti_gdb_ops_begin(g);
+    psti_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_BREAK, g->break_bytes, w.used);
+    psti_gdb_ops_end(g, insert_done);
 }
 
-void pst_gdb_on_remove(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_remove(struct pst_gdb_server *g, struct pst_reader *r)
 {
     if (!get_break(g, r)) {
-        pst_gdb_reply_text(g, "");
+        psti_gdb_reply_text(g, "");
         return;
     }
     struct pst_gdb_break *b = find(g, &g->probe);
     if (b != NULL) {
         b->wanted = false;
     }
-    pst_gdb_reply_text(g, "OK");
+    psti_gdb_reply_text(g, "OK");
 }

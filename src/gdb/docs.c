@@ -67,7 +67,7 @@ static bool next_file(struct pst_reader *r, struct pst_bytes *name, struct pst_b
     return pst_reader_ok(r);
 }
 
-bool pst_gdb_annex_ok(const struct pst_gdb_server *g)
+bool psti_gdb_annex_ok(const struct pst_gdb_server *g)
 {
     struct pst_reader r = pst_reader_of(g->archive, g->archive_len);
     struct pst_bytes name, text;
@@ -76,7 +76,7 @@ bool pst_gdb_annex_ok(const struct pst_gdb_server *g)
     return pst_finish(&r) == PST_OK;
 }
 
-struct pst_bytes pst_gdb_annex(const struct pst_gdb_server *g, struct pst_bytes wanted)
+struct pst_bytes psti_gdb_annex(const struct pst_gdb_server *g, struct pst_bytes wanted)
 {
     struct pst_reader r = pst_reader_of(g->archive, g->archive_len);
     struct pst_bytes name, text;
@@ -102,7 +102,7 @@ static size_t behind(struct pst_bytes text, const char *word)
 
 static bool put_features(struct pst_gdb_server *g, struct portion *d, struct pst_bytes annex)
 {
-    struct pst_bytes text = pst_gdb_annex(g, annex);
+    struct pst_bytes text = psti_gdb_annex(g, annex);
     if (text.at == NULL) {
         return false;
     }
@@ -212,11 +212,11 @@ static bool generate(struct pst_gdb_server *g, enum document what, struct pst_by
     return false;
 }
 
-void pst_gdb_on_xfer(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_xfer(struct pst_gdb_server *g, struct pst_reader *r)
 {
     enum document what = get_object(r);
     if (what == UNKNOWN) {
-        pst_gdb_reply_text(g, "");
+        psti_gdb_reply_text(g, "");
         return;
     }
     struct pst_bytes annex = pst_rsp_get_until(r, ':');
@@ -226,14 +226,14 @@ void pst_gdb_on_xfer(struct pst_gdb_server *g, struct pst_reader *r)
     struct portion dry = {.skip = offset, .left = len, .room = g->config.packet_size - 8};
     if (pst_finish(r) != PST_OK || !generate(g, what, annex, &dry)) {
         g->counters.errors++;
-        pst_gdb_reply_text(g, "E00");
+        psti_gdb_reply_text(g, "E00");
         return;
     }
     struct pst_gdb_reply reply;
     struct portion wet = {.skip = offset, .left = len, .room = g->config.packet_size - 8};
-    pst_gdb_reply_begin(g, &reply);
+    psti_gdb_reply_begin(g, &reply);
     wet.p = &reply.p;
     pst_rsp_put_char(&reply.p, dry.more ? 'm' : 'l');
     (void)generate(g, what, annex, &wet);
-    pst_gdb_reply_end(g, &reply);
+    psti_gdb_reply_end(g, &reply);
 }

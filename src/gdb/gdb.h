@@ -9,23 +9,23 @@
  * gdb_run.c      vCont and the like, stop reports, detaching
  * gdb_docs.c     qXfer
  */
-#ifndef PST_DTS_GDB_H
-#define PST_DTS_GDB_H
+#ifndef PST_GDB_GDB_H
+#define PST_GDB_GDB_H
 
 #include "postern/parts/gdb_server.h"
 
 typedef void (*pst_gdb_then)(struct pst_gdb_server *g);
 
 /* --- operations: begin, any number of read and write, then end --- */
-void pst_gdb_ops_begin(struct pst_gdb_server *g);
+void psti_gdb_ops_begin(struct pst_gdb_server *g);
 /* Submits one and returns its index. `data` stays in use until it is done. */
-size_t pst_gdb_ops_add(struct pst_gdb_server *g, pst_spp_opcode opcode, uint8_t space,
-                       uint64_t address, uint8_t *data, size_t len);
+size_t psti_gdb_ops_add(struct pst_gdb_server *g, pst_spp_opcode opcode, uint8_t space,
+                        uint64_t address, uint8_t *data, size_t len);
 /* `then` runs once all of them are done. Counts a round trip. */
-void pst_gdb_ops_end(struct pst_gdb_server *g, pst_gdb_then then);
-void pst_gdb_interrupt(struct pst_gdb_server *g);
-void pst_gdb_ahead(struct pst_gdb_server *g, uint64_t address, uint32_t len);
-void pst_gdb_attached(struct pst_gdb_server *g);
+void psti_gdb_ops_end(struct pst_gdb_server *g, pst_gdb_then then);
+void psti_gdb_interrupt(struct pst_gdb_server *g);
+void psti_gdb_ahead(struct pst_gdb_server *g, uint64_t address, uint32_t len);
+void psti_gdb_attached(struct pst_gdb_server *g);
 
 /* --- replies --- */
 struct pst_gdb_reply {
@@ -33,63 +33,63 @@ struct pst_gdb_reply {
     struct pst_rsp_writer p;
 };
 /* Begin must be given an object that stays where it is until end. */
-void pst_gdb_reply_begin(struct pst_gdb_server *g, struct pst_gdb_reply *r);
-void pst_gdb_reply_end(struct pst_gdb_server *g, struct pst_gdb_reply *r);
-void pst_gdb_reply_text(struct pst_gdb_server *g, const char *text);
+void psti_gdb_reply_begin(struct pst_gdb_server *g, struct pst_gdb_reply *r);
+void psti_gdb_reply_end(struct pst_gdb_server *g, struct pst_gdb_reply *r);
+void psti_gdb_reply_text(struct pst_gdb_server *g, const char *text);
 /* `E.` and why in words; `what` says what was asked. */
-void pst_gdb_reply_error(struct pst_gdb_server *g, const char *what, pst_err err);
+void psti_gdb_reply_error(struct pst_gdb_server *g, const char *what, pst_err err);
 /* `Enn`, and a notice with the address. */
-void pst_gdb_reply_fault(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
-                         pst_err err);
-void pst_gdb_reply_stop(struct pst_gdb_server *g);
-/* The stop that gdb awaits has come (or the end has): tells it. */
-void pst_gdb_stopped(struct pst_gdb_server *g);
-/* Console output; only between a resume and its stop reply, or in answer to qRcmd. */
-void pst_gdb_console(struct pst_gdb_server *g, const char *text, size_t len);
-/* What waits to be told, where nobody else could tell it. */
-void pst_gdb_tell(struct pst_gdb_server *g);
-void pst_gdb_notice(struct pst_gdb_server *g, const char *text);
-void pst_gdb_notice_error(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
+void psti_gdb_reply_fault(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
                           pst_err err);
+void psti_gdb_reply_stop(struct pst_gdb_server *g);
+/* The stop that gdb awaits has come (or the end has): tells it. */
+void psti_gdb_stopped(struct pst_gdb_server *g);
+/* Console output; only between a resume and its stop reply, or in answer to qRcmd. */
+void psti_gdb_console(struct pst_gdb_server *g, const char *text, size_t len);
+/* What waits to be told, where nobody else could tell it. */
+void psti_gdb_tell(struct pst_gdb_server *g);
+void psti_gdb_notice(struct pst_gdb_server *g, const char *text);
+void psti_gdb_notice_error(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
+                           pst_err err);
 
 /* --- packets --- */
-void pst_gdb_dispatch(struct pst_gdb_server *g);
+void psti_gdb_dispatch(struct pst_gdb_server *g);
 typedef void (*pst_gdb_handler)(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_read(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_write(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_binary(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_crc(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_regs(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_set_regs(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_reg(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_set_reg(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_insert(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_remove(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_vcont(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_continue(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_continue_sig(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_step(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_step_sig(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_detach(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_kill(struct pst_gdb_server *g, struct pst_reader *r);
-void pst_gdb_on_xfer(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_read(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_write(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_binary(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_crc(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_regs(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_set_regs(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_reg(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_set_reg(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_insert(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_remove(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_vcont(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_continue(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_continue_sig(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_step(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_step_sig(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_detach(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_kill(struct pst_gdb_server *g, struct pst_reader *r);
+void psti_gdb_on_xfer(struct pst_gdb_server *g, struct pst_reader *r);
 
 /* --- state of the target --- */
 /* PST_ERR_DECODE: malformed. Fills registers, cache and stop reason. */
-PST_MUST_CHECK pst_err pst_gdb_take_report(struct pst_gdb_server *g, struct pst_bytes report,
-                                           uint8_t *state);
-const uint8_t *pst_gdb_regs_of(const struct pst_gdb_server *g, uint32_t hart, size_t *len);
-void pst_gdb_regs_keep(struct pst_gdb_server *g, uint32_t hart, struct pst_bytes regs);
-void pst_gdb_regs_forget(struct pst_gdb_server *g);
+PST_MUST_CHECK pst_err psti_gdb_take_report(struct pst_gdb_server *g, struct pst_bytes report,
+                                            uint8_t *state);
+const uint8_t *psti_gdb_regs_of(const struct pst_gdb_server *g, uint32_t hart, size_t *len);
+void psti_gdb_regs_keep(struct pst_gdb_server *g, uint32_t hart, struct pst_bytes regs);
+void psti_gdb_regs_forget(struct pst_gdb_server *g);
 /* Registers 0 … n-1 of the g block all have one word: how many, and the word. */
-size_t pst_gdb_uniform(const struct pst_gdb_server *g, size_t regs_len, size_t *word);
-bool pst_gdb_has_hart(const struct pst_gdb_server *g, uint64_t hart);
+size_t psti_gdb_uniform(const struct pst_gdb_server *g, size_t regs_len, size_t *word);
+bool psti_gdb_has_hart(const struct pst_gdb_server *g, uint64_t hart);
 /* PST_RUN_BREAK records of what differs between gdb's wishes and the target; all: removes every
  * one. Returns the length. */
-size_t pst_gdb_break_list(struct pst_gdb_server *g, bool all);
-void pst_gdb_break_done(struct pst_gdb_server *g, bool accepted);
+size_t psti_gdb_break_list(struct pst_gdb_server *g, bool all);
+void psti_gdb_break_done(struct pst_gdb_server *g, bool accepted);
 /* The archive's file of that name; {NULL, 0} if there is none. */
-struct pst_bytes pst_gdb_annex(const struct pst_gdb_server *g, struct pst_bytes name);
-bool pst_gdb_annex_ok(const struct pst_gdb_server *g);
+struct pst_bytes psti_gdb_annex(const struct pst_gdb_server *g, struct pst_bytes name);
+bool psti_gdb_annex_ok(const struct pst_gdb_server *g);
 
 #endif

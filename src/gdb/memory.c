@@ -12,9 +12,9 @@
 static void reply_memory(struct pst_gdb_server *g, const uint8_t *data, size_t len)
 {
     struct pst_gdb_reply r;
-    pst_gdb_reply_begin(g, &r);
+    psti_gdb_reply_begin(g, &r);
     pst_rsp_put_hex(&r.p, data, len);
-    pst_gdb_reply_end(g, &r);
+    psti_gdb_reply_end(g, &r);
 }
 
 /* The whole blocks around what gdb asked for, and a little more behind a small question (`bt` goes
@@ -57,8 +57,8 @@ static void fetch_done(struct pst_gdb_server *g)
             fetch(g);
             return;
         }
-        pst_gdb_reply_fault(g, "read memory", g->mem_address, g->mem_len,
-                            op->result != PST_OK ? op->result : PST_ERR_FAULT);
+        psti_gdb_reply_fault(g, "read memory", g->mem_address, g->mem_len,
+                             op->result != PST_OK ? op->result : PST_ERR_FAULT);
         return;
     }
     if (g->state == PST_GDB_HALTED) {
@@ -70,9 +70,9 @@ static void fetch_done(struct pst_gdb_server *g)
 
 static void fetch(struct pst_gdb_server *g)
 {
-    pst_gdb_ops_begin(g);
-    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_MEMORY, g->fetch_address, g->work, g->fetch_len);
-    pst_gdb_ops_end(g, fetch_done);
+    psti_gdb_ops_begin(g);
+    psti_gdb_ops_add(g, PST_SPP_READ, PST_AS_MEMORY, g->fetch_address, g->work, g->fetch_len);
+    psti_gdb_ops_end(g, fetch_done);
 }
 
 /* A reader that goes on and on (dump, compare-sections) finds the next part under way. */
@@ -94,7 +94,7 @@ static void read_on(struct pst_gdb_server *g, const struct pst_region *region)
     uint64_t len = region->last - at + 1;
     uint64_t most = g->config.packet_size;
     len = len > most ? most : len;
-    pst_gdb_ahead(g, at, (uint32_t)len);
+    psti_gdb_ahead(g, at, (uint32_t)len);
 }
 
 static void read_cached(struct pst_gdb_server *g)
@@ -116,10 +116,10 @@ static void read_cached(struct pst_gdb_server *g)
                   g->mem_address + g->mem_len > g->ahead_address &&
                   g->mem_address < g->ahead_address + g->ahead.len;
     if (coming) {
-        pst_gdb_ops_begin(g);
+        psti_gdb_ops_begin(g);
         g->outstanding++;
         g->ahead_awaited = true;
-        pst_gdb_ops_end(g, read_cached);
+        psti_gdb_ops_end(g, read_cached);
         return;
     }
     g->counters.misses++;
@@ -136,22 +136,22 @@ static bool get_range(struct pst_gdb_server *g, struct pst_reader *r, uint64_t *
     return pst_reader_ok(r) && (*len == 0 || g->mem_address + (*len - 1) >= g->mem_address);
 }
 
-void pst_gdb_on_read(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_read(struct pst_gdb_server *g, struct pst_reader *r)
 {
     uint64_t len = 0, most = (g->config.packet_size - 8) / 2;
     if (!get_range(g, r, &len) || pst_finish(r) != PST_OK) {
-        pst_gdb_reply_text(g, "E16");
+        psti_gdb_reply_text(g, "E16");
         return;
     }
     g->mem_len = (uint32_t)(len < most ? len : most);
     if (len == 0) {
-        pst_gdb_reply_text(g, "");
+        psti_gdb_reply_text(g, "");
         return;
     }
     const struct pst_region *region = pst_cache_region(&g->cache, g->mem_address, g->mem_len);
     if (region != NULL && g->state == PST_GDB_HALTED) {
         size_t regs_len = 0;
-        const uint8_t *regs = pst_gdb_regs_of(g, g->hart, &regs_len);
+        const uint8_t *regs = psti_gdb_regs_of(g, g->hart, &regs_len);
         pst_gather_note(&g->gather, region, g->mem_address, g->mem_len, regs, regs_len);
     }
     read_cached(g);
@@ -164,7 +164,7 @@ static void write_done(struct pst_gdb_server *g)
     const struct pst_spp_op *op = &g->ops[0];
     if (op->result != PST_OK) {
         pst_cache_forget(&g->cache, op->address, op->len); /* some of it may be written */
-        pst_gdb_reply_fault(g, "write memory", op->address, op->len, op->result);
+        psti_gdb_reply_fault(g, "write memory", op->address, op->len, op->result);
         return;
     }
     const struct pst_region *region = pst_cache_region(&g->cache, op->address, op->len);
@@ -173,40 +173,40 @@ static void write_done(struct pst_gdb_server *g)
     } else {
         pst_cache_forget(&g->cache, op->address, op->len); /* ROM and flash have their own mind */
     }
-    pst_gdb_reply_text(g, "OK");
+    psti_gdb_reply_text(g, "OK");
 }
 
 static void write_memory(struct pst_gdb_server *g, uint8_t *data, size_t len)
 {
     /* A read ahead that is under way was sent before and shows the old bytes. */
     g->ahead_epoch = g->cache.epoch - 1;
-    pst_gdb_ops_begin(g);
-    pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_MEMORY, g->mem_address, data, len);
-    pst_gdb_ops_end(g, write_done);
+    psti_gdb_ops_begin(g);
+    psti_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_MEMORY, g->mem_address, data, len);
+    psti_gdb_ops_end(g, write_done);
 }
 
-void pst_gdb_on_write(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_write(struct pst_gdb_server *g, struct pst_reader *r)
 {
     uint64_t len = 0;
     bool ok = get_range(g, r, &len) && pst_rsp_take_char(r, ':');
     size_t given = ok ? pst_rsp_get_hex(r, g->work, g->config.packet_size) : 0;
     if (!ok || pst_finish(r) != PST_OK || given != len) {
-        pst_gdb_reply_text(g, "E16");
+        psti_gdb_reply_text(g, "E16");
     } else if (given == 0) {
-        pst_gdb_reply_text(g, "OK");
+        psti_gdb_reply_text(g, "OK");
     } else {
         write_memory(g, g->work, given);
     }
 }
 
-void pst_gdb_on_binary(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_binary(struct pst_gdb_server *g, struct pst_reader *r)
 {
     uint64_t len = 0;
     bool ok = get_range(g, r, &len) && pst_rsp_take_char(r, ':');
     if (!ok || r->left != len || len > g->config.packet_size) {
-        pst_gdb_reply_text(g, "E16");
+        psti_gdb_reply_text(g, "E16");
     } else if (len == 0) {
-        pst_gdb_reply_text(g, "OK"); /* gdb probes whether X is known */
+        psti_gdb_reply_text(g, "OK"); /* gdb probes whether X is known */
     } else {
         memcpy(g->work, r->at, (size_t)len);
         write_memory(g, g->work, (size_t)len);
@@ -232,8 +232,8 @@ static void crc_done(struct pst_gdb_server *g)
 {
     const struct pst_spp_op *op = &g->ops[0];
     if (op->result != PST_OK || op->moved == 0 || op->moved > op->len) {
-        pst_gdb_reply_fault(g, "read memory", op->address, op->len,
-                            op->result != PST_OK ? op->result : PST_ERR_FAULT);
+        psti_gdb_reply_fault(g, "read memory", op->address, op->len,
+                             op->result != PST_OK ? op->result : PST_ERR_FAULT);
         return;
     }
     g->crc = crc_add(g->crc, g->work, op->moved);
@@ -246,23 +246,23 @@ static void crc_next(struct pst_gdb_server *g)
 {
     if (g->crc_left == 0) {
         struct pst_gdb_reply r;
-        pst_gdb_reply_begin(g, &r);
+        psti_gdb_reply_begin(g, &r);
         pst_rsp_put_char(&r.p, 'C');
         pst_rsp_put_number(&r.p, g->crc);
-        pst_gdb_reply_end(g, &r);
+        psti_gdb_reply_end(g, &r);
         return;
     }
     uint64_t n = g->crc_left < g->config.packet_size ? g->crc_left : g->config.packet_size;
-    pst_gdb_ops_begin(g);
-    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_MEMORY, g->mem_address, g->work, (size_t)n);
-    pst_gdb_ops_end(g, crc_done);
+    psti_gdb_ops_begin(g);
+    psti_gdb_ops_add(g, PST_SPP_READ, PST_AS_MEMORY, g->mem_address, g->work, (size_t)n);
+    psti_gdb_ops_end(g, crc_done);
 }
 
-void pst_gdb_on_crc(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_crc(struct pst_gdb_server *g, struct pst_reader *r)
 {
     uint64_t len = 0;
     if (!get_range(g, r, &len) || pst_finish(r) != PST_OK || len > UINT32_MAX) {
-        pst_gdb_reply_text(g, "E16");
+        psti_gdb_reply_text(g, "E16");
         return;
     }
     g->crc = UINT32_MAX;

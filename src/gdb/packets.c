@@ -17,91 +17,91 @@ static void on_supported(struct pst_gdb_server *g, struct pst_reader *r)
             g->gdb_hwbreak = true;
         }
     }
-    pst_gdb_reply_begin(g, &reply);
+    psti_gdb_reply_begin(g, &reply);
     pst_rsp_put_text(&reply.p, "PacketSize=");
     pst_rsp_put_number(&reply.p, g->config.packet_size);
     pst_rsp_put_text(&reply.p, ";QStartNoAckMode+;vContSupported+;swbreak+;hwbreak+"
                                ";qXfer:threads:read+");
-    if (pst_gdb_annex(g, (struct pst_bytes){target_xml, sizeof target_xml - 1}).at != NULL) {
+    if (psti_gdb_annex(g, (struct pst_bytes){target_xml, sizeof target_xml - 1}).at != NULL) {
         pst_rsp_put_text(&reply.p, ";qXfer:features:read+");
     }
     if (g->cache.map_len > 0) {
         pst_rsp_put_text(&reply.p, ";qXfer:memory-map:read+");
     }
-    pst_gdb_reply_end(g, &reply);
+    psti_gdb_reply_end(g, &reply);
 }
 
 static void on_no_ack(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_reply_text(g, "OK");
+    psti_gdb_reply_text(g, "OK");
     g->no_ack = true;
 }
 
 static void on_ok(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_reply_text(g, "OK");
+    psti_gdb_reply_text(g, "OK");
 }
 
 static void on_empty(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_reply_text(g, "");
+    psti_gdb_reply_text(g, "");
 }
 
 static void on_attached(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_reply_text(g, "1"); /* the program was there before: gdb detaches, it does not kill */
+    psti_gdb_reply_text(g, "1"); /* the program was there before: gdb detaches, it does not kill */
 }
 
 static void on_offsets(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_reply_text(g, "Text=0;Data=0;Bss=0");
+    psti_gdb_reply_text(g, "Text=0;Data=0;Bss=0");
 }
 
 static void on_vcont_query(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_reply_text(g, "vCont;c;C;s;S;t;r");
+    psti_gdb_reply_text(g, "vCont;c;C;s;S;t;r");
 }
 
 static void on_file(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_reply_text(g, "F-1,d"); /* EACCES: no files of the target, whoever asks */
+    psti_gdb_reply_text(g, "F-1,d"); /* EACCES: no files of the target, whoever asks */
 }
 
 static void on_non_stop(struct pst_gdb_server *g, struct pst_reader *r)
 {
     if (pst_rsp_take(r, "0") && r->left == 0) {
-        pst_gdb_reply_text(g, "OK");
+        psti_gdb_reply_text(g, "OK");
     } else {
-        pst_gdb_reply_error(g, "non-stop mode is not supported", PST_OK);
+        psti_gdb_reply_error(g, "non-stop mode is not supported", PST_OK);
     }
 }
 
 static void on_refused(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_notice(g, "this session debugs the device that it was opened for: there is nothing to "
-                      "run, restart or attach to");
-    pst_gdb_reply_error(g, "this session debugs one device: nothing to run or attach to", PST_OK);
+    psti_gdb_notice(g, "this session debugs the device that it was opened for: there is nothing to "
+                       "run, restart or attach to");
+    psti_gdb_reply_error(g, "this session debugs one device: nothing to run or attach to", PST_OK);
 }
 
 static void on_restart(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_notice(g, "the target cannot be restarted from here");
+    psti_gdb_notice(g, "the target cannot be restarted from here");
     g->asked = false; /* R has no reply */
 }
 
 static void on_why(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_reply_stop(g);
+    psti_gdb_reply_stop(g);
 }
 
 /* --- threads --- */
@@ -110,17 +110,17 @@ static void on_current(struct pst_gdb_server *g, struct pst_reader *r)
 {
     struct pst_gdb_reply reply;
     (void)r;
-    pst_gdb_reply_begin(g, &reply);
+    psti_gdb_reply_begin(g, &reply);
     pst_rsp_put_text(&reply.p, "QC");
     pst_rsp_put_number(&reply.p, g->hart);
-    pst_gdb_reply_end(g, &reply);
+    psti_gdb_reply_end(g, &reply);
 }
 
 static void on_first_threads(struct pst_gdb_server *g, struct pst_reader *r)
 {
     struct pst_gdb_reply reply;
     (void)r;
-    pst_gdb_reply_begin(g, &reply);
+    psti_gdb_reply_begin(g, &reply);
     for (size_t i = 0; i < g->hart_count; i++) {
         pst_rsp_put_char(&reply.p, i == 0 ? 'm' : ',');
         pst_rsp_put_number(&reply.p, g->harts[i]);
@@ -128,13 +128,13 @@ static void on_first_threads(struct pst_gdb_server *g, struct pst_reader *r)
     if (g->hart_count == 0) {
         pst_rsp_put_char(&reply.p, 'l');
     }
-    pst_gdb_reply_end(g, &reply);
+    psti_gdb_reply_end(g, &reply);
 }
 
 static void on_more_threads(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    pst_gdb_reply_text(g, "l");
+    psti_gdb_reply_text(g, "l");
 }
 
 /* Takes a thread; false if there is no such hart. 0 stands for any, and for all. */
@@ -142,7 +142,7 @@ static bool get_hart(struct pst_gdb_server *g, struct pst_reader *r, uint32_t *h
 {
     struct pst_rsp_thread t = pst_rsp_get_thread(r);
     bool any = t.tid == 0 || t.tid == PST_RSP_ALL;
-    if (pst_finish(r) != PST_OK || (!any && !pst_gdb_has_hart(g, t.tid))) {
+    if (pst_finish(r) != PST_OK || (!any && !psti_gdb_has_hart(g, t.tid))) {
         return false;
     }
     *hart = any ? 0 : (uint32_t)t.tid;
@@ -152,7 +152,7 @@ static bool get_hart(struct pst_gdb_server *g, struct pst_reader *r, uint32_t *h
 static void on_alive(struct pst_gdb_server *g, struct pst_reader *r)
 {
     uint32_t hart = 0;
-    pst_gdb_reply_text(g, get_hart(g, r, &hart) ? "OK" : "E16");
+    psti_gdb_reply_text(g, get_hart(g, r, &hart) ? "OK" : "E16");
 }
 
 static void on_select(struct pst_gdb_server *g, struct pst_reader *r)
@@ -160,7 +160,7 @@ static void on_select(struct pst_gdb_server *g, struct pst_reader *r)
     uint8_t use = pst_get_u8(r);
     uint32_t hart = 0;
     if ((use != 'g' && use != 'c') || !get_hart(g, r, &hart)) {
-        pst_gdb_reply_text(g, "E16");
+        psti_gdb_reply_text(g, "E16");
         return;
     }
     if (use == 'g') {
@@ -168,7 +168,7 @@ static void on_select(struct pst_gdb_server *g, struct pst_reader *r)
     } else {
         g->hart_c = hart;
     }
-    pst_gdb_reply_text(g, "OK");
+    psti_gdb_reply_text(g, "OK");
 }
 
 static void on_thread_info(struct pst_gdb_server *g, struct pst_reader *r)
@@ -176,13 +176,13 @@ static void on_thread_info(struct pst_gdb_server *g, struct pst_reader *r)
     struct pst_gdb_reply reply;
     uint32_t hart = 0;
     if (!get_hart(g, r, &hart)) {
-        pst_gdb_reply_text(g, "E16");
+        psti_gdb_reply_text(g, "E16");
         return;
     }
     bool stopped = g->state == PST_GDB_HALTED;
-    pst_gdb_reply_begin(g, &reply);
+    psti_gdb_reply_begin(g, &reply);
     pst_rsp_put_hex(&reply.p, stopped ? "halted " : "running", stopped ? 6 : 7);
-    pst_gdb_reply_end(g, &reply);
+    psti_gdb_reply_end(g, &reply);
 }
 
 /* --- monitor --- */
@@ -251,9 +251,9 @@ static void on_monitor(struct pst_gdb_server *g, struct pst_reader *r)
         put(&w, is(word, len, "help") ? "" : "no such command; there are\n");
         put(&w, help);
     }
-    pst_gdb_tell(g);
-    pst_gdb_console(g, (const char *)g->work, w.used);
-    pst_gdb_reply_text(g, "OK");
+    psti_gdb_tell(g);
+    psti_gdb_console(g, (const char *)g->work, w.used);
+    psti_gdb_reply_text(g, "OK");
 }
 
 /* --- the table --- */
@@ -271,46 +271,46 @@ static const struct {
     enum need need;
     pst_gdb_handler run;
 } packets[] = {
-    {"qSupported",        false, NOTHING,   on_supported           },
-    {"QStartNoAckMode",   true,  NOTHING,   on_no_ack              },
-    {"vMustReplyEmpty",   true,  NOTHING,   on_empty               },
-    {"!",                 true,  NOTHING,   on_ok                  },
-    {"?",                 true,  NOTHING,   on_why                 },
-    {"g",                 true,  REACHABLE, pst_gdb_on_regs        },
-    {"G",                 false, HALTED,    pst_gdb_on_set_regs    },
-    {"p",                 false, REACHABLE, pst_gdb_on_reg         },
-    {"P",                 false, HALTED,    pst_gdb_on_set_reg     },
-    {"m",                 false, REACHABLE, pst_gdb_on_read        },
-    {"M",                 false, REACHABLE, pst_gdb_on_write       },
-    {"X",                 false, REACHABLE, pst_gdb_on_binary      },
-    {"vCont?",            true,  NOTHING,   on_vcont_query         },
-    {"vCont",             false, HALTED,    pst_gdb_on_vcont       },
-    {"c",                 false, HALTED,    pst_gdb_on_continue    },
-    {"C",                 false, HALTED,    pst_gdb_on_continue_sig},
-    {"s",                 false, HALTED,    pst_gdb_on_step        },
-    {"S",                 false, HALTED,    pst_gdb_on_step_sig    },
-    {"Z",                 false, HALTED,    pst_gdb_on_insert      },
-    {"z",                 false, HALTED,    pst_gdb_on_remove      },
-    {"H",                 false, NOTHING,   on_select              },
-    {"T",                 false, NOTHING,   on_alive               },
-    {"qC",                true,  NOTHING,   on_current             },
-    {"qCRC:",             false, REACHABLE, pst_gdb_on_crc         },
-    {"qfThreadInfo",      true,  NOTHING,   on_first_threads       },
-    {"qsThreadInfo",      true,  NOTHING,   on_more_threads        },
-    {"qThreadExtraInfo,", false, NOTHING,   on_thread_info         },
-    {"qXfer:",            false, NOTHING,   pst_gdb_on_xfer        },
-    {"qAttached",         false, NOTHING,   on_attached            },
-    {"qRcmd,",            false, NOTHING,   on_monitor             },
-    {"qOffsets",          true,  NOTHING,   on_offsets             },
-    {"qSymbol:",          false, NOTHING,   on_ok                  },
-    {"QNonStop:",         false, NOTHING,   on_non_stop            },
-    {"vAttach;",          false, NOTHING,   on_refused             },
-    {"vRun;",             false, NOTHING,   on_refused             },
-    {"vKill",             false, NOTHING,   pst_gdb_on_detach      },
-    {"k",                 true,  NOTHING,   pst_gdb_on_kill        },
-    {"R",                 false, NOTHING,   on_restart             },
-    {"D",                 false, NOTHING,   pst_gdb_on_detach      },
-    {"vFile:",            false, NOTHING,   on_file                },
+    {"qSupported",        false, NOTHING,   on_supported            },
+    {"QStartNoAckMode",   true,  NOTHING,   on_no_ack               },
+    {"vMustReplyEmpty",   true,  NOTHING,   on_empty                },
+    {"!",                 true,  NOTHING,   on_ok                   },
+    {"?",                 true,  NOTHING,   on_why                  },
+    {"g",                 true,  REACHABLE, psti_gdb_on_regs        },
+    {"G",                 false, HALTED,    psti_gdb_on_set_regs    },
+    {"p",                 false, REACHABLE, psti_gdb_on_reg         },
+    {"P",                 false, HALTED,    psti_gdb_on_set_reg     },
+    {"m",                 false, REACHABLE, psti_gdb_on_read        },
+    {"M",                 false, REACHABLE, psti_gdb_on_write       },
+    {"X",                 false, REACHABLE, psti_gdb_on_binary      },
+    {"vCont?",            true,  NOTHING,   on_vcont_query          },
+    {"vCont",             false, HALTED,    psti_gdb_on_vcont       },
+    {"c",                 false, HALTED,    psti_gdb_on_continue    },
+    {"C",                 false, HALTED,    psti_gdb_on_continue_sig},
+    {"s",                 false, HALTED,    psti_gdb_on_step        },
+    {"S",                 false, HALTED,    psti_gdb_on_step_sig    },
+    {"Z",                 false, HALTED,    psti_gdb_on_insert      },
+    {"z",                 false, HALTED,    psti_gdb_on_remove      },
+    {"H",                 false, NOTHING,   on_select               },
+    {"T",                 false, NOTHING,   on_alive                },
+    {"qC",                true,  NOTHING,   on_current              },
+    {"qCRC:",             false, REACHABLE, psti_gdb_on_crc         },
+    {"qfThreadInfo",      true,  NOTHING,   on_first_threads        },
+    {"qsThreadInfo",      true,  NOTHING,   on_more_threads         },
+    {"qThreadExtraInfo,", false, NOTHING,   on_thread_info          },
+    {"qXfer:",            false, NOTHING,   psti_gdb_on_xfer        },
+    {"qAttached",         false, NOTHING,   on_attached             },
+    {"qRcmd,",            false, NOTHING,   on_monitor              },
+    {"qOffsets",          true,  NOTHING,   on_offsets              },
+    {"qSymbol:",          false, NOTHING,   on_ok                   },
+    {"QNonStop:",         false, NOTHING,   on_non_stop             },
+    {"vAttach;",          false, NOTHING,   on_refused              },
+    {"vRun;",             false, NOTHING,   on_refused              },
+    {"vKill",             false, NOTHING,   psti_gdb_on_detach      },
+    {"k",                 true,  NOTHING,   psti_gdb_on_kill        },
+    {"R",                 false, NOTHING,   on_restart              },
+    {"D",                 false, NOTHING,   psti_gdb_on_detach      },
+    {"vFile:",            false, NOTHING,   on_file                 },
 };
 
 static bool allowed(struct pst_gdb_server *g, enum need need)
@@ -319,17 +319,17 @@ static bool allowed(struct pst_gdb_server *g, enum need need)
         return true;
     }
     if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {
-        pst_gdb_reply_error(g, "the target is gone", PST_OK);
+        psti_gdb_reply_error(g, "the target is gone", PST_OK);
         return false;
     }
     if (need == REACHABLE) {
         return true;
     }
-    pst_gdb_reply_error(g, "not while the target runs", PST_OK);
+    psti_gdb_reply_error(g, "not while the target runs", PST_OK);
     return false;
 }
 
-void pst_gdb_dispatch(struct pst_gdb_server *g)
+void psti_gdb_dispatch(struct pst_gdb_server *g)
 {
     if (!g->held || g->state == PST_GDB_IDLE || g->state == PST_GDB_ATTACHING) {
         return; /* it waits until the target is known */
@@ -344,5 +344,5 @@ void pst_gdb_dispatch(struct pst_gdb_server *g)
             return;
         }
     }
-    pst_gdb_reply_text(g, ""); /* what is not known is not supported */
+    psti_gdb_reply_text(g, ""); /* what is not known is not supported */
 }

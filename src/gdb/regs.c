@@ -7,7 +7,7 @@
 
 /* --- what is known --- */
 
-const uint8_t *pst_gdb_regs_of(const struct pst_gdb_server *g, uint32_t hart, size_t *len)
+const uint8_t *psti_gdb_regs_of(const struct pst_gdb_server *g, uint32_t hart, size_t *len)
 {
     for (size_t i = 0; i < PST_GDB_SLOTS; i++) {
         if (g->slots[i].len != 0 && g->slots[i].hart == hart) {
@@ -31,7 +31,7 @@ static uint8_t *own_regs(struct pst_gdb_server *g, uint32_t hart, size_t *len)
     return NULL;
 }
 
-void pst_gdb_regs_keep(struct pst_gdb_server *g, uint32_t hart, struct pst_bytes regs)
+void psti_gdb_regs_keep(struct pst_gdb_server *g, uint32_t hart, struct pst_bytes regs)
 {
     size_t at = g->next_slot;
     if (regs.len == 0 || regs.len > PST_GDB_REGS) {
@@ -58,7 +58,7 @@ static void forget_singles(struct pst_gdb_server *g)
     }
 }
 
-void pst_gdb_regs_forget(struct pst_gdb_server *g)
+void psti_gdb_regs_forget(struct pst_gdb_server *g)
 {
     for (size_t i = 0; i < PST_GDB_SLOTS; i++) {
         g->slots[i].len = 0;
@@ -66,7 +66,7 @@ void pst_gdb_regs_forget(struct pst_gdb_server *g)
     forget_singles(g);
 }
 
-size_t pst_gdb_uniform(const struct pst_gdb_server *g, size_t regs_len, size_t *word)
+size_t psti_gdb_uniform(const struct pst_gdb_server *g, size_t regs_len, size_t *word)
 {
     if (g->arch == NULL || regs_len < g->arch->g_len) {
         return 0;
@@ -86,20 +86,20 @@ static uint32_t chosen_hart(const struct pst_gdb_server *g)
 static void reply_regs(struct pst_gdb_server *g, const uint8_t *regs, size_t len)
 {
     struct pst_gdb_reply r;
-    pst_gdb_reply_begin(g, &r);
+    psti_gdb_reply_begin(g, &r);
     pst_rsp_put_hex(&r.p, regs, len);
-    pst_gdb_reply_end(g, &r);
+    psti_gdb_reply_end(g, &r);
 }
 
 /* A running hart that may not be halted: every register is unavailable, which gdb can show. */
 static void reply_unavailable(struct pst_gdb_server *g, size_t len)
 {
     struct pst_gdb_reply r;
-    pst_gdb_reply_begin(g, &r);
+    psti_gdb_reply_begin(g, &r);
     for (size_t i = 0; i < len; i++) {
         pst_rsp_put_text(&r.p, "xx");
     }
-    pst_gdb_reply_end(g, &r);
+    psti_gdb_reply_end(g, &r);
 }
 
 static void regs_done(struct pst_gdb_server *g)
@@ -107,20 +107,20 @@ static void regs_done(struct pst_gdb_server *g)
     const struct pst_spp_op *op = &g->ops[0];
     if (op->result != PST_OK || op->moved == 0 || op->moved > PST_GDB_REGS ||
         op->moved > g->config.packet_size / 2) {
-        pst_gdb_reply_error(g, "cannot read registers",
-                            op->result != PST_OK ? op->result : PST_ERR_FAULT);
+        psti_gdb_reply_error(g, "cannot read registers",
+                             op->result != PST_OK ? op->result : PST_ERR_FAULT);
         return;
     }
-    pst_gdb_regs_keep(g, g->reg_hart, (struct pst_bytes){g->work, op->moved});
+    psti_gdb_regs_keep(g, g->reg_hart, (struct pst_bytes){g->work, op->moved});
     reply_regs(g, g->work, op->moved);
 }
 
-void pst_gdb_on_regs(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_regs(struct pst_gdb_server *g, struct pst_reader *r)
 {
     size_t len = 0;
     (void)r;
     g->reg_hart = chosen_hart(g);
-    const uint8_t *regs = pst_gdb_regs_of(g, g->reg_hart, &len);
+    const uint8_t *regs = psti_gdb_regs_of(g, g->reg_hart, &len);
     if (regs != NULL && g->state == PST_GDB_HALTED) {
         reply_regs(g, regs, len);
         return;
@@ -130,44 +130,44 @@ void pst_gdb_on_regs(struct pst_gdb_server *g, struct pst_reader *r)
         return;
     }
     if (g->reg_hart > LARGEST_HART) {
-        pst_gdb_reply_error(g, "cannot read registers of this hart", PST_ERR_FAULT);
+        psti_gdb_reply_error(g, "cannot read registers of this hart", PST_ERR_FAULT);
         return;
     }
     size_t cap =
         g->config.packet_size / 2 < PST_GDB_REGS ? g->config.packet_size / 2 : PST_GDB_REGS;
-    pst_gdb_ops_begin(g);
-    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_REGISTERS + ((uint64_t)g->reg_hart << 16),
-                    g->work, cap);
-    pst_gdb_ops_end(g, regs_done);
+    psti_gdb_ops_begin(g);
+    psti_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_REGISTERS + ((uint64_t)g->reg_hart << 16),
+                     g->work, cap);
+    psti_gdb_ops_end(g, regs_done);
 }
 
 static void set_regs_done(struct pst_gdb_server *g)
 {
     const struct pst_spp_op *op = &g->ops[0];
     if (op->result != PST_OK) {
-        pst_gdb_regs_forget(g);
-        pst_gdb_reply_error(g, "cannot write registers", op->result);
+        psti_gdb_regs_forget(g);
+        psti_gdb_reply_error(g, "cannot write registers", op->result);
         return;
     }
     forget_singles(g);
-    pst_gdb_regs_keep(g, g->reg_hart, (struct pst_bytes){g->work, op->len});
-    pst_gdb_reply_text(g, "OK");
+    psti_gdb_regs_keep(g, g->reg_hart, (struct pst_bytes){g->work, op->len});
+    psti_gdb_reply_text(g, "OK");
 }
 
-void pst_gdb_on_set_regs(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_set_regs(struct pst_gdb_server *g, struct pst_reader *r)
 {
     g->reg_hart = chosen_hart(g);
     size_t len = pst_rsp_get_hex(r, g->work, g->config.packet_size);
     /* A stub may take a block of a wrong length in part, so only one of the known length goes. */
     if (pst_finish(r) != PST_OK || len == 0 || len > PST_GDB_REGS ||
         (g->regs_len != 0 && len != g->regs_len) || g->reg_hart > LARGEST_HART) {
-        pst_gdb_reply_error(g, "cannot write registers: wrong length", PST_OK);
+        psti_gdb_reply_error(g, "cannot write registers: wrong length", PST_OK);
         return;
     }
-    pst_gdb_ops_begin(g);
-    pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_REGISTERS + ((uint64_t)g->reg_hart << 16),
-                    g->work, len);
-    pst_gdb_ops_end(g, set_regs_done);
+    psti_gdb_ops_begin(g);
+    psti_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN,
+                     PST_RUN_REGISTERS + ((uint64_t)g->reg_hart << 16), g->work, len);
+    psti_gdb_ops_end(g, set_regs_done);
 }
 
 /* --- p, P --- */
@@ -191,8 +191,8 @@ static bool get_number(struct pst_gdb_server *g, struct pst_reader *r)
 static bool reply_known(struct pst_gdb_server *g)
 {
     size_t len = 0, word = 0;
-    const uint8_t *regs = pst_gdb_regs_of(g, g->reg_hart, &len);
-    if (regs != NULL && g->reg_number < pst_gdb_uniform(g, len, &word)) {
+    const uint8_t *regs = psti_gdb_regs_of(g, g->reg_hart, &len);
+    if (regs != NULL && g->reg_number < psti_gdb_uniform(g, len, &word)) {
         reply_regs(g, regs + g->reg_number * word, word);
         return true;
     }
@@ -212,10 +212,10 @@ static void reg_done(struct pst_gdb_server *g)
     if (op->result != PST_OK || op->moved == 0 || op->moved > sizeof g->singles[0].bytes) {
         /* As plain as a stub says it: gdb asks for many that a hart does not have. */
         if (op->result == PST_ERR_DENIED) {
-            pst_gdb_reply_error(g, "cannot read the register", op->result);
+            psti_gdb_reply_error(g, "cannot read the register", op->result);
         } else {
             g->counters.errors++;
-            pst_gdb_reply_text(g, "E0e");
+            psti_gdb_reply_text(g, "E0e");
         }
         return;
     }
@@ -228,10 +228,10 @@ static void reg_done(struct pst_gdb_server *g)
     reply_regs(g, g->work, op->moved);
 }
 
-void pst_gdb_on_reg(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_reg(struct pst_gdb_server *g, struct pst_reader *r)
 {
     if (!get_number(g, r) || pst_finish(r) != PST_OK) {
-        pst_gdb_reply_text(g, "E0e");
+        psti_gdb_reply_text(g, "E0e");
         return;
     }
     if (g->state != PST_GDB_HALTED) {
@@ -241,9 +241,9 @@ void pst_gdb_on_reg(struct pst_gdb_server *g, struct pst_reader *r)
     if (reply_known(g)) {
         return;
     }
-    pst_gdb_ops_begin(g);
-    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, register_address(g), g->work, 16);
-    pst_gdb_ops_end(g, reg_done);
+    psti_gdb_ops_begin(g);
+    psti_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, register_address(g), g->work, 16);
+    psti_gdb_ops_end(g, reg_done);
 }
 
 static void set_reg_done(struct pst_gdb_server *g)
@@ -253,21 +253,21 @@ static void set_reg_done(struct pst_gdb_server *g)
     uint8_t *regs = own_regs(g, g->reg_hart, &len);
     forget_singles(g);
     if (op->result != PST_OK) {
-        pst_gdb_regs_forget(g);
-        pst_gdb_reply_error(g, "cannot write the register", op->result);
+        psti_gdb_regs_forget(g);
+        psti_gdb_reply_error(g, "cannot write the register", op->result);
         return;
     }
-    if (regs != NULL && g->reg_number < pst_gdb_uniform(g, len, &word) && op->len == word) {
+    if (regs != NULL && g->reg_number < psti_gdb_uniform(g, len, &word) && op->len == word) {
         memcpy(regs + g->reg_number * word, g->work, word);
     } else {
         /* A control register may change anything: the view of memory, other registers. */
-        pst_gdb_regs_forget(g);
+        psti_gdb_regs_forget(g);
         pst_cache_resume(&g->cache);
     }
-    pst_gdb_reply_text(g, "OK");
+    psti_gdb_reply_text(g, "OK");
 }
 
-void pst_gdb_on_set_reg(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_set_reg(struct pst_gdb_server *g, struct pst_reader *r)
 {
     size_t len = 0;
     bool ok = get_number(g, r) && pst_rsp_take_char(r, '=');
@@ -275,19 +275,19 @@ void pst_gdb_on_set_reg(struct pst_gdb_server *g, struct pst_reader *r)
         len = pst_rsp_get_hex(r, g->work, 16);
     }
     size_t block = 0, word = 0;
-    const uint8_t *regs = pst_gdb_regs_of(g, g->reg_hart, &block);
-    bool plain = regs != NULL && g->reg_number < pst_gdb_uniform(g, block, &word);
+    const uint8_t *regs = psti_gdb_regs_of(g, g->reg_hart, &block);
+    bool plain = regs != NULL && g->reg_number < psti_gdb_uniform(g, block, &word);
     bool fits = !plain || len == word;
     if (!ok || pst_finish(r) != PST_OK || len == 0 || !fits) {
-        pst_gdb_reply_error(g, "cannot write the register: malformed", PST_OK);
+        psti_gdb_reply_error(g, "cannot write the register: malformed", PST_OK);
         return;
     }
     /* After calling a function gdb writes back every register, most of them unchanged. */
     if (plain && memcmp(regs + g->reg_number * word, g->work, word) == 0) {
-        pst_gdb_reply_text(g, "OK");
+        psti_gdb_reply_text(g, "OK");
         return;
     }
-    pst_gdb_ops_begin(g);
-    pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, register_address(g), g->work, len);
-    pst_gdb_ops_end(g, set_reg_done);
+    psti_gdb_ops_begin(g);
+    psti_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, register_address(g), g->work, len);
+    psti_gdb_ops_end(g, set_reg_done);
 }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-void pst_gdb_reply_begin(struct pst_gdb_server *g, struct pst_gdb_reply *r)
+void psti_gdb_reply_begin(struct pst_gdb_server *g, struct pst_gdb_reply *r)
 {
     memmove(g->out, g->out + g->out_head, g->out_tail - g->out_head);
     g->out_tail -= g->out_head;
@@ -24,23 +24,23 @@ static bool finish(struct pst_gdb_server *g, struct pst_gdb_reply *r)
     return true;
 }
 
-void pst_gdb_reply_end(struct pst_gdb_server *g, struct pst_gdb_reply *r)
+void psti_gdb_reply_end(struct pst_gdb_server *g, struct pst_gdb_reply *r)
 {
     g->asked = false;
     if (!finish(g, r)) { /* only if gdb does not read what it was sent */
         struct pst_gdb_reply small;
-        pst_gdb_reply_begin(g, &small);
+        psti_gdb_reply_begin(g, &small);
         pst_rsp_put_text(&small.p, "E0c");
         (void)finish(g, &small);
     }
 }
 
-void pst_gdb_reply_text(struct pst_gdb_server *g, const char *text)
+void psti_gdb_reply_text(struct pst_gdb_server *g, const char *text)
 {
     struct pst_gdb_reply r;
-    pst_gdb_reply_begin(g, &r);
+    psti_gdb_reply_begin(g, &r);
     pst_rsp_put_text(&r.p, text);
-    pst_gdb_reply_end(g, &r);
+    psti_gdb_reply_end(g, &r);
 }
 
 /* --- words --- */
@@ -82,21 +82,21 @@ static void put_decimal(struct pst_writer *w, uint64_t v)
     pst_put_bytes(w, digits, pst_digits(v, 10, digits));
 }
 
-void pst_gdb_reply_error(struct pst_gdb_server *g, const char *what, pst_err err)
+void psti_gdb_reply_error(struct pst_gdb_server *g, const char *what, pst_err err)
 {
     struct pst_gdb_reply r;
     g->counters.errors++;
-    pst_gdb_reply_begin(g, &r);
+    psti_gdb_reply_begin(g, &r);
     pst_rsp_put_text(&r.p, "E.");
     pst_rsp_put_text(&r.p, what);
     if (err != PST_OK) {
         pst_rsp_put_text(&r.p, ": ");
         pst_rsp_put_text(&r.p, reason(err));
     }
-    pst_gdb_reply_end(g, &r);
+    psti_gdb_reply_end(g, &r);
 }
 
-void pst_gdb_notice(struct pst_gdb_server *g, const char *text)
+void psti_gdb_notice(struct pst_gdb_server *g, const char *text)
 {
     if (g->config.backend.notice != NULL) {
         g->config.backend.notice(g->config.backend.ctx, text);
@@ -107,8 +107,8 @@ void pst_gdb_notice(struct pst_gdb_server *g, const char *text)
     g->message[len] = '\0';
 }
 
-void pst_gdb_notice_error(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
-                          pst_err err)
+void psti_gdb_notice_error(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
+                           pst_err err)
 {
     char text[PST_GDB_TEXT];
     struct pst_writer w = pst_writer_of(text, sizeof text - 1);
@@ -123,27 +123,27 @@ void pst_gdb_notice_error(struct pst_gdb_server *g, const char *what, uint64_t a
     put_text(&w, ": ");
     put_text(&w, reason(err));
     text[w.used] = '\0';
-    pst_gdb_notice(g, text);
+    psti_gdb_notice(g, text);
 }
 
-void pst_gdb_reply_fault(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
-                         pst_err err)
+void psti_gdb_reply_fault(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
+                          pst_err err)
 {
     g->counters.errors++;
     /* gdb itself says which address it cannot access: only what it cannot know is added. */
     if (err != PST_ERR_FAULT) {
-        pst_gdb_notice_error(g, what, address, len, err);
+        psti_gdb_notice_error(g, what, address, len, err);
     }
-    pst_gdb_reply_text(g, err == PST_ERR_DENIED ? "E0d" : err == PST_ERR_FAULT ? "E0e" : "E05");
+    psti_gdb_reply_text(g, err == PST_ERR_DENIED ? "E0d" : err == PST_ERR_FAULT ? "E0e" : "E05");
 }
 
-void pst_gdb_console(struct pst_gdb_server *g, const char *text, size_t len)
+void psti_gdb_console(struct pst_gdb_server *g, const char *text, size_t len)
 {
     struct pst_gdb_reply r;
     size_t most = (g->config.packet_size - 8) / 2;
     while (len > 0) {
         size_t n = len < most ? len : most;
-        pst_gdb_reply_begin(g, &r);
+        psti_gdb_reply_begin(g, &r);
         pst_rsp_put_char(&r.p, 'O');
         pst_rsp_put_hex(&r.p, text, n);
         (void)finish(g, &r);
@@ -152,12 +152,12 @@ void pst_gdb_console(struct pst_gdb_server *g, const char *text, size_t len)
     }
 }
 
-void pst_gdb_tell(struct pst_gdb_server *g)
+void psti_gdb_tell(struct pst_gdb_server *g)
 {
     if (g->message[0] != '\0' && g->config.backend.notice == NULL) {
-        pst_gdb_console(g, "postern: ", 9);
-        pst_gdb_console(g, g->message, strlen(g->message));
-        pst_gdb_console(g, "\n", 1);
+        psti_gdb_console(g, "postern: ", 9);
+        psti_gdb_console(g, g->message, strlen(g->message));
+        psti_gdb_console(g, "\n", 1);
     }
     g->message[0] = '\0';
 }
@@ -168,8 +168,8 @@ void pst_gdb_tell(struct pst_gdb_server *g)
 static void put_registers(struct pst_gdb_server *g, struct pst_rsp_writer *p)
 {
     size_t len = 0, word = 0;
-    const uint8_t *regs = pst_gdb_regs_of(g, g->hart, &len);
-    size_t n = regs == NULL ? 0 : pst_gdb_uniform(g, len, &word);
+    const uint8_t *regs = psti_gdb_regs_of(g, g->hart, &len);
+    size_t n = regs == NULL ? 0 : psti_gdb_uniform(g, len, &word);
     for (size_t i = 0; i < n; i++) {
         pst_rsp_put_char(p, "0123456789abcdef"[i >> 4 & 15]);
         pst_rsp_put_char(p, "0123456789abcdef"[i & 15]);
@@ -197,10 +197,10 @@ static void put_byte_hex(struct pst_rsp_writer *p, uint8_t v)
     pst_rsp_put_hex(p, &v, 1);
 }
 
-void pst_gdb_reply_stop(struct pst_gdb_server *g)
+void psti_gdb_reply_stop(struct pst_gdb_server *g)
 {
     struct pst_gdb_reply r;
-    pst_gdb_reply_begin(g, &r);
+    psti_gdb_reply_begin(g, &r);
     if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {
         bool exited = g->reason == PST_STOP_EXITED || g->state == PST_GDB_DETACHED;
         pst_rsp_put_char(&r.p, exited ? 'W' : 'X');
@@ -214,17 +214,17 @@ void pst_gdb_reply_stop(struct pst_gdb_server *g)
         put_reason(g, &r.p);
         put_registers(g, &r.p);
     }
-    pst_gdb_reply_end(g, &r);
+    psti_gdb_reply_end(g, &r);
 }
 
-void pst_gdb_stopped(struct pst_gdb_server *g)
+void psti_gdb_stopped(struct pst_gdb_server *g)
 {
     bool asked = g->asked; /* another packet may be under way: the stop reply does not answer it */
     if (g->state == PST_GDB_RUNNING) {
         g->state = g->reason == PST_STOP_EXITED ? PST_GDB_ENDED : PST_GDB_HALTED;
     }
     g->awaiting_stop = false;
-    pst_gdb_tell(g);
-    pst_gdb_reply_stop(g);
+    psti_gdb_tell(g);
+    psti_gdb_reply_stop(g);
     g->asked = asked;
 }

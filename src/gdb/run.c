@@ -24,7 +24,7 @@ static void take_harts(struct pst_gdb_server *g, struct pst_reader *list)
     if (g->hart == 0) {
         g->hart = g->hart_count > 0 ? g->harts[0] : 1;
     }
-    if (!pst_gdb_has_hart(g, g->hart)) {
+    if (!psti_gdb_has_hart(g, g->hart)) {
         g->hart_count = g->hart_count < PST_GDB_HARTS ? g->hart_count : PST_GDB_HARTS - 1;
         g->harts[g->hart_count++] = g->hart;
     }
@@ -45,7 +45,7 @@ static pst_err take_gathered(struct pst_gdb_server *g, struct pst_reader *r)
     return PST_OK;
 }
 
-pst_err pst_gdb_take_report(struct pst_gdb_server *g, struct pst_bytes report, uint8_t *state)
+pst_err psti_gdb_take_report(struct pst_gdb_server *g, struct pst_bytes report, uint8_t *state)
 {
     struct pst_reader r = pst_reader_of(report.at, report.len);
     *state = pst_get_u8(&r);
@@ -69,7 +69,7 @@ pst_err pst_gdb_take_report(struct pst_gdb_server *g, struct pst_bytes report, u
         return PST_OK;
     }
     /* What was read before belongs to the last stop, also when nobody asked for this one. */
-    pst_gdb_regs_forget(g);
+    psti_gdb_regs_forget(g);
     pst_cache_resume(&g->cache);
     g->reason = reason;
     g->signal = reason == PST_STOP_EXITED ? signal : safe_signal(signal);
@@ -77,12 +77,12 @@ pst_err pst_gdb_take_report(struct pst_gdb_server *g, struct pst_bytes report, u
     g->watch = watch;
     take_harts(g, &harts_in);
     g->hart_g = g->hart_c = 0;
-    pst_gdb_regs_keep(g, g->hart, regs);
+    psti_gdb_regs_keep(g, g->hart, regs);
     pst_gather_stop(&g->gather);
     return take_gathered(g, &r);
 }
 
-bool pst_gdb_has_hart(const struct pst_gdb_server *g, uint64_t hart)
+bool psti_gdb_has_hart(const struct pst_gdb_server *g, uint64_t hart)
 {
     for (size_t i = 0; i < g->hart_count; i++) {
         if (g->harts[i] == hart) {
@@ -105,9 +105,9 @@ static void resumed(struct pst_gdb_server *g)
         g->interrupt_wanted = true;
     }
     if (g->stop_came) {
-        pst_gdb_stopped(g);
+        psti_gdb_stopped(g);
     } else if (g->interrupt_wanted) {
-        pst_gdb_interrupt(g);
+        psti_gdb_interrupt(g);
     }
 }
 
@@ -121,9 +121,9 @@ static void resume_done(struct pst_gdb_server *g)
         const struct pst_spp_op *op = &g->ops[i];
         if (op->address == PST_RUN_BREAK) {
             g->break_failed = op->result != PST_OK;
-            pst_gdb_break_done(g, op->result == PST_OK);
+            psti_gdb_break_done(g, op->result == PST_OK);
             if (g->break_failed) {
-                pst_gdb_notice_error(g, "set or remove a breakpoint", 0, 0, op->result);
+                psti_gdb_notice_error(g, "set or remove a breakpoint", 0, 0, op->result);
             }
         } else if (op->address == PST_RUN_GATHER && op->result == PST_OK) {
             memcpy(g->gather_sent, g->gather_next, g->gather_next_len);
@@ -134,7 +134,7 @@ static void resume_done(struct pst_gdb_server *g)
     }
     if (g->state == PST_GDB_ENDED) {
         g->asked = false; /* the stop reply is the answer */
-        pst_gdb_stopped(g);
+        psti_gdb_stopped(g);
     } else if (result == PST_OK) {
         resumed(g);
     } else if (gather_failed && !g->gather_off) {
@@ -142,7 +142,7 @@ static void resume_done(struct pst_gdb_server *g)
         resume(g, g->resume_len);
     } else {
         g->state = PST_GDB_HALTED;
-        pst_gdb_reply_error(
+        psti_gdb_reply_error(
             g, g->break_failed ? "a breakpoint was not accepted" : "cannot resume the target",
             result);
         g->message[0] = '\0';
@@ -153,7 +153,7 @@ static void resume_done(struct pst_gdb_server *g)
 static void resume(struct pst_gdb_server *g, size_t len)
 {
     g->resume_len = len;
-    size_t breaks = pst_gdb_break_list(g, false);
+    size_t breaks = psti_gdb_break_list(g, false);
     g->gather_next_len = pst_gather_list(&g->gather, g->gather_next);
     bool gather =
         !g->gather_off && (g->gather_next_len != g->gather_sent_len ||
@@ -162,18 +162,18 @@ static void resume(struct pst_gdb_server *g, size_t len)
     g->resume_pending = true;
     g->stop_came = g->interrupt_wanted = false;
     g->counters.resumes++;
-    pst_gdb_regs_forget(g);
+    psti_gdb_regs_forget(g);
     pst_cache_resume(&g->cache);
-    pst_gdb_ops_begin(g);
+    psti_gdb_ops_begin(g);
     if (breaks > 0) {
-        pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_BREAK, g->break_bytes, breaks);
+        psti_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_BREAK, g->break_bytes, breaks);
     }
     if (gather) {
-        pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_GATHER, g->gather_next,
-                        g->gather_next_len);
+        psti_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_GATHER, g->gather_next,
+                         g->gather_next_len);
     }
-    pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_RESUME, g->resume_bytes, len);
-    pst_gdb_ops_end(g, resume_done);
+    psti_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_RESUME, g->resume_bytes, len);
+    psti_gdb_ops_end(g, resume_done);
 }
 
 /* --- vCont --- */
@@ -224,12 +224,12 @@ static void get_action(struct pst_gdb_server *g, struct pst_reader *r, struct ac
     if (pst_rsp_take_char(r, ':')) {
         struct pst_rsp_thread t = pst_rsp_get_thread(r);
         bool all = t.tid == PST_RSP_ALL;
-        pst_require(r, all || t.tid == 0 || pst_gdb_has_hart(g, t.tid));
+        pst_require(r, all || t.tid == 0 || psti_gdb_has_hart(g, t.tid));
         a->hart = all ? 0 : t.tid == 0 ? g->hart : (uint32_t)t.tid;
     }
 }
 
-void pst_gdb_on_vcont(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_vcont(struct pst_gdb_server *g, struct pst_reader *r)
 {
     struct pst_writer w = pst_writer_of(g->resume_bytes, sizeof g->resume_bytes);
     bool runs = false;
@@ -240,9 +240,9 @@ void pst_gdb_on_vcont(struct pst_gdb_server *g, struct pst_reader *r)
         put_action(&w, &a);
     }
     if (pst_finish(r) != PST_OK || w.failed || w.used == 0) {
-        pst_gdb_reply_error(g, "vCont is malformed", PST_OK);
+        psti_gdb_reply_error(g, "vCont is malformed", PST_OK);
     } else if (!runs) {
-        pst_gdb_reply_stop(g); /* all are halted already */
+        psti_gdb_reply_stop(g); /* all are halted already */
     } else {
         resume(g, w.used);
     }
@@ -257,7 +257,7 @@ static void run_one(struct pst_gdb_server *g, struct pst_reader *r, uint8_t what
     }
     if (pst_finish(r) != PST_OK) {
         /* `c ADDRESS`: gdb writes the program counter itself. */
-        pst_gdb_reply_error(g, "resuming at an address is not supported", PST_OK);
+        psti_gdb_reply_error(g, "resuming at an address is not supported", PST_OK);
         return;
     }
     a.hart = what == PST_RUN_STEP ? (g->hart_c != 0 ? g->hart_c : g->hart) : 0;
@@ -265,22 +265,22 @@ static void run_one(struct pst_gdb_server *g, struct pst_reader *r, uint8_t what
     resume(g, w.used);
 }
 
-void pst_gdb_on_continue(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_continue(struct pst_gdb_server *g, struct pst_reader *r)
 {
     run_one(g, r, PST_RUN_CONTINUE, false);
 }
 
-void pst_gdb_on_continue_sig(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_continue_sig(struct pst_gdb_server *g, struct pst_reader *r)
 {
     run_one(g, r, PST_RUN_CONTINUE, true);
 }
 
-void pst_gdb_on_step(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_step(struct pst_gdb_server *g, struct pst_reader *r)
 {
     run_one(g, r, PST_RUN_STEP, false);
 }
 
-void pst_gdb_on_step_sig(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_step_sig(struct pst_gdb_server *g, struct pst_reader *r)
 {
     run_one(g, r, PST_RUN_STEP, true);
 }
@@ -290,18 +290,18 @@ void pst_gdb_on_step_sig(struct pst_gdb_server *g, struct pst_reader *r)
 /* The breakpoints are ours, and a target that runs on with them would stop with nobody there. */
 static void detach(struct pst_gdb_server *g, pst_gdb_then then)
 {
-    size_t breaks = pst_gdb_break_list(g, true);
+    size_t breaks = psti_gdb_break_list(g, true);
     if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {
         then(g);
         return;
     }
-    pst_gdb_ops_begin(g);
+    psti_gdb_ops_begin(g);
     if (breaks > 0) {
-        pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_BREAK, g->break_bytes, breaks);
+        psti_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_BREAK, g->break_bytes, breaks);
     }
     g->work[0] = 0;
-    pst_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_DETACH, g->work, 1);
-    pst_gdb_ops_end(g, then);
+    psti_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_DETACH, g->work, 1);
+    psti_gdb_ops_end(g, then);
 }
 
 static void left(struct pst_gdb_server *g)
@@ -311,8 +311,8 @@ static void left(struct pst_gdb_server *g)
     }
     pst_err err = g->ops[g->op_count - 1].result;
     if (err != PST_OK && err != PST_ERR_CLOSED && g->state != PST_GDB_OBSERVING) {
-        pst_gdb_notice_error(g, "resume the target (its policy decides when the session ends)", 0,
-                             0, err);
+        psti_gdb_notice_error(g, "resume the target (its policy decides when the session ends)", 0,
+                              0, err);
     }
     memset(g->breaks, 0, sizeof g->breaks);
     g->awaiting_stop = false;
@@ -323,7 +323,7 @@ static void left(struct pst_gdb_server *g)
 static void detach_done(struct pst_gdb_server *g)
 {
     left(g);
-    pst_gdb_reply_text(g, "OK"); /* gdb is let go in any case: the session's end does the rest */
+    psti_gdb_reply_text(g, "OK"); /* gdb is let go in any case: the session's end does the rest */
 }
 
 static void kill_done(struct pst_gdb_server *g)
@@ -333,14 +333,14 @@ static void kill_done(struct pst_gdb_server *g)
     g->ending = true;
 }
 
-void pst_gdb_on_detach(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_detach(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
     detach(g, detach_done);
 }
 
 /* A device in the field is not killed by a debugger: it is left as policy says. */
-void pst_gdb_on_kill(struct pst_gdb_server *g, struct pst_reader *r)
+void psti_gdb_on_kill(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
     detach(g, kill_done);

@@ -48,14 +48,14 @@ static void submit(struct pst_gdb_server *g, struct pst_spp_op *op, pst_spp_opco
     g->config.backend.submit(g->config.backend.ctx, op);
 }
 
-void pst_gdb_ops_begin(struct pst_gdb_server *g)
+void psti_gdb_ops_begin(struct pst_gdb_server *g)
 {
     g->op_count = 0;
     g->outstanding = 1; /* held until ops_end */
 }
 
-size_t pst_gdb_ops_add(struct pst_gdb_server *g, pst_spp_opcode opcode, uint8_t space,
-                       uint64_t address, uint8_t *data, size_t len)
+size_t psti_gdb_ops_add(struct pst_gdb_server *g, pst_spp_opcode opcode, uint8_t space,
+                        uint64_t address, uint8_t *data, size_t len)
 {
     size_t at = g->op_count++;
     g->ops[at].done = op_done;
@@ -64,7 +64,7 @@ size_t pst_gdb_ops_add(struct pst_gdb_server *g, pst_spp_opcode opcode, uint8_t 
     return at;
 }
 
-void pst_gdb_ops_end(struct pst_gdb_server *g, pst_gdb_then then)
+void psti_gdb_ops_end(struct pst_gdb_server *g, pst_gdb_then then)
 {
     g->counters.round_trips++;
     g->then = then;
@@ -81,14 +81,14 @@ static void interrupt_done(void *ctx, struct pst_spp_op *op)
     }
     if (g->state == PST_GDB_ATTACHING) {
         g->state = PST_GDB_OBSERVING;
-        pst_gdb_notice_error(g, "halt the target (what you see moves)", 0, 0, op->result);
-        pst_gdb_dispatch(g);
+        psti_gdb_notice_error(g, "halt the target (what you see moves)", 0, 0, op->result);
+        psti_gdb_dispatch(g);
     } else if (g->state == PST_GDB_RUNNING) {
-        pst_gdb_notice_error(g, "halt the target", 0, 0, op->result);
+        psti_gdb_notice_error(g, "halt the target", 0, 0, op->result);
     }
 }
 
-void pst_gdb_interrupt(struct pst_gdb_server *g)
+void psti_gdb_interrupt(struct pst_gdb_server *g)
 {
     if (g->interrupting) {
         return;
@@ -117,7 +117,7 @@ static void ahead_done(void *ctx, struct pst_spp_op *op)
     }
 }
 
-void pst_gdb_ahead(struct pst_gdb_server *g, uint64_t address, uint32_t len)
+void psti_gdb_ahead(struct pst_gdb_server *g, uint64_t address, uint32_t len)
 {
     g->ahead_pending = true;
     g->ahead_address = address;
@@ -133,11 +133,11 @@ void pst_gdb_ahead(struct pst_gdb_server *g, uint64_t address, uint32_t len)
 static void take_archive(struct pst_gdb_server *g, const struct pst_spp_op *op)
 {
     g->archive_len = op->result == PST_OK && op->moved < op->len ? op->moved : 0;
-    if (!pst_gdb_annex_ok(g)) {
+    if (!psti_gdb_annex_ok(g)) {
         g->archive_len = 0;
     }
     if (g->archive_len == 0 && op->moved > 0) {
-        pst_gdb_notice(g, "the target's description is malformed or too long: not used");
+        psti_gdb_notice(g, "the target's description is malformed or too long: not used");
     }
 }
 
@@ -157,7 +157,7 @@ static void take_map(struct pst_gdb_server *g, const struct pst_spp_op *op)
 {
     if (op->result == PST_OK && op->moved <= sizeof g->map_bytes &&
         pst_cache_set_map(&g->cache, g->map_bytes, op->moved) != PST_OK) {
-        pst_gdb_notice(g, "the target's memory map is malformed: nothing is cached");
+        psti_gdb_notice(g, "the target's memory map is malformed: nothing is cached");
     }
 }
 
@@ -169,12 +169,12 @@ static pst_err take_status(struct pst_gdb_server *g, const struct pst_spp_op *op
     if (op->moved > STATUS_LEN || op->moved < PST_STOP_REPORT_HEAD) {
         return op->result != PST_OK && op->result != PST_PENDING ? op->result : PST_ERR_DECODE;
     }
-    pst_err err = pst_gdb_take_report(g, report, state);
+    pst_err err = psti_gdb_take_report(g, report, state);
     if (err == PST_ERR_DECODE && g->hart == 0) {
         uint8_t head[PST_STOP_REPORT_HEAD];
         memcpy(head, g->report, sizeof head);
         memset(head + 16, 0, 4); /* no list of harts, no registers */
-        err = pst_gdb_take_report(g, (struct pst_bytes){head, sizeof head}, state);
+        err = psti_gdb_take_report(g, (struct pst_bytes){head, sizeof head}, state);
     }
     return err;
 }
@@ -183,7 +183,7 @@ static void attach_done(struct pst_gdb_server *g)
 {
     uint8_t state = PST_RUN_LOST;
     if (g->state != PST_GDB_ATTACHING) {
-        pst_gdb_dispatch(g);
+        psti_gdb_dispatch(g);
         return;
     }
     take_arch(g, &g->ops[0]);
@@ -191,22 +191,22 @@ static void attach_done(struct pst_gdb_server *g)
     take_archive(g, &g->ops[2]);
     pst_err err = take_status(g, &g->ops[3], &state);
     if (err != PST_OK || state == PST_RUN_LOST) {
-        pst_gdb_notice_error(g, "read the state of the target", 0, 0,
-                             err != PST_OK ? err : PST_ERR_FAULT);
+        psti_gdb_notice_error(g, "read the state of the target", 0, 0,
+                              err != PST_OK ? err : PST_ERR_FAULT);
         g->state = PST_GDB_ENDED;
-        pst_gdb_dispatch(g);
+        psti_gdb_dispatch(g);
     } else if (state == PST_RUN_RUNNING && !g->stop_came) {
-        pst_gdb_interrupt(g);
+        psti_gdb_interrupt(g);
     } else {
-        pst_gdb_attached(g);
+        psti_gdb_attached(g);
     }
 }
 
-void pst_gdb_attached(struct pst_gdb_server *g)
+void psti_gdb_attached(struct pst_gdb_server *g)
 {
     g->state = PST_GDB_HALTED;
     g->hart_g = g->hart_c = 0;
-    pst_gdb_dispatch(g);
+    psti_gdb_dispatch(g);
 }
 
 void pst_gdb_server_start(struct pst_gdb_server *g)
@@ -215,15 +215,15 @@ void pst_gdb_server_start(struct pst_gdb_server *g)
         return;
     }
     g->state = PST_GDB_ATTACHING;
-    pst_gdb_ops_begin(g);
-    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_ARCH, (uint8_t *)g->arch_name,
-                    sizeof g->arch_name);
-    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_MEMORY_MAP, g->map_bytes,
-                    sizeof g->map_bytes);
-    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_DESCRIPTION, g->archive,
-                    g->config.description_size);
-    pst_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_STATUS, g->report, STATUS_LEN);
-    pst_gdb_ops_end(g, attach_done);
+    psti_gdb_ops_begin(g);
+    psti_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_ARCH, (uint8_t *)g->arch_name,
+                     sizeof g->arch_name);
+    psti_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_MEMORY_MAP, g->map_bytes,
+                     sizeof g->map_bytes);
+    psti_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_DESCRIPTION, g->archive,
+                     g->config.description_size);
+    psti_gdb_ops_add(g, PST_SPP_READ, PST_AS_RUN, PST_RUN_STATUS, g->report, STATUS_LEN);
+    psti_gdb_ops_end(g, attach_done);
 }
 
 /* --- bytes --- */
@@ -290,7 +290,7 @@ static void on_break(struct pst_gdb_server *g)
     if (g->resume_pending) {
         g->interrupt_wanted = true; /* must not overtake the resume */
     } else {
-        pst_gdb_interrupt(g);
+        psti_gdb_interrupt(g);
     }
 }
 
@@ -304,7 +304,7 @@ static void on_item(struct pst_gdb_server *g, enum pst_rsp_item item)
         g->counters.packets++;
         g->asked = true;
         g->held = true;
-        pst_gdb_dispatch(g);
+        psti_gdb_dispatch(g);
         break;
     case PST_RSP_BAD:
         if (!g->no_ack) {
@@ -362,7 +362,7 @@ void pst_gdb_server_event(struct pst_gdb_server *g, struct pst_bytes report)
     if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED || g->state == PST_GDB_IDLE) {
         return;
     }
-    pst_err err = pst_gdb_take_report(g, report, &state);
+    pst_err err = psti_gdb_take_report(g, report, &state);
     if (err != PST_OK) {
         pst_gdb_server_lost(g, "the target sent a malformed stop report");
         return;
@@ -376,11 +376,11 @@ void pst_gdb_server_event(struct pst_gdb_server *g, struct pst_bytes report)
     }
     g->stop_came = true;
     if (g->state == PST_GDB_ATTACHING && g->outstanding == 0) {
-        pst_gdb_attached(g);
+        psti_gdb_attached(g);
     } else if (g->state == PST_GDB_OBSERVING) {
         g->state = PST_GDB_HALTED;
     } else if (g->state == PST_GDB_RUNNING && !g->resume_pending) {
-        pst_gdb_stopped(g);
+        psti_gdb_stopped(g);
     }
 }
 
@@ -393,12 +393,12 @@ void pst_gdb_server_lost(struct pst_gdb_server *g, const char *why)
     g->state = PST_GDB_ENDED;
     g->reason = PST_STOP_SIGNAL;
     if (!told) {
-        pst_gdb_notice(g, why != NULL ? why : "the session with the target has ended");
+        psti_gdb_notice(g, why != NULL ? why : "the session with the target has ended");
     }
     if (g->awaiting_stop) {
-        pst_gdb_stopped(g);
+        psti_gdb_stopped(g);
     } else if (g->held && g->outstanding == 0) {
-        pst_gdb_dispatch(g);
+        psti_gdb_dispatch(g);
     }
 }
 

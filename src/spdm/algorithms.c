@@ -106,7 +106,7 @@ struct offered {
 
 static pst_err read_request(struct pst_exchange *x, struct offered *o)
 {
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
     uint16_t length = pst_get_u16(&r);
 
     o->measurement = pst_get_u8(&r);
@@ -123,7 +123,7 @@ static pst_err read_request(struct pst_exchange *x, struct offered *o)
     for (unsigned i = 0; i < TYPES; i++)
         pst_require(&r, (o->tables.present >> i & 1) == 0 || o->tables.bits[i] != 0);
     pst_require(&r, ext <= 20);
-    PST_TRY(pst_close(x, &r));
+    PST_TRY(psti_close(x, &r));
     return length == x->in_len && length <= REQUEST_MAX ? PST_OK : PST_ERR_DECODE;
 }
 
@@ -145,9 +145,9 @@ static bool select_tables(struct pst_spdm *c, struct tables *t)
     select_table(c, t, TYPE_AEAD, AEAD, config->aeads, &c->aead);
     select_table(c, t, TYPE_REQ_ASYM, SIG, config->peer_sigs, &c->req_sig);
     *schedule &= SPDM_KEY_SCHEDULE;
-    if (pst_both(c, PST_CAP_KEY_EX) && (c->dh == 0 || c->aead == 0 || *schedule == 0))
+    if (psti_both(c, PST_CAP_KEY_EX) && (c->dh == 0 || c->aead == 0 || *schedule == 0))
         return false;
-    return !pst_both(c, PST_CAP_MUT_AUTH) || c->req_sig != 0;
+    return !psti_both(c, PST_CAP_MUT_AUTH) || c->req_sig != 0;
 }
 
 /* A side's MULTI_KEY_CAP and what the other side says fit together; gives the outcome. */
@@ -193,7 +193,7 @@ static pst_err write_response(struct pst_exchange *x, struct offered *o, uint32_
 
     c->measurements = (c->ours & PST_CAP_MEAS) != 0 && (o->measurement & DMTF_MEASUREMENTS) != 0;
     c->measurement_hash = c->measurements ? (uint8_t)c->config->measurement_hash : 0;
-    pst_put_header(x, PST_ALGORITHMS, count, 0);
+    psti_put_header(x, PST_ALGORITHMS, count, 0);
     pst_put_u16(w, (uint16_t)(36 + 4 * count));
     pst_put_u8(w, c->measurements ? DMTF_MEASUREMENTS : 0);
     pst_put_u8(w, other_params(c, o->other));
@@ -212,15 +212,15 @@ static pst_err negotiated(struct pst_exchange *x, struct pst_bytes request,
 {
     struct pst_spdm *c = x->c;
 
-    PST_TRY(pst_vca_add(c, request.at, request.len));
-    PST_TRY(pst_vca_add(c, response.at, response.len));
-    PST_TRY(pst_vca_close(c));
+    PST_TRY(psti_vca_add(c, request.at, request.len));
+    PST_TRY(psti_vca_add(c, response.at, response.len));
+    PST_TRY(psti_vca_close(c));
     c->phase = PST_AT_CLEAR;
     c->d_open = true;
     return PST_OK;
 }
 
-pst_err pst_rsp_algorithms(struct pst_exchange *x)
+pst_err psti_rsp_algorithms(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     const struct pst_spdm_config *config = c->config;
@@ -235,7 +235,7 @@ pst_err pst_rsp_algorithms(struct pst_exchange *x)
     if (c->minor >= 3 && !multi_key(c->ours, (o.other & PST_MULTI_KEY_CONN) != 0, &c->multi_rsp))
         return PST_ERR_DECODE;
     PST_TRY(write_response(x, &o, asym, hash));
-    return negotiated(x, (struct pst_bytes){x->in, x->in_len}, pst_out_bytes(x));
+    return negotiated(x, (struct pst_bytes){x->in, x->in_len}, psti_out_bytes(x));
 }
 
 /* -- requester -- */
@@ -254,7 +254,7 @@ static void our_tables(const struct pst_spdm *c, struct tables *t)
             t->present |= (uint8_t)(1u << i);
 }
 
-pst_err pst_put_algorithms(struct pst_exchange *x)
+pst_err psti_put_algorithms(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_writer *w = &x->out;
@@ -262,7 +262,7 @@ pst_err pst_put_algorithms(struct pst_exchange *x)
 
     our_tables(c, &t);
     c->multi_rsp = c->minor >= 3 && want_multi_key(c);
-    pst_put_header(x, PST_NEGOTIATE_ALGORITHMS, table_count(&t), 0);
+    psti_put_header(x, PST_NEGOTIATE_ALGORITHMS, table_count(&t), 0);
     pst_put_u16(w, (uint16_t)(32 + 4 * table_count(&t)));
     pst_put_u8(w, DMTF_MEASUREMENTS);
     pst_put_u8(w, PST_OPAQUE_FMT1 | (c->multi_rsp ? PST_MULTI_KEY_CONN : 0));
@@ -303,14 +303,14 @@ static bool take_selection(struct pst_spdm *c, const struct tables *t, uint32_t 
     bool signs = (c->theirs & (PST_CAP_CERT | PST_CAP_CHAL | PST_CAP_MEAS_SIGNED)) != 0;
     if (signs && c->rsp_sig == 0)
         return false;
-    return !pst_both(c, PST_CAP_KEY_EX) || (c->dh != 0 && c->aead != 0 && schedule != 0);
+    return !psti_both(c, PST_CAP_KEY_EX) || (c->dh != 0 && c->aead != 0 && schedule != 0);
 }
 
-pst_err pst_take_algorithms(struct pst_exchange *x)
+pst_err psti_take_algorithms(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_requester_state *s = &x->q->state;
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
     struct tables t;
 
     uint16_t length = pst_get_u16(&r);
@@ -324,7 +324,7 @@ pst_err pst_take_algorithms(struct pst_exchange *x)
     pst_skip(&r, 2);
     read_tables(&r, x->in[2], &t);
     pst_require(&r, specification <= DMTF_MEASUREMENTS && (other & 0xf & ~PST_OPAQUE_FMT1) == 0);
-    PST_TRY(pst_close(x, &r));
+    PST_TRY(psti_close(x, &r));
     if (length != x->in_len)
         return PST_ERR_DECODE;
     if (!take_selection(c, &t, asym, hash, measurement))
@@ -336,6 +336,6 @@ pst_err pst_take_algorithms(struct pst_exchange *x)
     PST_TRY(negotiated(x, (struct pst_bytes){s->request, s->request_len},
                        (struct pst_bytes){x->in, x->in_len}));
     s->ad = c->transcript.u.hash.vca;
-    pst_requester_done(x->q);
+    psti_requester_done(x->q);
     return PST_OK;
 }

@@ -75,7 +75,7 @@ static void put(struct pst_exchange *x, uint8_t code)
     uint32_t flags = config->capabilities & defined((pst_role)c->role, c->minor);
     uint32_t message = config->message_size != 0 ? config->message_size : config->transfer_size;
 
-    pst_put_header(x, code, 0, 0);
+    psti_put_header(x, code, 0, 0);
     pst_put_u8(&x->out, 0);
     pst_put_u8(&x->out, config->ct_exponent);
     pst_put_u16(&x->out, 0);
@@ -90,7 +90,7 @@ static pst_err take(struct pst_exchange *x, uint8_t minor)
 {
     struct pst_spdm *c = x->c;
     pst_role peer = c->role == PST_ROLE_RESPONDER ? PST_ROLE_REQUESTER : PST_ROLE_RESPONDER;
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
 
     pst_skip(&r, 1);
     uint8_t ct = pst_get_u8(&r);
@@ -101,14 +101,14 @@ static pst_err take(struct pst_exchange *x, uint8_t minor)
     pst_require(&r, ct <= CT_EXPONENT_MAX && consistent(flags, peer));
     pst_require(&r, transfer >= PST_SPDM_MIN_TRANSFER && message >= transfer);
     pst_require(&r, any(flags, PST_CAP_CHUNK) || message == transfer);
-    PST_TRY(pst_close(x, &r));
+    PST_TRY(psti_close(x, &r));
     c->peer_ct = ct;
     c->peer_transfer = transfer;
     c->theirs = effective(flags, minor);
     return PST_OK;
 }
 
-pst_err pst_rsp_capabilities(struct pst_exchange *x)
+pst_err psti_rsp_capabilities(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     uint8_t minor = x->in[0] & 0xf; /* the engine has seen that it is one of ours */
@@ -121,26 +121,26 @@ pst_err pst_rsp_capabilities(struct pst_exchange *x)
     put(x, PST_CAPABILITIES);
     if (x->out.failed)
         return PST_ERR_SPACE;
-    PST_TRY(pst_vca_add(c, x->in, x->in_len));
-    PST_TRY(pst_vca_add(c, pst_out_bytes(x).at, pst_out_bytes(x).len));
+    PST_TRY(psti_vca_add(c, x->in, x->in_len));
+    PST_TRY(psti_vca_add(c, psti_out_bytes(x).at, psti_out_bytes(x).len));
     c->phase = PST_AT_CAPABILITIES;
     return PST_OK;
 }
 
-pst_err pst_put_capabilities(struct pst_exchange *x)
+pst_err psti_put_capabilities(struct pst_exchange *x)
 {
     put(x, PST_GET_CAPABILITIES);
     return PST_OK;
 }
 
-pst_err pst_take_capabilities(struct pst_exchange *x)
+pst_err psti_take_capabilities(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_requester_state *s = &x->q->state;
 
     PST_TRY(take(x, c->minor));
-    PST_TRY(pst_vca_add(c, s->request, s->request_len));
-    PST_TRY(pst_vca_add(c, x->in, x->in_len));
+    PST_TRY(psti_vca_add(c, s->request, s->request_len));
+    PST_TRY(psti_vca_add(c, x->in, x->in_len));
     c->phase = PST_AT_CAPABILITIES;
     s->step = PST_STEP_ALGORITHMS;
     return PST_OK;

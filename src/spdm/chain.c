@@ -9,7 +9,7 @@ static void stop_checking(struct pst_spdm *c)
     c->chain.checking = false;
 }
 
-void pst_chain_forget(struct pst_spdm *c)
+void psti_chain_forget(struct pst_spdm *c)
 {
     const struct pst_crypto *crypto = c->config->crypto;
 
@@ -19,17 +19,17 @@ void pst_chain_forget(struct pst_spdm *c)
     pst_wipe(&c->chain, sizeof c->chain);
 }
 
-pst_err pst_chain_begin(struct pst_spdm *c, unsigned slot, const uint8_t *digest)
+pst_err psti_chain_begin(struct pst_spdm *c, unsigned slot, const uint8_t *digest)
 {
     const struct pst_crypto *crypto = c->config->crypto;
     struct pst_peer_chain *p = &c->chain;
 
-    pst_chain_forget(c);
+    psti_chain_forget(c);
     if (c->config->verifier == NULL)
         return PST_ERR_CERT;
     p->slot = (uint8_t)slot;
     if (digest != NULL) {
-        memcpy(p->digest, digest, pst_hash_len(c));
+        memcpy(p->digest, digest, psti_hash_len(c));
         p->announced = true;
     }
     PST_TRY(crypto->hash_init(crypto->ctx, &p->u.arriving.hash, (pst_hash_id)c->hash));
@@ -56,7 +56,7 @@ static pst_err feed_parts(struct pst_spdm *c, struct pst_bytes b)
 {
     const struct pst_cert_verifier *v = c->config->verifier;
     struct pst_peer_chain *p = &c->chain;
-    size_t head = 4 + pst_hash_len(c);
+    size_t head = 4 + psti_hash_len(c);
 
     if (p->offset < head) {
         size_t part = b.len < head - p->offset ? b.len : head - p->offset;
@@ -74,7 +74,7 @@ static pst_err feed_parts(struct pst_spdm *c, struct pst_bytes b)
     return v->feed(v->ctx, &p->check, b.at, b.len);
 }
 
-pst_err pst_chain_accept(struct pst_spdm *c)
+pst_err psti_chain_accept(struct pst_spdm *c)
 {
     const struct pst_spdm_hooks *hooks = &c->config->hooks;
 
@@ -94,9 +94,9 @@ static pst_err conclude(struct pst_spdm *c)
     if (!p->checking)
         return PST_ERR_CERT;
     PST_TRY(crypto->hash_final(crypto->ctx, &p->u.arriving.hash, digest));
-    if (p->announced && !pst_equal_ct(digest, p->digest, pst_hash_len(c)))
+    if (p->announced && !pst_equal_ct(digest, p->digest, psti_hash_len(c)))
         return PST_ERR_AUTH;
-    memcpy(p->digest, digest, pst_hash_len(c));
+    memcpy(p->digest, digest, psti_hash_len(c));
     p->fetching = false;
     p->checking = false;
     memset(&p->u.peer, 0, sizeof p->u.peer);
@@ -121,19 +121,19 @@ static pst_err feed(struct pst_spdm *c, struct pst_bytes b, uint16_t remainder)
     return remainder > 0 ? PST_WANT_MORE : conclude(c);
 }
 
-pst_err pst_chain_feed(struct pst_spdm *c, struct pst_bytes portion, uint16_t remainder)
+pst_err psti_chain_feed(struct pst_spdm *c, struct pst_bytes portion, uint16_t remainder)
 {
     pst_err err = feed(c, portion, remainder);
 
     if (err == PST_OK)
-        err = pst_chain_accept(c);
+        err = psti_chain_accept(c);
     if (err != PST_OK && err != PST_WANT_MORE)
-        pst_chain_forget(c);
+        psti_chain_forget(c);
     return err;
 }
 
-bool pst_chain_is(const struct pst_spdm *c, unsigned slot, const uint8_t *digest)
+bool psti_chain_is(const struct pst_spdm *c, unsigned slot, const uint8_t *digest)
 {
     return c->chain.known && c->chain.slot == slot &&
-           pst_equal_ct(c->chain.digest, digest, pst_hash_len(c));
+           pst_equal_ct(c->chain.digest, digest, psti_hash_len(c));
 }

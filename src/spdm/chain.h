@@ -6,16 +6,16 @@
 #include "spdm/engine.h"
 
 /* Forgets peer and digest. */
-void pst_chain_forget(struct pst_spdm *c);
+void psti_chain_forget(struct pst_spdm *c);
 /* A new chain begins; `digest` from DIGESTS, or NULL when it was not asked. */
-PST_MUST_CHECK pst_err pst_chain_begin(struct pst_spdm *c, unsigned slot, const uint8_t *digest);
+PST_MUST_CHECK pst_err psti_chain_begin(struct pst_spdm *c, unsigned slot, const uint8_t *digest);
 /* The next portion. PST_WANT_MORE until `remainder` is 0, then the verdict: PST_OK with the peer
  * known and accepted, or PST_ERR_CERT, PST_ERR_AUTH (digest), or what hooks.peer said. */
-PST_MUST_CHECK pst_err pst_chain_feed(struct pst_spdm *c, struct pst_bytes portion,
-                                      uint16_t remainder);
+PST_MUST_CHECK pst_err psti_chain_feed(struct pst_spdm *c, struct pst_bytes portion,
+                                       uint16_t remainder);
 /* The known peer is this one. */
-bool pst_chain_is(const struct pst_spdm *c, unsigned slot, const uint8_t *digest);
+bool psti_chain_is(const struct pst_spdm *c, unsigned slot, const uint8_t *digest);
 /* Asks the application about the known peer. */
-PST_MUST_CHECK pst_err pst_chain_accept(struct pst_spdm *c);
+PST_MUST_CHECK pst_err psti_chain_accept(struct pst_spdm *c);
 
 #endif

@@ -9,7 +9,7 @@
 static bool basic_mutual(const struct pst_spdm *c)
 {
     return c->role == PST_ROLE_RESPONDER && c->config->basic_mutual && c->minor == 2 &&
-           pst_both(c, PST_CAP_MUT_AUTH) && pst_both(c, PST_CAP_ENCAP) &&
+           psti_both(c, PST_CAP_MUT_AUTH) && psti_both(c, PST_CAP_ENCAP) &&
            (c->theirs & PST_CAP_CERT) != 0 && (c->theirs & PST_CAP_CHAL) != 0;
 }
 
@@ -17,10 +17,10 @@ static pst_err signed_auth(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
 
-    pst_m_clear(c);
+    psti_m_clear(c);
     c->challenged = true;
     if (basic_mutual(c))
-        pst_encap_arm(x->r, PST_ENCAP_CHALLENGE, NULL);
+        psti_encap_arm(x->r, PST_ENCAP_CHALLENGE, NULL);
     return PST_OK;
 }
 
@@ -31,110 +31,110 @@ static pst_err write_auth(struct pst_exchange *x, unsigned slot, uint8_t summary
     struct pst_writer *w = &x->out;
     unsigned param1 = slot | (basic_mutual(c) ? BASIC_MUTUAL : 0);
 
-    pst_put_header(x, PST_CHALLENGE_AUTH, (uint8_t)param1, pst_own_mask(c));
-    uint8_t *digest = pst_put_room(w, pst_hash_len(c));
+    psti_put_header(x, PST_CHALLENGE_AUTH, (uint8_t)param1, psti_own_mask(c));
+    uint8_t *digest = pst_put_room(w, psti_hash_len(c));
     if (digest == NULL)
         return PST_ERR_SPACE;
-    PST_TRY(pst_own_digest(c, slot, digest));
-    PST_TRY(pst_put_random(x, PST_NONCE_LEN));
-    PST_TRY(pst_put_summary(x, summary));
+    PST_TRY(psti_own_digest(c, slot, digest));
+    PST_TRY(psti_put_random(x, PST_NONCE_LEN));
+    PST_TRY(psti_put_summary(x, summary));
     pst_put_u16(w, 0);
     pst_put_bytes(w, context.at, context.len);
     return w->failed ? PST_ERR_SPACE : PST_OK;
 }
 
-pst_err pst_serve_challenge(struct pst_exchange *x)
+pst_err psti_serve_challenge(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
     unsigned slot = x->in[2];
     uint8_t summary = x->in[3], digest[PST_MAX_HASH];
-    const struct pst_slot *s = pst_own_slot(c, slot);
+    const struct pst_slot *s = psti_own_slot(c, slot);
 
     pst_skip(&r, PST_NONCE_LEN);
     struct pst_bytes context = pst_get_block(&r, c->minor >= 3 ? PST_CONTEXT_LEN : 0);
-    pst_require(&r, pst_summary_valid(c, summary));
-    pst_require(&r, s != NULL && pst_own_may(c, s, PST_USE_CHALLENGE));
-    PST_TRY(pst_close(x, &r));
+    pst_require(&r, psti_summary_valid(c, summary));
+    pst_require(&r, s != NULL && psti_own_may(c, s, PST_USE_CHALLENGE));
+    PST_TRY(psti_close(x, &r));
     PST_TRY(write_auth(x, slot, summary, context));
-    PST_TRY(pst_m_add(c, x->in, x->in_len));
-    PST_TRY(pst_m_add(c, pst_out_bytes(x).at, pst_out_bytes(x).len));
-    PST_TRY(pst_m_digest(c, digest));
-    return pst_sign(x, slot, PST_SIGN_CHALLENGE, digest, signed_auth);
+    PST_TRY(psti_m_add(c, x->in, x->in_len));
+    PST_TRY(psti_m_add(c, psti_out_bytes(x).at, psti_out_bytes(x).len));
+    PST_TRY(psti_m_digest(c, digest));
+    return psti_sign(x, slot, PST_SIGN_CHALLENGE, digest, signed_auth);
 }
 
-pst_err pst_put_challenge_request(struct pst_exchange *x, unsigned slot, uint8_t summary)
+pst_err psti_put_challenge_request(struct pst_exchange *x, unsigned slot, uint8_t summary)
 {
-    pst_put_header(x, PST_CHALLENGE, (uint8_t)slot, summary);
-    PST_TRY(pst_put_random(x, PST_NONCE_LEN));
+    psti_put_header(x, PST_CHALLENGE, (uint8_t)slot, summary);
+    PST_TRY(psti_put_random(x, PST_NONCE_LEN));
     if (x->c->minor >= 3)
-        PST_TRY(pst_put_random(x, PST_CONTEXT_LEN));
+        PST_TRY(psti_put_random(x, PST_CONTEXT_LEN));
     return PST_OK;
 }
 
-pst_err pst_challenge_auth_read(struct pst_exchange *x, uint8_t summary, bool *wants_mutual)
+pst_err psti_challenge_auth_read(struct pst_exchange *x, uint8_t summary, bool *wants_mutual)
 {
     struct pst_spdm *c = x->c;
     pst_role peer = c->role == PST_ROLE_RESPONDER ? PST_ROLE_REQUESTER : PST_ROLE_RESPONDER;
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
     uint8_t digest[PST_MAX_HASH];
-    size_t h = pst_hash_len(c);
+    size_t h = psti_hash_len(c);
 
     struct pst_bytes chain = pst_get_block(&r, h);
     pst_skip(&r, PST_NONCE_LEN + (summary != 0 ? h : 0));
-    (void)pst_get_opaque(&r, c);
+    (void)psti_get_opaque(&r, c);
     pst_skip(&r, c->minor >= 3 ? PST_CONTEXT_LEN : 0);
     const uint8_t *at = r.at;
-    struct pst_bytes signature = pst_get_block(&r, pst_signature_len(c, peer));
+    struct pst_bytes signature = pst_get_block(&r, psti_signature_len(c, peer));
     pst_require(&r, (x->in[2] & 0xf) == c->chain.slot);
-    PST_TRY(pst_close(x, &r));
+    PST_TRY(psti_close(x, &r));
     *wants_mutual = (x->in[2] & BASIC_MUTUAL) != 0;
     if (!c->chain.known || !pst_equal_ct(chain.at, c->chain.digest, h))
         return PST_ERR_AUTH;
-    PST_TRY(pst_m_add(c, x->in, (size_t)(at - x->in)));
-    PST_TRY(pst_m_digest(c, digest));
-    pst_m_clear(c);
-    return pst_check_signature(c, PST_SIGN_CHALLENGE, digest, signature.at);
+    PST_TRY(psti_m_add(c, x->in, (size_t)(at - x->in)));
+    PST_TRY(psti_m_digest(c, digest));
+    psti_m_clear(c);
+    return psti_check_signature(c, PST_SIGN_CHALLENGE, digest, signature.at);
 }
 
-pst_err pst_put_challenge(struct pst_exchange *x)
+pst_err psti_put_challenge(struct pst_exchange *x)
 {
     const struct pst_op *op = &x->q->state.op;
 
     if (!x->c->chain.known || x->c->chain.slot != op->slot)
         return PST_ERR_STATE;
-    return pst_put_challenge_request(x, op->slot, op->summary);
+    return psti_put_challenge_request(x, op->slot, op->summary);
 }
 
 /* Where RequesterContext is in 1.3: in front of the signature, and as we sent it. */
 static bool context_echoed(struct pst_exchange *x)
 {
-    size_t tail = pst_signature_len(x->c, PST_ROLE_RESPONDER) + PST_CONTEXT_LEN;
+    size_t tail = psti_signature_len(x->c, PST_ROLE_RESPONDER) + PST_CONTEXT_LEN;
     const uint8_t *sent = x->q->state.request + 4 + PST_NONCE_LEN;
 
     return x->c->minor < 3 ||
            (x->in_len >= tail && memcmp(x->in + x->in_len - tail, sent, PST_CONTEXT_LEN) == 0);
 }
 
-pst_err pst_take_challenge(struct pst_exchange *x)
+pst_err psti_take_challenge(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_requester_state *s = &x->q->state;
     bool wants_mutual = false;
 
-    PST_TRY(pst_m_add(c, s->request, s->request_len));
-    pst_err err = pst_challenge_auth_read(x, s->op.summary, &wants_mutual);
-    pst_m_clear(c);
+    PST_TRY(psti_m_add(c, s->request, s->request_len));
+    pst_err err = psti_challenge_auth_read(x, s->op.summary, &wants_mutual);
+    psti_m_clear(c);
     if (err != PST_OK)
         return err;
     if (!context_echoed(x))
         return PST_ERR_AUTH;
     c->challenged = true;
     if (!wants_mutual) {
-        pst_requester_done(x->q);
+        psti_requester_done(x->q);
         return PST_OK;
     }
-    if (c->minor != 2 || !pst_both(c, PST_CAP_MUT_AUTH))
+    if (c->minor != 2 || !psti_both(c, PST_CAP_MUT_AUTH))
         return PST_ERR_DECODE;
     s->encap = PST_ENCAP_CHALLENGE;
     s->step = PST_STEP_GET_ENCAPSULATED;

@@ -17,10 +17,10 @@ static pst_err put_digests(struct pst_exchange *x, uint8_t mask)
     for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
         if ((mask >> i & 1) == 0)
             continue;
-        uint8_t *room = pst_put_room(&x->out, pst_hash_len(c));
+        uint8_t *room = pst_put_room(&x->out, psti_hash_len(c));
         if (room == NULL)
             return PST_ERR_SPACE;
-        PST_TRY(pst_own_digest(c, i, room));
+        PST_TRY(psti_own_digest(c, i, room));
     }
     return PST_OK;
 }
@@ -46,11 +46,11 @@ static void put_keys(struct pst_exchange *x, uint8_t mask)
 
 static pst_err put_message(struct pst_exchange *x)
 {
-    uint8_t mask = pst_own_mask(x->c);
+    uint8_t mask = psti_own_mask(x->c);
 
     if (mask == 0)
-        return pst_refuse(x, PST_SPDM_UNSPECIFIED);
-    pst_put_header(x, PST_DIGESTS, x->c->minor >= 3 ? mask : 0, mask);
+        return psti_refuse(x, PST_SPDM_UNSPECIFIED);
+    psti_put_header(x, PST_DIGESTS, x->c->minor >= 3 ? mask : 0, mask);
     PST_TRY(put_digests(x, mask));
     if (own_multi(x->c))
         put_keys(x, mask);
@@ -66,10 +66,10 @@ static pst_err note_encapsulated(struct pst_exchange *x)
     if (s->encap != PST_ENCAP_SESSION || s->encap_d_taken || !x->c->multi_req)
         return PST_OK;
     s->encap_d_taken = true;
-    return pst_th_add(x->c, x->session, pst_out_bytes(x).at, pst_out_bytes(x).len);
+    return psti_th_add(x->c, x->session, psti_out_bytes(x).at, psti_out_bytes(x).len);
 }
 
-pst_err pst_serve_digests(struct pst_exchange *x)
+pst_err psti_serve_digests(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
 
@@ -79,16 +79,16 @@ pst_err pst_serve_digests(struct pst_exchange *x)
     if (x->context != PST_SPDM_CLEAR || x->session != NULL)
         return PST_OK;
     if (c->role == PST_ROLE_RESPONDER) {
-        pst_m_clear(c);
+        psti_m_clear(c);
         c->d_taken = c->d_taken || c->d_open;
         c->d_open = false;
     }
-    PST_TRY(pst_m_add(c, x->in, x->in_len));
-    return pst_m_add(c, pst_out_bytes(x).at, pst_out_bytes(x).len);
+    PST_TRY(psti_m_add(c, x->in, x->in_len));
+    return psti_m_add(c, psti_out_bytes(x).at, psti_out_bytes(x).len);
 }
 
 /* D is not kept: it is the same message whenever it is asked for. */
-pst_err pst_digests_start(struct pst_spdm *c, struct pst_hash *start)
+pst_err psti_digests_start(struct pst_spdm *c, struct pst_hash *start)
 {
     const struct pst_crypto *crypto = c->config->crypto;
     uint8_t bytes[4 + PST_MAX_SLOTS * ENTRY_MAX];
@@ -110,14 +110,14 @@ static unsigned count_bits(uint8_t mask)
     return n;
 }
 
-pst_err pst_digests_read(struct pst_exchange *x, bool multi, struct pst_digests *d)
+pst_err psti_digests_read(struct pst_exchange *x, bool multi, struct pst_digests *d)
 {
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
     uint8_t supported = x->in[2];
 
     d->mask = x->in[3];
     size_t n = count_bits(d->mask);
-    d->digests = pst_get_block(&r, n * pst_hash_len(x->c)).at;
+    d->digests = pst_get_block(&r, n * psti_hash_len(x->c)).at;
     d->usage = NULL;
     if (multi) {
         pst_skip(&r, 2 * n);
@@ -125,7 +125,7 @@ pst_err pst_digests_read(struct pst_exchange *x, bool multi, struct pst_digests 
     }
     pst_require(&r, n > 0);
     pst_require(&r, x->c->minor < 3 || (d->mask & ~(unsigned)supported) == 0);
-    return pst_close(x, &r);
+    return psti_close(x, &r);
 }
 
 static unsigned place_of(const struct pst_digests *d, unsigned slot)
@@ -133,21 +133,21 @@ static unsigned place_of(const struct pst_digests *d, unsigned slot)
     return count_bits((uint8_t)(d->mask & ((1u << slot) - 1)));
 }
 
-const uint8_t *pst_digests_of(const struct pst_digests *d, unsigned slot, size_t hash_len)
+const uint8_t *psti_digests_of(const struct pst_digests *d, unsigned slot, size_t hash_len)
 {
     if (slot >= PST_MAX_SLOTS || (d->mask >> slot & 1) == 0)
         return NULL;
     return d->digests + place_of(d, slot) * hash_len;
 }
 
-bool pst_digests_may(const struct pst_digests *d, unsigned slot, uint16_t usage)
+bool psti_digests_may(const struct pst_digests *d, unsigned slot, uint16_t usage)
 {
     return d->usage == NULL || (pst_peek_u16(d->usage + 2 * place_of(d, slot)) & usage) != 0;
 }
 
-pst_err pst_put_digests(struct pst_exchange *x)
+pst_err psti_put_digests(struct pst_exchange *x)
 {
-    pst_put_header(x, PST_GET_DIGESTS, 0, 0);
+    psti_put_header(x, PST_GET_DIGESTS, 0, 0);
     return PST_OK;
 }
 
@@ -162,27 +162,27 @@ static pst_err remember(struct pst_exchange *x)
         c->d_taken = true;
     }
     c->d_open = false;
-    pst_m_clear(c);
-    PST_TRY(pst_m_add(c, s->request, s->request_len));
-    return pst_m_add(c, x->in, x->in_len);
+    psti_m_clear(c);
+    PST_TRY(psti_m_add(c, s->request, s->request_len));
+    return psti_m_add(c, x->in, x->in_len);
 }
 
-pst_err pst_take_digests(struct pst_exchange *x)
+pst_err psti_take_digests(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_requester_state *s = &x->q->state;
     struct pst_digests d;
 
-    PST_TRY(pst_digests_read(x, c->multi_rsp, &d));
+    PST_TRY(psti_digests_read(x, c->multi_rsp, &d));
     for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
-        const uint8_t *digest = pst_digests_of(&d, i, pst_hash_len(c));
+        const uint8_t *digest = psti_digests_of(&d, i, psti_hash_len(c));
 
         if (digest != NULL)
-            memcpy(s->digests[i], digest, pst_hash_len(c));
+            memcpy(s->digests[i], digest, psti_hash_len(c));
     }
     s->digest_mask = d.mask;
     if (x->context == PST_SPDM_CLEAR)
         PST_TRY(remember(x));
-    pst_requester_done(x->q);
+    psti_requester_done(x->q);
     return PST_OK;
 }

@@ -25,7 +25,7 @@ static const uint8_t response_code[] = {
     [VERIFY] = PST_KEY_UPDATE_ACK,
 };
 
-void pst_encap_arm(struct pst_responder *r, enum pst_encap what, struct pst_spdm_session *s)
+void psti_encap_arm(struct pst_responder *r, enum pst_encap what, struct pst_spdm_session *s)
 {
     struct pst_responder_state *st = &r->state;
 
@@ -39,7 +39,7 @@ void pst_encap_arm(struct pst_responder *r, enum pst_encap what, struct pst_spdm
         st->encap_step = DIGESTS;
 }
 
-bool pst_encap_in_flight(const struct pst_responder *r, uint32_t context)
+bool psti_encap_in_flight(const struct pst_responder *r, uint32_t context)
 {
     const struct pst_responder_state *st = &r->state;
 
@@ -65,42 +65,42 @@ static pst_err put_inner(struct pst_exchange *x, enum step step)
 
     st->encap_step = (uint8_t)step;
     if (step == DIGESTS)
-        pst_put_header(x, PST_GET_DIGESTS, 0, 0);
+        psti_put_header(x, PST_GET_DIGESTS, 0, 0);
     else if (step == CERTIFICATE)
-        pst_put_get_certificate(x, c->chain.slot, portion_asked(c));
+        psti_put_get_certificate(x, c->chain.slot, portion_asked(c));
     else if (step == CHALLENGE)
-        PST_TRY(pst_put_challenge_request(x, c->chain.slot, 0));
+        PST_TRY(psti_put_challenge_request(x, c->chain.slot, 0));
     else {
         PST_TRY(crypto->random(crypto->ctx, &st->encap_tag, 1));
-        pst_put_header(x, PST_KEY_UPDATE, step == UPDATE ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY,
-                       st->encap_tag);
+        psti_put_header(x, PST_KEY_UPDATE, step == UPDATE ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY,
+                        st->encap_tag);
     }
     if (x->out.failed)
         return PST_ERR_SPACE;
     if (st->encap != PST_ENCAP_CHALLENGE)
         return PST_OK;
-    return pst_m_add(c, x->out.start + at, x->out.used - at);
+    return psti_m_add(c, x->out.start + at, x->out.used - at);
 }
 
 static pst_err nothing_pending(struct pst_exchange *x)
 {
-    return pst_refuse(x, x->c->minor >= 3 ? PST_SPDM_NO_PENDING_REQUESTS
-                                          : PST_SPDM_UNEXPECTED_REQUEST);
+    return psti_refuse(x, x->c->minor >= 3 ? PST_SPDM_NO_PENDING_REQUESTS
+                                           : PST_SPDM_UNEXPECTED_REQUEST);
 }
 
-pst_err pst_rsp_get_encapsulated(struct pst_exchange *x)
+pst_err psti_rsp_get_encapsulated(struct pst_exchange *x)
 {
     struct pst_responder_state *st = &x->r->state;
 
     if (st->encap == PST_ENCAP_NONE && x->context != PST_SPDM_CLEAR &&
         st->want_update == x->context && x->session->phase == PST_SESSION_APPLICATION)
-        pst_encap_arm(x->r, PST_ENCAP_UPDATE, x->session);
+        psti_encap_arm(x->r, PST_ENCAP_UPDATE, x->session);
     if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context)
         return nothing_pending(x);
     if (st->encap_step != ARMED)
-        return pst_refuse(x, PST_SPDM_REQUEST_IN_FLIGHT);
+        return psti_refuse(x, PST_SPDM_REQUEST_IN_FLIGHT);
     st->encap_id++;
-    pst_put_header(x, PST_ENCAPSULATED_REQUEST, st->encap_id, 0);
+    psti_put_header(x, PST_ENCAPSULATED_REQUEST, st->encap_id, 0);
     return put_inner(x, st->encap == PST_ENCAP_UPDATE ? UPDATE : DIGESTS);
 }
 
@@ -126,26 +126,27 @@ static pst_err on_digests(struct pst_exchange *inner, enum step *next)
     unsigned slot = 0;
     bool in_session = inner->r->state.encap == PST_ENCAP_SESSION;
 
-    PST_TRY(pst_digests_read(inner, c->multi_req, &d));
+    PST_TRY(psti_digests_read(inner, c->multi_req, &d));
     if (in_session && c->multi_req)
-        PST_TRY(pst_th_add(c, inner->session, inner->in, inner->in_len));
+        PST_TRY(psti_th_add(c, inner->session, inner->in, inner->in_len));
     uint16_t usage = in_session ? PST_USE_KEY_EXCHANGE : PST_USE_CHALLENGE;
-    while (slot < PST_MAX_SLOTS && ((d.mask >> slot & 1) == 0 || !pst_digests_may(&d, slot, usage)))
+    while (slot < PST_MAX_SLOTS &&
+           ((d.mask >> slot & 1) == 0 || !psti_digests_may(&d, slot, usage)))
         slot++;
-    const uint8_t *digest = pst_digests_of(&d, slot, pst_hash_len(c));
+    const uint8_t *digest = psti_digests_of(&d, slot, psti_hash_len(c));
     if (digest == NULL)
         return PST_ERR_CERT;
-    if (pst_chain_is(c, slot, digest)) { /* verified before in this connection */
-        PST_TRY(pst_chain_accept(c));
+    if (psti_chain_is(c, slot, digest)) { /* verified before in this connection */
+        PST_TRY(psti_chain_accept(c));
         return complete(inner, next);
     }
     *next = CERTIFICATE;
-    return pst_chain_begin(c, slot, digest);
+    return psti_chain_begin(c, slot, digest);
 }
 
 static pst_err on_certificate(struct pst_exchange *inner, enum step *next)
 {
-    pst_err err = pst_certificate_read(inner);
+    pst_err err = psti_certificate_read(inner);
 
     *next = CERTIFICATE;
     if (err == PST_WANT_MORE)
@@ -163,7 +164,7 @@ static pst_err on_key_update(struct pst_exchange *inner, enum step *next)
         return PST_ERR_DECODE;
     st->want_update = 0;
     *next = update ? VERIFY : ARMED;
-    return update ? pst_session_update(inner->c, inner->session, PST_TO_REQUESTER) : PST_OK;
+    return update ? psti_session_update(inner->c, inner->session, PST_TO_REQUESTER) : PST_OK;
 }
 
 static pst_err on_inner(struct pst_exchange *inner, enum step *next)
@@ -177,13 +178,13 @@ static pst_err on_inner(struct pst_exchange *inner, enum step *next)
     if (step == UPDATE || step == VERIFY)
         return on_key_update(inner, next);
     if (step == CHALLENGE) {
-        err = pst_challenge_auth_read(inner, 0, &mutual);
-        pst_m_clear(c);
+        err = psti_challenge_auth_read(inner, 0, &mutual);
+        psti_m_clear(c);
         return err;
     }
     err = step == DIGESTS ? on_digests(inner, next) : on_certificate(inner, next);
     if (err == PST_OK && inner->r->state.encap == PST_ENCAP_CHALLENGE)
-        err = pst_m_add(c, inner->in, inner->in_len);
+        err = psti_m_add(c, inner->in, inner->in_len);
     return err;
 }
 
@@ -193,9 +194,9 @@ static pst_err break_off(struct pst_exchange *x, pst_err why)
     struct pst_responder_state *st = &x->r->state;
 
     if (st->encap == PST_ENCAP_SESSION || st->encap_step == VERIFY)
-        pst_responder_after(x->r, PST_AFTER_END, st->encap_session, why);
+        psti_responder_after(x->r, PST_AFTER_END, st->encap_session, why);
     if (st->encap == PST_ENCAP_CHALLENGE)
-        pst_chain_forget(x->c);
+        psti_chain_forget(x->c);
     st->encap = PST_ENCAP_NONE;
     st->want_update = 0;
     return why;
@@ -210,7 +211,7 @@ static pst_err acknowledge(struct pst_exchange *x, enum step next)
         payload = st->encap == PST_ENCAP_SESSION && slot != 0 ? PAYLOAD_SLOT : PAYLOAD_NONE;
     else
         st->encap_id++;
-    pst_put_header(x, PST_ENCAPSULATED_RESPONSE_ACK, next == ARMED ? 0 : st->encap_id, payload);
+    psti_put_header(x, PST_ENCAPSULATED_RESPONSE_ACK, next == ARMED ? 0 : st->encap_id, payload);
     pst_put_u8(&x->out, acked);
     pst_put_zeros(&x->out, 3);
     if (payload == PAYLOAD_SLOT)
@@ -221,7 +222,7 @@ static pst_err acknowledge(struct pst_exchange *x, enum step next)
     return x->out.failed ? PST_ERR_SPACE : PST_OK;
 }
 
-pst_err pst_rsp_deliver(struct pst_exchange *x)
+pst_err psti_rsp_deliver(struct pst_exchange *x)
 {
     struct pst_responder_state *st = &x->r->state;
     struct pst_exchange inner = *x;
@@ -232,10 +233,10 @@ pst_err pst_rsp_deliver(struct pst_exchange *x)
     inner.in += OUTER;
     inner.in_len -= OUTER;
     if (inner.in[0] != (0x10 | x->c->minor))
-        return pst_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
+        return psti_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
     bool refused = inner.in[1] == PST_ERROR;
     if (x->in[2] != st->encap_id || (!refused && inner.in[1] != response_code[st->encap_step]))
-        return pst_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
+        return psti_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
     if (refused && st->encap == PST_ENCAP_UPDATE && st->encap_step == UPDATE) {
         /* nothing has changed yet: the flow ends, the session goes on */
         st->want_update = 0;
@@ -249,9 +250,9 @@ pst_err pst_rsp_deliver(struct pst_exchange *x)
 
 /* -- requester -- */
 
-pst_err pst_put_get_encapsulated(struct pst_exchange *x)
+pst_err psti_put_get_encapsulated(struct pst_exchange *x)
 {
-    pst_put_header(x, PST_GET_ENCAPSULATED_REQUEST, 0, 0);
+    psti_put_header(x, PST_GET_ENCAPSULATED_REQUEST, 0, 0);
     return PST_OK;
 }
 
@@ -269,7 +270,7 @@ static pst_err keep_inner(struct pst_exchange *x, size_t offset, uint8_t id)
     return PST_OK;
 }
 
-pst_err pst_take_encapsulated(struct pst_exchange *x)
+pst_err psti_take_encapsulated(struct pst_exchange *x)
 {
     return keep_inner(x, OUTER, x->in[2]);
 }
@@ -278,11 +279,11 @@ static pst_err serve(struct pst_exchange *y)
 {
     struct pst_spdm *c = y->c;
     const struct pst_requester_state *s = &y->q->state;
-    const struct pst_row *row = pst_row_find(pst_encap_rows, pst_encap_row_count, y->code);
+    const struct pst_row *row = psti_row_find(psti_encap_rows, psti_encap_row_count, y->code);
     uint8_t refusal = PST_SPDM_UNSUPPORTED_REQUEST;
 
     if (row != NULL)
-        refusal = pst_row_gate(row, c->minor, y);
+        refusal = psti_row_gate(row, c->minor, y);
     if (refusal == 0 && y->in[0] != (0x10 | c->minor))
         refusal = PST_SPDM_VERSION_MISMATCH;
     /* spec: DSP0274, mutual authentication: any other inner request ends the session */
@@ -290,21 +291,21 @@ static pst_err serve(struct pst_exchange *y)
         return PST_ERR_UNEXPECTED;
     pst_err err = PST_OK;
     if (refusal == 0)
-        err = pst_row_fits(row, y) ? row->run(y) : PST_ERR_DECODE;
+        err = psti_row_fits(row, y) ? row->run(y) : PST_ERR_DECODE;
     if (refusal != 0 || (err != PST_OK && err != PST_PENDING)) {
         if (refusal == 0)
-            refusal = y->refusal != 0 ? y->refusal : pst_error_code(err);
-        pst_write_error(y, refusal, refusal == PST_SPDM_UNSUPPORTED_REQUEST ? y->code : 0);
+            refusal = y->refusal != 0 ? y->refusal : psti_error_code(err);
+        psti_write_error(y, refusal, refusal == PST_SPDM_UNSUPPORTED_REQUEST ? y->code : 0);
         err = PST_OK;
     }
     return err;
 }
 
-pst_err pst_put_deliver(struct pst_exchange *x)
+pst_err psti_put_deliver(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
 
-    pst_put_header(x, PST_DELIVER_ENCAPSULATED_RESPONSE, s->encap_id, 0);
+    psti_put_header(x, PST_DELIVER_ENCAPSULATED_RESPONSE, s->encap_id, 0);
     if (x->out.failed)
         return PST_ERR_SPACE;
     struct pst_exchange y = *x;
@@ -325,10 +326,10 @@ static pst_err flow_complete(struct pst_exchange *x, unsigned slot)
     if (session != NULL && session->update != 0)
         return PST_ERR_DECODE; /* our new receive key was never verified */
     if (s->encap != PST_ENCAP_SESSION) {
-        pst_requester_done(x->q);
+        psti_requester_done(x->q);
         return PST_OK;
     }
-    if (session == NULL || pst_own_slot(x->c, slot) == NULL)
+    if (session == NULL || psti_own_slot(x->c, slot) == NULL)
         return PST_ERR_DECODE;
     session->req_slot = (uint8_t)slot;
     session->authenticated = true;
@@ -337,9 +338,9 @@ static pst_err flow_complete(struct pst_exchange *x, unsigned slot)
     return PST_OK;
 }
 
-pst_err pst_take_ack(struct pst_exchange *x)
+pst_err psti_take_ack(struct pst_exchange *x)
 {
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
     uint8_t acked = pst_get_u8(&r);
     uint8_t payload = x->in[3], slot = 0;
 
@@ -351,6 +352,6 @@ pst_err pst_take_ack(struct pst_exchange *x)
     if (payload == PAYLOAD_SLOT)
         slot = pst_get_u8(&r);
     pst_require(&r, payload <= PAYLOAD_SLOT);
-    PST_TRY(pst_close(x, &r));
+    PST_TRY(psti_close(x, &r));
     return flow_complete(x, slot);
 }

@@ -6,7 +6,7 @@
 
 #define BINDING_PADDING 3 /* a PCIe DOE object is filled up to four bytes */
 
-struct pst_reader pst_body(const struct pst_exchange *x)
+struct pst_reader psti_body(const struct pst_exchange *x)
 {
     struct pst_reader r = pst_reader_of(x->in, x->in_len);
 
@@ -14,7 +14,7 @@ struct pst_reader pst_body(const struct pst_exchange *x)
     return r;
 }
 
-pst_err pst_close(struct pst_exchange *x, const struct pst_reader *r)
+pst_err psti_close(struct pst_exchange *x, const struct pst_reader *r)
 {
     if (!pst_reader_ok(r))
         return PST_ERR_DECODE;
@@ -27,7 +27,7 @@ pst_err pst_close(struct pst_exchange *x, const struct pst_reader *r)
     return PST_OK;
 }
 
-void pst_put_header(struct pst_exchange *x, uint8_t code, uint8_t param1, uint8_t param2)
+void psti_put_header(struct pst_exchange *x, uint8_t code, uint8_t param1, uint8_t param2)
 {
     pst_put_u8(&x->out, (uint8_t)(0x10 | x->c->minor));
     pst_put_u8(&x->out, code);
@@ -35,7 +35,7 @@ void pst_put_header(struct pst_exchange *x, uint8_t code, uint8_t param1, uint8_
     pst_put_u8(&x->out, param2);
 }
 
-pst_err pst_put_random(struct pst_exchange *x, size_t len)
+pst_err psti_put_random(struct pst_exchange *x, size_t len)
 {
     const struct pst_crypto *crypto = x->c->config->crypto;
     uint8_t *at = pst_put_room(&x->out, len);
@@ -43,35 +43,35 @@ pst_err pst_put_random(struct pst_exchange *x, size_t len)
     return at == NULL ? PST_ERR_SPACE : crypto->random(crypto->ctx, at, len);
 }
 
-struct pst_bytes pst_out_bytes(const struct pst_exchange *x)
+struct pst_bytes psti_out_bytes(const struct pst_exchange *x)
 {
     return (struct pst_bytes){x->out.start + x->base, x->out.used - x->base};
 }
 
-bool pst_both(const struct pst_spdm *c, uint32_t flag)
+bool psti_both(const struct pst_spdm *c, uint32_t flag)
 {
     return (c->ours & flag) != 0 && (c->theirs & flag) != 0;
 }
 
-size_t pst_hash_len(const struct pst_spdm *c)
+size_t psti_hash_len(const struct pst_spdm *c)
 {
     const struct pst_algorithm *row = pst_hash_row((pst_hash_id)c->hash);
 
     return row == NULL ? 0 : row->size;
 }
 
-uint64_t pst_now(const struct pst_spdm *c)
+uint64_t psti_now(const struct pst_spdm *c)
 {
     return c->config->now_ms == NULL ? 0 : c->config->now_ms(c->config->now_ctx);
 }
 
-uint64_t pst_exponent_ms(uint8_t exponent)
+uint64_t psti_exponent_ms(uint8_t exponent)
 {
     /* 32 bits suffice, and spare a small target the 64-bit division */
     return ((UINT32_C(1) << (exponent & 31)) + 999u) / 1000u;
 }
 
-void pst_spdm_start(struct pst_spdm *c, const struct pst_spdm_config *config, pst_role role)
+void psti_spdm_start(struct pst_spdm *c, const struct pst_spdm_config *config, pst_role role)
 {
     memset(c, 0, sizeof *c);
     c->config = config;
@@ -79,20 +79,20 @@ void pst_spdm_start(struct pst_spdm *c, const struct pst_spdm_config *config, ps
     c->phase = PST_AT_START;
 }
 
-void pst_spdm_reset(struct pst_spdm *c)
+void psti_spdm_reset(struct pst_spdm *c)
 {
     const struct pst_spdm_config *config = c->config;
     pst_role role = (pst_role)c->role;
 
     for (size_t i = 0; i < PST_SPDM_SESSIONS; i++)
-        pst_session_end(c, &c->sessions[i], PST_ERR_CLOSED);
-    pst_sign_cancel(c);
-    pst_chain_forget(c);
+        psti_session_end(c, &c->sessions[i], PST_ERR_CLOSED);
+    psti_sign_cancel(c);
+    psti_chain_forget(c);
     pst_wipe(c, sizeof *c);
-    pst_spdm_start(c, config, role);
+    psti_spdm_start(c, config, role);
 }
 
-enum pst_phase pst_phase_of(const struct pst_spdm *c, const struct pst_exchange *x)
+enum pst_phase psti_phase_of(const struct pst_spdm *c, const struct pst_exchange *x)
 {
     const struct pst_spdm_session *s = x->session;
 

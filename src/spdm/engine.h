@@ -41,42 +41,42 @@ struct pst_exchange {
 typedef pst_err pst_handler(struct pst_exchange *x);
 
 /* Fails the message with this ERROR code. */
-pst_err pst_refuse(struct pst_exchange *x, uint8_t error_code);
+pst_err psti_refuse(struct pst_exchange *x, uint8_t error_code);
 /* The ERROR code that stands for `err` when no handler named one. */
-uint8_t pst_error_code(pst_err err);
+uint8_t psti_error_code(pst_err err);
 /* Replaces whatever was written by an ERROR; nothing at all if there is no room. */
-void pst_write_error(struct pst_exchange *x, uint8_t code, uint8_t data);
+void psti_write_error(struct pst_exchange *x, uint8_t code, uint8_t data);
 
 /* Reads `x->in` behind its four bytes of header. */
-struct pst_reader pst_body(const struct pst_exchange *x);
+struct pst_reader psti_body(const struct pst_exchange *x);
 /* Every field was read: outside sessions a binding may have left up to three zero bytes of padding,
  * which are cut off; everything else must fit exactly. */
-PST_MUST_CHECK pst_err pst_close(struct pst_exchange *x, const struct pst_reader *r);
+PST_MUST_CHECK pst_err psti_close(struct pst_exchange *x, const struct pst_reader *r);
 /* Four bytes of header. */
-void pst_put_header(struct pst_exchange *x, uint8_t code, uint8_t param1, uint8_t param2);
-PST_MUST_CHECK pst_err pst_put_random(struct pst_exchange *x, size_t len);
+void psti_put_header(struct pst_exchange *x, uint8_t code, uint8_t param1, uint8_t param2);
+PST_MUST_CHECK pst_err psti_put_random(struct pst_exchange *x, size_t len);
 /* What was written of the message so far. */
-struct pst_bytes pst_out_bytes(const struct pst_exchange *x);
+struct pst_bytes psti_out_bytes(const struct pst_exchange *x);
 
-bool pst_both(const struct pst_spdm *c, uint32_t flag);
-size_t pst_hash_len(const struct pst_spdm *c);
-uint64_t pst_now(const struct pst_spdm *c);
+bool psti_both(const struct pst_spdm *c, uint32_t flag);
+size_t psti_hash_len(const struct pst_spdm *c);
+uint64_t psti_now(const struct pst_spdm *c);
 /* 2^exponent microseconds, in milliseconds rounded up. */
-uint64_t pst_exponent_ms(uint8_t exponent);
+uint64_t psti_exponent_ms(uint8_t exponent);
 /* Everything back to before GET_VERSION, sessions first. */
-void pst_spdm_reset(struct pst_spdm *c);
-void pst_spdm_start(struct pst_spdm *c, const struct pst_spdm_config *config, pst_role role);
-enum pst_phase pst_phase_of(const struct pst_spdm *c, const struct pst_exchange *x);
+void psti_spdm_reset(struct pst_spdm *c);
+void psti_spdm_start(struct pst_spdm *c, const struct pst_spdm_config *config, pst_role role);
+enum pst_phase psti_phase_of(const struct pst_spdm *c, const struct pst_exchange *x);
 
 /* -- our own slots (own.c) -- */
-const struct pst_slot *pst_own_slot(const struct pst_spdm *c, unsigned slot); /* NULL: unusable */
-uint8_t pst_own_mask(const struct pst_spdm *c);
-size_t pst_own_chain_len(const struct pst_spdm *c, const struct pst_slot *s);
+const struct pst_slot *psti_own_slot(const struct pst_spdm *c, unsigned slot); /* NULL: unusable */
+uint8_t psti_own_mask(const struct pst_spdm *c);
+size_t psti_own_chain_len(const struct pst_spdm *c, const struct pst_slot *s);
 /* Bytes of the chain structure from `offset`. The caller has checked that they exist. */
-PST_MUST_CHECK pst_err pst_own_chain_read(const struct pst_spdm *c, const struct pst_slot *s,
-                                          size_t offset, uint8_t *out, size_t len);
-PST_MUST_CHECK pst_err pst_own_digest(struct pst_spdm *c, unsigned slot, uint8_t *digest);
-bool pst_own_may(const struct pst_spdm *c, const struct pst_slot *s, uint16_t usage);
+PST_MUST_CHECK pst_err psti_own_chain_read(const struct pst_spdm *c, const struct pst_slot *s,
+                                           size_t offset, uint8_t *out, size_t len);
+PST_MUST_CHECK pst_err psti_own_digest(struct pst_spdm *c, unsigned slot, uint8_t *digest);
+bool psti_own_may(const struct pst_spdm *c, const struct pst_slot *s, uint16_t usage);
 
 /* -- signatures (sign.c) -- */
 enum pst_purpose {
@@ -85,23 +85,23 @@ enum pst_purpose {
     PST_SIGN_KEY_EXCHANGE,
     PST_SIGN_FINISH,
 };
-size_t pst_signature_len(const struct pst_spdm *c, pst_role signer);
-/* Signs `digest` at the end of what was written, then runs `done`. PST_PENDING: pst_sign_again with
- * the same buffer later. */
-PST_MUST_CHECK pst_err pst_sign(struct pst_exchange *x, unsigned slot, enum pst_purpose purpose,
-                                const uint8_t *digest, pst_handler *done);
-PST_MUST_CHECK pst_err pst_sign_again(struct pst_exchange *x);
-void pst_sign_cancel(struct pst_spdm *c);
-PST_MUST_CHECK pst_err pst_check_signature(struct pst_spdm *c, enum pst_purpose purpose,
-                                           const uint8_t *digest, const uint8_t *signature);
+size_t psti_signature_len(const struct pst_spdm *c, pst_role signer);
+/* Signs `digest` at the end of what was written, then runs `done`. PST_PENDING: psti_sign_again
+ * with the same buffer later. */
+PST_MUST_CHECK pst_err psti_sign(struct pst_exchange *x, unsigned slot, enum pst_purpose purpose,
+                                 const uint8_t *digest, pst_handler *done);
+PST_MUST_CHECK pst_err psti_sign_again(struct pst_exchange *x);
+void psti_sign_cancel(struct pst_spdm *c);
+PST_MUST_CHECK pst_err psti_check_signature(struct pst_spdm *c, enum pst_purpose purpose,
+                                            const uint8_t *digest, const uint8_t *signature);
 
 /* -- opaque data of KEY_EXCHANGE (opaque.c) -- */
-void pst_put_version_list(struct pst_writer *w);
-void pst_put_version_choice(struct pst_writer *w, uint16_t version);
+void psti_put_version_list(struct pst_writer *w);
+void psti_put_version_choice(struct pst_writer *w, uint16_t version);
 /* PST_ERR_VERSION: no version in common. */
-PST_MUST_CHECK pst_err pst_opaque_pick(struct pst_bytes opaque, uint16_t *version);
-PST_MUST_CHECK pst_err pst_opaque_chosen(struct pst_bytes opaque, uint16_t *version);
+PST_MUST_CHECK pst_err psti_opaque_pick(struct pst_bytes opaque, uint16_t *version);
+PST_MUST_CHECK pst_err psti_opaque_chosen(struct pst_bytes opaque, uint16_t *version);
 /* OpaqueLength and data, or none where no format was agreed on. */
-struct pst_bytes pst_get_opaque(struct pst_reader *r, const struct pst_spdm *c);
+struct pst_bytes psti_get_opaque(struct pst_reader *r, const struct pst_spdm *c);
 
 #endif

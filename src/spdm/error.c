@@ -4,13 +4,13 @@
 #include "spdm/session.h"
 #include "spdm/transcript.h"
 
-pst_err pst_refuse(struct pst_exchange *x, uint8_t error_code)
+pst_err psti_refuse(struct pst_exchange *x, uint8_t error_code)
 {
     x->refusal = error_code;
     return PST_ERR_DENIED;
 }
 
-uint8_t pst_error_code(pst_err err)
+uint8_t psti_error_code(pst_err err)
 {
     static const struct {
         int8_t err;
@@ -33,13 +33,13 @@ uint8_t pst_error_code(pst_err err)
     return PST_SPDM_UNSPECIFIED;
 }
 
-void pst_write_error(struct pst_exchange *x, uint8_t code, uint8_t data)
+void psti_write_error(struct pst_exchange *x, uint8_t code, uint8_t data)
 {
     struct pst_writer *w = &x->out;
 
     w->used = x->base;
     w->failed = false;
-    pst_put_header(x, PST_ERROR, code, data);
+    psti_put_header(x, PST_ERROR, code, data);
     if (code == PST_SPDM_RESPONSE_TOO_LARGE)
         pst_put_u32(w, x->refusal_size);
     if (w->failed) {
@@ -63,14 +63,14 @@ static pst_err be_patient(struct pst_exchange *x)
         return PST_ERR_PEER;
     s->retries++;
     s->repeat = true;
-    s->wait_until_ms = pst_now(x->c) + BUSY_WAIT_MS;
+    s->wait_until_ms = psti_now(x->c) + BUSY_WAIT_MS;
     return PST_OK;
 }
 
 static pst_err come_back(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
     uint8_t exponent = pst_get_u8(&r);
     uint8_t code = pst_get_u8(&r);
     uint8_t token = pst_get_u8(&r);
@@ -78,18 +78,18 @@ static pst_err come_back(struct pst_exchange *x)
 
     pst_require(&r, exponent <= RDT_EXPONENT_MAX && times > 1 && code == x->code);
     pst_require(&r, code != PST_GET_VERSION && code != PST_DELIVER_ENCAPSULATED_RESPONSE);
-    PST_TRY(pst_close(x, &r));
+    PST_TRY(psti_close(x, &r));
     if (!s->not_ready)
         s->not_ready_left = times;
     else if (token != s->token || --s->not_ready_left == 0)
         return PST_ERR_TIMEOUT;
     s->token = token;
     s->not_ready = true;
-    s->wait_until_ms = pst_now(x->c) + pst_exponent_ms(exponent);
+    s->wait_until_ms = psti_now(x->c) + psti_exponent_ms(exponent);
     return PST_OK;
 }
 
-pst_err pst_take_error(struct pst_exchange *x)
+pst_err psti_take_error(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
     uint8_t code = x->in[2];
@@ -100,14 +100,14 @@ pst_err pst_take_error(struct pst_exchange *x)
     if (code == PST_SPDM_RESPONSE_NOT_READY)
         return come_back(x);
     if (s->step == PST_STEP_MEASUREMENTS)
-        pst_l_clear(x->c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
+        psti_l_clear(x->c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
     bool idle = code == PST_SPDM_NO_PENDING_REQUESTS ||
                 (x->c->minor == 2 && code == PST_SPDM_UNEXPECTED_REQUEST);
     if (s->op.kind == PST_OP_ENCAPSULATED && s->step == PST_STEP_GET_ENCAPSULATED && idle) {
-        pst_requester_done(x->q); /* the responder has nothing to ask */
+        psti_requester_done(x->q); /* the responder has nothing to ask */
         return PST_OK;
     }
     if (code == PST_SPDM_DECRYPT_ERROR && x->session != NULL && x->context != PST_SPDM_CLEAR)
-        pst_session_end(x->c, x->session, PST_ERR_AUTH);
+        psti_session_end(x->c, x->session, PST_ERR_AUTH);
     return PST_ERR_PEER;
 }

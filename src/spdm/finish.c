@@ -15,13 +15,13 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
 {
     struct pst_spdm *c = x->c;
     const struct pst_spdm_session *s = x->session;
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
     bool is_signed = (x->in[2] & SIGNED) != 0, mutual = s->mutual != PST_MUTUAL_NONE;
 
-    a->signature = pst_get_block(&r, is_signed ? pst_signature_len(c, PST_ROLE_REQUESTER) : 0).at;
-    a->verify_data = pst_get_block(&r, pst_hash_len(c)).at;
+    a->signature = pst_get_block(&r, is_signed ? psti_signature_len(c, PST_ROLE_REQUESTER) : 0).at;
+    a->verify_data = pst_get_block(&r, psti_hash_len(c)).at;
     pst_require(&r, is_signed == mutual && (!mutual || x->in[3] == s->req_slot));
-    PST_TRY(pst_close(x, &r));
+    PST_TRY(psti_close(x, &r));
     /* Whatever was skipped, a session that wants the requester's proof gets it or ends. */
     bool known = c->chain.known && c->chain.slot == s->req_slot;
     return s->authenticated && (!mutual || known) ? PST_OK : PST_ERR_UNEXPECTED;
@@ -32,44 +32,44 @@ static pst_err verify(struct pst_exchange *x, const struct ask *a)
     struct pst_spdm *c = x->c;
     struct pst_spdm_session *s = x->session;
     uint8_t bytes[PST_MAX_HASH];
-    size_t h = pst_hash_len(c);
+    size_t h = psti_hash_len(c);
 
     if (s->mutual != PST_MUTUAL_NONE) {
-        PST_TRY(pst_th_add(c, s, c->chain.digest, h));
-        PST_TRY(pst_th_add(c, s, x->in, 4));
-        PST_TRY(pst_th_digest(c, s, bytes));
-        PST_TRY(pst_check_signature(c, PST_SIGN_FINISH, bytes, a->signature));
-        PST_TRY(pst_th_add(c, s, a->signature, pst_signature_len(c, PST_ROLE_REQUESTER)));
+        PST_TRY(psti_th_add(c, s, c->chain.digest, h));
+        PST_TRY(psti_th_add(c, s, x->in, 4));
+        PST_TRY(psti_th_digest(c, s, bytes));
+        PST_TRY(psti_check_signature(c, PST_SIGN_FINISH, bytes, a->signature));
+        PST_TRY(psti_th_add(c, s, a->signature, psti_signature_len(c, PST_ROLE_REQUESTER)));
     } else {
-        PST_TRY(pst_th_add(c, s, x->in, 4));
+        PST_TRY(psti_th_add(c, s, x->in, 4));
     }
-    PST_TRY(pst_session_verify_data(c, s, PST_ROLE_REQUESTER, bytes));
+    PST_TRY(psti_session_verify_data(c, s, PST_ROLE_REQUESTER, bytes));
     if (!pst_equal_ct(bytes, a->verify_data, h))
         return PST_ERR_AUTH;
-    return pst_th_add(c, s, a->verify_data, h);
+    return psti_th_add(c, s, a->verify_data, h);
 }
 
 static pst_err respond(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_spdm_session *s = x->session;
-    size_t h = pst_hash_len(c);
+    size_t h = psti_hash_len(c);
 
-    pst_put_header(x, PST_FINISH_RSP, 0, 0);
+    psti_put_header(x, PST_FINISH_RSP, 0, 0);
     if (x->out.failed)
         return PST_ERR_SPACE;
-    PST_TRY(pst_th_add(c, s, pst_out_bytes(x).at, 4));
+    PST_TRY(psti_th_add(c, s, psti_out_bytes(x).at, 4));
     if (s->clear_handshake) {
         uint8_t *room = pst_put_room(&x->out, h);
         if (room == NULL)
             return PST_ERR_SPACE;
-        PST_TRY(pst_session_verify_data(c, s, PST_ROLE_RESPONDER, room));
-        PST_TRY(pst_th_add(c, s, room, h));
+        PST_TRY(psti_session_verify_data(c, s, PST_ROLE_RESPONDER, room));
+        PST_TRY(psti_th_add(c, s, room, h));
     }
-    return pst_session_master(c, s);
+    return psti_session_master(c, s);
 }
 
-pst_err pst_rsp_finish(struct pst_exchange *x)
+pst_err psti_rsp_finish(struct pst_exchange *x)
 {
     struct ask a;
 
@@ -78,8 +78,8 @@ pst_err pst_rsp_finish(struct pst_exchange *x)
     if (err == PST_OK)
         err = respond(x);
     /* the transcript has moved on: there is no second try */
-    pst_responder_after(x->r, err == PST_OK ? PST_AFTER_ESTABLISH : PST_AFTER_END, x->session->id,
-                        err);
+    psti_responder_after(x->r, err == PST_OK ? PST_AFTER_ESTABLISH : PST_AFTER_END, x->session->id,
+                         err);
     return err;
 }
 
@@ -89,13 +89,13 @@ static pst_err append_verify_data(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_spdm_session *s = x->session;
-    size_t h = pst_hash_len(c);
+    size_t h = psti_hash_len(c);
     uint8_t *room = pst_put_room(&x->out, h);
 
     if (room == NULL)
         return PST_ERR_SPACE;
-    PST_TRY(pst_session_verify_data(c, s, PST_ROLE_REQUESTER, room));
-    return pst_th_add(c, s, room, h);
+    PST_TRY(psti_session_verify_data(c, s, PST_ROLE_REQUESTER, room));
+    return psti_th_add(c, s, room, h);
 }
 
 static pst_err signed_request(struct pst_exchange *x)
@@ -104,11 +104,11 @@ static pst_err signed_request(struct pst_exchange *x)
 
     if (x->session == NULL)
         return PST_ERR_STATE;
-    PST_TRY(pst_th_add(x->c, x->session, x->out.start + at, x->out.used - at));
+    PST_TRY(psti_th_add(x->c, x->session, x->out.start + at, x->out.used - at));
     return append_verify_data(x);
 }
 
-pst_err pst_put_finish(struct pst_exchange *x)
+pst_err psti_put_finish(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_spdm_session *s = x->session;
@@ -117,39 +117,39 @@ pst_err pst_put_finish(struct pst_exchange *x)
 
     if (!s->authenticated)
         return PST_ERR_STATE;
-    pst_put_header(x, PST_FINISH, mutual ? SIGNED : 0, mutual ? s->req_slot : 0);
+    psti_put_header(x, PST_FINISH, mutual ? SIGNED : 0, mutual ? s->req_slot : 0);
     if (x->out.failed)
         return PST_ERR_SPACE;
     if (mutual) {
-        PST_TRY(pst_own_digest(c, s->req_slot, digest));
-        PST_TRY(pst_th_add(c, s, digest, pst_hash_len(c)));
+        PST_TRY(psti_own_digest(c, s->req_slot, digest));
+        PST_TRY(psti_th_add(c, s, digest, psti_hash_len(c)));
     }
-    PST_TRY(pst_th_add(c, s, pst_out_bytes(x).at, 4));
+    PST_TRY(psti_th_add(c, s, psti_out_bytes(x).at, 4));
     if (!mutual)
         return append_verify_data(x);
-    PST_TRY(pst_th_digest(c, s, digest));
-    return pst_sign(x, s->req_slot, PST_SIGN_FINISH, digest, signed_request);
+    PST_TRY(psti_th_digest(c, s, digest));
+    return psti_sign(x, s->req_slot, PST_SIGN_FINISH, digest, signed_request);
 }
 
-pst_err pst_take_finish(struct pst_exchange *x)
+pst_err psti_take_finish(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_spdm_session *s = x->session;
-    struct pst_reader r = pst_body(x);
-    size_t h = pst_hash_len(c);
+    struct pst_reader r = psti_body(x);
+    size_t h = psti_hash_len(c);
     uint8_t expected[PST_MAX_HASH];
 
     struct pst_bytes verify_data = pst_get_block(&r, s->clear_handshake ? h : 0);
-    PST_TRY(pst_close(x, &r));
-    PST_TRY(pst_th_add(c, s, x->in, 4));
+    PST_TRY(psti_close(x, &r));
+    PST_TRY(psti_th_add(c, s, x->in, 4));
     if (s->clear_handshake) {
-        PST_TRY(pst_session_verify_data(c, s, PST_ROLE_RESPONDER, expected));
+        PST_TRY(psti_session_verify_data(c, s, PST_ROLE_RESPONDER, expected));
         if (!pst_equal_ct(expected, verify_data.at, h))
             return PST_ERR_AUTH;
-        PST_TRY(pst_th_add(c, s, expected, h));
+        PST_TRY(psti_th_add(c, s, expected, h));
     }
-    PST_TRY(pst_session_master(c, s));
-    PST_TRY(pst_session_establish(c, s));
-    pst_requester_done(x->q);
+    PST_TRY(psti_session_master(c, s));
+    PST_TRY(psti_session_establish(c, s));
+    psti_requester_done(x->q);
     return PST_OK;
 }

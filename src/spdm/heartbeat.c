@@ -2,22 +2,22 @@
 #include "spdm/messages.h"
 #include "spdm/session.h"
 
-pst_err pst_rsp_heartbeat(struct pst_exchange *x)
+pst_err psti_rsp_heartbeat(struct pst_exchange *x)
 {
     if (x->session->heartbeat_s == 0)
         return PST_ERR_UNEXPECTED;
-    pst_put_header(x, PST_HEARTBEAT_ACK, 0, 0);
+    psti_put_header(x, PST_HEARTBEAT_ACK, 0, 0);
     return PST_OK;
 }
 
-pst_err pst_put_heartbeat(struct pst_exchange *x)
+pst_err psti_put_heartbeat(struct pst_exchange *x)
 {
-    pst_put_header(x, PST_HEARTBEAT, 0, 0);
+    psti_put_header(x, PST_HEARTBEAT, 0, 0);
     return PST_OK;
 }
 
-pst_err pst_take_heartbeat(struct pst_exchange *x)
+pst_err psti_take_heartbeat(struct pst_exchange *x)
 {
-    pst_requester_done(x->q);
+    psti_requester_done(x->q);
     return PST_OK;
 }

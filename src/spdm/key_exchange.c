@@ -40,8 +40,8 @@ struct ask {
 static pst_err read_ask(struct pst_exchange *x, struct ask *a)
 {
     struct pst_spdm *c = x->c;
-    struct pst_reader r = pst_body(x);
-    const struct pst_slot *s = pst_own_slot(c, x->in[3]);
+    struct pst_reader r = psti_body(x);
+    const struct pst_slot *s = psti_own_slot(c, x->in[3]);
 
     a->summary = x->in[2];
     a->slot = x->in[3];
@@ -49,12 +49,12 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
     uint8_t policy = pst_get_u8(&r);
     pst_skip(&r, 1 + RANDOM_LEN);
     a->exchange = pst_get_block(&r, exchange_len(c));
-    struct pst_bytes opaque = pst_get_opaque(&r, c);
-    pst_require(&r, pst_summary_valid(c, a->summary));
-    pst_require(&r, s != NULL && pst_own_may(c, s, PST_USE_KEY_EXCHANGE));
+    struct pst_bytes opaque = psti_get_opaque(&r, c);
+    pst_require(&r, psti_summary_valid(c, a->summary));
+    pst_require(&r, s != NULL && psti_own_may(c, s, PST_USE_KEY_EXCHANGE));
     pst_require(&r, c->minor < 3 || (policy & EVENT_ALL) == 0); /* there are no events here */
-    PST_TRY(pst_close(x, &r));
-    return pst_opaque_pick(opaque, &a->version);
+    PST_TRY(psti_close(x, &r));
+    return psti_opaque_pick(opaque, &a->version);
 }
 
 /* A chain that we were given goes through the same checks as one that arrives. */
@@ -62,25 +62,25 @@ static void take_known(struct pst_spdm *c)
 {
     const struct pst_slot *s = c->config->known_peer;
     uint8_t head[4 + PST_MAX_HASH];
-    struct pst_bytes part = {head, 4 + pst_hash_len(c)};
+    struct pst_bytes part = {head, 4 + psti_hash_len(c)};
 
     if (s == NULL || c->chain.known || s->certs_len > PST_MAX_CHAIN - sizeof head ||
-        pst_own_chain_read(c, s, 0, head, part.len) != PST_OK ||
-        pst_chain_begin(c, 0, NULL) != PST_OK ||
-        pst_chain_feed(c, part, (uint16_t)s->certs_len) != PST_WANT_MORE)
+        psti_own_chain_read(c, s, 0, head, part.len) != PST_OK ||
+        psti_chain_begin(c, 0, NULL) != PST_OK ||
+        psti_chain_feed(c, part, (uint16_t)s->certs_len) != PST_WANT_MORE)
         return;
     part = (struct pst_bytes){s->certs, s->certs_len};
     /* if it is refused, the requester is asked for one */
-    (void)!pst_chain_feed(c, part, 0);
+    (void)!psti_chain_feed(c, part, 0);
 }
 
 /* Which form of mutual authentication this session has. */
 static pst_mutual mutual_of(const struct pst_spdm *c)
 {
-    bool encap = pst_both(c, PST_CAP_ENCAP) && (c->theirs & PST_CAP_CERT) != 0;
+    bool encap = psti_both(c, PST_CAP_ENCAP) && (c->theirs & PST_CAP_CERT) != 0;
     pst_mutual ask = c->config->mutual;
 
-    if (!pst_both(c, PST_CAP_MUT_AUTH) || c->req_sig == 0)
+    if (!psti_both(c, PST_CAP_MUT_AUTH) || c->req_sig == 0)
         return PST_MUTUAL_NONE;
     if (ask == PST_MUTUAL_PLAIN && !c->chain.known)
         ask = PST_MUTUAL_ENCAP;
@@ -102,10 +102,10 @@ static pst_err choose_mutual(struct pst_exchange *x, pst_mutual *mutual)
         take_known(c);
     *mutual = mutual_of(c);
     if (*mutual == PST_MUTUAL_NONE && c->config->require_mutual)
-        return pst_refuse(x, c->minor >= 3 ? PST_SPDM_INVALID_POLICY : PST_SPDM_UNSPECIFIED);
+        return psti_refuse(x, c->minor >= 3 ? PST_SPDM_INVALID_POLICY : PST_SPDM_UNSPECIFIED);
     if (by_encap(*mutual) && x->r->state.encap != PST_ENCAP_NONE)
-        return pst_refuse(x, PST_SPDM_BUSY);
-    return *mutual == PST_MUTUAL_PLAIN ? pst_chain_accept(c) : PST_OK;
+        return psti_refuse(x, PST_SPDM_BUSY);
+    return *mutual == PST_MUTUAL_PLAIN ? psti_chain_accept(c) : PST_OK;
 }
 
 static pst_err agree(struct pst_exchange *x, struct pst_spdm_session *s, struct pst_bytes peer)
@@ -131,14 +131,14 @@ static pst_err write_response(struct pst_exchange *x, const struct ask *a, uint1
     struct pst_spdm_session *s = x->session;
     struct pst_writer *w = &x->out;
 
-    pst_put_header(x, PST_KEY_EXCHANGE_RSP, s->heartbeat_s, 0);
+    psti_put_header(x, PST_KEY_EXCHANGE_RSP, s->heartbeat_s, 0);
     pst_put_u16(w, rsp_id);
     pst_put_u8(w, s->mutual);
     pst_put_u8(w, s->mutual == PST_MUTUAL_PLAIN ? c->chain.slot : 0);
-    PST_TRY(pst_put_random(x, RANDOM_LEN));
+    PST_TRY(psti_put_random(x, RANDOM_LEN));
     PST_TRY(agree(x, s, a->exchange));
-    PST_TRY(pst_put_summary(x, a->summary));
-    pst_put_version_choice(w, a->version);
+    PST_TRY(psti_put_summary(x, a->summary));
+    psti_put_version_choice(w, a->version);
     return w->failed ? PST_ERR_SPACE : PST_OK;
 }
 
@@ -148,11 +148,11 @@ static pst_err start_th(struct pst_exchange *x, unsigned slot)
     uint8_t digest[PST_MAX_HASH];
     struct pst_hash start;
 
-    PST_TRY(pst_digests_start(c, &start));
-    PST_TRY(pst_own_digest(c, slot, digest));
-    PST_TRY(pst_th_start(c, x->session, &start, digest));
-    PST_TRY(pst_th_add(c, x->session, x->in, x->in_len));
-    return pst_th_add(c, x->session, pst_out_bytes(x).at, pst_out_bytes(x).len);
+    PST_TRY(psti_digests_start(c, &start));
+    PST_TRY(psti_own_digest(c, slot, digest));
+    PST_TRY(psti_th_start(c, x->session, &start, digest));
+    PST_TRY(psti_th_add(c, x->session, x->in, x->in_len));
+    return psti_th_add(c, x->session, psti_out_bytes(x).at, psti_out_bytes(x).len);
 }
 
 /* Behind the signature. */
@@ -161,25 +161,25 @@ static pst_err signed_response(struct pst_exchange *x)
     struct pst_spdm *c = x->c;
     struct pst_spdm_session *s = x->session;
     uint16_t at = c->signing.at;
-    size_t h = pst_hash_len(c);
+    size_t h = psti_hash_len(c);
 
     if (s == NULL)
         return PST_ERR_STATE;
-    PST_TRY(pst_th_add(c, s, x->out.start + at, x->out.used - at));
-    PST_TRY(pst_session_handshake(c, s));
+    PST_TRY(psti_th_add(c, s, x->out.start + at, x->out.used - at));
+    PST_TRY(psti_session_handshake(c, s));
     if (!s->clear_handshake) {
         uint8_t *room = pst_put_room(&x->out, h);
         if (room == NULL)
             return PST_ERR_SPACE;
-        PST_TRY(pst_session_verify_data(c, s, PST_ROLE_RESPONDER, room));
-        PST_TRY(pst_th_add(c, s, room, h));
+        PST_TRY(psti_session_verify_data(c, s, PST_ROLE_RESPONDER, room));
+        PST_TRY(psti_th_add(c, s, room, h));
     }
     if (by_encap((pst_mutual)s->mutual))
-        pst_encap_arm(x->r, PST_ENCAP_SESSION, s);
+        psti_encap_arm(x->r, PST_ENCAP_SESSION, s);
     else
         s->authenticated = true;
     uint8_t ct = c->config->ct_exponent > c->peer_ct ? c->config->ct_exponent : c->peer_ct;
-    s->deadline_ms = pst_now(c) + HANDSHAKE_MS + 2 * pst_exponent_ms(ct);
+    s->deadline_ms = psti_now(c) + HANDSHAKE_MS + 2 * psti_exponent_ms(ct);
     return PST_OK;
 }
 
@@ -191,61 +191,61 @@ static pst_err respond(struct pst_exchange *x, const struct ask *a)
     uint8_t digest[PST_MAX_HASH];
 
     PST_TRY(random_id(c, &rsp_id));
-    while (pst_session_find(c, (uint32_t)rsp_id << 16 | a->req_id) != NULL)
+    while (psti_session_find(c, (uint32_t)rsp_id << 16 | a->req_id) != NULL)
         rsp_id = rsp_id == 1 ? UINT16_MAX : (uint16_t)(rsp_id - 1);
-    pst_session_create(c, s, (uint32_t)rsp_id << 16 | a->req_id);
-    s->heartbeat_s = pst_both(c, PST_CAP_HBEAT) ? c->config->heartbeat_s : 0;
+    psti_session_create(c, s, (uint32_t)rsp_id << 16 | a->req_id);
+    s->heartbeat_s = psti_both(c, PST_CAP_HBEAT) ? c->config->heartbeat_s : 0;
     pst_mutual mutual;
     PST_TRY(choose_mutual(x, &mutual));
     s->mutual = (uint8_t)mutual;
     s->req_slot = mutual == PST_MUTUAL_PLAIN ? c->chain.slot : 0;
     PST_TRY(write_response(x, a, rsp_id));
     PST_TRY(start_th(x, a->slot));
-    PST_TRY(pst_th_digest(c, s, digest));
-    return pst_sign(x, a->slot, PST_SIGN_KEY_EXCHANGE, digest, signed_response);
+    PST_TRY(psti_th_digest(c, s, digest));
+    return psti_sign(x, a->slot, PST_SIGN_KEY_EXCHANGE, digest, signed_response);
 }
 
-pst_err pst_rsp_key_exchange(struct pst_exchange *x)
+pst_err psti_rsp_key_exchange(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct ask a;
 
     PST_TRY(read_ask(x, &a));
-    x->session = pst_session_vacant(c);
+    x->session = psti_session_vacant(c);
     if (x->session == NULL)
         return PST_ERR_LIMIT;
     pst_err err = respond(x, &a);
     if (err != PST_OK && err != PST_PENDING)
-        pst_session_end(c, x->session, err);
+        psti_session_end(c, x->session, err);
     return err;
 }
 
 /* -- requester -- */
 
-pst_err pst_put_key_exchange(struct pst_exchange *x)
+pst_err psti_put_key_exchange(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_requester_state *s = &x->q->state;
     const struct pst_crypto *crypto = c->config->crypto;
     uint16_t id;
 
-    if (!c->chain.known || c->chain.slot != s->op.slot || pst_session_vacant(c) == NULL)
+    if (!c->chain.known || c->chain.slot != s->op.slot || psti_session_vacant(c) == NULL)
         return PST_ERR_STATE;
     if (c->opaque == 0)
         return PST_ERR_UNSUPPORTED;
     PST_TRY(random_id(c, &id));
-    pst_put_header(x, PST_KEY_EXCHANGE, s->op.summary, s->op.slot);
+    psti_put_header(x, PST_KEY_EXCHANGE, s->op.summary, s->op.slot);
     pst_put_u16(&x->out, id);
     pst_put_u8(&x->out, c->config->session_policy);
     pst_put_u8(&x->out, 0);
-    PST_TRY(pst_put_random(x, RANDOM_LEN));
+    PST_TRY(psti_put_random(x, RANDOM_LEN));
     uint8_t *room = pst_put_room(&x->out, exchange_len(c));
     if (room == NULL)
         return PST_ERR_SPACE;
     memset(&s->dh, 0, sizeof s->dh);
     s->dh_live = true;
     PST_TRY(crypto->dh_generate(crypto->ctx, (pst_dh_id)c->dh, &s->dh, room));
-    pst_put_version_list(&x->out);
+    psti_put_version_list(&x->out);
     return PST_OK;
 }
 
@@ -259,20 +259,20 @@ static bool mutual_valid(const struct pst_spdm *c, uint8_t mutual, uint8_t slot)
 {
     if (mutual == PST_MUTUAL_NONE)
         return true;
-    if (!pst_both(c, PST_CAP_MUT_AUTH) || c->req_sig == 0)
+    if (!psti_both(c, PST_CAP_MUT_AUTH) || c->req_sig == 0)
         return false;
     if (mutual == PST_MUTUAL_PLAIN)
-        return pst_own_slot(c, slot) != NULL;
+        return psti_own_slot(c, slot) != NULL;
     return (mutual == PST_MUTUAL_ENCAP || mutual == PST_MUTUAL_DIGESTS) &&
-           pst_both(c, PST_CAP_ENCAP);
+           psti_both(c, PST_CAP_ENCAP);
 }
 
 static pst_err read_answer(struct pst_exchange *x, struct answer *a)
 {
     struct pst_spdm *c = x->c;
-    struct pst_reader r = pst_body(x);
-    size_t h = pst_hash_len(c);
-    bool in_clear = pst_both(c, PST_CAP_CLEAR_HANDSHAKE);
+    struct pst_reader r = psti_body(x);
+    size_t h = psti_hash_len(c);
+    bool in_clear = psti_both(c, PST_CAP_CLEAR_HANDSHAKE);
 
     a->heartbeat = x->in[2];
     a->rsp_id = pst_get_u16(&r);
@@ -281,13 +281,13 @@ static pst_err read_answer(struct pst_exchange *x, struct answer *a)
     pst_skip(&r, RANDOM_LEN);
     a->exchange = pst_get_block(&r, exchange_len(c)).at;
     pst_skip(&r, x->q->state.op.summary != 0 ? h : 0);
-    struct pst_bytes opaque = pst_get_opaque(&r, c);
-    a->signature = pst_get_block(&r, pst_signature_len(c, PST_ROLE_RESPONDER)).at;
+    struct pst_bytes opaque = psti_get_opaque(&r, c);
+    a->signature = pst_get_block(&r, psti_signature_len(c, PST_ROLE_RESPONDER)).at;
     a->verify_data = in_clear ? NULL : pst_get_block(&r, h).at;
     pst_require(&r, mutual_valid(c, a->mutual, a->req_slot));
-    pst_require(&r, a->heartbeat == 0 || pst_both(c, PST_CAP_HBEAT));
-    PST_TRY(pst_close(x, &r));
-    return pst_opaque_chosen(opaque, &a->version);
+    pst_require(&r, a->heartbeat == 0 || psti_both(c, PST_CAP_HBEAT));
+    PST_TRY(psti_close(x, &r));
+    return psti_opaque_chosen(opaque, &a->version);
 }
 
 static pst_err verify(struct pst_exchange *x, const struct answer *a)
@@ -296,21 +296,21 @@ static pst_err verify(struct pst_exchange *x, const struct answer *a)
     struct pst_spdm_session *s = x->session;
     struct pst_requester_state *q = &x->q->state;
     uint8_t bytes[PST_MAX_HASH];
-    size_t h = pst_hash_len(c);
+    size_t h = psti_hash_len(c);
 
-    PST_TRY(pst_th_start(c, s, &q->ad, c->chain.digest));
-    PST_TRY(pst_th_add(c, s, q->request, q->request_len));
-    PST_TRY(pst_th_add(c, s, x->in, (size_t)(a->signature - x->in)));
-    PST_TRY(pst_th_digest(c, s, bytes));
-    PST_TRY(pst_check_signature(c, PST_SIGN_KEY_EXCHANGE, bytes, a->signature));
-    PST_TRY(pst_th_add(c, s, a->signature, pst_signature_len(c, PST_ROLE_RESPONDER)));
-    PST_TRY(pst_session_handshake(c, s));
+    PST_TRY(psti_th_start(c, s, &q->ad, c->chain.digest));
+    PST_TRY(psti_th_add(c, s, q->request, q->request_len));
+    PST_TRY(psti_th_add(c, s, x->in, (size_t)(a->signature - x->in)));
+    PST_TRY(psti_th_digest(c, s, bytes));
+    PST_TRY(psti_check_signature(c, PST_SIGN_KEY_EXCHANGE, bytes, a->signature));
+    PST_TRY(psti_th_add(c, s, a->signature, psti_signature_len(c, PST_ROLE_RESPONDER)));
+    PST_TRY(psti_session_handshake(c, s));
     if (s->clear_handshake)
         return PST_OK;
-    PST_TRY(pst_session_verify_data(c, s, PST_ROLE_RESPONDER, bytes));
+    PST_TRY(psti_session_verify_data(c, s, PST_ROLE_RESPONDER, bytes));
     if (!pst_equal_ct(bytes, a->verify_data, h))
         return PST_ERR_AUTH;
-    return pst_th_add(c, s, a->verify_data, h);
+    return psti_th_add(c, s, a->verify_data, h);
 }
 
 /* What comes after KEY_EXCHANGE_RSP. */
@@ -334,19 +334,19 @@ static void go_on(struct pst_requester *q, struct pst_spdm_session *s)
     }
 }
 
-pst_err pst_take_key_exchange(struct pst_exchange *x)
+pst_err psti_take_key_exchange(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_requester_state *q = &x->q->state;
     const struct pst_crypto *crypto = c->config->crypto;
-    struct pst_spdm_session *s = pst_session_vacant(c);
+    struct pst_spdm_session *s = psti_session_vacant(c);
     struct answer a;
 
     PST_TRY(read_answer(x, &a));
     uint32_t id = (uint32_t)a.rsp_id << 16 | pst_peek_u16(q->request + 4);
-    if (s == NULL || id == PST_SPDM_CLEAR || pst_session_find(c, id) != NULL)
+    if (s == NULL || id == PST_SPDM_CLEAR || psti_session_find(c, id) != NULL)
         return PST_ERR_DECODE;
-    pst_session_create(c, s, id);
+    psti_session_create(c, s, id);
     x->session = s;
     q->session = id; /* from here on a failure of the operation ends it */
     s->mutual = a.mutual;

@@ -14,7 +14,7 @@ enum { BY_REQUESTER = 1, BY_RESPONDER };
 
 /* -- responder -- */
 
-pst_err pst_rsp_key_update(struct pst_exchange *x)
+pst_err psti_rsp_key_update(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_spdm_session *s = x->session;
@@ -23,29 +23,29 @@ pst_err pst_rsp_key_update(struct pst_exchange *x)
 
     if ((!update && operation != PST_VERIFY_NEW_KEY) || update != (s->update == 0))
         return PST_ERR_DECODE;
-    pst_put_header(x, PST_KEY_UPDATE_ACK, operation, x->in[3]);
+    psti_put_header(x, PST_KEY_UPDATE_ACK, operation, x->in[3]);
     if (x->out.failed)
         return PST_ERR_SPACE;
     s->update = update ? BY_REQUESTER : 0;
     if (!update)
         return PST_OK;
-    pst_err err = pst_session_update(c, s, PST_TO_RESPONDER);
+    pst_err err = psti_session_update(c, s, PST_TO_RESPONDER);
     if (err == PST_OK && operation == PST_UPDATE_ALL_KEYS)
-        err = pst_session_update(c, s, PST_TO_REQUESTER);
+        err = psti_session_update(c, s, PST_TO_REQUESTER);
     if (err != PST_OK)
-        pst_responder_after(x->r, PST_AFTER_END, s->id, err);
+        psti_responder_after(x->r, PST_AFTER_END, s->id, err);
     return err;
 }
 
 /* -- requester -- */
 
-pst_err pst_put_key_update(struct pst_exchange *x)
+pst_err psti_put_key_update(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
     const struct pst_crypto *crypto = x->c->config->crypto;
 
     PST_TRY(crypto->random(crypto->ctx, &s->tag, 1));
-    pst_put_header(x, PST_KEY_UPDATE, s->op.all ? PST_UPDATE_ALL_KEYS : PST_UPDATE_KEY, s->tag);
+    psti_put_header(x, PST_KEY_UPDATE, s->op.all ? PST_UPDATE_ALL_KEYS : PST_UPDATE_KEY, s->tag);
     return PST_OK;
 }
 
@@ -54,44 +54,44 @@ static bool echoed(const struct pst_exchange *x)
     return memcmp(x->in + 2, x->q->state.request + 2, 2) == 0;
 }
 
-pst_err pst_take_key_update(struct pst_exchange *x)
+pst_err psti_take_key_update(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
 
     if (!echoed(x))
         return PST_ERR_DECODE;
-    PST_TRY(pst_session_update(x->c, x->session, PST_TO_RESPONDER));
+    PST_TRY(psti_session_update(x->c, x->session, PST_TO_RESPONDER));
     s->step = PST_STEP_VERIFY_KEY;
     return PST_OK;
 }
 
-pst_err pst_put_verify_key(struct pst_exchange *x)
+pst_err psti_put_verify_key(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
     const struct pst_crypto *crypto = x->c->config->crypto;
 
     PST_TRY(crypto->random(crypto->ctx, &s->tag, 1));
-    pst_put_header(x, PST_KEY_UPDATE, PST_VERIFY_NEW_KEY, s->tag);
+    psti_put_header(x, PST_KEY_UPDATE, PST_VERIFY_NEW_KEY, s->tag);
     return PST_OK;
 }
 
-pst_err pst_take_verify_key(struct pst_exchange *x)
+pst_err psti_take_verify_key(struct pst_exchange *x)
 {
     if (!echoed(x))
         return PST_ERR_DECODE;
-    pst_requester_done(x->q);
+    psti_requester_done(x->q);
     return PST_OK;
 }
 
 /* The encapsulated one; the new key is placed once the ACK was handed to the link. */
-pst_err pst_serve_key_update(struct pst_exchange *x)
+pst_err psti_serve_key_update(struct pst_exchange *x)
 {
     struct pst_spdm_session *s = x->session;
     uint8_t operation = x->in[2];
 
     if (operation != (s->update == BY_RESPONDER ? PST_VERIFY_NEW_KEY : PST_UPDATE_KEY))
         return PST_ERR_DECODE;
-    pst_put_header(x, PST_KEY_UPDATE_ACK, operation, x->in[3]);
+    psti_put_header(x, PST_KEY_UPDATE_ACK, operation, x->in[3]);
     s->update = operation == PST_UPDATE_KEY ? BY_RESPONDER : 0;
     x->q->state.update = operation;
     return PST_OK;

@@ -50,7 +50,7 @@ static pst_err put_block(const struct pst_spdm *c, struct pst_writer *w,
                          m->value.len, room);
 }
 
-bool pst_summary_valid(const struct pst_spdm *c, uint8_t type)
+bool psti_summary_valid(const struct pst_spdm *c, uint8_t type)
 {
     return type == 0 ||
            ((type == SUMMARY_TCB || type == ALL) && c->measurements && c->config->measurements);
@@ -87,7 +87,7 @@ static pst_err hash_blocks(const struct pst_spdm *c, uint8_t type, struct pst_ha
     return PST_OK;
 }
 
-pst_err pst_put_summary(struct pst_exchange *x, uint8_t type)
+pst_err psti_put_summary(struct pst_exchange *x, uint8_t type)
 {
     const struct pst_spdm *c = x->c;
     const struct pst_crypto *crypto = c->config->crypto;
@@ -95,7 +95,7 @@ pst_err pst_put_summary(struct pst_exchange *x, uint8_t type)
 
     if (type == 0)
         return PST_OK;
-    uint8_t *room = pst_put_room(&x->out, pst_hash_len(c));
+    uint8_t *room = pst_put_room(&x->out, psti_hash_len(c));
     if (room == NULL)
         return PST_ERR_SPACE;
     PST_TRY(crypto->hash_init(crypto->ctx, &h, (pst_hash_id)c->hash));
@@ -149,7 +149,7 @@ struct ask {
 static pst_err read_ask(struct pst_exchange *x, struct ask *a)
 {
     struct pst_spdm *c = x->c;
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
 
     a->sign = (x->in[2] & ASK_SIGNATURE) != 0;
     a->raw = (x->in[2] & ASK_RAW) != 0;
@@ -158,13 +158,13 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
     if (a->sign) {
         pst_skip(&r, PST_NONCE_LEN);
         a->slot = pst_get_u8(&r) & 0xf;
-        const struct pst_slot *s = pst_own_slot(c, a->slot);
+        const struct pst_slot *s = psti_own_slot(c, a->slot);
         pst_require(&r, (c->ours & PST_CAP_MEAS) == PST_CAP_MEAS_SIGNED && s != NULL &&
-                            pst_own_may(c, s, PST_USE_MEASUREMENT));
+                            psti_own_may(c, s, PST_USE_MEASUREMENT));
     }
     a->context = pst_get_block(&r, c->minor >= 3 ? PST_CONTEXT_LEN : 0);
     pst_require(&r, c->measurements);
-    return pst_close(x, &r);
+    return psti_close(x, &r);
 }
 
 /* spec: DSP0274, MEASUREMENTS: the content changed field. */
@@ -180,7 +180,7 @@ static pst_err write_measurements(struct pst_exchange *x, const struct ask *a)
     struct pst_spdm *c = x->c;
     struct pst_writer *w = &x->out;
     struct record rec;
-    size_t signature = a->sign ? pst_signature_len(c, PST_ROLE_RESPONDER) : 0;
+    size_t signature = a->sign ? psti_signature_len(c, PST_ROLE_RESPONDER) : 0;
 
     survey(c, a->operation, a->raw, &rec);
     if (a->operation != COUNT && rec.blocks == 0)
@@ -189,12 +189,12 @@ static pst_err write_measurements(struct pst_exchange *x, const struct ask *a)
     x->refusal_size = (uint32_t)need;
     if (need > w->cap - w->used)
         return PST_ERR_SPACE;
-    pst_put_header(x, PST_MEASUREMENTS, a->operation == COUNT ? (uint8_t)rec.total : 0,
-                   a->sign ? (uint8_t)(a->slot | content_change(c)) : 0);
+    psti_put_header(x, PST_MEASUREMENTS, a->operation == COUNT ? (uint8_t)rec.total : 0,
+                    a->sign ? (uint8_t)(a->slot | content_change(c)) : 0);
     pst_put_u8(w, (uint8_t)rec.blocks);
     pst_put_u24(w, (uint32_t)rec.len);
     PST_TRY(put_record(x, a->operation, a->raw));
-    PST_TRY(pst_put_random(x, PST_NONCE_LEN));
+    PST_TRY(psti_put_random(x, PST_NONCE_LEN));
     pst_put_u16(w, 0);
     pst_put_bytes(w, a->context.at, a->context.len);
     return w->failed ? PST_ERR_SPACE : PST_OK;
@@ -202,7 +202,7 @@ static pst_err write_measurements(struct pst_exchange *x, const struct ask *a)
 
 static pst_err signed_measurements(struct pst_exchange *x)
 {
-    pst_l_clear(x->c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
+    psti_l_clear(x->c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
     return PST_OK;
 }
 
@@ -215,15 +215,15 @@ static pst_err respond(struct pst_exchange *x)
 
     PST_TRY(read_ask(x, &a));
     PST_TRY(write_measurements(x, &a));
-    PST_TRY(pst_l_add(c, s, x->in, x->in_len));
-    PST_TRY(pst_l_add(c, s, pst_out_bytes(x).at, pst_out_bytes(x).len));
+    PST_TRY(psti_l_add(c, s, x->in, x->in_len));
+    PST_TRY(psti_l_add(c, s, psti_out_bytes(x).at, psti_out_bytes(x).len));
     if (!a.sign)
         return PST_OK;
-    PST_TRY(pst_l_digest(c, s, digest));
-    return pst_sign(x, a.slot, PST_SIGN_MEASUREMENTS, digest, signed_measurements);
+    PST_TRY(psti_l_digest(c, s, digest));
+    return psti_sign(x, a.slot, PST_SIGN_MEASUREMENTS, digest, signed_measurements);
 }
 
-pst_err pst_rsp_measurements(struct pst_exchange *x)
+pst_err psti_rsp_measurements(struct pst_exchange *x)
 {
     pst_err err = respond(x);
 
@@ -235,7 +235,7 @@ pst_err pst_rsp_measurements(struct pst_exchange *x)
 
 /* -- requester -- */
 
-pst_err pst_put_measurements(struct pst_exchange *x)
+pst_err psti_put_measurements(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     const struct pst_op *op = &x->q->state.op;
@@ -245,13 +245,13 @@ pst_err pst_put_measurements(struct pst_exchange *x)
         return PST_ERR_STATE;
     if (op->sign && (c->theirs & PST_CAP_MEAS) != PST_CAP_MEAS_SIGNED)
         return PST_ERR_UNSUPPORTED;
-    pst_put_header(x, PST_GET_MEASUREMENTS, (uint8_t)ask, op->index);
+    psti_put_header(x, PST_GET_MEASUREMENTS, (uint8_t)ask, op->index);
     if (op->sign) {
-        PST_TRY(pst_put_random(x, PST_NONCE_LEN));
+        PST_TRY(psti_put_random(x, PST_NONCE_LEN));
         pst_put_u8(&x->out, op->slot);
     }
     if (c->minor >= 3)
-        PST_TRY(pst_put_random(x, PST_CONTEXT_LEN));
+        PST_TRY(psti_put_random(x, PST_CONTEXT_LEN));
     return PST_OK;
 }
 
@@ -274,37 +274,37 @@ static pst_err verify_log(struct pst_exchange *x, const uint8_t *signature)
     uint8_t digest[PST_MAX_HASH];
     size_t len = signature == NULL ? x->in_len : (size_t)(signature - x->in);
 
-    PST_TRY(pst_l_add(c, s, x->q->state.request, x->q->state.request_len));
-    PST_TRY(pst_l_add(c, s, x->in, len));
+    PST_TRY(psti_l_add(c, s, x->q->state.request, x->q->state.request_len));
+    PST_TRY(psti_l_add(c, s, x->in, len));
     if (signature == NULL)
         return PST_OK;
-    PST_TRY(pst_l_digest(c, s, digest));
-    pst_l_clear(c, s);
-    return pst_check_signature(c, PST_SIGN_MEASUREMENTS, digest, signature);
+    PST_TRY(psti_l_digest(c, s, digest));
+    psti_l_clear(c, s);
+    return psti_check_signature(c, PST_SIGN_MEASUREMENTS, digest, signature);
 }
 
-pst_err pst_take_measurements(struct pst_exchange *x)
+pst_err psti_take_measurements(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_requester_state *q = &x->q->state;
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
     const struct pst_op *op = &q->op;
 
     uint8_t blocks = pst_get_u8(&r);
     struct pst_bytes record = pst_get_block(&r, pst_get_u24(&r));
     pst_skip(&r, PST_NONCE_LEN);
-    (void)pst_get_opaque(&r, c);
+    (void)psti_get_opaque(&r, c);
     struct pst_bytes context = pst_get_block(&r, c->minor >= 3 ? PST_CONTEXT_LEN : 0);
     struct pst_bytes signature =
-        pst_get_block(&r, op->sign ? pst_signature_len(c, PST_ROLE_RESPONDER) : 0);
+        pst_get_block(&r, op->sign ? psti_signature_len(c, PST_ROLE_RESPONDER) : 0);
     pst_require(&r, record_holds(record, blocks) && (!op->sign || (x->in[3] & 0xf) == op->slot));
     pst_require(&r, op->index != COUNT || blocks == 0);
-    PST_TRY(pst_close(x, &r));
+    PST_TRY(psti_close(x, &r));
     if (context.len > 0 &&
         memcmp(context.at, q->request + q->request_len - PST_CONTEXT_LEN, PST_CONTEXT_LEN) != 0)
         return PST_ERR_AUTH;
     PST_TRY(verify_log(x, op->sign ? signature.at : NULL));
     q->answer = op->index == COUNT ? (struct pst_bytes){x->in + 2, 1} : record;
-    pst_requester_done(x->q);
+    psti_requester_done(x->q);
     return PST_OK;
 }

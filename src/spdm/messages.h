@@ -6,25 +6,25 @@
 
 #include "spdm/engine.h"
 
-pst_handler pst_rsp_version, pst_put_version, pst_take_version;
-pst_handler pst_rsp_capabilities, pst_put_capabilities, pst_take_capabilities;
-pst_handler pst_rsp_algorithms, pst_put_algorithms, pst_take_algorithms;
-pst_handler pst_serve_digests, pst_put_digests, pst_take_digests;
-pst_handler pst_serve_certificate, pst_put_certificate, pst_take_certificate;
-pst_handler pst_serve_challenge, pst_put_challenge, pst_take_challenge;
-pst_handler pst_rsp_measurements, pst_put_measurements, pst_take_measurements;
-pst_handler pst_rsp_key_exchange, pst_put_key_exchange, pst_take_key_exchange;
-pst_handler pst_rsp_finish, pst_put_finish, pst_take_finish;
-pst_handler pst_rsp_heartbeat, pst_put_heartbeat, pst_take_heartbeat;
-pst_handler pst_rsp_key_update, pst_put_key_update, pst_take_key_update, pst_put_verify_key,
-    pst_take_verify_key, pst_serve_key_update;
-pst_handler pst_rsp_end_session, pst_put_end_session, pst_take_end_session;
-pst_handler pst_rsp_vendor, pst_put_vendor, pst_take_vendor;
-pst_handler pst_rsp_get_encapsulated, pst_rsp_deliver, pst_put_get_encapsulated,
-    pst_take_encapsulated, pst_put_deliver, pst_take_ack;
-pst_handler pst_rsp_respond_if_ready;
+pst_handler psti_rsp_version, psti_put_version, psti_take_version;
+pst_handler psti_rsp_capabilities, psti_put_capabilities, psti_take_capabilities;
+pst_handler psti_rsp_algorithms, psti_put_algorithms, psti_take_algorithms;
+pst_handler psti_serve_digests, psti_put_digests, psti_take_digests;
+pst_handler psti_serve_certificate, psti_put_certificate, psti_take_certificate;
+pst_handler psti_serve_challenge, psti_put_challenge, psti_take_challenge;
+pst_handler psti_rsp_measurements, psti_put_measurements, psti_take_measurements;
+pst_handler psti_rsp_key_exchange, psti_put_key_exchange, psti_take_key_exchange;
+pst_handler psti_rsp_finish, psti_put_finish, psti_take_finish;
+pst_handler psti_rsp_heartbeat, psti_put_heartbeat, psti_take_heartbeat;
+pst_handler psti_rsp_key_update, psti_put_key_update, psti_take_key_update, psti_put_verify_key,
+    psti_take_verify_key, psti_serve_key_update;
+pst_handler psti_rsp_end_session, psti_put_end_session, psti_take_end_session;
+pst_handler psti_rsp_vendor, psti_put_vendor, psti_take_vendor;
+pst_handler psti_rsp_get_encapsulated, psti_rsp_deliver, psti_put_get_encapsulated,
+    psti_take_encapsulated, psti_put_deliver, psti_take_ack;
+pst_handler psti_rsp_respond_if_ready;
 
-/* -- the steps of the requester; pst_step_rows is indexed by it -- */
+/* -- the steps of the requester; psti_step_rows is indexed by it -- */
 enum pst_step {
     PST_STEP_IDLE,
     PST_STEP_VERSION,
@@ -51,19 +51,19 @@ enum pst_encap { PST_ENCAP_NONE, PST_ENCAP_SESSION, PST_ENCAP_CHALLENGE, PST_ENC
 
 /* -- responder (responder.c) -- */
 enum pst_after { PST_AFTER_NONE, PST_AFTER_ESTABLISH, PST_AFTER_END };
-void pst_responder_forget(struct pst_responder *r); /* connection and flows */
-void pst_responder_after(struct pst_responder *r, enum pst_after after, uint32_t session,
-                         pst_err why);
-void pst_encap_arm(struct pst_responder *r, enum pst_encap what, struct pst_spdm_session *s);
+void psti_responder_forget(struct pst_responder *r); /* connection and flows */
+void psti_responder_after(struct pst_responder *r, enum pst_after after, uint32_t session,
+                          pst_err why);
+void psti_encap_arm(struct pst_responder *r, enum pst_encap what, struct pst_spdm_session *s);
 /* The answer to an encapsulated request is awaited in this context. */
-bool pst_encap_in_flight(const struct pst_responder *r, uint32_t context);
+bool psti_encap_in_flight(const struct pst_responder *r, uint32_t context);
 
 /* -- requester (requester.c) -- */
-void pst_requester_done(struct pst_requester *q);
+void psti_requester_done(struct pst_requester *q);
 /* ERROR (error.c): what the requester does about it. PST_OK: only a wait. */
-PST_MUST_CHECK pst_err pst_take_error(struct pst_exchange *x);
+PST_MUST_CHECK pst_err psti_take_error(struct pst_exchange *x);
 /* RESPOND_IF_READY (respond_if_ready.c). */
-void pst_put_respond_if_ready(struct pst_exchange *x);
+void psti_put_respond_if_ready(struct pst_exchange *x);
 
 /* -- pieces that several messages share -- */
 struct pst_digests { /* a DIGESTS message; aliases it */
@@ -71,25 +71,25 @@ struct pst_digests { /* a DIGESTS message; aliases it */
     const uint8_t *digests;
     const uint8_t *usage; /* u16 each; NULL: no multi-key connection */
 };
-PST_MUST_CHECK pst_err pst_digests_read(struct pst_exchange *x, bool multi, struct pst_digests *d);
+PST_MUST_CHECK pst_err psti_digests_read(struct pst_exchange *x, bool multi, struct pst_digests *d);
 /* The digest of `slot`, or NULL. */
-const uint8_t *pst_digests_of(const struct pst_digests *d, unsigned slot, size_t hash_len);
-bool pst_digests_may(const struct pst_digests *d, unsigned slot, uint16_t usage);
+const uint8_t *psti_digests_of(const struct pst_digests *d, unsigned slot, size_t hash_len);
+bool psti_digests_may(const struct pst_digests *d, unsigned slot, uint16_t usage);
 /* A and, in a multi-key connection, D: what TH starts with (responder). */
-PST_MUST_CHECK pst_err pst_digests_start(struct pst_spdm *c, struct pst_hash *start);
+PST_MUST_CHECK pst_err psti_digests_start(struct pst_spdm *c, struct pst_hash *start);
 
-void pst_put_get_certificate(struct pst_exchange *x, unsigned slot, size_t portion);
+void psti_put_get_certificate(struct pst_exchange *x, unsigned slot, size_t portion);
 /* Feeds a CERTIFICATE into the chain: PST_WANT_MORE or the verdict. */
-PST_MUST_CHECK pst_err pst_certificate_read(struct pst_exchange *x);
+PST_MUST_CHECK pst_err psti_certificate_read(struct pst_exchange *x);
 
-PST_MUST_CHECK pst_err pst_put_challenge_request(struct pst_exchange *x, unsigned slot,
-                                                 uint8_t summary);
+PST_MUST_CHECK pst_err psti_put_challenge_request(struct pst_exchange *x, unsigned slot,
+                                                  uint8_t summary);
 /* Checks CHALLENGE_AUTH of a known peer; M holds the request already. */
-PST_MUST_CHECK pst_err pst_challenge_auth_read(struct pst_exchange *x, uint8_t summary,
-                                               bool *wants_mutual);
+PST_MUST_CHECK pst_err psti_challenge_auth_read(struct pst_exchange *x, uint8_t summary,
+                                                bool *wants_mutual);
 
-bool pst_summary_valid(const struct pst_spdm *c, uint8_t type);
+bool psti_summary_valid(const struct pst_spdm *c, uint8_t type);
 /* The measurement summary hash into the response; nothing for type 0. */
-PST_MUST_CHECK pst_err pst_put_summary(struct pst_exchange *x, uint8_t type);
+PST_MUST_CHECK pst_err psti_put_summary(struct pst_exchange *x, uint8_t type);
 
 #endif

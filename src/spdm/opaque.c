@@ -16,7 +16,7 @@ static void put_element(struct pst_writer *w, uint16_t data_len)
     pst_put_u8(w, 1); /* structure version */
 }
 
-void pst_put_version_list(struct pst_writer *w)
+void psti_put_version_list(struct pst_writer *w)
 {
     pst_put_u16(w, 20);
     put_element(w, 3 + 2 * VERSIONS);
@@ -27,7 +27,7 @@ void pst_put_version_list(struct pst_writer *w)
     pst_put_zeros(w, 3);
 }
 
-void pst_put_version_choice(struct pst_writer *w, uint16_t version)
+void psti_put_version_choice(struct pst_writer *w, uint16_t version)
 {
     pst_put_u16(w, 12);
     put_element(w, 4);
@@ -35,7 +35,7 @@ void pst_put_version_choice(struct pst_writer *w, uint16_t version)
     pst_put_u16(w, version);
 }
 
-struct pst_bytes pst_get_opaque(struct pst_reader *r, const struct pst_spdm *c)
+struct pst_bytes psti_get_opaque(struct pst_reader *r, const struct pst_spdm *c)
 {
     uint16_t len = pst_get_u16(r);
 
@@ -108,12 +108,12 @@ static pst_err walk(struct pst_bytes opaque, uint8_t kind, uint16_t *version)
     return found == 1 && *version != 0 ? PST_OK : PST_ERR_VERSION;
 }
 
-pst_err pst_opaque_pick(struct pst_bytes opaque, uint16_t *version)
+pst_err psti_opaque_pick(struct pst_bytes opaque, uint16_t *version)
 {
     return walk(opaque, VERSION_LIST, version);
 }
 
-pst_err pst_opaque_chosen(struct pst_bytes opaque, uint16_t *version)
+pst_err psti_opaque_chosen(struct pst_bytes opaque, uint16_t *version)
 {
     return walk(opaque, VERSION_CHOICE, version);
 }

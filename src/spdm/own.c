@@ -4,7 +4,7 @@
 
 static size_t head_len(const struct pst_spdm *c)
 {
-    return 4 + pst_hash_len(c);
+    return 4 + psti_hash_len(c);
 }
 
 static pst_sig_id own_sig(const struct pst_spdm *c)
@@ -12,12 +12,12 @@ static pst_sig_id own_sig(const struct pst_spdm *c)
     return (pst_sig_id)(c->role == PST_ROLE_RESPONDER ? c->rsp_sig : c->req_sig);
 }
 
-size_t pst_own_chain_len(const struct pst_spdm *c, const struct pst_slot *s)
+size_t psti_own_chain_len(const struct pst_spdm *c, const struct pst_slot *s)
 {
     return head_len(c) + s->certs_len;
 }
 
-const struct pst_slot *pst_own_slot(const struct pst_spdm *c, unsigned slot)
+const struct pst_slot *psti_own_slot(const struct pst_spdm *c, unsigned slot)
 {
     const struct pst_slot *s = slot < PST_MAX_SLOTS ? c->config->slots[slot] : NULL;
 
@@ -28,17 +28,17 @@ const struct pst_slot *pst_own_slot(const struct pst_spdm *c, unsigned slot)
     return s;
 }
 
-uint8_t pst_own_mask(const struct pst_spdm *c)
+uint8_t psti_own_mask(const struct pst_spdm *c)
 {
     unsigned mask = 0;
 
     for (unsigned i = 0; i < PST_MAX_SLOTS; i++)
-        if (pst_own_slot(c, i) != NULL)
+        if (psti_own_slot(c, i) != NULL)
             mask |= 1u << i;
     return (uint8_t)mask;
 }
 
-bool pst_own_may(const struct pst_spdm *c, const struct pst_slot *s, uint16_t usage)
+bool psti_own_may(const struct pst_spdm *c, const struct pst_slot *s, uint16_t usage)
 {
     bool multi = c->role == PST_ROLE_RESPONDER ? c->multi_rsp : c->multi_req;
 
@@ -47,13 +47,13 @@ bool pst_own_may(const struct pst_spdm *c, const struct pst_slot *s, uint16_t us
 
 static pst_err make_head(const struct pst_spdm *c, const struct pst_slot *s, uint8_t *head)
 {
-    pst_poke_u16(head, (uint16_t)pst_own_chain_len(c, s));
+    pst_poke_u16(head, (uint16_t)psti_own_chain_len(c, s));
     pst_poke_u16(head + 2, 0);
     return pst_hash_once(c->config->crypto, (pst_hash_id)c->hash, s->certs, s->root_len, head + 4);
 }
 
-pst_err pst_own_chain_read(const struct pst_spdm *c, const struct pst_slot *s, size_t offset,
-                           uint8_t *out, size_t len)
+pst_err psti_own_chain_read(const struct pst_spdm *c, const struct pst_slot *s, size_t offset,
+                            uint8_t *out, size_t len)
 {
     size_t head = head_len(c);
 
@@ -85,20 +85,20 @@ static pst_err hash_chain(const struct pst_spdm *c, const struct pst_slot *s, ui
     return crypto->hash_final(crypto->ctx, &h, digest);
 }
 
-pst_err pst_own_digest(struct pst_spdm *c, unsigned slot, uint8_t *digest)
+pst_err psti_own_digest(struct pst_spdm *c, unsigned slot, uint8_t *digest)
 {
-    const struct pst_slot *s = pst_own_slot(c, slot);
+    const struct pst_slot *s = psti_own_slot(c, slot);
 
     if (s == NULL)
         return PST_ERR_ARGUMENT;
     if (c->own_digest_slot == slot + 1) {
-        memcpy(digest, c->own_digest, pst_hash_len(c));
+        memcpy(digest, c->own_digest, psti_hash_len(c));
         return PST_OK;
     }
     PST_TRY(hash_chain(c, s, digest));
     /* the first one that is asked for is kept: nearly always the only one */
     if (c->own_digest_slot == 0) {
-        memcpy(c->own_digest, digest, pst_hash_len(c));
+        memcpy(c->own_digest, digest, psti_hash_len(c));
         c->own_digest_slot = (uint8_t)(slot + 1);
     }
     return PST_OK;

@@ -26,7 +26,7 @@ pst_err pst_requester_init(struct pst_requester *q, const struct pst_spdm_config
         config->transfer_size < PST_SPDM_MIN_TRANSFER || config->ct_exponent > 31)
         return PST_ERR_ARGUMENT;
     memset(q, 0, sizeof *q);
-    pst_spdm_start(&q->spdm, config, PST_ROLE_REQUESTER);
+    psti_spdm_start(&q->spdm, config, PST_ROLE_REQUESTER);
     return PST_OK;
 }
 
@@ -43,12 +43,12 @@ void pst_requester_wipe(struct pst_requester *q)
 {
     if (q->spdm.config != NULL) {
         drop_dh(q);
-        pst_spdm_reset(&q->spdm);
+        psti_spdm_reset(&q->spdm);
     }
     pst_wipe(q, sizeof *q);
 }
 
-void pst_requester_done(struct pst_requester *q)
+void psti_requester_done(struct pst_requester *q)
 {
     q->state.step = PST_STEP_IDLE;
     q->state.encap = PST_ENCAP_NONE;
@@ -91,22 +91,22 @@ static pst_err fail(struct pst_requester *q, pst_err err)
     s->encap = PST_ENCAP_NONE;
     s->awaiting = false;
     s->result = err;
-    pst_sign_cancel(c);
+    psti_sign_cancel(c);
     drop_dh(q);
     if (c->chain.fetching)
-        pst_chain_forget(c);
+        psti_chain_forget(c);
     pst_requester_end(q, doomed(q), err);
     if (err == PST_ERR_PEER && s->error_code == PST_SPDM_REQUEST_RESYNCH)
-        pst_spdm_reset(c);
+        psti_spdm_reset(c);
     return err;
 }
 
 void pst_requester_end(struct pst_requester *q, uint32_t session_id, pst_err why)
 {
-    struct pst_spdm_session *s = pst_session_find(&q->spdm, session_id);
+    struct pst_spdm_session *s = psti_session_find(&q->spdm, session_id);
 
     if (s != NULL)
-        pst_session_end(&q->spdm, s, why);
+        psti_session_end(&q->spdm, s, why);
 }
 
 void pst_requester_cancel(struct pst_requester *q, pst_err why)
@@ -120,8 +120,8 @@ static struct pst_spdm_session *session_of(struct pst_requester *q)
     struct pst_requester_state *s = &q->state;
 
     if (s->op.kind == PST_OP_SESSION)
-        return s->session != 0 ? pst_session_find(&q->spdm, s->session) : NULL;
-    return pst_session_find(&q->spdm, s->op.context);
+        return s->session != 0 ? psti_session_find(&q->spdm, s->session) : NULL;
+    return psti_session_find(&q->spdm, s->op.context);
 }
 
 static struct pst_exchange exchange_of(struct pst_requester *q)
@@ -130,17 +130,17 @@ static struct pst_exchange exchange_of(struct pst_requester *q)
     bool in_clear = x.session == NULL || x.session->clear_handshake;
 
     x.context = in_clear ? PST_SPDM_CLEAR : x.session->id;
-    x.code = pst_step_rows[q->state.step].row.code;
+    x.code = psti_step_rows[q->state.step].row.code;
     return x;
 }
 
 static pst_err gate(const struct pst_requester *q, const struct pst_exchange *x)
 {
     const struct pst_spdm *c = &q->spdm;
-    const struct pst_row *row = &pst_step_rows[q->state.step].row;
+    const struct pst_row *row = &psti_step_rows[q->state.step].row;
     /* GET_VERSION comes before there is a version */
     uint8_t minor = x->code == PST_GET_VERSION ? 0 : c->minor;
-    uint8_t refusal = pst_row_gate(row, minor, x);
+    uint8_t refusal = psti_row_gate(row, minor, x);
 
     if (refusal == 0)
         return PST_OK;
@@ -167,7 +167,7 @@ pst_err pst_requester_start(struct pst_requester *q, const struct pst_op *op)
         return PST_ERR_STATE;
     if ((size_t)op->kind >= sizeof first_step || op->slot >= PST_MAX_SLOTS)
         return PST_ERR_ARGUMENT;
-    if (op->context != PST_SPDM_CLEAR && pst_session_find(&q->spdm, op->context) == NULL)
+    if (op->context != PST_SPDM_CLEAR && psti_session_find(&q->spdm, op->context) == NULL)
         return PST_ERR_STATE;
     s->op = *op;
     if ((q->spdm.theirs & PST_CAP_MEAS) == 0)
@@ -210,7 +210,7 @@ static void remember(struct pst_requester *q, const struct pst_exchange *x)
 static pst_err build(struct pst_requester *q, struct pst_exchange *x)
 {
     struct pst_requester_state *s = &q->state;
-    const struct pst_step_row *row = &pst_step_rows[s->step];
+    const struct pst_step_row *row = &psti_step_rows[s->step];
 
     if (s->repeat) {
         pst_put_bytes(&x->out, s->request, s->request_len);
@@ -218,15 +218,15 @@ static pst_err build(struct pst_requester *q, struct pst_exchange *x)
         return x->out.failed ? PST_ERR_SPACE : PST_OK;
     }
     if (s->not_ready) {
-        pst_put_respond_if_ready(x);
+        psti_put_respond_if_ready(x);
         return x->out.failed ? PST_ERR_SPACE : PST_OK;
     }
     if (q->spdm.signing.active) {
         x->out.used = q->spdm.signing.at;
-        PST_TRY(pst_sign_again(x));
+        PST_TRY(psti_sign_again(x));
     } else {
         PST_TRY(gate(q, x));
-        pst_row_note(&row->row, x->c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
+        psti_row_note(&row->row, x->c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
         PST_TRY(row->row.run(x));
     }
     if (x->out.failed)
@@ -272,7 +272,7 @@ void pst_requester_sent(struct pst_requester *q)
     if (!s->awaiting || session == NULL || !(all || asked))
         return;
     s->update = 0;
-    pst_err err = pst_session_update(&q->spdm, session, PST_TO_REQUESTER);
+    pst_err err = psti_session_update(&q->spdm, session, PST_TO_REQUESTER);
     if (err != PST_OK)
         (void)fail(q, err);
 }
@@ -280,19 +280,19 @@ void pst_requester_sent(struct pst_requester *q)
 static pst_err accept(struct pst_requester *q, struct pst_exchange *x)
 {
     struct pst_requester_state *s = &q->state;
-    const struct pst_step_row *row = &pst_step_rows[s->step];
+    const struct pst_step_row *row = &psti_step_rows[s->step];
     uint8_t version = s->step == PST_STEP_VERSION ? 0x10 : (uint8_t)(0x10 | q->spdm.minor);
 
     if (x->in_len < 4)
         return PST_ERR_DECODE;
     if (x->in[1] == PST_ERROR && (x->in[0] == version || x->in[0] == 0x10))
-        return pst_take_error(x);
+        return psti_take_error(x);
     if (x->in[0] != version)
         return PST_ERR_VERSION;
     s->not_ready = false;
     if (x->in[1] != row->answer)
         return PST_ERR_UNEXPECTED;
-    if (!pst_row_fits(&row->row, x))
+    if (!psti_row_fits(&row->row, x))
         return PST_ERR_DECODE;
     return row->accept(x);
 }
@@ -316,7 +316,7 @@ pst_err pst_requester_receive(struct pst_requester *q, uint32_t context, const u
 
 uint64_t pst_requester_wait(const struct pst_requester *q)
 {
-    uint64_t now = pst_now(&q->spdm);
+    uint64_t now = psti_now(&q->spdm);
 
     return q->state.wait_until_ms > now ? q->state.wait_until_ms - now : 0;
 }

@@ -3,7 +3,7 @@
 #include "spdm/messages.h"
 #include "spdm/session.h"
 
-pst_err pst_rsp_respond_if_ready(struct pst_exchange *x)
+pst_err psti_rsp_respond_if_ready(struct pst_exchange *x)
 {
     struct pst_responder_state *st = &x->r->state;
     struct pst_signing *s = &x->c->signing;
@@ -14,13 +14,13 @@ pst_err pst_rsp_respond_if_ready(struct pst_exchange *x)
         return PST_ERR_DECODE;
     pst_put_bytes(&x->out, st->defer, st->deferred);
     x->code = s->code;
-    x->session = pst_session_find(x->c, s->session_id);
-    return x->out.failed ? PST_ERR_SPACE : pst_sign_again(x);
+    x->session = psti_session_find(x->c, s->session_id);
+    return x->out.failed ? PST_ERR_SPACE : psti_sign_again(x);
 }
 
-void pst_put_respond_if_ready(struct pst_exchange *x)
+void psti_put_respond_if_ready(struct pst_exchange *x)
 {
     const struct pst_requester_state *s = &x->q->state;
 
-    pst_put_header(x, PST_RESPOND_IF_READY, s->request[1], s->token);
+    psti_put_header(x, PST_RESPOND_IF_READY, s->request[1], s->token);
 }

@@ -16,7 +16,7 @@ pst_err pst_responder_init(struct pst_responder *r, const struct pst_spdm_config
         config->transfer_size < PST_SPDM_MIN_TRANSFER || config->ct_exponent > 31)
         return PST_ERR_ARGUMENT;
     memset(r, 0, sizeof *r);
-    pst_spdm_start(&r->spdm, config, PST_ROLE_RESPONDER);
+    psti_spdm_start(&r->spdm, config, PST_ROLE_RESPONDER);
     return PST_OK;
 }
 
@@ -35,21 +35,21 @@ static void forget_flows(struct pst_responder *r)
     pst_responder_defer(r, defer, cap);
 }
 
-void pst_responder_forget(struct pst_responder *r)
+void psti_responder_forget(struct pst_responder *r)
 {
-    pst_spdm_reset(&r->spdm);
+    psti_spdm_reset(&r->spdm);
     forget_flows(r);
 }
 
 void pst_responder_wipe(struct pst_responder *r)
 {
     if (r->spdm.config != NULL)
-        pst_responder_forget(r);
+        psti_responder_forget(r);
     pst_wipe(r, sizeof *r);
 }
 
-void pst_responder_after(struct pst_responder *r, enum pst_after after, uint32_t session,
-                         pst_err why)
+void psti_responder_after(struct pst_responder *r, enum pst_after after, uint32_t session,
+                          pst_err why)
 {
     r->state.after = (uint8_t)after;
     r->state.after_session = session;
@@ -59,7 +59,7 @@ void pst_responder_after(struct pst_responder *r, enum pst_after after, uint32_t
 void pst_responder_end(struct pst_responder *r, uint32_t session_id, pst_err why)
 {
     struct pst_responder_state *st = &r->state;
-    struct pst_spdm_session *s = pst_session_find(&r->spdm, session_id);
+    struct pst_spdm_session *s = psti_session_find(&r->spdm, session_id);
 
     if (s == NULL)
         return;
@@ -67,17 +67,17 @@ void pst_responder_end(struct pst_responder *r, uint32_t session_id, pst_err why
         st->encap = PST_ENCAP_NONE;
         /* a chain that was still arriving belongs to nobody */
         if (r->spdm.chain.fetching)
-            pst_chain_forget(&r->spdm);
+            psti_chain_forget(&r->spdm);
     }
     if (st->want_update == session_id)
         st->want_update = 0;
-    pst_session_end(&r->spdm, s, why);
+    psti_session_end(&r->spdm, s, why);
 }
 
 void pst_responder_sent(struct pst_responder *r)
 {
     struct pst_responder_state *st = &r->state;
-    struct pst_spdm_session *s = pst_session_find(&r->spdm, st->after_session);
+    struct pst_spdm_session *s = psti_session_find(&r->spdm, st->after_session);
     enum pst_after after = (enum pst_after)st->after;
     pst_err why = (pst_err)st->after_why;
 
@@ -85,7 +85,7 @@ void pst_responder_sent(struct pst_responder *r)
     if (after == PST_AFTER_NONE || s == NULL)
         return;
     if (after == PST_AFTER_ESTABLISH) {
-        why = pst_session_establish(&r->spdm, s);
+        why = psti_session_establish(&r->spdm, s);
         if (why == PST_OK)
             return;
     }
@@ -100,7 +100,7 @@ static void drop_signing(struct pst_responder *r)
 
     if (!s->active)
         return;
-    pst_sign_cancel(&r->spdm);
+    psti_sign_cancel(&r->spdm);
     r->state.deferred = 0;
     if (s->code == PST_KEY_EXCHANGE)
         pst_responder_end(r, s->session_id, PST_ERR_CLOSED);
@@ -123,24 +123,25 @@ static bool version_fits(const struct pst_spdm *c, const struct pst_exchange *x)
 static pst_err dispatch(struct pst_responder *r, struct pst_exchange *x)
 {
     struct pst_spdm *c = &r->spdm;
-    const struct pst_row *row = pst_row_find(pst_responder_rows, pst_responder_row_count, x->code);
+    const struct pst_row *row =
+        psti_row_find(psti_responder_rows, psti_responder_row_count, x->code);
 
     if (row == NULL)
         return PST_ERR_UNSUPPORTED;
     if (!version_fits(c, x))
-        return pst_refuse(x, PST_SPDM_VERSION_MISMATCH);
-    uint8_t refusal = pst_row_gate(row, c->minor, x);
+        return psti_refuse(x, PST_SPDM_VERSION_MISMATCH);
+    uint8_t refusal = psti_row_gate(row, c->minor, x);
     if (refusal != 0)
-        return pst_refuse(x, refusal);
+        return psti_refuse(x, refusal);
     if (x->in_len > c->config->transfer_size)
-        return pst_refuse(x, PST_SPDM_REQUEST_TOO_LARGE);
-    if (!pst_row_fits(row, x))
+        return psti_refuse(x, PST_SPDM_REQUEST_TOO_LARGE);
+    if (!psti_row_fits(row, x))
         return PST_ERR_DECODE;
-    if ((row->flags & PST_ROW_IN_FLOW) == 0 && pst_encap_in_flight(r, x->context))
-        return pst_refuse(x, PST_SPDM_REQUEST_IN_FLIGHT);
+    if ((row->flags & PST_ROW_IN_FLOW) == 0 && psti_encap_in_flight(r, x->context))
+        return psti_refuse(x, PST_SPDM_REQUEST_IN_FLIGHT);
     if (x->code != PST_RESPOND_IF_READY)
         drop_signing(r);
-    pst_row_note(row, c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
+    psti_row_note(row, c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
     return row->run(x);
 }
 
@@ -161,7 +162,7 @@ static void write_not_ready(struct pst_responder *r, struct pst_exchange *x)
         st->deferred = (uint16_t)x->out.used;
         st->token++;
     }
-    pst_write_error(x, PST_SPDM_RESPONSE_NOT_READY, 0);
+    psti_write_error(x, PST_SPDM_RESPONSE_NOT_READY, 0);
     pst_put_u8(&x->out, RDT_EXPONENT);
     pst_put_u8(&x->out, x->c->signing.code);
     pst_put_u8(&x->out, st->token);
@@ -170,9 +171,9 @@ static void write_not_ready(struct pst_responder *r, struct pst_exchange *x)
 
 static void write_refusal(struct pst_exchange *x, pst_err err)
 {
-    uint8_t code = x->refusal != 0 ? x->refusal : pst_error_code(err);
+    uint8_t code = x->refusal != 0 ? x->refusal : psti_error_code(err);
 
-    pst_write_error(x, code, code == PST_SPDM_UNSUPPORTED_REQUEST ? x->code : 0);
+    psti_write_error(x, code, code == PST_SPDM_UNSUPPORTED_REQUEST ? x->code : 0);
 }
 
 static pst_err conclude(struct pst_responder *r, struct pst_exchange *x, pst_err err,
@@ -216,16 +217,17 @@ static struct pst_exchange exchange_of(struct pst_responder *r, uint32_t context
         .r = r,
         .out = pst_writer_of(out, room),
         .context = context,
-        .session = context == PST_SPDM_CLEAR ? pst_session_clear(c) : pst_session_find(c, context),
+        .session =
+            context == PST_SPDM_CLEAR ? psti_session_clear(c) : psti_session_find(c, context),
     };
 }
 
 void pst_responder_heard(struct pst_responder *r, uint32_t session_id)
 {
-    struct pst_spdm_session *s = pst_session_find(&r->spdm, session_id);
+    struct pst_spdm_session *s = psti_session_find(&r->spdm, session_id);
 
     if (s != NULL && s->phase == PST_SESSION_APPLICATION && s->heartbeat_s != 0)
-        s->deadline_ms = pst_now(&r->spdm) + UINT64_C(2000) * s->heartbeat_s;
+        s->deadline_ms = psti_now(&r->spdm) + UINT64_C(2000) * s->heartbeat_s;
 }
 
 pst_err pst_responder_handle(struct pst_responder *r, uint32_t context, const uint8_t *req,
@@ -260,9 +262,9 @@ pst_err pst_responder_resume(struct pst_responder *r, uint8_t *out, size_t cap, 
     if (!s->active)
         return PST_OK;
     x.code = s->code;
-    x.session = pst_session_find(&r->spdm, s->session_id);
+    x.session = psti_session_find(&r->spdm, s->session_id);
     x.out.used = s->at;
-    return conclude(r, &x, settle(r, &x, pst_sign_again(&x)), out_len);
+    return conclude(r, &x, settle(r, &x, psti_sign_again(&x)), out_len);
 }
 
 pst_err pst_responder_bad_record(struct pst_responder *r, uint32_t session_id, uint8_t *out,
@@ -273,13 +275,13 @@ pst_err pst_responder_bad_record(struct pst_responder *r, uint32_t session_id, u
     *out_len = 0;
     if (session_id == PST_SPDM_CLEAR || x.session == NULL)
         return PST_OK;
-    pst_responder_after(r, PST_AFTER_END, session_id, PST_ERR_AUTH);
+    psti_responder_after(r, PST_AFTER_END, session_id, PST_ERR_AUTH);
     return conclude(r, &x, PST_ERR_AUTH, out_len);
 }
 
 uint64_t pst_responder_poll(struct pst_responder *r)
 {
-    uint64_t now = pst_now(&r->spdm), wait = UINT64_MAX;
+    uint64_t now = psti_now(&r->spdm), wait = UINT64_MAX;
 
     for (size_t i = 0; i < PST_SPDM_SESSIONS; i++) {
         const struct pst_spdm_session *s = &r->spdm.sessions[i];
@@ -297,10 +299,10 @@ uint64_t pst_responder_poll(struct pst_responder *r)
 pst_err pst_responder_want_key_update(struct pst_responder *r, uint32_t session_id)
 {
     struct pst_spdm *c = &r->spdm;
-    struct pst_spdm_session *s = pst_session_find(c, session_id);
+    struct pst_spdm_session *s = psti_session_find(c, session_id);
 
     if (s == NULL || s->phase != PST_SESSION_APPLICATION || r->state.want_update != 0 ||
-        !pst_both(c, PST_CAP_ENCAP) || !pst_both(c, PST_CAP_KEY_UPD))
+        !psti_both(c, PST_CAP_ENCAP) || !psti_both(c, PST_CAP_KEY_UPD))
         return PST_ERR_STATE;
     r->state.want_update = session_id;
     return PST_OK;

@@ -1,6 +1,6 @@
 #include "spdm/session.h"
 
-struct pst_spdm_session *pst_session_find(struct pst_spdm *c, uint32_t id)
+struct pst_spdm_session *psti_session_find(struct pst_spdm *c, uint32_t id)
 {
     for (size_t i = 0; id != PST_SPDM_CLEAR && i < PST_SPDM_SESSIONS; i++)
         if (c->sessions[i].phase != PST_SESSION_FREE && c->sessions[i].id == id)
@@ -8,7 +8,7 @@ struct pst_spdm_session *pst_session_find(struct pst_spdm *c, uint32_t id)
     return NULL;
 }
 
-struct pst_spdm_session *pst_session_clear(struct pst_spdm *c)
+struct pst_spdm_session *psti_session_clear(struct pst_spdm *c)
 {
     for (size_t i = 0; i < PST_SPDM_SESSIONS; i++)
         if (c->sessions[i].phase == PST_SESSION_HANDSHAKE && c->sessions[i].clear_handshake)
@@ -16,7 +16,7 @@ struct pst_spdm_session *pst_session_clear(struct pst_spdm *c)
     return NULL;
 }
 
-struct pst_spdm_session *pst_session_vacant(struct pst_spdm *c)
+struct pst_spdm_session *psti_session_vacant(struct pst_spdm *c)
 {
     for (size_t i = 0; i < PST_SPDM_SESSIONS; i++)
         if (c->sessions[i].phase == PST_SESSION_FREE)
@@ -24,16 +24,16 @@ struct pst_spdm_session *pst_session_vacant(struct pst_spdm *c)
     return NULL;
 }
 
-void pst_session_create(struct pst_spdm *c, struct pst_spdm_session *s, uint32_t id)
+void psti_session_create(struct pst_spdm *c, struct pst_spdm_session *s, uint32_t id)
 {
     memset(s, 0, sizeof *s);
     s->id = id;
     s->phase = PST_SESSION_HANDSHAKE;
     s->kind = PST_KIND_CERT;
-    s->clear_handshake = pst_both(c, PST_CAP_CLEAR_HANDSHAKE);
+    s->clear_handshake = psti_both(c, PST_CAP_CLEAR_HANDSHAKE);
 }
 
-void pst_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err why)
+void psti_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err why)
 {
     const struct pst_key_port *keys = &c->config->keys;
     const struct pst_spdm_hooks *hooks = &c->config->hooks;
@@ -43,7 +43,7 @@ void pst_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err why
     if (s->phase == PST_SESSION_FREE)
         return;
     if (c->signing.active && c->signing.session_id == id)
-        pst_sign_cancel(c);
+        psti_sign_cancel(c);
     pst_wipe(s, sizeof *s);
     if (placed && keys->drop != NULL)
         keys->drop(keys->ctx, id);
@@ -51,21 +51,21 @@ void pst_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err why
         hooks->ended(hooks->ctx, id, why);
 }
 
-pst_err pst_th_start(struct pst_spdm *c, struct pst_spdm_session *s, const struct pst_hash *start,
-                     const uint8_t *chain_digest)
+pst_err psti_th_start(struct pst_spdm *c, struct pst_spdm_session *s, const struct pst_hash *start,
+                      const uint8_t *chain_digest)
 {
     s->hash = *start;
-    return pst_th_add(c, s, chain_digest, pst_hash_len(c));
+    return psti_th_add(c, s, chain_digest, psti_hash_len(c));
 }
 
-pst_err pst_th_add(struct pst_spdm *c, struct pst_spdm_session *s, const uint8_t *at, size_t len)
+pst_err psti_th_add(struct pst_spdm *c, struct pst_spdm_session *s, const uint8_t *at, size_t len)
 {
     const struct pst_crypto *crypto = c->config->crypto;
 
     return crypto->hash_update(crypto->ctx, &s->hash, at, len);
 }
 
-pst_err pst_th_digest(struct pst_spdm *c, struct pst_spdm_session *s, uint8_t *digest)
+pst_err psti_th_digest(struct pst_spdm *c, struct pst_spdm_session *s, uint8_t *digest)
 {
     return pst_hash_peek(c->config->crypto, &s->hash, digest);
 }
@@ -92,7 +92,7 @@ static pst_err place(struct pst_spdm *c, struct pst_spdm_session *s, pst_key_pha
 
     if (err == PST_OK) {
         s->placed = true;
-        err = keys->place(keys->ctx, s->id, phase, direction, pst_both(c, PST_CAP_ENCRYPT), &key);
+        err = keys->place(keys->ctx, s->id, phase, direction, psti_both(c, PST_CAP_ENCRYPT), &key);
     }
     pst_wipe(&key, sizeof key);
     return err;
@@ -104,7 +104,7 @@ static pst_err handshake_side(struct pst_spdm *c, struct pst_spdm_session *s,
                               uint8_t *finished)
 {
     const char *label = direction == PST_TO_RESPONDER ? "req hs data" : "rsp hs data";
-    size_t h = pst_hash_len(c);
+    size_t h = psti_hash_len(c);
     uint8_t side[PST_MAX_HASH];
     pst_err err = expand(c, handshake, label, th1, side, h);
 
@@ -122,10 +122,10 @@ static pst_err schedule(struct pst_spdm *c, struct pst_spdm_session *s, uint8_t 
     static const uint8_t zeros[PST_MAX_HASH];
     const struct pst_crypto *crypto = c->config->crypto;
     pst_hash_id hash = (pst_hash_id)c->hash;
-    size_t h = pst_hash_len(c);
+    size_t h = psti_hash_len(c);
     uint8_t th1[PST_MAX_HASH];
 
-    PST_TRY(pst_th_digest(c, s, th1));
+    PST_TRY(psti_th_digest(c, s, th1));
     PST_TRY(pst_hkdf_extract(crypto, hash, zeros, h, s->secret[0],
                              pst_dh_row((pst_dh_id)c->dh)->secret, handshake));
     PST_TRY(handshake_side(c, s, PST_TO_RESPONDER, handshake, th1, s->secret[1]));
@@ -134,7 +134,7 @@ static pst_err schedule(struct pst_spdm *c, struct pst_spdm_session *s, uint8_t 
     return pst_hkdf_extract(crypto, hash, salt, h, zeros, h, s->secret[0]);
 }
 
-pst_err pst_session_handshake(struct pst_spdm *c, struct pst_spdm_session *s)
+pst_err psti_session_handshake(struct pst_spdm *c, struct pst_spdm_session *s)
 {
     uint8_t handshake[PST_MAX_HASH], salt[PST_MAX_HASH];
     pst_err err = schedule(c, s, handshake, salt);
@@ -144,25 +144,25 @@ pst_err pst_session_handshake(struct pst_spdm *c, struct pst_spdm_session *s)
     return err;
 }
 
-pst_err pst_session_verify_data(struct pst_spdm *c, struct pst_spdm_session *s, pst_role role,
-                                uint8_t *out)
+pst_err psti_session_verify_data(struct pst_spdm *c, struct pst_spdm_session *s, pst_role role,
+                                 uint8_t *out)
 {
     const struct pst_crypto *crypto = c->config->crypto;
     const uint8_t *key = s->secret[role == PST_ROLE_REQUESTER ? 1 : 2];
     uint8_t th[PST_MAX_HASH];
-    size_t h = pst_hash_len(c);
+    size_t h = psti_hash_len(c);
 
-    PST_TRY(pst_th_digest(c, s, th));
+    PST_TRY(psti_th_digest(c, s, th));
     return crypto->hmac(crypto->ctx, (pst_hash_id)c->hash, key, h, th, h, out);
 }
 
-pst_err pst_session_master(struct pst_spdm *c, struct pst_spdm_session *s)
+pst_err psti_session_master(struct pst_spdm *c, struct pst_spdm_session *s)
 {
-    size_t h = pst_hash_len(c);
+    size_t h = psti_hash_len(c);
     uint8_t th2[PST_MAX_HASH], master[PST_MAX_HASH];
     pst_err err;
 
-    PST_TRY(pst_th_digest(c, s, th2));
+    PST_TRY(psti_th_digest(c, s, th2));
     memcpy(master, s->secret[0], h);
     pst_wipe(s->secret[2], sizeof s->secret[2]);
     err = expand(c, master, "req app data", th2, s->secret[0], h);
@@ -181,7 +181,7 @@ static pst_err export(struct pst_spdm *c, struct pst_spdm_session *s)
         .hash = (pst_hash_id)c->hash,
         .minor = c->minor,
         .aead = (pst_aead_id)c->aead,
-        .encrypt = pst_both(c, PST_CAP_ENCRYPT),
+        .encrypt = psti_both(c, PST_CAP_ENCRYPT),
         .secret = s->secret[2],
     };
     pst_err err = keys->exported == NULL ? PST_OK : keys->exported(keys->ctx, s->id, &e);
@@ -190,7 +190,7 @@ static pst_err export(struct pst_spdm *c, struct pst_spdm_session *s)
     return err;
 }
 
-pst_err pst_session_establish(struct pst_spdm *c, struct pst_spdm_session *s)
+pst_err psti_session_establish(struct pst_spdm *c, struct pst_spdm_session *s)
 {
     const struct pst_spdm_hooks *hooks = &c->config->hooks;
 
@@ -199,7 +199,7 @@ pst_err pst_session_establish(struct pst_spdm *c, struct pst_spdm_session *s)
     PST_TRY(export(c, s));
     s->phase = PST_SESSION_APPLICATION;
     s->clear_handshake = false;
-    s->deadline_ms = s->heartbeat_s == 0 ? 0 : pst_now(c) + UINT64_C(2000) * s->heartbeat_s;
+    s->deadline_ms = s->heartbeat_s == 0 ? 0 : psti_now(c) + UINT64_C(2000) * s->heartbeat_s;
     s->open = true;
     if (hooks->established != NULL) {
         bool known = c->role == PST_ROLE_REQUESTER || s->mutual != PST_MUTUAL_NONE;
@@ -208,14 +208,14 @@ pst_err pst_session_establish(struct pst_spdm *c, struct pst_spdm_session *s)
     return PST_OK;
 }
 
-pst_err pst_session_update(struct pst_spdm *c, struct pst_spdm_session *s, pst_direction direction)
+pst_err psti_session_update(struct pst_spdm *c, struct pst_spdm_session *s, pst_direction direction)
 {
     uint8_t next[PST_MAX_HASH];
     uint8_t *secret = s->secret[direction == PST_TO_RESPONDER ? 0 : 1];
-    pst_err err = expand(c, secret, "traffic upd", NULL, next, pst_hash_len(c));
+    pst_err err = expand(c, secret, "traffic upd", NULL, next, psti_hash_len(c));
 
     if (err == PST_OK) {
-        memcpy(secret, next, pst_hash_len(c));
+        memcpy(secret, next, psti_hash_len(c));
         err = place(c, s, PST_KEYS_APPLICATION, direction, secret);
     }
     pst_wipe(next, sizeof next);

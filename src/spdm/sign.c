@@ -39,11 +39,11 @@ static size_t make_message(const struct pst_spdm *c, pst_role signer, enum pst_p
     }
     pst_put_zeros(&w, PREFIX_LEN - w.used - context);
     put_context(&w, signer, purpose);
-    pst_put_bytes(&w, digest, pst_hash_len(c));
+    pst_put_bytes(&w, digest, psti_hash_len(c));
     return w.used;
 }
 
-size_t pst_signature_len(const struct pst_spdm *c, pst_role signer)
+size_t psti_signature_len(const struct pst_spdm *c, pst_role signer)
 {
     const struct pst_algorithm *row =
         pst_sig_row((pst_sig_id)(signer == PST_ROLE_RESPONDER ? c->rsp_sig : c->req_sig));
@@ -51,14 +51,14 @@ size_t pst_signature_len(const struct pst_spdm *c, pst_role signer)
     return row == NULL ? 0 : row->size;
 }
 
-pst_err pst_sign(struct pst_exchange *x, unsigned slot, enum pst_purpose purpose,
-                 const uint8_t *digest, pst_handler *done)
+pst_err psti_sign(struct pst_exchange *x, unsigned slot, enum pst_purpose purpose,
+                  const uint8_t *digest, pst_handler *done)
 {
     struct pst_signing *s = &x->c->signing;
 
     if (x->out.failed || x->out.used > UINT16_MAX)
         return PST_ERR_SPACE;
-    memcpy(s->digest, digest, pst_hash_len(x->c));
+    memcpy(s->digest, digest, psti_hash_len(x->c));
     s->done = done;
     s->context = x->context;
     s->session_id = x->session != NULL ? x->session->id : 0;
@@ -67,21 +67,21 @@ pst_err pst_sign(struct pst_exchange *x, unsigned slot, enum pst_purpose purpose
     s->slot = (uint8_t)slot;
     s->purpose = (uint8_t)purpose;
     s->active = true;
-    return pst_sign_again(x);
+    return psti_sign_again(x);
 }
 
-pst_err pst_sign_again(struct pst_exchange *x)
+pst_err psti_sign_again(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_signing *s = &c->signing;
-    const struct pst_slot *slot = pst_own_slot(c, s->slot);
+    const struct pst_slot *slot = psti_own_slot(c, s->slot);
     uint8_t message[TO_SIGN_MAX];
 
     if (slot == NULL)
         return PST_ERR_STATE;
-    uint8_t *room = pst_put_room(&x->out, pst_signature_len(c, (pst_role)c->role));
+    uint8_t *room = pst_put_room(&x->out, psti_signature_len(c, (pst_role)c->role));
     if (room == NULL) {
-        pst_sign_cancel(c);
+        psti_sign_cancel(c);
         return PST_ERR_SPACE;
     }
     size_t len =
@@ -95,18 +95,18 @@ pst_err pst_sign_again(struct pst_exchange *x)
     return err == PST_OK ? s->done(x) : err;
 }
 
-void pst_sign_cancel(struct pst_spdm *c)
+void psti_sign_cancel(struct pst_spdm *c)
 {
     struct pst_signing *s = &c->signing;
-    const struct pst_slot *slot = s->active ? pst_own_slot(c, s->slot) : NULL;
+    const struct pst_slot *slot = s->active ? psti_own_slot(c, s->slot) : NULL;
 
     if (slot != NULL && slot->signer->cancel != NULL)
         slot->signer->cancel(slot->signer->ctx);
     s->active = false;
 }
 
-pst_err pst_check_signature(struct pst_spdm *c, enum pst_purpose purpose, const uint8_t *digest,
-                            const uint8_t *signature)
+pst_err psti_check_signature(struct pst_spdm *c, enum pst_purpose purpose, const uint8_t *digest,
+                             const uint8_t *signature)
 {
     const struct pst_crypto *crypto = c->config->crypto;
     pst_role peer = c->role == PST_ROLE_RESPONDER ? PST_ROLE_REQUESTER : PST_ROLE_RESPONDER;

@@ -4,7 +4,7 @@
 
 #define IN_SESSION (PST_AT_HANDSHAKE | PST_AT_APPLICATION)
 
-const struct pst_row *pst_row_find(const struct pst_row *rows, size_t count, uint8_t code)
+const struct pst_row *psti_row_find(const struct pst_row *rows, size_t count, uint8_t code)
 {
     for (size_t i = 0; i < count; i++)
         if (rows[i].code == code)
@@ -17,9 +17,9 @@ static bool has(uint32_t flags, uint32_t any)
     return any == 0 || (flags & any) != 0;
 }
 
-uint8_t pst_row_gate(const struct pst_row *row, uint8_t minor, const struct pst_exchange *x)
+uint8_t psti_row_gate(const struct pst_row *row, uint8_t minor, const struct pst_exchange *x)
 {
-    enum pst_phase phase = pst_phase_of(x->c, x);
+    enum pst_phase phase = psti_phase_of(x->c, x);
     bool agreed = phase != PST_AT_START && phase != PST_AT_VERSION;
 
     if (minor != 0 && (minor < row->since || minor > row->until))
@@ -37,7 +37,7 @@ uint8_t pst_row_gate(const struct pst_row *row, uint8_t minor, const struct pst_
     return PST_SPDM_UNEXPECTED_REQUEST;
 }
 
-bool pst_row_fits(const struct pst_row *row, struct pst_exchange *x)
+bool psti_row_fits(const struct pst_row *row, struct pst_exchange *x)
 {
     if (x->in_len < row->size)
         return false;
@@ -45,19 +45,19 @@ bool pst_row_fits(const struct pst_row *row, struct pst_exchange *x)
         return true;
     struct pst_reader r = pst_reader_of(x->in, x->in_len);
     pst_skip(&r, row->size);
-    return pst_close(x, &r) == PST_OK;
+    return psti_close(x, &r) == PST_OK;
 }
 
-void pst_row_note(const struct pst_row *row, struct pst_spdm *c, struct pst_spdm_session *s)
+void psti_row_note(const struct pst_row *row, struct pst_spdm *c, struct pst_spdm_session *s)
 {
     if ((row->flags & PST_ROW_CLEARS_M) != 0 && !c->challenged)
-        pst_m_clear(c);
+        psti_m_clear(c);
     if ((row->flags & PST_ROW_KEEPS_L) == 0) {
         /* the hash of a session in handshake is TH, which no request clears */
         if (s == NULL || s->clear_handshake)
-            pst_l_clear(c, NULL);
+            psti_l_clear(c, NULL);
         else
-            pst_l_clear(c, s);
+            psti_l_clear(c, s);
     }
     if ((row->flags & PST_ROW_KEEPS_D) == 0)
         c->d_open = false;

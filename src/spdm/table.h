@@ -39,17 +39,17 @@ struct pst_step_row {
     pst_handler *accept;
 };
 
-extern const struct pst_row pst_responder_rows[];
-extern const size_t pst_responder_row_count;
-extern const struct pst_row pst_encap_rows[];
-extern const size_t pst_encap_row_count;
-extern const struct pst_step_row pst_step_rows[]; /* by enum pst_step */
+extern const struct pst_row psti_responder_rows[];
+extern const size_t psti_responder_row_count;
+extern const struct pst_row psti_encap_rows[];
+extern const size_t psti_encap_row_count;
+extern const struct pst_step_row psti_step_rows[]; /* by enum pst_step */
 
-const struct pst_row *pst_row_find(const struct pst_row *rows, size_t count, uint8_t code);
+const struct pst_row *psti_row_find(const struct pst_row *rows, size_t count, uint8_t code);
 /* 0, or the ERROR code for a message of this row now. `minor` 0: not agreed on. */
-uint8_t pst_row_gate(const struct pst_row *row, uint8_t minor, const struct pst_exchange *x);
-bool pst_row_fits(const struct pst_row *row, struct pst_exchange *x);
+uint8_t psti_row_gate(const struct pst_row *row, uint8_t minor, const struct pst_exchange *x);
+bool psti_row_fits(const struct pst_row *row, struct pst_exchange *x);
 /* What sending or receiving a message of this row does to the transcripts of its context. */
-void pst_row_note(const struct pst_row *row, struct pst_spdm *c, struct pst_spdm_session *s);
+void psti_row_note(const struct pst_row *row, struct pst_spdm *c, struct pst_spdm_session *s);
 
 #endif

@@ -1,6 +1,6 @@
 #include "spdm/transcript.h"
 
-pst_err pst_vca_add(struct pst_spdm *c, const uint8_t *at, size_t len)
+pst_err psti_vca_add(struct pst_spdm *c, const uint8_t *at, size_t len)
 {
     struct pst_transcript *t = &c->transcript;
 
@@ -11,7 +11,7 @@ pst_err pst_vca_add(struct pst_spdm *c, const uint8_t *at, size_t len)
     return PST_OK;
 }
 
-pst_err pst_vca_close(struct pst_spdm *c)
+pst_err psti_vca_close(struct pst_spdm *c)
 {
     const struct pst_crypto *crypto = c->config->crypto;
     struct pst_transcript *t = &c->transcript;
@@ -35,24 +35,24 @@ static pst_err add(struct pst_spdm *c, struct pst_hash *h, bool *on, const uint8
     return crypto->hash_update(crypto->ctx, h, at, len);
 }
 
-pst_err pst_m_add(struct pst_spdm *c, const uint8_t *at, size_t len)
+pst_err psti_m_add(struct pst_spdm *c, const uint8_t *at, size_t len)
 {
     return add(c, &c->transcript.u.hash.m, &c->transcript.m_on, at, len);
 }
 
-void pst_m_clear(struct pst_spdm *c)
+void psti_m_clear(struct pst_spdm *c)
 {
     c->transcript.m_on = false;
 }
 
-pst_err pst_l_add(struct pst_spdm *c, struct pst_spdm_session *s, const uint8_t *at, size_t len)
+pst_err psti_l_add(struct pst_spdm *c, struct pst_spdm_session *s, const uint8_t *at, size_t len)
 {
     if (s != NULL)
         return add(c, &s->hash, &s->l_on, at, len);
     return add(c, &c->transcript.l, &c->transcript.l_on, at, len);
 }
 
-void pst_l_clear(struct pst_spdm *c, struct pst_spdm_session *s)
+void psti_l_clear(struct pst_spdm *c, struct pst_spdm_session *s)
 {
     if (s != NULL)
         s->l_on = false;
@@ -60,12 +60,12 @@ void pst_l_clear(struct pst_spdm *c, struct pst_spdm_session *s)
         c->transcript.l_on = false;
 }
 
-pst_err pst_m_digest(struct pst_spdm *c, uint8_t *digest)
+pst_err psti_m_digest(struct pst_spdm *c, uint8_t *digest)
 {
     return pst_hash_peek(c->config->crypto, &c->transcript.u.hash.m, digest);
 }
 
-pst_err pst_l_digest(struct pst_spdm *c, struct pst_spdm_session *s, uint8_t *digest)
+pst_err psti_l_digest(struct pst_spdm *c, struct pst_spdm_session *s, uint8_t *digest)
 {
     return pst_hash_peek(c->config->crypto, s != NULL ? &s->hash : &c->transcript.l, digest);
 }

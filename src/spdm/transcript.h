@@ -15,17 +15,17 @@
 #include "spdm/engine.h"
 
 /* PST_ERR_SPACE: more than PST_VCA_MAX in all. */
-PST_MUST_CHECK pst_err pst_vca_add(struct pst_spdm *c, const uint8_t *at, size_t len);
+PST_MUST_CHECK pst_err psti_vca_add(struct pst_spdm *c, const uint8_t *at, size_t len);
 /* The hash is agreed on. */
-PST_MUST_CHECK pst_err pst_vca_close(struct pst_spdm *c);
-PST_MUST_CHECK pst_err pst_m_add(struct pst_spdm *c, const uint8_t *at, size_t len);
-void pst_m_clear(struct pst_spdm *c);
+PST_MUST_CHECK pst_err psti_vca_close(struct pst_spdm *c);
+PST_MUST_CHECK pst_err psti_m_add(struct pst_spdm *c, const uint8_t *at, size_t len);
+void psti_m_clear(struct pst_spdm *c);
 /* `s` NULL: outside sessions. */
-PST_MUST_CHECK pst_err pst_l_add(struct pst_spdm *c, struct pst_spdm_session *s, const uint8_t *at,
-                                 size_t len);
-void pst_l_clear(struct pst_spdm *c, struct pst_spdm_session *s);
-PST_MUST_CHECK pst_err pst_m_digest(struct pst_spdm *c, uint8_t *digest);
-PST_MUST_CHECK pst_err pst_l_digest(struct pst_spdm *c, struct pst_spdm_session *s,
-                                    uint8_t *digest);
+PST_MUST_CHECK pst_err psti_l_add(struct pst_spdm *c, struct pst_spdm_session *s, const uint8_t *at,
+                                  size_t len);
+void psti_l_clear(struct pst_spdm *c, struct pst_spdm_session *s);
+PST_MUST_CHECK pst_err psti_m_digest(struct pst_spdm *c, uint8_t *digest);
+PST_MUST_CHECK pst_err psti_l_digest(struct pst_spdm *c, struct pst_spdm_session *s,
+                                     uint8_t *digest);
 
 #endif

@@ -8,23 +8,23 @@ struct vendor {
 
 static pst_err read_vendor(struct pst_exchange *x, struct vendor *v)
 {
-    struct pst_reader r = pst_body(x);
+    struct pst_reader r = psti_body(x);
 
     v->standard = pst_get_u16(&r);
     v->id = pst_get_block(&r, pst_get_u8(&r));
     v->payload = pst_get_block(&r, pst_get_u16(&r));
-    return pst_close(x, &r);
+    return psti_close(x, &r);
 }
 
 static void put_head(struct pst_exchange *x, uint8_t code, uint16_t standard, struct pst_bytes id)
 {
-    pst_put_header(x, code, 0, 0);
+    psti_put_header(x, code, 0, 0);
     pst_put_u16(&x->out, standard);
     pst_put_u8(&x->out, (uint8_t)id.len);
     pst_put_bytes(&x->out, id.at, id.len);
 }
 
-pst_err pst_rsp_vendor(struct pst_exchange *x)
+pst_err psti_rsp_vendor(struct pst_exchange *x)
 {
     const struct pst_spdm_hooks *hooks = &x->c->config->hooks;
     struct pst_writer *w = &x->out;
@@ -50,7 +50,7 @@ pst_err pst_rsp_vendor(struct pst_exchange *x)
     return PST_OK;
 }
 
-pst_err pst_put_vendor(struct pst_exchange *x)
+pst_err psti_put_vendor(struct pst_exchange *x)
 {
     const struct pst_op *op = &x->q->state.op;
 
@@ -62,7 +62,7 @@ pst_err pst_put_vendor(struct pst_exchange *x)
     return PST_OK;
 }
 
-pst_err pst_take_vendor(struct pst_exchange *x)
+pst_err psti_take_vendor(struct pst_exchange *x)
 {
     const struct pst_op *op = &x->q->state.op;
     struct vendor v;
@@ -72,6 +72,6 @@ pst_err pst_take_vendor(struct pst_exchange *x)
         (v.id.len > 0 && memcmp(v.id.at, op->vendor_id.at, v.id.len) != 0))
         return PST_ERR_DECODE;
     x->q->state.answer = v.payload;
-    pst_requester_done(x->q);
+    psti_requester_done(x->q);
     return PST_OK;
 }

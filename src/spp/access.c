@@ -21,8 +21,8 @@ static void put_head(struct pst_output *o, const struct pst_spp_packet *p)
     o->used += w.used;
 }
 
-void pst_output_head(struct pst_output *o, const struct pst_spp_packet *p, uint32_t count,
-                     bool last)
+void psti_output_head(struct pst_output *o, const struct pst_spp_packet *p, uint32_t count,
+                      bool last)
 {
     put_head(
         o,
@@ -30,8 +30,8 @@ void pst_output_head(struct pst_output *o, const struct pst_spp_packet *p, uint3
             .style = p->style, .opcode = p->opcode, .tag = p->tag, .count = count, .last = last});
 }
 
-enum pst_step pst_output_fail(struct pst_output *o, const struct pst_spp_packet *p, uint8_t status,
-                              pst_err err)
+enum pst_step psti_output_fail(struct pst_output *o, const struct pst_spp_packet *p, uint8_t status,
+                               pst_err err)
 {
     put_head(o, &(struct pst_spp_packet){.style = p->style,
                                          .opcode = p->opcode,
@@ -42,8 +42,8 @@ enum pst_step pst_output_fail(struct pst_output *o, const struct pst_spp_packet 
     return PST_STEP_DONE;
 }
 
-void pst_output_event(struct pst_output *o, const struct pst_spp_packet *p, uint8_t space,
-                      uint32_t len)
+void psti_output_event(struct pst_output *o, const struct pst_spp_packet *p, uint8_t space,
+                       uint32_t len)
 {
     put_head(o, &(struct pst_spp_packet){.style = p->style,
                                          .opcode = p->opcode,
@@ -54,11 +54,11 @@ void pst_output_event(struct pst_output *o, const struct pst_spp_packet *p, uint
     o->used += len;
 }
 
-bool pst_engine_urgent(const struct pst_spp_engine *e, const struct pst_spp_packet *p)
+bool psti_engine_urgent(const struct pst_spp_engine *e, const struct pst_spp_packet *p)
 {
     const struct pst_space *space = e->config.spaces[p->space];
 
-    return p->style == PST_SPP_FULL && pst_spp_is_system(p->opcode) && space != NULL &&
+    return p->style == PST_SPP_FULL && psti_spp_is_system(p->opcode) && space != NULL &&
            p->address >= space->urgent_first && p->address <= space->urgent_last;
 }
 
@@ -66,7 +66,7 @@ static enum pst_step fail(const struct job *j, uint8_t status, pst_err err)
 {
     if (j->p->space != PST_AS_SCM && !j->p->proceed)
         j->e->blocked = true;
-    return pst_output_fail(j->o, j->p, status, err);
+    return psti_output_fail(j->o, j->p, status, err);
 }
 
 static enum pst_step fail_access(const struct job *j, pst_err err)
@@ -95,18 +95,18 @@ static enum pst_step read_part(const struct job *j, uint32_t count, uint32_t mov
     const bool cut = moved < count && (p->space != PST_AS_MEMORY || moved == 0);
     const bool last = moved == p->count || cut;
 
-    pst_output_head(j->o, p, moved, last);
+    psti_output_head(j->o, p, moved, last);
     j->o->used += moved;
     if (last)
         return PST_STEP_DONE;
-    pst_spp_poke_rest(j->e->config.queue + j->at, p->style, p->address + moved, p->count - moved);
+    psti_spp_poke_rest(j->e->config.queue + j->at, p->style, p->address + moved, p->count - moved);
     return PST_STEP_PART;
 }
 
 static enum pst_step read_space(const struct job *j)
 {
     const struct pst_output *o = j->o;
-    const size_t room = o->cap - o->used - pst_spp_response_head(j->p->style, j->p->opcode);
+    const size_t room = o->cap - o->used - psti_spp_response_head(j->p->style, j->p->opcode);
     uint32_t count = j->p->count;
 
     if (count > room && o->used > 0)
@@ -137,7 +137,7 @@ static enum pst_step write_space(const struct job *j)
         return PST_STEP_WAIT;
     if (err != PST_OK)
         return fail_access(j, err);
-    pst_output_head(j->o, j->p, j->p->count, true);
+    psti_output_head(j->o, j->p, j->p->count, true);
     return PST_STEP_DONE;
 }
 
@@ -145,7 +145,7 @@ static enum pst_step exchange(const struct job *j)
 {
     struct pst_output *o = j->o;
     const uint32_t count = j->p->count;
-    const size_t room = o->cap - o->used - pst_spp_response_head(j->p->style, j->p->opcode);
+    const size_t room = o->cap - o->used - psti_spp_response_head(j->p->style, j->p->opcode);
 
     if (count > room)
         return o->used > 0 ? PST_STEP_ROOM : fail(j, PST_SPP_FAULT, PST_ERR_SPACE);
@@ -157,7 +157,7 @@ static enum pst_step exchange(const struct job *j)
         return PST_STEP_WAIT;
     if (err != PST_OK)
         return fail_access(j, err);
-    pst_output_head(o, j->p, count, true);
+    psti_output_head(o, j->p, count, true);
     if (count > 0)
         memcpy(o->at + o->used, j->data, count);
     o->used += count;
@@ -185,7 +185,7 @@ static enum pst_step end_loop(const struct job *j, uint64_t value, bool found)
     struct pst_output *o = j->o;
 
     if (found) {
-        pst_output_head(o, j->p, 8, true);
+        psti_output_head(o, j->p, 8, true);
     } else {
         struct pst_spp_packet p = *j->p;
 
@@ -271,8 +271,8 @@ static pst_err check(const struct job *j)
     return rights == 0 ? PST_ERR_ARGUMENT : ask(j, rights, len, false);
 }
 
-enum pst_step pst_engine_access(struct pst_spp_engine *e, struct pst_output *o, size_t at,
-                                const struct pst_spp_packet *p)
+enum pst_step psti_engine_access(struct pst_spp_engine *e, struct pst_output *o, size_t at,
+                                 const struct pst_spp_packet *p)
 {
     const struct job j = {
         .e = e,
@@ -288,8 +288,8 @@ enum pst_step pst_engine_access(struct pst_spp_engine *e, struct pst_output *o, 
     if (j.space == NULL || !pst_has_bit(e->enabled, p->space))
         return fail(&j, PST_SPP_BAD_SPACE, PST_ERR_UNSUPPORTED);
     if ((p->action & PST_MARK_BEGUN) == 0) {
-        if (e->blocked && p->space != PST_AS_SCM && !pst_engine_urgent(e, p))
-            return pst_output_fail(o, p, PST_SPP_BLOCKED, PST_ERR_STATE);
+        if (e->blocked && p->space != PST_AS_SCM && !psti_engine_urgent(e, p))
+            return psti_output_fail(o, p, PST_SPP_BLOCKED, PST_ERR_STATE);
         const pst_err err = check(&j);
         if (err != PST_OK)
             return fail_access(&j, err);

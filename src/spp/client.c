@@ -30,7 +30,7 @@ static bool is_urgent(const struct pst_spp_op *op)
 
 static bool may_fail_alone(const struct pst_spp_op *op)
 {
-    return op->opcode == PST_SPP_READ || op->space == PST_AS_SCM || !pst_spp_is_system(op->opcode);
+    return op->opcode == PST_SPP_READ || op->space == PST_AS_SCM || !psti_spp_is_system(op->opcode);
 }
 
 /* One packet, or nothing: a TAP does not stand still between two, and a loop is one command. */
@@ -41,7 +41,7 @@ static bool is_whole(const struct pst_spp_op *op)
 
 static bool can_send(const struct pst_spp_client *c, const struct pst_spp_op *op)
 {
-    const size_t head = pst_spp_command_head(c->style, op->opcode, op->space);
+    const size_t head = psti_spp_command_head(c->style, op->opcode, op->space);
 
     if (op->opcode < PST_SPP_NOP || op->opcode > PST_SPP_LOOP || op->space >= PST_AS_COUNT ||
         (op->len > 0 && op->data == NULL))
@@ -55,7 +55,7 @@ static bool can_send(const struct pst_spp_client *c, const struct pst_spp_op *op
     if (!is_whole(op))
         return true;
     return op->len <= c->max_data &&
-           head + (pst_spp_sends_data(op->opcode) ? op->len : 0) <= c->credit;
+           head + (psti_spp_sends_data(op->opcode) ? op->len : 0) <= c->credit;
 }
 
 static void append(struct pst_spp_client *c, struct pst_spp_op *op)
@@ -160,7 +160,7 @@ static size_t credit_of(const struct pst_spp_client *c, const struct pst_spp_op 
  * full batch and credit are now: rather a full packet later than a small one at once. */
 static uint32_t portion(const struct pst_spp_client *c, const struct pst_spp_op *op, size_t cap)
 {
-    const size_t head = pst_spp_command_head(c->style, op->opcode, op->space);
+    const size_t head = psti_spp_command_head(c->style, op->opcode, op->space);
     /* Half of the credit each, so that one is under way while another is performed. */
     const size_t half = credit_of(c, op) / 2;
     const size_t share = half >= 2 * head ? half : credit_of(c, op);
@@ -171,7 +171,7 @@ static uint32_t portion(const struct pst_spp_client *c, const struct pst_spp_op 
         return len;
     if (len > c->max_data)
         len = c->max_data;
-    if (pst_spp_sends_data(op->opcode) && head < most && len > most - head)
+    if (psti_spp_sends_data(op->opcode) && head < most && len > most - head)
         len = (uint32_t)(most - head);
     return len;
 }
@@ -179,7 +179,7 @@ static uint32_t portion(const struct pst_spp_client *c, const struct pst_spp_op 
 static void put_command(struct pst_spp_client *c, struct pst_writer *w, struct pst_spp_op *op,
                         uint32_t len)
 {
-    const bool write = pst_spp_sends_data(op->opcode);
+    const bool write = psti_spp_sends_data(op->opcode);
     const bool step = op->opcode == PST_SPP_READ || op->opcode == PST_SPP_WRITE;
     const struct pst_spp_packet p = {
         .style = c->style,
@@ -215,9 +215,9 @@ static bool flight_left(const struct pst_spp_client *c, const struct pst_spp_op 
 
 static size_t size_of(const struct pst_spp_client *c, const struct pst_spp_op *op, uint32_t len)
 {
-    const size_t head = pst_spp_command_head(c->style, op->opcode, op->space);
+    const size_t head = psti_spp_command_head(c->style, op->opcode, op->space);
 
-    return head + (pst_spp_sends_data(op->opcode) ? len : 0);
+    return head + (psti_spp_sends_data(op->opcode) ? len : 0);
 }
 
 /* As many commands of `op` as go now; false when some are left. */
@@ -238,7 +238,7 @@ static bool send_op(struct pst_spp_client *c, struct pst_writer *w, struct pst_s
 /* Behind every command that the engine refuses, and before the next one. */
 static bool send_unblock(struct pst_spp_client *c, struct pst_writer *w)
 {
-    const size_t size = pst_spp_command_head(c->style, PST_SPP_UNBLOCK, 0);
+    const size_t size = psti_spp_command_head(c->style, PST_SPP_UNBLOCK, 0);
     const struct pst_spp_packet p = {
         .style = c->style,
         .opcode = PST_SPP_UNBLOCK,
@@ -388,7 +388,7 @@ static void fail_op(struct pst_spp_client *c, struct pst_spp_op *op, const struc
 static pst_err take_data(struct pst_spp_flight *f, const struct pst_spp_packet *p)
 {
     struct pst_spp_op *op = f->op;
-    const bool returns = pst_spp_returns_data(f->opcode);
+    const bool returns = psti_spp_returns_data(f->opcode);
 
     if (p->count > f->len || (!returns && p->count != f->len))
         return PST_ERR_DECODE;

@@ -256,15 +256,15 @@ static enum pst_step read_config(struct pst_spp_engine *e, struct pst_output *o,
     pst_err err;
 
     if (pst_engine_limited(e) && !told_before_session(p->address))
-        return pst_output_fail(o, p, PST_SPP_DENIED, PST_ERR_DENIED);
+        return psti_output_fail(o, p, PST_SPP_DENIED, PST_ERR_DENIED);
     /* Waiting spares polling over the distance; without overtaking it could hold up the SCM. */
     if (p->address == PST_SPC_AS_EN_STAT && p->style == PST_SPP_FULL &&
         (e->enabling | e->releasing) != 0)
         return PST_STEP_WAIT;
     err = read_register(e, p->address, &value);
     if (err != PST_OK)
-        return pst_output_fail(o, p, PST_SPP_FAULT, err);
-    pst_output_head(o, p, 4, true);
+        return psti_output_fail(o, p, PST_SPP_FAULT, err);
+    psti_output_head(o, p, 4, true);
     pst_poke_u32(o->at + o->used, value);
     o->used += 4;
     return PST_STEP_DONE;
@@ -276,11 +276,11 @@ static enum pst_step write_config(struct pst_spp_engine *e, struct pst_output *o
     pst_err err;
 
     if (pst_engine_limited(e))
-        return pst_output_fail(o, p, PST_SPP_DENIED, PST_ERR_DENIED);
+        return psti_output_fail(o, p, PST_SPP_DENIED, PST_ERR_DENIED);
     err = write_register(e, p->address, pst_peek_u32(p->data.at));
     if (err != PST_OK)
-        return pst_output_fail(o, p, PST_SPP_FAULT, err);
-    pst_output_head(o, p, p->count, true);
+        return psti_output_fail(o, p, PST_SPP_FAULT, err);
+    psti_output_head(o, p, p->count, true);
     return PST_STEP_DONE;
 }
 
@@ -297,7 +297,7 @@ static enum pst_step control(struct pst_spp_engine *e, struct pst_output *o,
     }
     if (p->opcode != PST_SPP_NOP)
         e->blocked = false;
-    pst_output_head(o, p, 0, true);
+    psti_output_head(o, p, 0, true);
     return PST_STEP_DONE;
 }
 
@@ -307,13 +307,13 @@ static enum pst_step dispatch(struct pst_spp_engine *e, struct pst_output *o, si
     if (o->cap - o->used < PST_SHORT_RESPONSE)
         return PST_STEP_ROOM;
     if (!e->initialized && p->opcode > PST_SPP_INIT)
-        return pst_output_fail(o, p, PST_SPP_BAD_COMMAND, PST_ERR_STATE);
+        return psti_output_fail(o, p, PST_SPP_BAD_COMMAND, PST_ERR_STATE);
     if (p->opcode == PST_SPP_READ_CONFIG)
         return read_config(e, o, p);
     if (p->opcode == PST_SPP_WRITE_CONFIG)
         return write_config(e, o, p);
-    if (pst_spp_is_system(p->opcode))
-        return pst_engine_access(e, o, at, p);
+    if (psti_spp_is_system(p->opcode))
+        return psti_engine_access(e, o, at, p);
     return control(e, o, p);
 }
 
@@ -340,7 +340,7 @@ static bool run_urgent(struct pst_spp_engine *e, struct pst_output *o, unsigned 
     for (; (size = command_at(e, at, &p)) > 0; at += size) {
         const unsigned bit = 1U << p.space;
 
-        if ((p.action & PST_MARK_DONE) != 0 || !pst_engine_urgent(e, &p) || (held & bit) != 0)
+        if ((p.action & PST_MARK_DONE) != 0 || !psti_engine_urgent(e, &p) || (held & bit) != 0)
             continue;
         const enum pst_step step = at == e->head ? PST_STEP_WAIT : run(e, o, at, &p);
         if (step == PST_STEP_ROOM || step == PST_STEP_PART)
@@ -391,7 +391,7 @@ static void put_event(struct pst_spp_engine *e, struct pst_output *o)
 
     if (!e->initialized || e->quiet || pst_engine_limited(e))
         return;
-    const size_t head = pst_spp_response_head(p.style, p.opcode);
+    const size_t head = psti_spp_response_head(p.style, p.opcode);
     size_t room = o->cap - head;
     if (p.style == PST_SPP_TINY && room > PST_SPP_TINY_MAX)
         room = PST_SPP_TINY_MAX;
@@ -402,7 +402,7 @@ static void put_event(struct pst_spp_engine *e, struct pst_output *o)
         if (len == 0)
             continue;
         p.tag = e->events++;
-        pst_output_event(o, &p, number, (uint32_t)len);
+        psti_output_event(o, &p, number, (uint32_t)len);
         return;
     }
 }

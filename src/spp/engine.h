@@ -40,18 +40,18 @@ static inline void pst_engine_mark(struct pst_spp_engine *e, size_t at, unsigned
 }
 
 /* The head of a good response to `p`; its data, `count` bytes where it has any, comes next. */
-void pst_output_head(struct pst_output *o, const struct pst_spp_packet *p, uint32_t count,
-                     bool last);
+void psti_output_head(struct pst_output *o, const struct pst_spp_packet *p, uint32_t count,
+                      bool last);
 /* The whole of a bad one. Always PST_STEP_DONE. */
-enum pst_step pst_output_fail(struct pst_output *o, const struct pst_spp_packet *p, uint8_t status,
-                              pst_err err);
+enum pst_step psti_output_fail(struct pst_output *o, const struct pst_spp_packet *p, uint8_t status,
+                               pst_err err);
 /* The head of an event whose `len` bytes stand behind it already. */
-void pst_output_event(struct pst_output *o, const struct pst_spp_packet *p, uint8_t space,
-                      uint32_t len);
+void psti_output_event(struct pst_output *o, const struct pst_spp_packet *p, uint8_t space,
+                       uint32_t len);
 
-bool pst_engine_urgent(const struct pst_spp_engine *e, const struct pst_spp_packet *p);
+bool psti_engine_urgent(const struct pst_spp_engine *e, const struct pst_spp_packet *p);
 /* Performs or goes on performing the system command `p`, queued at `at`. */
-enum pst_step pst_engine_access(struct pst_spp_engine *e, struct pst_output *o, size_t at,
-                                const struct pst_spp_packet *p);
+enum pst_step psti_engine_access(struct pst_spp_engine *e, struct pst_output *o, size_t at,
+                                 const struct pst_spp_packet *p);
 
 #endif

@@ -14,18 +14,18 @@ static const uint8_t response_pattern[PATTERN_LEN] = {0x11, 0xEE, 0x77, 0x44,
 
 enum { PROCEED = 0x08, IMMEDIATE = 0x10, LAST = 0x20, MORE = 0x10 };
 
-bool pst_spp_is_system(unsigned opcode)
+bool psti_spp_is_system(unsigned opcode)
 {
     return opcode >= PST_SPP_READ && opcode <= PST_SPP_LOOP;
 }
 
-bool pst_spp_sends_data(unsigned opcode)
+bool psti_spp_sends_data(unsigned opcode)
 {
     return opcode == PST_SPP_WRITE_CONFIG || opcode == PST_SPP_WRITE ||
            opcode == PST_SPP_WRITE_READ || opcode == PST_SPP_LOOP;
 }
 
-bool pst_spp_returns_data(unsigned opcode)
+bool psti_spp_returns_data(unsigned opcode)
 {
     return opcode == PST_SPP_READ_CONFIG || opcode == PST_SPP_READ ||
            opcode == PST_SPP_WRITE_READ || opcode == PST_SPP_LOOP || opcode == PST_SPP_EVENT;
@@ -41,26 +41,26 @@ static size_t tiny_word(unsigned opcode, unsigned space)
 {
     if (opcode == PST_SPP_READ_CONFIG || opcode == PST_SPP_WRITE_CONFIG)
         return CONFIG_WORD;
-    if (!pst_spp_is_system(opcode))
+    if (!psti_spp_is_system(opcode))
         return 0;
     return space == PST_AS_JTAG ? CONFIG_WORD : PST_SPP_TINY_ADDRESS;
 }
 
-size_t pst_spp_command_head(pst_spp_style style, unsigned opcode, unsigned space)
+size_t psti_spp_command_head(pst_spp_style style, unsigned opcode, unsigned space)
 {
     if (style == PST_SPP_FULL)
         return PST_SPP_FULL_HEADER;
     return TINY_HEAD + tiny_word(opcode, space) + (has_pattern(style, opcode) ? PATTERN_LEN : 0);
 }
 
-size_t pst_spp_response_head(pst_spp_style style, unsigned opcode)
+size_t psti_spp_response_head(pst_spp_style style, unsigned opcode)
 {
     if (style == PST_SPP_FULL)
         return PST_SPP_FULL_HEADER;
     return TINY_HEAD + (has_pattern(style, opcode) ? PATTERN_LEN : 0);
 }
 
-void pst_spp_poke_rest(uint8_t *at, pst_spp_style style, uint64_t address, uint32_t count)
+void psti_spp_poke_rest(uint8_t *at, pst_spp_style style, uint64_t address, uint32_t count)
 {
     if (style == PST_SPP_FULL) {
         pst_poke_u32(at + 4, count);
@@ -137,7 +137,7 @@ pst_err pst_spp_get_command(struct pst_reader *r, struct pst_spp_packet *p)
         p->address = pst_get_u64(r);
     }
     pst_require(r, p->opcode <= PST_SPP_LOOP && count_fits(p->opcode, p->count));
-    if (pst_spp_sends_data(p->opcode))
+    if (psti_spp_sends_data(p->opcode))
         p->data = pst_get_block(r, p->count);
     return pst_reader_ok(r) ? PST_OK : PST_ERR_DECODE;
 }
@@ -164,7 +164,7 @@ pst_err pst_spp_get_response(struct pst_reader *r, struct pst_spp_packet *p)
         pst_require(r, pst_get_u32(r) == 0);
     }
     pst_require(r, p->opcode <= PST_SPP_LOOP || p->opcode == PST_SPP_EVENT);
-    if (pst_spp_returns_data(p->opcode))
+    if (psti_spp_returns_data(p->opcode))
         p->data = pst_get_block(r, p->count);
     return pst_reader_ok(r) ? PST_OK : PST_ERR_DECODE;
 }

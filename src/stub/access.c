@@ -4,7 +4,7 @@
 
 enum { GATHER_ENTRY = 16, REGION_ENTRY = 24, BREAK_ENTRY = 16 };
 
-void pst_stub_finish(struct pst_stub *s, pst_err result)
+void psti_stub_finish(struct pst_stub *s, pst_err result)
 {
     s->access.done = true;
     s->access.result = result;
@@ -31,35 +31,35 @@ static void status_step(struct pst_stub *s)
     uint8_t state = PST_RUN_RUNNING;
     if (s->link == LINK_LOST) {
         state = PST_RUN_LOST;
-    } else if (s->link == LINK_OPEN && !pst_stub_is_running(s)) {
+    } else if (s->link == LINK_OPEN && !psti_stub_is_running(s)) {
         state = PST_RUN_HALTED;
     }
     if (state == PST_RUN_HALTED && !s->report_valid) {
         if (!s->report_active) {
-            pst_stub_report_begin(s, false);
+            psti_stub_report_begin(s, false);
         }
         return;
     }
     if (state != PST_RUN_HALTED && !s->event_ready) {
         memset(&s->stop, 0, sizeof s->stop);
-        pst_stub_report_head(s, state);
+        psti_stub_report_head(s, state);
     }
-    s->stage.used = pst_stub_report_copy(s, s->stage.start, s->access.len);
-    pst_stub_finish(s, PST_OK);
+    s->stage.used = psti_stub_report_copy(s, s->stage.start, s->access.len);
+    psti_stub_finish(s, PST_OK);
 }
 
 static void resume_step(struct pst_stub *s)
 {
     if (s->access.tarries) {
-        if (!pst_stub_is_running(s) && !s->report_active) {
+        if (!psti_stub_is_running(s) && !s->report_active) {
             pst_stub_hurry(s);
         }
     } else if (s->source != NULL) {
         struct pst_reader r = pst_reader_of(s->source, s->access.len);
-        pst_err err = pst_stub_is_running(s) ? PST_ERR_STATE : pst_stub_resume(s, &r);
+        pst_err err = psti_stub_is_running(s) ? PST_ERR_STATE : pst_stub_resume(s, &r);
         s->access.tarries = err == PST_OK && s->config.may_tarry;
         if (!s->access.tarries) {
-            pst_stub_finish(s, err);
+            psti_stub_finish(s, err);
         }
     }
 }
@@ -72,7 +72,7 @@ bool pst_stub_tarries(const struct pst_stub *s)
 void pst_stub_hurry(struct pst_stub *s)
 {
     if (pst_stub_tarries(s)) {
-        pst_stub_finish(s, PST_OK);
+        psti_stub_finish(s, PST_OK);
     }
 }
 
@@ -94,34 +94,34 @@ static void gather_step(struct pst_stub *s)
         pst_require(&r, g->base <= PST_GATHER_REGISTER && g->size <= 8);
     }
     if (pst_finish(&r) != PST_OK) {
-        pst_stub_finish(s, PST_ERR_ARGUMENT);
+        psti_stub_finish(s, PST_ERR_ARGUMENT);
         return;
     }
     memcpy(s->gathers, list, n * sizeof *list);
     s->gather_count = n;
     s->report_valid = false;
-    pst_stub_finish(s, PST_OK);
+    psti_stub_finish(s, PST_OK);
 }
 
-void pst_stub_harts_step(struct pst_stub *s)
+void psti_stub_harts_step(struct pst_stub *s)
 {
-    if (!pst_stub_is_running(s) && s->access.step == 0 &&
-        pst_stub_list_threads(s, &s->access.step)) {
+    if (!psti_stub_is_running(s) && s->access.step == 0 &&
+        psti_stub_list_threads(s, &s->access.step)) {
         return;
     }
     for (size_t i = 0; i < PST_STUB_HARTS && s->stage.used + 4 <= s->access.len; i++) {
         if (s->harts[i].used) {
-            pst_put_u32(&s->stage, pst_stub_hart(s, i));
+            pst_put_u32(&s->stage, psti_stub_hart(s, i));
         }
     }
-    pst_stub_finish(s, PST_OK);
+    psti_stub_finish(s, PST_OK);
 }
 
 static void arch_step(struct pst_stub *s)
 {
     size_t len = strlen(s->arch_name);
     pst_put_bytes(&s->stage, s->arch_name, len < s->access.len ? len : s->access.len);
-    pst_stub_finish(s, PST_OK);
+    psti_stub_finish(s, PST_OK);
 }
 
 static void map_step(struct pst_stub *s)
@@ -136,7 +136,7 @@ static void map_step(struct pst_stub *s)
         pst_put_zeros(&w, 7);
         put_part(s, &place, entry, sizeof entry);
     }
-    pst_stub_finish(s, PST_OK);
+    psti_stub_finish(s, PST_OK);
 }
 
 static void on_annex(struct pst_stub *s, struct pst_bytes reply)
@@ -147,14 +147,14 @@ static void on_annex(struct pst_stub *s, struct pst_bytes reply)
     }
     bool some = pst_rsp_take_char(&r, 'm') || pst_rsp_take_char(&r, 'l');
     if (!some || r.left == 0 || r.left > s->access.len - s->stage.used) {
-        pst_stub_finish(s, PST_ERR_FAULT);
+        psti_stub_finish(s, PST_ERR_FAULT);
         return;
     }
     pst_put_bytes(&s->stage, r.at, r.left);
 }
 
 /* The files are read from the stub again, piece by piece, so that none is kept here. */
-void pst_stub_description_step(struct pst_stub *s)
+void psti_stub_description_step(struct pst_stub *s)
 {
     uint64_t place = 0;
     for (size_t i = 0; i < s->annex_count; i++) {
@@ -174,12 +174,12 @@ void pst_stub_description_step(struct pst_stub *s)
         }
         if (want >= place && want - place < s->annexes[i].len) {
             uint32_t at = (uint32_t)(want - place), left = s->annexes[i].len - at;
-            pst_stub_ask_annex(s, i, at, left < room ? left : room, on_annex);
+            psti_stub_ask_annex(s, i, at, left < room ? left : room, on_annex);
             return;
         }
         place += s->annexes[i].len;
     }
-    pst_stub_finish(s, PST_OK);
+    psti_stub_finish(s, PST_OK);
 }
 
 /* --- the map of RUN --- */
@@ -193,20 +193,20 @@ struct pst_stub_row {
 };
 enum { R = PST_RIGHT_READ, W = PST_RIGHT_WRITE, X = PST_RIGHT_RUN };
 static const struct pst_stub_row rows[] = {
-    {PST_RUN_STATUS,      PST_RUN_STATUS,                 R, 0, 0,           false, status_step              },
-    {PST_RUN_RESUME,      PST_RUN_RESUME,                 0, X, 24,          false, resume_step              },
-    {PST_RUN_BREAK,       PST_RUN_BREAK,                  0, X, BREAK_ENTRY, true,  pst_stub_break_step      },
-    {PST_RUN_GATHER,      PST_RUN_GATHER,                 0, X, 0,           false, gather_step              },
-    {PST_RUN_HARTS,       PST_RUN_HARTS,                  R, 0, 0,           false, pst_stub_harts_step      },
-    {PST_RUN_ARCH,        PST_RUN_ARCH,                   R, 0, 0,           false, arch_step                },
-    {PST_RUN_REGISTERS,   PST_RUN_REGISTER - 1,           R, W, 0,           true,  pst_stub_registers_step  },
-    {PST_RUN_REGISTER,    PST_RUN_DESCRIPTION - 1,        R, W, 0,           true,  pst_stub_register_step   },
-    {PST_RUN_DESCRIPTION, PST_RUN_MEMORY_MAP - 1,         R, 0, 0,           true,  pst_stub_description_step},
-    {PST_RUN_MEMORY_MAP,  PST_RUN_MEMORY_MAP + 0xFFFFFFF, R, 0, 0,           false, map_step                 },
-    {PST_RUN_INTERRUPT,   PST_RUN_INTERRUPT,              0, X, 4,           false, NULL                     },
-    {PST_RUN_DETACH,      PST_RUN_DETACH,                 0, X, 1,           false, NULL                     },
+    {PST_RUN_STATUS,      PST_RUN_STATUS,                 R, 0, 0,           false, status_step               },
+    {PST_RUN_RESUME,      PST_RUN_RESUME,                 0, X, 24,          false, resume_step               },
+    {PST_RUN_BREAK,       PST_RUN_BREAK,                  0, X, BREAK_ENTRY, true,  psti_stub_break_step      },
+    {PST_RUN_GATHER,      PST_RUN_GATHER,                 0, X, 0,           false, gather_step               },
+    {PST_RUN_HARTS,       PST_RUN_HARTS,                  R, 0, 0,           false, psti_stub_harts_step      },
+    {PST_RUN_ARCH,        PST_RUN_ARCH,                   R, 0, 0,           false, arch_step                 },
+    {PST_RUN_REGISTERS,   PST_RUN_REGISTER - 1,           R, W, 0,           true,  psti_stub_registers_step  },
+    {PST_RUN_REGISTER,    PST_RUN_DESCRIPTION - 1,        R, W, 0,           true,  psti_stub_register_step   },
+    {PST_RUN_DESCRIPTION, PST_RUN_MEMORY_MAP - 1,         R, 0, 0,           true,  psti_stub_description_step},
+    {PST_RUN_MEMORY_MAP,  PST_RUN_MEMORY_MAP + 0xFFFFFFF, R, 0, 0,           false, map_step                  },
+    {PST_RUN_INTERRUPT,   PST_RUN_INTERRUPT,              0, X, 4,           false, NULL                      },
+    {PST_RUN_DETACH,      PST_RUN_DETACH,                 0, X, 1,           false, NULL                      },
 };
-static const struct pst_stub_row memory = {0, UINT64_MAX, R, W, 0, true, pst_stub_memory_step};
+static const struct pst_stub_row memory = {0, UINT64_MAX, R, W, 0, true, psti_stub_memory_step};
 
 static const struct pst_stub_row *find(uint8_t space, uint64_t address)
 {
@@ -221,19 +221,19 @@ static const struct pst_stub_row *find(uint8_t space, uint64_t address)
     return NULL;
 }
 
-uint8_t pst_stub_right(uint64_t address, bool write)
+uint8_t psti_stub_right(uint64_t address, bool write)
 {
     const struct pst_stub_row *row = find(PST_AS_RUN, address);
     uint8_t right = row == NULL ? 0 : write ? row->write : row->read;
     return right != 0 ? right : X; /* what is not there needs the most */
 }
 
-bool pst_stub_wants_halt(const struct pst_stub *s)
+bool psti_stub_wants_halt(const struct pst_stub *s)
 {
     return s->access.used && !s->access.done && s->access.row->halted;
 }
 
-bool pst_stub_access_task(struct pst_stub *s)
+bool psti_stub_access_task(struct pst_stub *s)
 {
     if (!s->access.used || s->access.done) {
         return false;
@@ -263,17 +263,17 @@ static pst_err check(const struct pst_stub *s, const struct pst_access *a, uint8
         (row->unit != 0 && (a->len == 0 || a->len % row->unit != 0))) {
         return PST_ERR_ARGUMENT;
     }
-    if (row->step == pst_stub_register_step && (a->address & 0xF) != 0) {
+    if (row->step == psti_stub_register_step && (a->address & 0xF) != 0) {
         return PST_ERR_ARGUMENT;
     }
     if (space == PST_AS_MEMORY && a->len > 0) {
         PST_TRY(check_memory(s, a));
     }
-    bool running = pst_stub_is_running(s);
+    bool running = psti_stub_is_running(s);
     if (row->step == resume_step && running) {
         return PST_ERR_STATE;
     }
-    return row->halted && running && !pst_stub_may_run(a->gate) ? PST_ERR_DENIED : PST_OK;
+    return row->halted && running && !psti_stub_may_run(a->gate) ? PST_ERR_DENIED : PST_OK;
 }
 
 static void begin(struct pst_stub *s, const struct pst_access *a, uint8_t space)
@@ -295,7 +295,7 @@ static void begin(struct pst_stub *s, const struct pst_access *a, uint8_t space)
 
 static pst_err interrupt(struct pst_stub *s)
 {
-    if (pst_stub_is_running(s)) {
+    if (psti_stub_is_running(s)) {
         s->interrupt = true;
         pst_stub_break(s);
     }
@@ -306,9 +306,9 @@ static pst_err detach(struct pst_stub *s)
 {
     if (s->link == LINK_OPEN) {
         s->closing = true;
-        pst_stub_advance(s);
+        psti_stub_advance(s);
     }
-    return s->link == LINK_CLOSED || s->link == LINK_LOST ? PST_OK : pst_stub_release(s);
+    return s->link == LINK_CLOSED || s->link == LINK_LOST ? PST_OK : psti_stub_release(s);
 }
 
 /* Some answers need no stub. */
@@ -318,7 +318,7 @@ static pst_err open_for(struct pst_stub *s, const struct pst_access *a, uint8_t 
     if (space == PST_AS_RUN && a->address >= PST_RUN_MEMORY_MAP) {
         return PST_OK;
     }
-    pst_err err = pst_stub_ensure_open(s, a->gate);
+    pst_err err = psti_stub_ensure_open(s, a->gate);
     return status && err != PST_PENDING ? PST_OK : err;
 }
 
@@ -356,7 +356,7 @@ static pst_err start(struct pst_stub *s, struct pst_access *a, uint8_t space)
     return PST_PENDING;
 }
 
-pst_err pst_stub_perform(struct pst_stub *s, struct pst_access *a, uint8_t space)
+pst_err psti_stub_perform(struct pst_stub *s, struct pst_access *a, uint8_t space)
 {
     const struct pst_stub_row *row = find(space, a->address);
     if (row != NULL && row->step == NULL) {
@@ -375,10 +375,10 @@ pst_err pst_stub_perform(struct pst_stub *s, struct pst_access *a, uint8_t space
         }
     }
     s->source = a->write ? a->data : NULL;
-    if (s->link == LINK_OPEN && !(s->running && !pst_stub_wants_halt(s))) {
-        pst_stub_advance(s);
+    if (s->link == LINK_OPEN && !(s->running && !psti_stub_wants_halt(s))) {
+        psti_stub_advance(s);
     } else {
-        (void)pst_stub_access_task(s);
+        (void)psti_stub_access_task(s);
     }
     s->source = NULL;
     return s->access.done ? complete(s, a) : PST_PENDING;

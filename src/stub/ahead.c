@@ -12,26 +12,26 @@ static bool may_read(const struct pst_stub *s, const struct pst_stub_range *rang
                                              range->address, range->len, true) == PST_OK;
 }
 
-void pst_stub_ahead_follow(struct pst_stub *s, const struct pst_stub_range *ranges, size_t count)
+void psti_stub_ahead_follow(struct pst_stub *s, const struct pst_stub_range *ranges, size_t count)
 {
     s->ahead_at = s->ahead_len = 0;
     for (size_t i = 0; i < count && s->pipelines && s->link == LINK_OPEN; i++) {
         const struct pst_stub_range *range = &ranges[i];
         if (s->out.cap - s->out.used < 2 * PACKET || !may_read(s, range) ||
-            !pst_stub_follow_memory(s, range->address, range->len)) {
+            !psti_stub_follow_memory(s, range->address, range->len)) {
             break;
         }
         s->ahead[s->ahead_len++] = *range;
     }
 }
 
-void pst_stub_ahead_send(struct pst_stub *s)
+void psti_stub_ahead_send(struct pst_stub *s)
 {
-    pst_stub_ahead_follow(s, s->wanted, s->wanted_len);
+    psti_stub_ahead_follow(s, s->wanted, s->wanted_len);
     s->wanted_len = 0;
 }
 
-bool pst_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len)
+bool psti_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len)
 {
     for (uint8_t i = s->ahead_at; i < s->ahead_len; i++) {
         if (s->ahead[i].address == address && s->ahead[i].len == len) {
@@ -43,15 +43,15 @@ bool pst_stub_ahead_take(struct pst_stub *s, uint64_t address, uint32_t len)
     return false;
 }
 
-void pst_stub_ahead_drop(struct pst_stub *s)
+void psti_stub_ahead_drop(struct pst_stub *s)
 {
     s->skip = (uint8_t)(s->skip + (s->ahead_len - s->ahead_at) + s->followers);
     s->ahead_at = s->ahead_len = s->followers = 0;
 }
 
-void pst_stub_ahead_want(struct pst_stub *s, uint64_t address, uint32_t len)
+void psti_stub_ahead_want(struct pst_stub *s, uint64_t address, uint32_t len)
 {
-    if (s->wanted_len < PST_STUB_AHEAD && pst_stub_memory_chunk(s, address, len) == len) {
+    if (s->wanted_len < PST_STUB_AHEAD && psti_stub_memory_chunk(s, address, len) == len) {
         s->wanted[s->wanted_len++] = (struct pst_stub_range){.address = address, .len = len};
     }
 }

@@ -18,7 +18,7 @@ static size_t find(const struct pst_stub *s, const struct pst_stub_break *b)
 static void on_changed(struct pst_stub *s, struct pst_bytes reply)
 {
     size_t at = find(s, &s->setting);
-    bool ok = pst_stub_is_ok(reply);
+    bool ok = psti_stub_is_ok(reply);
     if (ok && s->setting_on && at == s->break_count && at < PST_STUB_BREAKS) {
         s->breaks[s->break_count++] = s->setting;
     } else if (!s->setting_on && at < s->break_count) {
@@ -31,9 +31,9 @@ static void on_changed(struct pst_stub *s, struct pst_bytes reply)
     }
     s->access.at += ENTRY;
     if (!ok) {
-        pst_stub_finish(s, reply.len == 0 ? PST_ERR_UNSUPPORTED : PST_ERR_FAULT);
+        psti_stub_finish(s, reply.len == 0 ? PST_ERR_UNSUPPORTED : PST_ERR_FAULT);
     } else if (s->access.at == s->access.len) {
-        pst_stub_finish(s, PST_OK);
+        psti_stub_finish(s, PST_OK);
     }
 }
 
@@ -41,14 +41,14 @@ static void change(struct pst_stub *s, const struct pst_stub_break *b, bool on)
 {
     s->setting = *b;
     s->setting_on = on;
-    struct pst_rsp_writer p = pst_stub_begin(s);
+    struct pst_rsp_writer p = psti_stub_begin(s);
     pst_rsp_put_char(&p, on ? 'Z' : 'z');
     pst_rsp_put_number(&p, b->type);
     pst_rsp_put_char(&p, ',');
     pst_rsp_put_number(&p, b->address);
     pst_rsp_put_char(&p, ',');
     pst_rsp_put_number(&p, b->kind);
-    pst_stub_send(s, &p, on_changed);
+    psti_stub_send(s, &p, on_changed);
 }
 
 /* A breakpoint tells that its address was reached, a watchpoint shows what was there: both need
@@ -61,7 +61,7 @@ static bool may_watch(const struct pst_stub *s, const struct pst_stub_break *b)
            g->allow(g->ctx, PST_AS_MEMORY, PST_RIGHT_READ, b->address, len, true) == PST_OK;
 }
 
-void pst_stub_break_step(struct pst_stub *s)
+void psti_stub_break_step(struct pst_stub *s)
 {
     if (s->source == NULL) {
         return;
@@ -74,24 +74,24 @@ void pst_stub_break_step(struct pst_stub *s)
     b.address = pst_get_u64(&r);
     size_t at = find(s, &b);
     if (pst_finish(&r) != PST_OK || on > 1 || b.type > 4) {
-        pst_stub_finish(s, PST_ERR_ARGUMENT);
+        psti_stub_finish(s, PST_ERR_ARGUMENT);
     } else if (on == 1 && at == PST_STUB_BREAKS) {
-        pst_stub_finish(s, PST_ERR_LIMIT);
+        psti_stub_finish(s, PST_ERR_LIMIT);
     } else if ((on == 1) != (at < s->break_count)) {
         if (on == 1 && !may_watch(s, &b)) {
-            pst_stub_finish(s, PST_ERR_DENIED);
+            psti_stub_finish(s, PST_ERR_DENIED);
             return;
         }
         change(s, &b, on == 1);
     } else {
         s->access.at += ENTRY; /* as it is already */
         if (s->access.at == s->access.len) {
-            pst_stub_finish(s, PST_OK);
+            psti_stub_finish(s, PST_OK);
         }
     }
 }
 
-bool pst_stub_break_clear(struct pst_stub *s)
+bool psti_stub_break_clear(struct pst_stub *s)
 {
     if (s->break_count == 0) {
         return false;

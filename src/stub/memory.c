@@ -9,27 +9,27 @@ static void on_read(struct pst_stub *s, struct pst_bytes reply)
     struct pst_reader r = pst_reader_of(reply.at, reply.len);
     struct pst_writer *w = &s->stage;
     if (!s->access.used || s->access.done) {
-        pst_stub_ahead_drop(s);
+        psti_stub_ahead_drop(s);
         return; /* nobody waits for it any more */
     }
     uint64_t address = s->access.address + s->access.at;
-    size_t n = 0, asked = pst_stub_memory_chunk(s, address, s->access.len - s->access.at);
-    if (!pst_stub_is_error(reply)) {
+    size_t n = 0, asked = psti_stub_memory_chunk(s, address, s->access.len - s->access.at);
+    if (!psti_stub_is_error(reply)) {
         n = pst_rsp_get_hex(&r, w->start + w->used, s->access.len - s->access.at);
     }
     if (n == 0 || r.left > 0) {
         /* What was read before a hole is an answer, a shorter one. */
-        pst_stub_ahead_drop(s);
-        pst_stub_finish(s, w->used > 0 ? PST_OK : PST_ERR_FAULT);
+        psti_stub_ahead_drop(s);
+        psti_stub_finish(s, w->used > 0 ? PST_OK : PST_ERR_FAULT);
         return;
     }
     w->used += n;
     s->access.at += (uint32_t)n;
     if (n != asked) {
-        pst_stub_ahead_drop(s); /* they do not join on */
+        psti_stub_ahead_drop(s); /* they do not join on */
     }
     if (s->access.at == s->access.len) {
-        pst_stub_finish(s, PST_OK);
+        psti_stub_finish(s, PST_OK);
     } else if (s->followers > 0) {
         s->followers--;
         s->answer = on_read;
@@ -41,12 +41,12 @@ static void ask_read(struct pst_stub *s)
 {
     uint64_t address = s->access.address + s->access.at;
     uint32_t left = s->access.len - s->access.at;
-    pst_stub_ask_memory(s, address, left, on_read);
+    psti_stub_ask_memory(s, address, left, on_read);
     while (s->pipelines && s->followers < PST_STUB_AHEAD) {
-        size_t n = pst_stub_memory_chunk(s, address, left);
+        size_t n = psti_stub_memory_chunk(s, address, left);
         address += n;
         left -= (uint32_t)n;
-        if (left == 0 || !pst_stub_follow_memory(s, address, left)) {
+        if (left == 0 || !psti_stub_follow_memory(s, address, left)) {
             break;
         }
         s->followers++;
@@ -55,7 +55,7 @@ static void ask_read(struct pst_stub *s)
 
 static void on_probe(struct pst_stub *s, struct pst_bytes reply)
 {
-    s->binary = pst_stub_is_ok(reply) ? 1 : 2;
+    s->binary = psti_stub_is_ok(reply) ? 1 : 2;
 }
 
 static void on_written(struct pst_stub *s, struct pst_bytes reply)
@@ -63,20 +63,20 @@ static void on_written(struct pst_stub *s, struct pst_bytes reply)
     if (!s->access.used || s->access.done) {
         return;
     }
-    if (!pst_stub_is_ok(reply)) {
-        pst_stub_finish(s, PST_ERR_FAULT);
+    if (!psti_stub_is_ok(reply)) {
+        psti_stub_finish(s, PST_ERR_FAULT);
         return;
     }
     s->access.at += s->chunk;
     if (s->access.at == s->access.len) {
-        pst_stub_finish(s, PST_OK);
+        psti_stub_finish(s, PST_OK);
     }
 }
 
 /* How many of the bytes left fit one packet once escaped. */
 static size_t binary_chunk(const struct pst_stub *s, const uint8_t *from, size_t left)
 {
-    size_t room = pst_stub_room(s) - HEAD, n = 0;
+    size_t room = psti_stub_room(s) - HEAD, n = 0;
     for (size_t used = 0; n < left; n++) {
         used += pst_rsp_binary_len(from + n, 1);
         if (used > room) {
@@ -89,7 +89,7 @@ static size_t binary_chunk(const struct pst_stub *s, const uint8_t *from, size_t
 static size_t write_chunk(const struct pst_stub *s, const uint8_t *from, bool binary)
 {
     size_t left = s->access.len - s->access.at;
-    size_t n = (pst_stub_room(s) - HEAD) / 2;
+    size_t n = (psti_stub_room(s) - HEAD) / 2;
     if (binary) {
         n = binary_chunk(s, from, left);
     }
@@ -115,25 +115,25 @@ static void ask_write(struct pst_stub *s)
     uint64_t address = s->access.address + s->access.at;
     struct pst_rsp_writer p;
     if (s->binary == 0 && s->access.len > SMALL) {
-        p = pst_stub_begin(s);
+        p = psti_stub_begin(s);
         put_head(&p, 'X', address, 0);
-        pst_stub_send(s, &p, on_probe);
+        psti_stub_send(s, &p, on_probe);
         return;
     }
     bool binary = s->binary == 1 && s->access.len > SMALL;
     s->chunk = (uint32_t)write_chunk(s, from, binary);
     s->report_valid = false;
-    p = pst_stub_begin(s);
+    p = psti_stub_begin(s);
     put_head(&p, binary ? 'X' : 'M', address, s->chunk);
     if (binary) {
         pst_rsp_put_binary(&p, from, s->chunk);
     } else {
         pst_rsp_put_hex(&p, from, s->chunk);
     }
-    pst_stub_send(s, &p, on_written);
+    psti_stub_send(s, &p, on_written);
 }
 
-void pst_stub_memory_step(struct pst_stub *s)
+void psti_stub_memory_step(struct pst_stub *s)
 {
     if (!s->access.write) {
         ask_read(s);

@@ -7,51 +7,51 @@ enum { LIST_BEGIN, LIST_MORE, LIST_DONE };
 
 /* --- harts: a number of our own for each thread of the stub, below 256 --- */
 
-uint32_t pst_stub_hart(const struct pst_stub *s, size_t slot)
+uint32_t psti_stub_hart(const struct pst_stub *s, size_t slot)
 {
     uint64_t thread = s->harts[slot].thread;
     return thread < 0x80 ? (uint32_t)thread : (uint32_t)(0x80 + slot);
 }
 
-uint32_t pst_stub_hart_of(struct pst_stub *s, uint64_t thread)
+uint32_t psti_stub_hart_of(struct pst_stub *s, uint64_t thread)
 {
     size_t spare = PST_STUB_HARTS;
     if (thread == 0 || thread == PST_RSP_ALL) {
-        return pst_stub_first_hart(s);
+        return psti_stub_first_hart(s);
     }
     for (size_t i = 0; i < PST_STUB_HARTS; i++) {
         if (s->harts[i].used && s->harts[i].thread == thread) {
             s->harts[i].seen = true;
-            return pst_stub_hart(s, i);
+            return psti_stub_hart(s, i);
         }
         if (!s->harts[i].used && spare == PST_STUB_HARTS) {
             spare = i;
         }
     }
     if (spare == PST_STUB_HARTS) {
-        return pst_stub_first_hart(s);
+        return psti_stub_first_hart(s);
     }
     s->harts[spare].used = true;
     s->harts[spare].seen = true;
     s->harts[spare].thread = thread;
-    return pst_stub_hart(s, spare);
+    return psti_stub_hart(s, spare);
 }
 
-uint64_t pst_stub_thread_of(const struct pst_stub *s, uint32_t hart)
+uint64_t psti_stub_thread_of(const struct pst_stub *s, uint32_t hart)
 {
     for (size_t i = 0; i < PST_STUB_HARTS; i++) {
-        if (s->harts[i].used && pst_stub_hart(s, i) == hart) {
+        if (s->harts[i].used && psti_stub_hart(s, i) == hart) {
             return s->harts[i].thread;
         }
     }
     return 0;
 }
 
-uint32_t pst_stub_first_hart(const struct pst_stub *s)
+uint32_t psti_stub_first_hart(const struct pst_stub *s)
 {
     for (size_t i = 0; i < PST_STUB_HARTS; i++) {
         if (s->harts[i].used) {
-            return pst_stub_hart(s, i);
+            return psti_stub_hart(s, i);
         }
     }
     return 1;
@@ -76,18 +76,18 @@ static void on_threads(struct pst_stub *s, struct pst_bytes reply)
     do {
         struct pst_rsp_thread t = pst_rsp_get_thread(&r);
         if (!r.failed && t.tid != 0 && t.tid != PST_RSP_ALL) {
-            (void)pst_stub_hart_of(s, t.tid);
+            (void)psti_stub_hart_of(s, t.tid);
         }
     } while (!r.failed && pst_rsp_take_char(&r, ','));
     s->listing = LIST_MORE;
 }
 
-bool pst_stub_list_threads(struct pst_stub *s, uint8_t *step)
+bool psti_stub_list_threads(struct pst_stub *s, uint8_t *step)
 {
     if (s->listing == LIST_DONE) {
         forget_unseen(s);
         if (!s->has_threads) {
-            (void)pst_stub_hart_of(s, 1); /* the only one, whatever its name */
+            (void)psti_stub_hart_of(s, 1); /* the only one, whatever its name */
         }
         s->listing = LIST_BEGIN;
         (*step)++;
@@ -99,7 +99,7 @@ bool pst_stub_list_threads(struct pst_stub *s, uint8_t *step)
             s->harts[i].seen = false;
         }
     }
-    pst_stub_ask(s, s->listing == LIST_BEGIN ? "qfThreadInfo" : "qsThreadInfo", on_threads);
+    psti_stub_ask(s, s->listing == LIST_BEGIN ? "qfThreadInfo" : "qsThreadInfo", on_threads);
     return true;
 }
 
@@ -131,7 +131,7 @@ static void on_supported(struct pst_stub *s, struct pst_bytes reply)
 
 static void on_no_ack(struct pst_stub *s, struct pst_bytes reply)
 {
-    s->acks = !pst_stub_is_ok(reply);
+    s->acks = !psti_stub_is_ok(reply);
     s->pipelines = !s->acks;
     s->opening++;
 }
@@ -165,21 +165,21 @@ static void on_any(struct pst_stub *s, struct pst_bytes reply)
     s->opening++;
 }
 
-void pst_stub_ask_annex(struct pst_stub *s, size_t annex, uint32_t at, size_t len,
-                        pst_stub_answer *answer)
+void psti_stub_ask_annex(struct pst_stub *s, size_t annex, uint32_t at, size_t len,
+                         pst_stub_answer *answer)
 {
     size_t most = s->in.cap - 2;
     if (most > s->packet_size / 2) {
         most = s->packet_size / 2;
     }
-    struct pst_rsp_writer p = pst_stub_begin(s);
+    struct pst_rsp_writer p = psti_stub_begin(s);
     pst_rsp_put_text(&p, "qXfer:features:read:");
     pst_rsp_put_text(&p, s->annexes[annex].name);
     pst_rsp_put_char(&p, ':');
     pst_rsp_put_number(&p, at);
     pst_rsp_put_char(&p, ',');
     pst_rsp_put_number(&p, len < most ? len : most);
-    pst_stub_send(s, &p, answer);
+    psti_stub_send(s, &p, answer);
 }
 
 static void on_annex(struct pst_stub *s, struct pst_bytes reply)
@@ -194,7 +194,7 @@ static void on_annex(struct pst_stub *s, struct pst_bytes reply)
         s->annex_at = 0;
         return;
     }
-    pst_stub_xml_scan(s, r.at, r.left);
+    psti_stub_xml_scan(s, r.at, r.left);
     s->annex_at += (uint32_t)r.left;
     if (last) {
         s->annexes[s->annex].len = s->annex_at;
@@ -210,16 +210,16 @@ static bool read_description(struct pst_stub *s)
         return true;
     }
     if (s->annex_at == 0) {
-        pst_stub_xml_begin(s);
+        psti_stub_xml_begin(s);
     }
-    pst_stub_ask_annex(s, s->annex, s->annex_at, SIZE_MAX, on_annex);
+    psti_stub_ask_annex(s, s->annex, s->annex_at, SIZE_MAX, on_annex);
     return true;
 }
 
 static void on_why(struct pst_stub *s, struct pst_bytes reply)
 {
-    if (!pst_stub_parse_stop(s, reply) || s->exited) {
-        pst_stub_lose(s);
+    if (!psti_stub_parse_stop(s, reply) || s->exited) {
+        psti_stub_lose(s);
         return;
     }
     s->opening = 0;
@@ -227,37 +227,37 @@ static void on_why(struct pst_stub *s, struct pst_bytes reply)
 
 enum { OPEN_SUPPORTED = 1, OPEN_NO_ACK, OPEN_VCONT, OPEN_SELECT, OPEN_XML, OPEN_THREADS, OPEN_WHY };
 
-bool pst_stub_open_task(struct pst_stub *s)
+bool psti_stub_open_task(struct pst_stub *s)
 {
     struct pst_rsp_writer p;
     switch (s->opening) {
     case OPEN_SUPPORTED:
-        p = pst_stub_begin(s);
+        p = psti_stub_begin(s);
         pst_rsp_put_text(&p, "qSupported:swbreak+;hwbreak+;vContSupported+;xmlRegisters=i386");
-        pst_stub_send(s, &p, on_supported);
+        psti_stub_send(s, &p, on_supported);
         return true;
     case OPEN_NO_ACK:
         if (s->noack_offered) {
-            pst_stub_ask(s, "QStartNoAckMode", on_no_ack);
+            psti_stub_ask(s, "QStartNoAckMode", on_no_ack);
         } else {
-            pst_stub_ask(s, "qqemu.sstepbits", on_qemu);
+            psti_stub_ask(s, "qqemu.sstepbits", on_qemu);
         }
         return true;
     case OPEN_VCONT:
-        pst_stub_ask(s, "vCont?", on_vcont);
+        psti_stub_ask(s, "vCont?", on_vcont);
         return true;
     case OPEN_SELECT:
         /* gdbserver 13 fails when it is asked about registers while no thread is chosen. */
-        pst_stub_ask(s, "Hg0", on_any);
+        psti_stub_ask(s, "Hg0", on_any);
         return true;
     case OPEN_XML:
         return read_description(s);
     case OPEN_THREADS:
-        (void)pst_stub_list_threads(s, &s->opening);
+        (void)psti_stub_list_threads(s, &s->opening);
         return true;
     case OPEN_WHY:
         s->general = PST_RSP_ALL; /* from here on a stop report is an answer */
-        pst_stub_ask(s, "?", on_why);
+        psti_stub_ask(s, "?", on_why);
         return true;
     default:
         return false;

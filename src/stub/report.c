@@ -5,7 +5,7 @@
 enum { CHUNK_HEAD = 12 };
 enum { REPORT_SELECT, REPORT_REGISTERS, REPORT_GATHER, REPORT_CHUNK, REPORT_DONE };
 
-uint64_t pst_stub_get_value(const uint8_t *at, size_t size)
+uint64_t psti_stub_get_value(const uint8_t *at, size_t size)
 {
     uint64_t v = 0;
     for (size_t i = size; i > 0; i--) {
@@ -14,7 +14,7 @@ uint64_t pst_stub_get_value(const uint8_t *at, size_t size)
     return v;
 }
 
-size_t pst_stub_get_registers(struct pst_bytes reply, uint8_t *out, size_t cap)
+size_t psti_stub_get_registers(struct pst_bytes reply, uint8_t *out, size_t cap)
 {
     if (reply.len == 0 || reply.len % 2 != 0 || reply.len / 2 > cap) {
         return 0;
@@ -33,7 +33,7 @@ size_t pst_stub_get_registers(struct pst_bytes reply, uint8_t *out, size_t cap)
     return reply.len / 2;
 }
 
-void pst_stub_report_head(struct pst_stub *s, uint8_t state)
+void psti_stub_report_head(struct pst_stub *s, uint8_t state)
 {
     struct pst_writer *w = &s->report;
     w->used = 0;
@@ -50,7 +50,7 @@ void pst_stub_report_head(struct pst_stub *s, uint8_t state)
     uint16_t n = 0;
     for (size_t i = 0; i < PST_STUB_HARTS; i++) {
         if (s->harts[i].used) {
-            pst_put_u32(w, pst_stub_hart(s, i));
+            pst_put_u32(w, psti_stub_hart(s, i));
             n++;
         }
     }
@@ -62,9 +62,9 @@ static size_t registers_at(const struct pst_stub *s)
     return PST_STOP_REPORT_HEAD + 4 * (size_t)pst_peek_u16(s->report.start + 16);
 }
 
-void pst_stub_report_begin(struct pst_stub *s, bool event)
+void psti_stub_report_begin(struct pst_stub *s, bool event)
 {
-    pst_stub_report_head(s, PST_RUN_HALTED);
+    psti_stub_report_head(s, PST_RUN_HALTED);
     s->event_due = s->event_due || event;
     s->report_active = true;
     s->report_valid = false;
@@ -75,7 +75,7 @@ void pst_stub_report_begin(struct pst_stub *s, bool event)
 static void on_registers(struct pst_stub *s, struct pst_bytes reply)
 {
     struct pst_writer *w = &s->report;
-    size_t n = pst_stub_get_registers(reply, w->start + w->used, w->cap - w->used);
+    size_t n = psti_stub_get_registers(reply, w->start + w->used, w->cap - w->used);
     pst_poke_u16(w->start + 18, (uint16_t)(n < UINT16_MAX ? n : 0));
     w->used += n < UINT16_MAX ? n : 0;
     s->report_phase = REPORT_GATHER;
@@ -94,7 +94,7 @@ static bool gather_address(const struct pst_stub *s, const struct pst_stub_gathe
     if ((size_t)g->offset + g->size > len) {
         return false;
     }
-    *address += pst_stub_get_value(s->report.start + registers_at(s) + g->offset, g->size);
+    *address += psti_stub_get_value(s->report.start + registers_at(s) + g->offset, g->size);
     if (g->size < 8) {
         *address &= (UINT64_C(1) << 8 * g->size) - 1;
     }
@@ -159,11 +159,11 @@ static void begin_chunk(struct pst_stub *s)
         return;
     }
     len = len < room - CHUNK_HEAD ? len : (uint32_t)(room - CHUNK_HEAD);
-    bool asked = pst_stub_ahead_take(s, address, len);
+    bool asked = psti_stub_ahead_take(s, address, len);
     if (!asked && !may_gather(s, address, len)) {
         return;
     }
-    pst_stub_ahead_want(s, address, len);
+    psti_stub_ahead_want(s, address, len);
     s->chunk_at = w->used;
     s->chunk_address = address;
     s->chunk_left = len;
@@ -186,13 +186,13 @@ static void ask_rest(struct pst_stub *s)
         if (len == 0 || !clip(s, &address, &len)) {
             continue;
         }
-        if (pst_stub_memory_chunk(s, address, len) != len) {
+        if (psti_stub_memory_chunk(s, address, len) != len) {
             break;
         }
         rest[count++] = (struct pst_stub_range){.address = address, .len = len};
     }
     s->report_index = index;
-    pst_stub_ahead_follow(s, rest, count);
+    psti_stub_ahead_follow(s, rest, count);
 }
 
 static void end_chunk(struct pst_stub *s)
@@ -211,7 +211,7 @@ static void on_chunk(struct pst_stub *s, struct pst_bytes reply)
     struct pst_writer *w = &s->report;
     struct pst_reader r = pst_reader_of(reply.at, reply.len);
     size_t n = 0;
-    if (!pst_stub_is_error(reply)) {
+    if (!psti_stub_is_error(reply)) {
         n = pst_rsp_get_hex(&r, w->start + w->used, s->chunk_left);
     }
     if (n == 0 || r.left > 0) {
@@ -226,7 +226,7 @@ static void on_chunk(struct pst_stub *s, struct pst_bytes reply)
     }
 }
 
-bool pst_stub_report_task(struct pst_stub *s)
+bool psti_stub_report_task(struct pst_stub *s)
 {
     if (!s->report_active) {
         return false;
@@ -234,22 +234,22 @@ bool pst_stub_report_task(struct pst_stub *s)
     switch (s->report_phase) {
     case REPORT_SELECT:
         s->report_phase = REPORT_REGISTERS;
-        (void)pst_stub_select(s, s->stop.hart);
+        (void)psti_stub_select(s, s->stop.hart);
         return true;
     case REPORT_REGISTERS:
-        pst_stub_ask(s, "g", on_registers);
-        pst_stub_ahead_send(s);
+        psti_stub_ask(s, "g", on_registers);
+        psti_stub_ahead_send(s);
         return true;
     case REPORT_GATHER:
         begin_chunk(s);
         return true;
     case REPORT_CHUNK:
-        pst_stub_ahead_drop(s); /* their answers come first */
-        pst_stub_ask_memory(s, s->chunk_address, s->chunk_left, on_chunk);
+        psti_stub_ahead_drop(s); /* their answers come first */
+        psti_stub_ask_memory(s, s->chunk_address, s->chunk_left, on_chunk);
         ask_rest(s);
         return true;
     default:
-        pst_stub_ahead_drop(s);
+        psti_stub_ahead_drop(s);
         s->report_active = false;
         s->report_valid = true;
         s->event_ready = s->event_ready || s->event_due;
@@ -259,7 +259,7 @@ bool pst_stub_report_task(struct pst_stub *s)
 }
 
 /* A report that does not fit loses memory first, whole chunks, then registers, then harts. */
-size_t pst_stub_report_copy(const struct pst_stub *s, uint8_t *out, size_t cap)
+size_t psti_stub_report_copy(const struct pst_stub *s, uint8_t *out, size_t cap)
 {
     const uint8_t *from = s->report.start;
     size_t harts = pst_peek_u16(from + 16), registers = pst_peek_u16(from + 18);

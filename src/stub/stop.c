@@ -18,7 +18,7 @@ static pst_err decode_resume(struct pst_stub *s, struct pst_reader *list)
         pst_require(list, pst_get_u16(list) == 0 && e->action <= PST_RUN_STAY);
         e->first = pst_get_u64(list);
         e->end = pst_get_u64(list);
-        pst_require(list, e->hart == 0 || pst_stub_thread_of(s, e->hart) != 0);
+        pst_require(list, e->hart == 0 || psti_stub_thread_of(s, e->hart) != 0);
     }
     if (n == 0 || pst_finish(list) != PST_OK) {
         return PST_ERR_ARGUMENT;
@@ -78,11 +78,11 @@ static void put_list(const struct pst_stub *s, struct pst_rsp_writer *p)
             continue;
         }
         if (e->hart != 0 || !stays) {
-            put_entry(s, p, e, pst_stub_thread_of(s, e->hart));
+            put_entry(s, p, e, psti_stub_thread_of(s, e->hart));
             continue;
         }
         for (size_t slot = 0; slot < PST_STUB_HARTS; slot++) {
-            if (s->harts[slot].used && !is_named(s, pst_stub_hart(s, slot))) {
+            if (s->harts[slot].used && !is_named(s, psti_stub_hart(s, slot))) {
                 put_entry(s, p, e, s->harts[slot].thread);
             }
         }
@@ -103,7 +103,7 @@ static void put_plain(const struct pst_stub *s, struct pst_rsp_writer *p)
 
 static void run(struct pst_stub *s)
 {
-    struct pst_rsp_writer p = pst_stub_begin(s);
+    struct pst_rsp_writer p = psti_stub_begin(s);
     if (s->has_vcont) {
         pst_rsp_put_text(&p, "vCont");
         put_list(s, &p);
@@ -113,7 +113,7 @@ static void run(struct pst_stub *s)
     s->running = true;
     s->breaking = s->quiet = s->owed = s->check = false;
     s->report_valid = false;
-    pst_stub_send(s, &p, NULL);
+    psti_stub_send(s, &p, NULL);
     for (size_t i = 0; i < s->resume_count; i++) {
         s->resumes[i].signal = 0; /* a signal is delivered once */
     }
@@ -138,7 +138,7 @@ pst_err pst_stub_resume(struct pst_stub *s, struct pst_reader *list)
     return PST_OK;
 }
 
-bool pst_stub_go_task(struct pst_stub *s)
+bool psti_stub_go_task(struct pst_stub *s)
 {
     if (!s->owed || (s->access.used && !s->access.done && !s->access.tarries)) {
         return false;
@@ -147,7 +147,7 @@ bool pst_stub_go_task(struct pst_stub *s)
         /* It came while an access of ours had halted the CPU anyway. */
         s->owed = s->stepping = s->interrupt = false;
         s->stop.signal = SIGNAL_INT;
-        pst_stub_report_begin(s, true);
+        psti_stub_report_begin(s, true);
         return true;
     }
     run(s);
@@ -187,7 +187,7 @@ static void get_pc(struct pst_stub *s, struct pst_bytes key, struct pst_bytes va
         pst_rsp_get_hex(&v, bytes, sizeof bytes) != s->arch->word || v.left > 0) {
         return;
     }
-    s->stop.pc = pst_stub_get_value(bytes, s->arch->word);
+    s->stop.pc = psti_stub_get_value(bytes, s->arch->word);
     s->stop.has_pc = true;
 }
 
@@ -199,7 +199,7 @@ static void on_pair(struct pst_stub *s, struct pst_bytes pair)
     if (key.len == 6 && memcmp(key.at, "thread", 6) == 0) {
         struct pst_rsp_thread t = pst_rsp_get_thread(&r);
         if (!r.failed && t.tid != 0 && t.tid != PST_RSP_ALL) {
-            s->stop.hart = pst_stub_hart_of(s, t.tid);
+            s->stop.hart = psti_stub_hart_of(s, t.tid);
             s->general = t.tid; /* a stop report chooses its thread, as gdb sees it too */
         }
     } else if (key.len > 0 && get_reason(s, key)) {
@@ -211,7 +211,7 @@ static void on_pair(struct pst_stub *s, struct pst_bytes pair)
     }
 }
 
-bool pst_stub_parse_stop(struct pst_stub *s, struct pst_bytes reply)
+bool psti_stub_parse_stop(struct pst_stub *s, struct pst_bytes reply)
 {
     struct pst_reader r = pst_reader_of(reply.at, reply.len);
     char kind = (char)pst_get_u8(&r);
@@ -223,7 +223,7 @@ bool pst_stub_parse_stop(struct pst_stub *s, struct pst_bytes reply)
     }
     memset(&s->stop, 0, sizeof s->stop);
     s->stop.signal = code;
-    s->stop.hart = pst_stub_first_hart(s);
+    s->stop.hart = psti_stub_first_hart(s);
     if (kind == 'W' || kind == 'X') {
         s->stop.reason = PST_STOP_EXITED;
         s->exited = true;
@@ -266,24 +266,24 @@ static void settle(struct pst_stub *s)
     }
     s->interrupt = false;
     s->stepping = false;
-    pst_stub_report_begin(s, true);
+    psti_stub_report_begin(s, true);
 }
 
-void pst_stub_on_stop(struct pst_stub *s, struct pst_bytes reply)
+void psti_stub_on_stop(struct pst_stub *s, struct pst_bytes reply)
 {
     /* Console output of the debuggee, and its calls for files, which it does not get. */
     if (reply.len > 0 && reply.at[0] == 'O') {
         return;
     }
     if (reply.len > 0 && reply.at[0] == 'F') {
-        pst_stub_ask(s, "F-1,270f", NULL);
+        psti_stub_ask(s, "F-1,270f", NULL);
         return;
     }
     s->running = false;
-    if (!pst_stub_parse_stop(s, reply)) {
+    if (!psti_stub_parse_stop(s, reply)) {
         /* It could not resume; where it stands has not changed. */
         memset(&s->stop, 0, sizeof s->stop);
-        s->stop.hart = pst_stub_first_hart(s);
+        s->stop.hart = psti_stub_first_hart(s);
     }
     settle(s);
 }
@@ -313,7 +313,7 @@ static void judge(struct pst_stub *s, uint64_t pc)
     s->stop.signal = s->interrupt ? SIGNAL_INT : SIGNAL_TRAP;
     s->interrupt = false;
     s->stepping = false;
-    pst_stub_report_begin(s, true);
+    psti_stub_report_begin(s, true);
 }
 
 static void on_pc(struct pst_stub *s, struct pst_bytes reply)
@@ -335,10 +335,10 @@ static void on_pc(struct pst_stub *s, struct pst_bytes reply)
     if (!ok) {
         s->resumes[s->range].end = s->resumes[s->range].first; /* an empty range: stop here */
     }
-    judge(s, pst_stub_get_value(value, s->arch->word));
+    judge(s, psti_stub_get_value(value, s->arch->word));
 }
 
-bool pst_stub_check_task(struct pst_stub *s)
+bool psti_stub_check_task(struct pst_stub *s)
 {
     if (!s->check) {
         return false;
@@ -353,14 +353,14 @@ bool pst_stub_check_task(struct pst_stub *s)
         return true;
     }
     uint32_t hart = s->resumes[s->range].hart;
-    if (pst_stub_select(s, hart != 0 ? hart : s->stop.hart)) {
+    if (psti_stub_select(s, hart != 0 ? hart : s->stop.hart)) {
         return true;
     }
-    struct pst_rsp_writer p = pst_stub_begin(s);
+    struct pst_rsp_writer p = psti_stub_begin(s);
     pst_rsp_put_char(&p, s->no_p ? 'g' : 'p');
     if (!s->no_p) {
         pst_rsp_put_number(&p, s->arch->pc / s->arch->word);
     }
-    pst_stub_send(s, &p, on_pc);
+    psti_stub_send(s, &p, on_pc);
     return true;
 }

@@ -4,22 +4,22 @@
 
 enum { PACKET_SIZE = 400 /* of a stub that does not say */, ENABLED_MEMORY = 1, ENABLED_RUN = 2 };
 
-bool pst_stub_is_ok(struct pst_bytes reply)
+bool psti_stub_is_ok(struct pst_bytes reply)
 {
     return reply.len == 2 && memcmp(reply.at, "OK", 2) == 0;
 }
 
-bool pst_stub_is_error(struct pst_bytes reply)
+bool psti_stub_is_error(struct pst_bytes reply)
 {
     return (reply.len == 3 || (reply.len > 1 && reply.at[1] == '.')) && reply.at[0] == 'E';
 }
 
-bool pst_stub_is_running(const struct pst_stub *s)
+bool psti_stub_is_running(const struct pst_stub *s)
 {
     return s->running || s->owed || s->check;
 }
 
-bool pst_stub_may_run(const struct pst_gate *gate)
+bool psti_stub_may_run(const struct pst_gate *gate)
 {
     return gate != NULL &&
            gate->allow(gate->ctx, PST_AS_RUN, PST_RIGHT_RUN, PST_RUN_INTERRUPT, 4, true) == PST_OK;
@@ -46,8 +46,8 @@ pst_err pst_stub_init(struct pst_stub *s, const struct pst_stub_config *config)
 
 static void on_detached(struct pst_stub *s, struct pst_bytes reply)
 {
-    if (!pst_stub_is_ok(reply)) {
-        pst_stub_ask(s, s->has_vcont ? "vCont;c" : "c", NULL);
+    if (!psti_stub_is_ok(reply)) {
+        psti_stub_ask(s, s->has_vcont ? "vCont;c" : "c", NULL);
     }
     s->link = LINK_CLOSING;
 }
@@ -62,13 +62,13 @@ static bool close_task(struct pst_stub *s)
     s->report_active = s->report_valid = s->event_due = s->event_ready = false;
     pst_stub_hurry(s);
     if (s->access.used && !s->access.done) {
-        pst_stub_finish(s, PST_ERR_CLOSED);
+        psti_stub_finish(s, PST_ERR_CLOSED);
     }
-    pst_stub_ahead_drop(s);
+    psti_stub_ahead_drop(s);
     if (s->skip > 0) {
         return true;
     }
-    if (pst_stub_break_clear(s)) {
+    if (psti_stub_break_clear(s)) {
         return true;
     }
     if (s->config.hold || s->exited) {
@@ -76,7 +76,7 @@ static bool close_task(struct pst_stub *s)
         return false;
     }
     s->farewell = true;
-    pst_stub_ask(s, "D", on_detached);
+    psti_stub_ask(s, "D", on_detached);
     return true;
 }
 
@@ -84,7 +84,7 @@ static void halt_if_wanted(struct pst_stub *s)
 {
     if (s->closing || s->interrupt) {
         pst_stub_break(s);
-    } else if (pst_stub_wants_halt(s)) {
+    } else if (psti_stub_wants_halt(s)) {
         s->quiet = true;
         pst_stub_break(s);
     }
@@ -93,8 +93,12 @@ static void halt_if_wanted(struct pst_stub *s)
 static bool once(struct pst_stub *s)
 {
     static bool (*const tasks[])(struct pst_stub * s) = {
-        close_task,           pst_stub_open_task,   pst_stub_check_task,
-        pst_stub_report_task, pst_stub_access_task, pst_stub_go_task,
+        close_task,
+        psti_stub_open_task,
+        psti_stub_check_task,
+        psti_stub_report_task,
+        psti_stub_access_task,
+        psti_stub_go_task,
     };
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
         if (tasks[i](s)) {
@@ -104,7 +108,7 @@ static bool once(struct pst_stub *s)
     return false;
 }
 
-void pst_stub_advance(struct pst_stub *s)
+void psti_stub_advance(struct pst_stub *s)
 {
     while (s->link == LINK_OPEN && s->answer == NULL && s->skip == 0) {
         if (s->running) {
@@ -129,10 +133,10 @@ static void reset(struct pst_stub *s)
     fresh.acks = true;
     fresh.packet_size = PACKET_SIZE;
     *s = fresh;
-    pst_stub_annex_add(s, "target.xml", 10);
+    psti_stub_annex_add(s, "target.xml", 10);
 }
 
-pst_err pst_stub_release(struct pst_stub *s)
+pst_err psti_stub_release(struct pst_stub *s)
 {
     if (s->link == LINK_CLOSING && pst_stub_pending(s).len > 0) {
         return PST_PENDING;
@@ -149,7 +153,7 @@ pst_err pst_stub_release(struct pst_stub *s)
     return PST_OK;
 }
 
-pst_err pst_stub_ensure_open(struct pst_stub *s, const struct pst_gate *gate)
+pst_err psti_stub_ensure_open(struct pst_stub *s, const struct pst_gate *gate)
 {
     if (s->link == LINK_OPEN) {
         return s->closing || s->opening != 0 ? PST_PENDING : PST_OK;
@@ -158,14 +162,14 @@ pst_err pst_stub_ensure_open(struct pst_stub *s, const struct pst_gate *gate)
         return PST_ERR_FAULT;
     }
     if (s->link == LINK_LOST || s->link == LINK_CLOSING) {
-        PST_TRY(pst_stub_release(s));
+        PST_TRY(psti_stub_release(s));
     }
     if (s->open_failed) {
         s->open_failed = false;
         return PST_ERR_FAULT;
     }
     if (s->link == LINK_CLOSED) {
-        if (!pst_stub_may_run(gate)) {
+        if (!psti_stub_may_run(gate)) {
             return PST_ERR_DENIED;
         }
         reset(s);
@@ -178,11 +182,11 @@ pst_err pst_stub_ensure_open(struct pst_stub *s, const struct pst_gate *gate)
     }
     s->link = LINK_OPEN;
     s->opening = 1;
-    pst_stub_advance(s);
+    psti_stub_advance(s);
     return PST_PENDING;
 }
 
-void pst_stub_lose(struct pst_stub *s)
+void psti_stub_lose(struct pst_stub *s)
 {
     if (s->link != LINK_OPEN && s->link != LINK_CLOSING) {
         return;
@@ -197,10 +201,10 @@ void pst_stub_lose(struct pst_stub *s)
     s->break_count = 0;
     pst_stub_hurry(s);
     if (s->access.used && !s->access.done) {
-        pst_stub_finish(s, PST_ERR_FAULT);
+        psti_stub_finish(s, PST_ERR_FAULT);
     }
     memset(&s->stop, 0, sizeof s->stop);
-    pst_stub_report_head(s, PST_RUN_LOST);
+    psti_stub_report_head(s, PST_RUN_LOST);
     s->report_valid = false;
     s->event_ready = (s->enabled & ENABLED_RUN) != 0;
 }
@@ -211,7 +215,7 @@ void pst_stub_closed(struct pst_stub *s)
         s->out.used = s->sent = 0; /* nobody to send it to, and nothing lost */
         return;
     }
-    pst_stub_lose(s);
+    psti_stub_lose(s);
 }
 
 void pst_stub_abandon(struct pst_stub *s)
@@ -219,7 +223,7 @@ void pst_stub_abandon(struct pst_stub *s)
     if (s->link == LINK_CLOSED) {
         return;
     }
-    pst_stub_lose(s);
+    psti_stub_lose(s);
     s->event_ready = false;
     (void)s->config.open(s->config.ctx, false);
     s->link = LINK_CLOSED;
@@ -229,7 +233,7 @@ void pst_stub_abandon(struct pst_stub *s)
 static pst_err enable(struct pst_stub *s, bool on, uint8_t bit, const struct pst_gate *gate)
 {
     if (on) {
-        pst_err err = pst_stub_ensure_open(s, gate);
+        pst_err err = psti_stub_ensure_open(s, gate);
         /* Without leave to stop the CPU the stub stays closed, and each access says so. */
         if (err == PST_OK || err == PST_ERR_DENIED) {
             s->gate = s->gate == NULL ? gate : s->gate;
@@ -247,9 +251,9 @@ static pst_err enable(struct pst_stub *s, bool on, uint8_t bit, const struct pst
     s->event_ready = false;
     if (s->link == LINK_OPEN) {
         s->closing = true;
-        pst_stub_advance(s);
+        psti_stub_advance(s);
     }
-    return pst_stub_release(s);
+    return psti_stub_release(s);
 }
 
 /* --- the two access spaces --- */
@@ -259,7 +263,7 @@ static void cancel(struct pst_stub *s, uint8_t space)
     if (s->access.used && s->access.space == space) {
         s->access.used = false;
         s->stale = s->answer != NULL;
-        pst_stub_advance(s);
+        psti_stub_advance(s);
     }
 }
 
@@ -272,7 +276,7 @@ static uint8_t memory_right(void *ctx, uint64_t address, bool write)
 
 static pst_err memory_perform(void *ctx, struct pst_access *a)
 {
-    return pst_stub_perform(ctx, a, PST_AS_MEMORY);
+    return psti_stub_perform(ctx, a, PST_AS_MEMORY);
 }
 
 static void memory_cancel(void *ctx)
@@ -288,12 +292,12 @@ static pst_err memory_enable(void *ctx, bool on, const struct pst_gate *gate)
 static uint8_t run_right(void *ctx, uint64_t address, bool write)
 {
     (void)ctx;
-    return pst_stub_right(address, write);
+    return psti_stub_right(address, write);
 }
 
 static pst_err run_perform(void *ctx, struct pst_access *a)
 {
-    return pst_stub_perform(ctx, a, PST_AS_RUN);
+    return psti_stub_perform(ctx, a, PST_AS_RUN);
 }
 
 static void run_cancel(void *ctx)
@@ -312,7 +316,7 @@ static size_t run_event(void *ctx, uint8_t *out, size_t cap)
     if (!s->event_ready || s->report_active) {
         return 0;
     }
-    size_t n = pst_stub_report_copy(s, out, cap);
+    size_t n = psti_stub_report_copy(s, out, cap);
     s->event_ready = n == 0;
     return n;
 }

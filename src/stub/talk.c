@@ -4,14 +4,14 @@
 
 enum { RESERVE = 16 /* for acknowledgements and an interrupt behind a packet */ };
 
-size_t pst_stub_room(const struct pst_stub *s)
+size_t psti_stub_room(const struct pst_stub *s)
 {
     size_t room = s->out.cap - 2 * RESERVE;
     size_t theirs = s->packet_size - 8;
     return theirs < room ? theirs : room;
 }
 
-struct pst_rsp_writer pst_stub_begin(struct pst_stub *s)
+struct pst_rsp_writer psti_stub_begin(struct pst_stub *s)
 {
     /* What was sent is kept until now, because a stub may ask for it again. */
     memmove(s->out.start, s->out.start + s->sent, s->out.used - s->sent);
@@ -21,22 +21,22 @@ struct pst_rsp_writer pst_stub_begin(struct pst_stub *s)
     return pst_rsp_begin(&s->out);
 }
 
-void pst_stub_send(struct pst_stub *s, struct pst_rsp_writer *p, pst_stub_answer *answer)
+void psti_stub_send(struct pst_stub *s, struct pst_rsp_writer *p, pst_stub_answer *answer)
 {
     pst_rsp_end(p);
     s->packet_len = s->out.used - s->packet_at;
     s->retries = 0;
     s->answer = answer;
     if (s->out.failed) {
-        pst_stub_lose(s);
+        psti_stub_lose(s);
     }
 }
 
-void pst_stub_ask(struct pst_stub *s, const char *text, pst_stub_answer *answer)
+void psti_stub_ask(struct pst_stub *s, const char *text, pst_stub_answer *answer)
 {
-    struct pst_rsp_writer p = pst_stub_begin(s);
+    struct pst_rsp_writer p = psti_stub_begin(s);
     pst_rsp_put_text(&p, text);
-    pst_stub_send(s, &p, answer);
+    psti_stub_send(s, &p, answer);
 }
 
 /* Only a running CPU answers an interrupt, and once is enough. */
@@ -58,7 +58,7 @@ static size_t chunk_of(uint64_t address, size_t len, size_t most)
     return n > 0 ? n : most;
 }
 
-size_t pst_stub_memory_chunk(const struct pst_stub *s, uint64_t address, size_t len)
+size_t psti_stub_memory_chunk(const struct pst_stub *s, uint64_t address, size_t len)
 {
     size_t most = (s->in.cap - 1) / 2;
     if (most > s->packet_size / 2) {
@@ -67,29 +67,29 @@ size_t pst_stub_memory_chunk(const struct pst_stub *s, uint64_t address, size_t 
     return chunk_of(address, len, most);
 }
 
-void pst_stub_put_memory(const struct pst_stub *s, struct pst_rsp_writer *p, uint64_t address,
-                         size_t len)
+void psti_stub_put_memory(const struct pst_stub *s, struct pst_rsp_writer *p, uint64_t address,
+                          size_t len)
 {
     pst_rsp_put_char(p, 'm');
     pst_rsp_put_number(p, address);
     pst_rsp_put_char(p, ',');
-    pst_rsp_put_number(p, pst_stub_memory_chunk(s, address, len));
+    pst_rsp_put_number(p, psti_stub_memory_chunk(s, address, len));
 }
 
-void pst_stub_ask_memory(struct pst_stub *s, uint64_t address, size_t len, pst_stub_answer *answer)
+void psti_stub_ask_memory(struct pst_stub *s, uint64_t address, size_t len, pst_stub_answer *answer)
 {
-    struct pst_rsp_writer p = pst_stub_begin(s);
-    pst_stub_put_memory(s, &p, address, len);
-    pst_stub_send(s, &p, answer);
+    struct pst_rsp_writer p = psti_stub_begin(s);
+    psti_stub_put_memory(s, &p, address, len);
+    psti_stub_send(s, &p, answer);
 }
 
-bool pst_stub_follow_memory(struct pst_stub *s, uint64_t address, size_t len)
+bool psti_stub_follow_memory(struct pst_stub *s, uint64_t address, size_t len)
 {
     if (s->out.cap - s->out.used < 4 * RESERVE) {
         return false;
     }
     struct pst_rsp_writer p = pst_rsp_begin(&s->out);
-    pst_stub_put_memory(s, &p, address, len);
+    psti_stub_put_memory(s, &p, address, len);
     pst_rsp_end(&p);
     return !s->out.failed;
 }
@@ -98,25 +98,25 @@ static void on_selected(struct pst_stub *s, struct pst_bytes reply)
 {
     /* A stub without threads may not know H: what it says then is about its only hart. A thread
      * that does not exist any more is the stub's E, and g would speak of another. */
-    if (pst_stub_is_error(reply)) {
+    if (psti_stub_is_error(reply)) {
         s->general = 0;
         if (s->access.used && !s->access.tarries && !s->report_active) {
-            pst_stub_finish(s, PST_ERR_FAULT);
+            psti_stub_finish(s, PST_ERR_FAULT);
         }
     }
 }
 
-bool pst_stub_select(struct pst_stub *s, uint32_t hart)
+bool psti_stub_select(struct pst_stub *s, uint32_t hart)
 {
-    uint64_t thread = pst_stub_thread_of(s, hart);
+    uint64_t thread = psti_stub_thread_of(s, hart);
     if (!s->has_threads || thread == 0 || thread == s->general) {
         return false;
     }
     s->general = thread;
-    struct pst_rsp_writer p = pst_stub_begin(s);
+    struct pst_rsp_writer p = psti_stub_begin(s);
     pst_rsp_put_text(&p, "Hg");
     pst_rsp_put_number(&p, thread);
-    pst_stub_send(s, &p, on_selected);
+    psti_stub_send(s, &p, on_selected);
     return true;
 }
 
@@ -154,7 +154,7 @@ static void again(struct pst_stub *s)
         return;
     }
     if (++s->retries > 3 || is_ahead(s)) {
-        pst_stub_lose(s);
+        psti_stub_lose(s);
         return;
     }
     s->sent = s->packet_at;
@@ -181,7 +181,7 @@ static void on_packet(struct pst_stub *s)
     if (s->skip > 0) {
         s->skip--;
     } else if (s->running) {
-        pst_stub_on_stop(s, reply);
+        psti_stub_on_stop(s, reply);
     } else if (s->answer != NULL && !is_stray(s, reply)) {
         pst_stub_answer *answer = s->answer;
         s->answer = NULL;
@@ -201,7 +201,7 @@ static void on_item(struct pst_stub *s, enum pst_rsp_item item)
     case PST_RSP_BAD:
         /* Without acknowledgements nothing can be asked again, and which of several is unknown. */
         if (!s->acks || ++s->retries > 3 || is_ahead(s)) {
-            pst_stub_lose(s);
+            psti_stub_lose(s);
         } else if (!s->farewell) {
             pst_put_u8(&s->out, '-');
         }
@@ -214,7 +214,7 @@ static void on_item(struct pst_stub *s, enum pst_rsp_item item)
     }
     /* A stub that talks and does not listen. */
     if (s->out.failed) {
-        pst_stub_lose(s);
+        psti_stub_lose(s);
     }
 }
 
@@ -226,6 +226,6 @@ void pst_stub_receive(struct pst_stub *s, const uint8_t *bytes, size_t len)
         bytes += n;
         len -= n;
         on_item(s, item);
-        pst_stub_advance(s);
+        psti_stub_advance(s);
     }
 }

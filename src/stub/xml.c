@@ -2,7 +2,7 @@
 
 #include "stub/stub.h"
 
-void pst_stub_xml_begin(struct pst_stub *s)
+void psti_stub_xml_begin(struct pst_stub *s)
 {
     memset(&s->xml, 0, sizeof s->xml);
 }
@@ -13,7 +13,7 @@ static bool is_name(char c)
            c == '_' || c == '.';
 }
 
-void pst_stub_annex_add(struct pst_stub *s, const char *name, size_t len)
+void psti_stub_annex_add(struct pst_stub *s, const char *name, size_t len)
 {
     bool ok = len > 0 && len < PST_STUB_NAME && s->annex_count < PST_STUB_ANNEXES;
     for (size_t i = 0; ok && i < len; i++) {
@@ -47,7 +47,7 @@ static void on_include(struct pst_stub *s, const char *tag, size_t len)
         const char *name = tag + i + 6;
         const char *end = memchr(name, quote, len - i - 6);
         if (end != NULL) {
-            pst_stub_annex_add(s, name, (size_t)(end - name));
+            psti_stub_annex_add(s, name, (size_t)(end - name));
         }
         return;
     }
@@ -91,7 +91,7 @@ static bool is_tag_end(const struct pst_stub *s)
     return !begins(tag, len, "!--") || (len >= 5 && tag[len - 1] == '-' && tag[len - 2] == '-');
 }
 
-void pst_stub_xml_scan(struct pst_stub *s, const uint8_t *at, size_t len)
+void psti_stub_xml_scan(struct pst_stub *s, const uint8_t *at, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         char c = (char)at[i];

@@ -70,7 +70,7 @@ static void receive(struct pst_target *t, const struct pst_target_link *link, ui
         /* Until the link is known a bad record tells nothing about it. Whoever sends too many of
          * them may be a stranger: the session goes on, without a data link. */
         if (p->bound) {
-            scm_bad_record(p->context, link->traits, err);
+            psti_ts_bad_record(p->context, link->traits, err);
         } else if (err == PST_ERR_LIMIT) {
             t->config->data->release(p->context);
         }
@@ -78,9 +78,9 @@ static void receive(struct pst_target *t, const struct pst_target_link *link, ui
     }
     p->bound = true;
     p->link = link->id;
-    err = scm_take_batch(p->context, batch.at, batch.len);
+    err = psti_ts_take_batch(p->context, batch.at, batch.len);
     if (err != PST_OK) {
-        scm_teardown(p->context, err);
+        psti_ts_teardown(p->context, err);
     }
 }
 
@@ -98,7 +98,7 @@ static size_t path_output(struct pst_target_path *p, uint8_t *out, size_t cap)
     }
     pst_err err = pst_data_seal(&p->records, out, cap, len, &len);
     if (err != PST_OK) {
-        scm_teardown(p->context, err);
+        psti_ts_teardown(p->context, err);
         return 0;
     }
     return len;
@@ -127,7 +127,7 @@ static bool others_run_over(const struct pst_target_context *c, uint32_t link)
 
     for (size_t i = 0; i < t->count; i++) {
         const struct pst_target_context *other = &t->contexts[i];
-        if (other != c && other->phase != PST_CONTEXT_FREE && scm_runs_over(other, link)) {
+        if (other != c && other->phase != PST_CONTEXT_FREE && psti_ts_runs_over(other, link)) {
             return true;
         }
     }
@@ -137,7 +137,7 @@ static bool others_run_over(const struct pst_target_context *c, uint32_t link)
 static void release(struct pst_target_context *c)
 {
     struct pst_target_path *p = c->data;
-    struct pst_target_link *link = p->bound ? scm_link(c->target, p->link) : NULL;
+    struct pst_target_link *link = p->bound ? psti_ts_link(c->target, p->link) : NULL;
 
     if (link != NULL && !others_run_over(c, link->id)) {
         link->close = !link->traits->shared;

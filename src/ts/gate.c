@@ -1,11 +1,11 @@
 /* The one gate: whether an access may run, and that its effect stands in the log before it does.
  *
- * Effects are announced batch by batch, when the batch arrives (`scm_announce`), so that one line
- * and one sync serve all of it; the gate then lets through only what the grants cover. What a
+ * Effects are announced batch by batch, when the batch arrives (`psti_ts_announce`), so that one
+ * line and one sync serve all of it; the gate then lets through only what the grants cover. What a
  * command implies (halting the CPU to read, gathered memory) is not in the batch and is logged by
  * itself when it has an effect. */
-#include "ts/ts.h"
 #include "ts/text.h"
+#include "ts/ts.h"
 
 #define EFFECTS (PST_RIGHT_WRITE | PST_RIGHT_RUN | PST_RIGHT_TRACE)
 
@@ -21,16 +21,16 @@ static bool covered(const struct pst_target_context *c, uint8_t space, uint8_t r
            pst_grants_cover(&c->grants, space, rights, address, len);
 }
 
-static void put_effect(struct scm_text *s, uint8_t space, uint64_t address, uint64_t len)
+static void put_effect(struct psti_text *s, uint8_t space, uint64_t address, uint64_t len)
 {
-    scm_put(s, s->len > 0 ? ",\"" : "\"");
+    psti_put(s, s->len > 0 ? ",\"" : "\"");
     const char *name = space < PST_AS_COUNT ? space_names[space] : NULL;
-    scm_put(s, name != NULL ? name : "space");
-    scm_put(s, " ");
-    scm_put_hex(s, address);
-    scm_put(s, "+");
-    scm_put_u64(s, len);
-    scm_put(s, "\"");
+    psti_put(s, name != NULL ? name : "space");
+    psti_put(s, " ");
+    psti_put_hex(s, address);
+    psti_put(s, "+");
+    psti_put_u64(s, len);
+    psti_put(s, "\"");
 }
 
 static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len,
@@ -42,7 +42,7 @@ static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address,
         return PST_OK; /* a session may always talk to its own security agent */
     }
     if (!covered(c, space, rights, address, len)) {
-        scm_log_denied(c, space, rights, address, len);
+        psti_ts_log_denied(c, space, rights, address, len);
         return PST_ERR_DENIED;
     }
     if ((rights & EFFECTS) == 0) {
@@ -53,14 +53,14 @@ static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address,
     c->effects++;
     if (implied) {
         char text[80];
-        struct scm_text s = scm_text_of(text, sizeof text);
+        struct psti_text s = psti_text_of(text, sizeof text);
         put_effect(&s, space, address, len);
-        return scm_log_effect(c, text, s.len, rights == PST_RIGHT_RUN);
+        return psti_ts_log_effect(c, text, s.len, rights == PST_RIGHT_RUN);
     }
     return c->target->audit_failed ? PST_ERR_AUDIT : PST_OK;
 }
 
-void scm_gate_init(struct pst_target_context *c)
+void psti_ts_gate_init(struct pst_target_context *c)
 {
     c->gate = (struct pst_gate){.ctx = c, .allow = allow};
 }
@@ -80,7 +80,7 @@ static uint8_t right_of(const struct pst_target_context *c, const struct pst_spp
  * operation arrives as many packets. */
 struct notes {
     struct pst_target_context *c;
-    struct scm_text text;
+    struct psti_text text;
     bool run; /* nothing but run control is in `text` */
     uint8_t space, right;
     uint64_t address, len; /* an effect that may still grow */
@@ -88,7 +88,8 @@ struct notes {
 
 static pst_err flush(struct notes *n)
 {
-    pst_err err = n->text.len == 0 ? PST_OK : scm_log_effect(n->c, n->text.at, n->text.len, n->run);
+    pst_err err =
+        n->text.len == 0 ? PST_OK : psti_ts_log_effect(n->c, n->text.at, n->text.len, n->run);
     n->text.len = 0;
     n->run = true;
     return err;
@@ -126,14 +127,14 @@ static pst_err note_breaks(struct notes *n, struct pst_bytes entries)
         pst_skip(&r, 4);
         uint64_t address = pst_get_u64(&r);
         PST_TRY(make_room(n, PST_RIGHT_RUN));
-        scm_put(&n->text, n->text.len > 0 ? ",\"" : "\"");
-        scm_put(&n->text, set ? "Z" : "z");
-        scm_put_u64(&n->text, type);
-        scm_put(&n->text, " ");
-        scm_put_hex(&n->text, address);
-        scm_put(&n->text, ",");
-        scm_put_u64(&n->text, kind);
-        scm_put(&n->text, "\"");
+        psti_put(&n->text, n->text.len > 0 ? ",\"" : "\"");
+        psti_put(&n->text, set ? "Z" : "z");
+        psti_put_u64(&n->text, type);
+        psti_put(&n->text, " ");
+        psti_put_hex(&n->text, address);
+        psti_put(&n->text, ",");
+        psti_put_u64(&n->text, kind);
+        psti_put(&n->text, "\"");
     }
     return PST_OK;
 }
@@ -157,10 +158,10 @@ static pst_err note(struct notes *n, const struct pst_spp_packet *p, uint8_t rig
     return PST_OK;
 }
 
-pst_err scm_announce(struct pst_target_context *c, const uint8_t *batch, size_t len)
+pst_err psti_ts_announce(struct pst_target_context *c, const uint8_t *batch, size_t len)
 {
     char text[256];
-    struct notes n = {.c = c, .text = scm_text_of(text, sizeof text), .run = true};
+    struct notes n = {.c = c, .text = psti_text_of(text, sizeof text), .run = true};
     struct pst_reader r = pst_reader_of(batch, len);
     struct pst_spp_packet p;
 

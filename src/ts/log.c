@@ -1,57 +1,57 @@
 /* Audit lines. Each has a number, so that a missing one shows. */
 #include <string.h>
 
-#include "ts/ts.h"
 #include "ts/text.h"
+#include "ts/ts.h"
 
 /* More refusals than this in a second are only counted, so that a flood cannot push history out. */
 #define REFUSALS_PER_S 5
 
-static struct scm_text begin(struct pst_target_context *c, char line[PST_AUDIT_LINE],
-                             const char *event)
+static struct psti_text begin(struct pst_target_context *c, char line[PST_AUDIT_LINE],
+                              const char *event)
 {
     struct pst_target *t = c->target;
-    struct scm_text s = scm_text_of(line, PST_AUDIT_LINE - 2);
-    scm_put(&s, "{\"n\":");
-    scm_put_u64(&s, ++t->lines);
-    scm_put(&s, ",\"time\":");
-    scm_put_u64(&s, scm_wall(t));
-    scm_put(&s, ",\"event\":\"");
-    scm_put(&s, event);
-    scm_put(&s, "\",\"session\":\"");
-    scm_put_hex(&s, c->session_id);
-    scm_put(&s, "\",\"engineer\":");
-    scm_put_json(&s, c->name);
+    struct psti_text s = psti_text_of(line, PST_AUDIT_LINE - 2);
+    psti_put(&s, "{\"n\":");
+    psti_put_u64(&s, ++t->lines);
+    psti_put(&s, ",\"time\":");
+    psti_put_u64(&s, psti_ts_wall(t));
+    psti_put(&s, ",\"event\":\"");
+    psti_put(&s, event);
+    psti_put(&s, "\",\"session\":\"");
+    psti_put_hex(&s, c->session_id);
+    psti_put(&s, "\",\"engineer\":");
+    psti_put_json(&s, c->name);
     return s;
 }
 
-static pst_err end(struct pst_target_context *c, struct scm_text *s, enum pst_audit_when when)
+static pst_err end(struct pst_target_context *c, struct psti_text *s, enum pst_audit_when when)
 {
     struct pst_target *t = c->target;
     const struct pst_audit_sink *sink = &t->config->audit;
 
     /* begin() left room for the bracket and the newline. */
     s->cap = PST_AUDIT_LINE;
-    scm_put(s, "}");
+    psti_put(s, "}");
     pst_err err = sink->line == NULL ? PST_ERR_AUDIT : sink->line(sink->ctx, s->at, s->len, when);
     t->audit_failed = err != PST_OK;
     return err == PST_OK ? PST_OK : PST_ERR_AUDIT;
 }
 
-pst_err scm_log_open(struct pst_target_context *c, const char *grants)
+pst_err psti_ts_log_open(struct pst_target_context *c, const char *grants)
 {
     char line[PST_AUDIT_LINE];
     memset(&c->target->repeats, 0, sizeof c->target->repeats);
-    struct scm_text s = begin(c, line, "open");
-    scm_put(&s, ",\"key\":\"");
-    scm_put_hex_bytes(&s, c->fingerprint, sizeof c->fingerprint);
-    scm_put(&s, "\",\"sharing\":");
-    scm_put(&s, c->observer ? "true" : "false");
+    struct psti_text s = begin(c, line, "open");
+    psti_put(&s, ",\"key\":\"");
+    psti_put_hex_bytes(&s, c->fingerprint, sizeof c->fingerprint);
+    psti_put(&s, "\",\"sharing\":");
+    psti_put(&s, c->observer ? "true" : "false");
     if (!c->time_checked) {
-        scm_put(&s, ",\"time_checked\":false");
+        psti_put(&s, ",\"time_checked\":false");
     }
-    scm_put(&s, ",\"grants\":");
-    scm_put_json(&s, grants);
+    psti_put(&s, ",\"grants\":");
+    psti_put_json(&s, grants);
     return end(c, &s, PST_AUDIT_DURABLE);
 }
 
@@ -74,25 +74,25 @@ static bool to_front(struct pst_target_repeats *r, const char *what, size_t len)
 }
 
 /* The batch of this line and the recent others, up to `ahead` times in all. */
-static void announce(struct pst_target *t, struct scm_text *s, uint8_t ahead)
+static void announce(struct pst_target *t, struct psti_text *s, uint8_t ahead)
 {
     struct pst_target_repeats *r = &t->repeats;
-    scm_put(s, ",\"and_again\":");
-    scm_put_u64(s, ahead);
+    psti_put(s, ",\"and_again\":");
+    psti_put_u64(s, ahead);
     for (size_t i = 0; i < sizeof r->recent / sizeof *r->recent && r->recent[i].len > 0; i++) {
         r->recent[i].announced = true;
         if (i > 0) {
-            scm_put(s, i == 1 ? ",\"or\":[[" : "],[");
-            scm_put_bytes(s, r->recent[i].what, r->recent[i].len);
+            psti_put(s, i == 1 ? ",\"or\":[[" : "],[");
+            psti_put_bytes(s, r->recent[i].what, r->recent[i].len);
         }
     }
-    scm_put(s, r->recent[1].len > 0 ? "]]" : "");
+    psti_put(s, r->recent[1].len > 0 ? "]]" : "");
     r->left = ahead;
     r->line = t->lines;
-    r->ms = scm_now(t);
+    r->ms = psti_ts_now(t);
 }
 
-pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t len, bool run)
+pst_err psti_ts_log_effect(struct pst_target_context *c, const char *what, size_t len, bool run)
 {
     char line[PST_AUDIT_LINE];
     struct pst_target *t = c->target;
@@ -102,18 +102,18 @@ pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t le
     if (run && len > 0 && len <= sizeof r->recent[0].what) {
         known = to_front(r, what, len);
         announced =
-            r->recent[0].announced && r->left > 0 && scm_now(t) - r->ms < PST_AUDIT_AHEAD_MS;
+            r->recent[0].announced && r->left > 0 && psti_ts_now(t) - r->ms < PST_AUDIT_AHEAD_MS;
     } else {
         memset(r, 0, sizeof *r);
     }
-    struct scm_text s = begin(c, line, "effect");
-    scm_put(&s, ",\"do\":[");
-    scm_put_bytes(&s, what, len);
-    scm_put(&s, "]");
+    struct psti_text s = begin(c, line, "effect");
+    psti_put(&s, ",\"do\":[");
+    psti_put_bytes(&s, what, len);
+    psti_put(&s, "]");
     if (announced) {
         r->left--;
-        scm_put(&s, ",\"announced\":");
-        scm_put_u64(&s, r->line);
+        psti_put(&s, ",\"announced\":");
+        psti_put_u64(&s, r->line);
     } else if (known && ahead > 0) {
         announce(t, &s, ahead);
     }
@@ -129,7 +129,7 @@ pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t le
 /* True when this one is to be written; otherwise it was only counted. */
 static bool refusal_allowed(struct pst_target *t)
 {
-    uint64_t now = scm_now(t);
+    uint64_t now = psti_ts_now(t);
     if (now - t->refusals_ms >= 1000) {
         t->refusals_ms = now;
         t->refusals = 0;
@@ -142,62 +142,62 @@ static bool refusal_allowed(struct pst_target *t)
     return true;
 }
 
-static void put_unsaid(struct pst_target *t, struct scm_text *s)
+static void put_unsaid(struct pst_target *t, struct psti_text *s)
 {
     if (t->refusals_unsaid > 0) {
-        scm_put(s, ",\"also_refused\":");
-        scm_put_u64(s, t->refusals_unsaid);
+        psti_put(s, ",\"also_refused\":");
+        psti_put_u64(s, t->refusals_unsaid);
         t->refusals_unsaid = 0;
     }
 }
 
-void scm_log_refused(struct pst_target_context *c, const char *why)
+void psti_ts_log_refused(struct pst_target_context *c, const char *why)
 {
     if (!refusal_allowed(c->target)) {
         return;
     }
     char line[PST_AUDIT_LINE];
-    struct scm_text s = begin(c, line, "refused");
-    scm_put(&s, ",\"link\":");
-    scm_put_u64(&s, c->link);
-    scm_put(&s, ",\"why\":");
-    scm_put_json(&s, why);
+    struct psti_text s = begin(c, line, "refused");
+    psti_put(&s, ",\"link\":");
+    psti_put_u64(&s, c->link);
+    psti_put(&s, ",\"why\":");
+    psti_put_json(&s, why);
     put_unsaid(c->target, &s);
     (void)end(c, &s,
               PST_AUDIT_WRITTEN); /* a refusal has no effect that would have to wait for it */
 }
 
-void scm_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights, uint64_t address,
-                    uint64_t len)
+void psti_ts_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights,
+                        uint64_t address, uint64_t len)
 {
     if (!refusal_allowed(c->target)) {
         return;
     }
     char line[PST_AUDIT_LINE];
-    struct scm_text s = begin(c, line, "denied");
-    scm_put(&s, ",\"space\":");
-    scm_put_u64(&s, space);
-    scm_put(&s, ",\"rights\":");
-    scm_put_u64(&s, rights);
-    scm_put(&s, ",\"address\":\"");
-    scm_put_hex(&s, address);
-    scm_put(&s, "\",\"bytes\":");
-    scm_put_u64(&s, len);
+    struct psti_text s = begin(c, line, "denied");
+    psti_put(&s, ",\"space\":");
+    psti_put_u64(&s, space);
+    psti_put(&s, ",\"rights\":");
+    psti_put_u64(&s, rights);
+    psti_put(&s, ",\"address\":\"");
+    psti_put_hex(&s, address);
+    psti_put(&s, "\",\"bytes\":");
+    psti_put_u64(&s, len);
     put_unsaid(c->target, &s);
     (void)end(c, &s, PST_AUDIT_WRITTEN);
 }
 
-void scm_log_end(struct pst_target_context *c, pst_err why)
+void psti_ts_log_end(struct pst_target_context *c, pst_err why)
 {
     char line[PST_AUDIT_LINE];
-    struct scm_text s = begin(c, line, "end");
-    scm_put(&s, ",\"why\":");
-    scm_put_json(&s, why == PST_OK ? "ended by the engineer" : pst_err_text(why));
-    scm_put(&s, ",\"reads\":");
-    scm_put_u64(&s, c->reads);
-    scm_put(&s, ",\"bytes\":");
-    scm_put_u64(&s, c->read_bytes);
-    scm_put(&s, ",\"effects\":");
-    scm_put_u64(&s, c->effects);
+    struct psti_text s = begin(c, line, "end");
+    psti_put(&s, ",\"why\":");
+    psti_put_json(&s, why == PST_OK ? "ended by the engineer" : pst_err_text(why));
+    psti_put(&s, ",\"reads\":");
+    psti_put_u64(&s, c->reads);
+    psti_put(&s, ",\"bytes\":");
+    psti_put_u64(&s, c->read_bytes);
+    psti_put(&s, ",\"effects\":");
+    psti_put_u64(&s, c->effects);
     (void)end(c, &s, PST_AUDIT_DURABLE);
 }

@@ -2,8 +2,8 @@
  * Register map: mipi_profile.h (provisional). */
 #include <string.h>
 
-#include "ts/ts.h"
 #include "ts/text.h"
+#include "ts/ts.h"
 
 static uint8_t right(void *ctx, uint64_t address, bool write)
 {
@@ -12,7 +12,7 @@ static uint8_t right(void *ctx, uint64_t address, bool write)
     return write ? PST_RIGHT_WRITE : PST_RIGHT_READ;
 }
 
-void scm_mailbox_clear(struct pst_target_context *c)
+void psti_ts_mailbox_clear(struct pst_target_context *c)
 {
     struct pst_mailbox *m = &c->mailbox;
     m->request_len = 0;
@@ -94,31 +94,31 @@ static pst_err read_text(struct pst_access *a, const char *text)
     return PST_OK;
 }
 
-static void who(const struct pst_target_context *c, struct scm_text *s)
+static void who(const struct pst_target_context *c, struct psti_text *s)
 {
     if (c->phase != PST_CONTEXT_REFUSED) {
         return;
     }
-    const struct pst_target_context *holder = scm_holder(c->target);
+    const struct pst_target_context *holder = psti_ts_holder(c->target);
     if (c->refusal != NULL || holder == NULL) {
-        scm_put(s, c->refusal != NULL ? c->refusal : "the target is being released");
+        psti_put(s, c->refusal != NULL ? c->refusal : "the target is being released");
         return;
     }
-    scm_put(s, "held by ");
-    scm_put(s, holder->name);
-    scm_put(s, " for ");
-    scm_put_u64(s, (scm_now(c->target) - holder->since_ms) / 1000);
-    scm_put(s, " s");
+    psti_put(s, "held by ");
+    psti_put(s, holder->name);
+    psti_put(s, " for ");
+    psti_put_u64(s, (psti_ts_now(c->target) - holder->since_ms) / 1000);
+    psti_put(s, " s");
     if (holder->since_s > 0) {
-        scm_put(s, ", since ");
-        scm_put_u64(s, holder->since_s);
+        psti_put(s, ", since ");
+        psti_put_u64(s, holder->since_s);
     }
 }
 
 static pst_err read_about(struct pst_target_context *c, struct pst_access *a)
 {
     char text[256];
-    struct scm_text s = scm_text_of(text, sizeof text);
+    struct psti_text s = psti_text_of(text, sizeof text);
 
     if (c->phase != PST_CONTEXT_LIVE && c->phase != PST_CONTEXT_REFUSED) {
         return PST_ERR_DENIED; /* before FINISH nobody learns anything */
@@ -128,7 +128,7 @@ static pst_err read_about(struct pst_target_context *c, struct pst_access *a)
     } else if (a->address == PST_SCM_GRANTS) {
         (void)pst_grants_text(&c->grants, text, sizeof text);
     } else {
-        scm_put(&s, c->target->config->device);
+        psti_put(&s, c->target->config->device);
     }
     return read_text(a, text);
 }
@@ -182,7 +182,7 @@ static pst_err perform(void *ctx, struct pst_access *a)
     }
 }
 
-void scm_mailbox_init(struct pst_target_context *c, const struct pst_target_buffers *b)
+void psti_ts_mailbox_init(struct pst_target_context *c, const struct pst_target_buffers *b)
 {
     c->mailbox = (struct pst_mailbox){
         .request = b->mailbox,

@@ -84,7 +84,7 @@ static pst_err vendor(void *ctx, uint32_t context, uint16_t standard, struct pst
         return PST_ERR_UNEXPECTED;
     }
     if (payload.len > 0) {
-        pst_err err = scm_take_batch(c, payload.at, payload.len);
+        pst_err err = psti_ts_take_batch(c, payload.at, payload.len);
         if (err != PST_OK) {
             c->closing = err; /* not now: the agent is at work */
             return err;

@@ -25,7 +25,7 @@ static struct pst_spp_engine_config engine_config(struct pst_target_context *c)
     return e;
 }
 
-pst_err scm_open_bootstrap(struct pst_target_context *c)
+pst_err psti_ts_open_bootstrap(struct pst_target_context *c)
 {
     struct pst_spp_engine_config e = engine_config(c);
     e.bootstrap = true;
@@ -63,7 +63,7 @@ static pst_err watch_perform(void *ctx, struct pst_access *a)
 {
     struct pst_target_watch *w = ctx;
     const struct pst_space *space = watched(w);
-    const struct pst_target_context *holder = scm_holder(w->context->target);
+    const struct pst_target_context *holder = psti_ts_holder(w->context->target);
 
     if (holder == NULL || holder->phase != PST_CONTEXT_LIVE ||
         (holder->engine.enabled >> w->number & 1) == 0) {
@@ -88,7 +88,7 @@ static void watch_cancel(void *ctx)
     w->pending = false;
 }
 
-void scm_stop_watching(struct pst_target *t)
+void psti_ts_stop_watching(struct pst_target *t)
 {
     for (size_t i = 0; i < t->count; i++) {
         for (size_t j = 0; j < 2; j++) {
@@ -155,7 +155,7 @@ static void refuse(struct pst_target_context *c, const char *why)
     c->phase = PST_CONTEXT_REFUSED;
     c->refusal = why;
     memset(&c->grants, 0, sizeof c->grants);
-    scm_log_refused(c, why != NULL ? why : "the target is held by another engineer");
+    psti_ts_log_refused(c, why != NULL ? why : "the target is held by another engineer");
     open_refused_engine(c);
 }
 
@@ -181,9 +181,9 @@ static void established(void *ctx, uint32_t session_id, const struct pst_peer *p
     char text[256];
 
     c->session_id = session_id;
-    c->since_ms = scm_now(c->target);
-    c->since_s = scm_wall(c->target);
-    scm_mailbox_clear(c);
+    c->since_ms = psti_ts_now(c->target);
+    c->since_s = psti_ts_wall(c->target);
+    psti_ts_mailbox_clear(c);
     if (peer == NULL) {
         c->closing = PST_ERR_AUTH; /* mutual authentication is not optional here */
         return;
@@ -191,12 +191,12 @@ static void established(void *ctx, uint32_t session_id, const struct pst_peer *p
     copy_name(c->name, peer->name);
     memcpy(c->fingerprint, peer->fingerprint, sizeof c->fingerprint);
     c->time_checked = peer->time_checked;
-    if (pst_policy_decide(config->policy, peer, config->device, scm_wall(c->target), &c->grants,
+    if (pst_policy_decide(config->policy, peer, config->device, psti_ts_wall(c->target), &c->grants,
                           &why) != PST_OK) {
         refuse(c, why != NULL ? why : "no grant");
         return;
     }
-    if (scm_holder(c->target) != NULL) {
+    if (psti_ts_holder(c->target) != NULL) {
         if (!config->policy->share_read_only) {
             refuse(c, NULL);
             return;
@@ -205,7 +205,7 @@ static void established(void *ctx, uint32_t session_id, const struct pst_peer *p
         read_only(&c->grants);
     }
     (void)pst_grants_text(&c->grants, text, sizeof text);
-    if (scm_log_open(c, text) != PST_OK) {
+    if (psti_ts_log_open(c, text) != PST_OK) {
         refuse(c, "the audit log cannot be written");
         return;
     }
@@ -246,7 +246,7 @@ static void drop(void *ctx, uint32_t session_id)
     }
 }
 
-void scm_spdm_init(struct pst_target_context *c)
+void psti_ts_spdm_init(struct pst_target_context *c)
 {
     c->spdm = *c->target->config->spdm;
     c->spdm.keys = (struct pst_key_port){.ctx = c, .place = place, .drop = drop};

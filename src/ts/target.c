@@ -8,7 +8,7 @@
 #define DEFAULT_HANDSHAKE_MS 10000
 #define REFUSED_MS 5000 /* time to read why, then go */
 
-struct pst_target_link *scm_link(struct pst_target *t, uint32_t id)
+struct pst_target_link *psti_ts_link(struct pst_target *t, uint32_t id)
 {
     for (size_t i = 0; i < PST_TARGET_LINKS; i++) {
         if (t->links[i].traits != NULL && t->links[i].id == id) {
@@ -18,7 +18,7 @@ struct pst_target_link *scm_link(struct pst_target *t, uint32_t id)
     return NULL;
 }
 
-struct pst_target_context *scm_holder(struct pst_target *t)
+struct pst_target_context *psti_ts_holder(struct pst_target *t)
 {
     for (size_t i = 0; i < t->count; i++) {
         struct pst_target_context *c = &t->contexts[i];
@@ -31,12 +31,12 @@ struct pst_target_context *scm_holder(struct pst_target *t)
     return NULL;
 }
 
-uint64_t scm_now(const struct pst_target *t)
+uint64_t psti_ts_now(const struct pst_target *t)
 {
     return t->config->spdm->now_ms(t->config->spdm->now_ctx);
 }
 
-uint64_t scm_wall(const struct pst_target *t)
+uint64_t psti_ts_wall(const struct pst_target *t)
 {
     const struct pst_audit_sink *sink = &t->config->audit;
     return sink->wall_s == NULL ? 0 : sink->wall_s(sink->ctx);
@@ -65,9 +65,9 @@ pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *co
         c->session_id = PST_SPDM_CLEAR;
         c->queue = buffers[i].queue;
         c->queue_len = buffers[i].queue_len;
-        scm_gate_init(c);
-        scm_mailbox_init(c, &buffers[i]);
-        scm_spdm_init(c);
+        psti_ts_gate_init(c);
+        psti_ts_mailbox_init(c, &buffers[i]);
+        psti_ts_spdm_init(c);
     }
     return PST_OK;
 }
@@ -75,7 +75,7 @@ pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *co
 pst_err pst_target_link_up(struct pst_target *t, uint32_t link,
                            const struct pst_link_traits *traits)
 {
-    if (scm_link(t, link) != NULL) {
+    if (psti_ts_link(t, link) != NULL) {
         return PST_ERR_STATE;
     }
     for (size_t i = 0; i < PST_TARGET_LINKS; i++) {
@@ -87,7 +87,7 @@ pst_err pst_target_link_up(struct pst_target *t, uint32_t link,
     return PST_ERR_LIMIT;
 }
 
-bool scm_runs_over(const struct pst_target_context *c, uint32_t link)
+bool psti_ts_runs_over(const struct pst_target_context *c, uint32_t link)
 {
     return (c->link == link && !c->orphan) ||
            (c->data != NULL && c->data->bound && c->data->link == link);
@@ -97,13 +97,13 @@ void pst_target_link_down(struct pst_target *t, uint32_t link)
 {
     for (size_t i = 0; i < t->count; i++) {
         struct pst_target_context *c = &t->contexts[i];
-        if (c->phase != PST_CONTEXT_FREE && scm_runs_over(c, link)) {
-            scm_teardown(c, PST_ERR_IO);
+        if (c->phase != PST_CONTEXT_FREE && psti_ts_runs_over(c, link)) {
+            psti_ts_teardown(c, PST_ERR_IO);
             c->orphan =
                 c->link == link; /* the number may be given to another link before it is released */
         }
     }
-    struct pst_target_link *l = scm_link(t, link);
+    struct pst_target_link *l = psti_ts_link(t, link);
     if (l != NULL) {
         memset(l, 0, sizeof *l);
     }
@@ -144,13 +144,13 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
     c->refusal = NULL;
     c->reads = c->read_bytes = c->effects = 0;
     c->name[0] = '\0';
-    c->since_ms = scm_now(c->target);
+    c->since_ms = psti_ts_now(c->target);
     c->session_id = PST_SPDM_CLEAR;
     choose_way(c, link, native);
-    scm_mailbox_clear(c);
+    psti_ts_mailbox_clear(c);
     PST_TRY(pst_record_init(&c->record, &record));
     PST_TRY(pst_responder_init(&c->responder, &c->spdm));
-    PST_TRY(scm_open_bootstrap(c));
+    PST_TRY(psti_ts_open_bootstrap(c));
     c->phase = PST_CONTEXT_PENDING;
     return PST_OK;
 }
@@ -201,14 +201,14 @@ static bool become_protected(struct pst_target_context *c)
     if (pst_spp_engine_waiting(&c->engine) || c->mailbox.running) {
         return false;
     }
-    scm_mailbox_clear(c);
+    psti_ts_mailbox_clear(c);
     c->protected_ = true;
     return true;
 }
 
-pst_err scm_take_batch(struct pst_target_context *c, const uint8_t *batch, size_t len)
+pst_err psti_ts_take_batch(struct pst_target_context *c, const uint8_t *batch, size_t len)
 {
-    if (c->phase == PST_CONTEXT_LIVE && scm_announce(c, batch, len) == PST_ERR_AUDIT) {
+    if (c->phase == PST_CONTEXT_LIVE && psti_ts_announce(c, batch, len) == PST_ERR_AUDIT) {
         return PST_ERR_AUDIT;
     }
     /* Authenticated or not: a peer that cannot speak SPP, or ignores its credit, is done. */
@@ -222,9 +222,9 @@ static void take_payload(struct pst_target_context *c, const uint8_t *at, size_t
         c->target->config->native->receive(c, at, len);
         return;
     }
-    pst_err err = scm_take_batch(c, at, len);
+    pst_err err = psti_ts_take_batch(c, at, len);
     if (err != PST_OK) {
-        scm_teardown(c, err);
+        psti_ts_teardown(c, err);
     }
 }
 
@@ -233,7 +233,7 @@ static bool is_used(const struct pst_target *t, const struct pst_target_link *li
 {
     for (size_t i = 0; i < t->count; i++) {
         const struct pst_target_context *c = &t->contexts[i];
-        if (c->phase != PST_CONTEXT_FREE && scm_runs_over(c, link->id)) {
+        if (c->phase != PST_CONTEXT_FREE && psti_ts_runs_over(c, link->id)) {
             return true;
         }
     }
@@ -252,10 +252,11 @@ static pst_err receive_clear(struct pst_target *t, struct pst_target_link *link,
     return PST_OK;
 }
 
-void scm_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits, pst_err err)
+void psti_ts_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
+                        pst_err err)
 {
     if (err == PST_ERR_LIMIT || (!traits->shared && !traits->lossy)) {
-        scm_teardown(c, err);
+        psti_ts_teardown(c, err);
     }
 }
 
@@ -293,7 +294,7 @@ static void receive_record(struct pst_target *t, const struct pst_target_link *l
     }
     pst_err err = pst_record_open(&c->record, msg, len, &batch, &phase);
     if (err != PST_OK) {
-        scm_bad_record(c, link->traits, err);
+        psti_ts_bad_record(c, link->traits, err);
         return;
     }
     pst_responder_heard(&c->responder, id);
@@ -301,14 +302,14 @@ static void receive_record(struct pst_target *t, const struct pst_target_link *l
      * application keys, and the handshake keys are gone by then. */
     bool session = c->phase == PST_CONTEXT_LIVE || c->phase == PST_CONTEXT_REFUSED;
     if (session != (phase == PST_KEYS_APPLICATION)) {
-        scm_teardown(c, PST_ERR_UNEXPECTED);
+        psti_ts_teardown(c, PST_ERR_UNEXPECTED);
         return;
     }
     if (!become_protected(c)) {
         return;
     }
     if (!strip_inner(c, link->traits, &batch)) {
-        scm_teardown(c, PST_ERR_DECODE);
+        psti_ts_teardown(c, PST_ERR_DECODE);
         return;
     }
     take_payload(c, batch.at, batch.len);
@@ -317,7 +318,7 @@ static void receive_record(struct pst_target *t, const struct pst_target_link *l
 pst_err pst_target_receive(struct pst_target *t, uint32_t link, uint8_t kind, uint8_t *msg,
                            size_t len)
 {
-    struct pst_target_link *l = scm_link(t, link);
+    struct pst_target_link *l = psti_ts_link(t, link);
     if (l == NULL) {
         return PST_ERR_ARGUMENT;
     }
@@ -358,7 +359,7 @@ static size_t context_output(struct pst_target_context *c, const struct pst_link
         }
         pst_err err = pst_record_seal(&c->record, out, cap, len + inner, 0, &len);
         if (err != PST_OK) {
-            scm_teardown(c, err);
+            psti_ts_teardown(c, err);
             return 0;
         }
     }
@@ -376,7 +377,7 @@ static const uint8_t busy_answer[4] = {0x10, 0x7F, 0x03, 0x00};
 size_t pst_target_output(struct pst_target *t, uint32_t link, uint8_t *kind, uint8_t *out,
                          size_t cap)
 {
-    struct pst_target_link *l = scm_link(t, link);
+    struct pst_target_link *l = psti_ts_link(t, link);
     if (l == NULL) {
         return 0;
     }
@@ -394,7 +395,7 @@ size_t pst_target_output(struct pst_target *t, uint32_t link, uint8_t *kind, uin
         }
         size_t len = c->closing == PST_OK ? context_output(c, l->traits, kind, out, cap) : 0;
         if (c->closing != PST_OK) {
-            scm_teardown(c, c->closing);
+            psti_ts_teardown(c, c->closing);
         }
         if (len > 0) {
             return len;
@@ -419,7 +420,7 @@ static void expire(struct pst_target_context *c, uint64_t now)
     const struct pst_target_config *config = c->target->config;
     uint64_t age = now - c->since_ms;
     uint64_t limit = UINT64_MAX;
-    uint64_t wall = scm_wall(c->target);
+    uint64_t wall = psti_ts_wall(c->target);
 
     if (c->phase == PST_CONTEXT_PENDING) {
         limit = config->handshake_ms > 0 ? config->handshake_ms : DEFAULT_HANDSHAKE_MS;
@@ -434,14 +435,14 @@ static void expire(struct pst_target_context *c, uint64_t now)
         }
     }
     if (age >= limit) {
-        scm_teardown(c, c->phase == PST_CONTEXT_LIVE ? PST_ERR_LIMIT : PST_ERR_TIMEOUT);
+        psti_ts_teardown(c, c->phase == PST_CONTEXT_LIVE ? PST_ERR_LIMIT : PST_ERR_TIMEOUT);
     }
 }
 
 uint64_t pst_target_poll(struct pst_target *t)
 {
     uint64_t next = UINT64_MAX;
-    uint64_t now = scm_now(t);
+    uint64_t now = psti_ts_now(t);
 
     for (size_t i = 0; i < t->count; i++) {
         struct pst_target_context *c = &t->contexts[i];
@@ -454,9 +455,9 @@ uint64_t pst_target_poll(struct pst_target *t)
             expire(c, now);
         }
         if (c->closing != PST_OK) {
-            scm_teardown(c, c->closing);
+            psti_ts_teardown(c, c->closing);
         }
-        scm_teardown_poll(c);
+        psti_ts_teardown_poll(c);
         next = next < 250 ? next : 250; /* anything but idle is looked at four times a second */
     }
     return next;
@@ -466,8 +467,8 @@ pst_err pst_target_stop(struct pst_target *t, pst_err why)
 {
     pst_err err = PST_OK;
     for (size_t i = 0; i < t->count; i++) {
-        scm_teardown(&t->contexts[i], why);
-        scm_teardown_poll(&t->contexts[i]);
+        psti_ts_teardown(&t->contexts[i], why);
+        psti_ts_teardown_poll(&t->contexts[i]);
         if (t->contexts[i].phase != PST_CONTEXT_FREE) {
             err = PST_PENDING;
         }

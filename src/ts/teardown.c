@@ -10,10 +10,10 @@
 static void close_link(struct pst_target_context *c)
 {
     struct pst_target *t = c->target;
-    struct pst_target_link *link = scm_link(t, c->link);
+    struct pst_target_link *link = psti_ts_link(t, c->link);
     for (size_t i = 0; i < t->count; i++) {
         const struct pst_target_context *other = &t->contexts[i];
-        if (other != c && other->phase != PST_CONTEXT_FREE && scm_runs_over(other, c->link)) {
+        if (other != c && other->phase != PST_CONTEXT_FREE && psti_ts_runs_over(other, c->link)) {
             return;
         }
     }
@@ -32,7 +32,7 @@ static void release(struct pst_target_context *c)
     c->name[0] = '\0';
 }
 
-void scm_teardown(struct pst_target_context *c, pst_err why)
+void psti_ts_teardown(struct pst_target_context *c, pst_err why)
 {
     if (c->phase == PST_CONTEXT_FREE || c->phase == PST_CONTEXT_ENDING) {
         return;
@@ -49,19 +49,19 @@ void scm_teardown(struct pst_target_context *c, pst_err why)
     pst_responder_wipe(&c->responder);
     pst_wipe(c->mailbox.request, c->mailbox.half);
     pst_wipe(c->mailbox.answer, c->mailbox.half);
-    scm_mailbox_clear(c);
+    psti_ts_mailbox_clear(c);
     if (was_live && !c->observer) {
-        scm_stop_watching(c->target);
+        psti_ts_stop_watching(c->target);
     }
     if (was_live) {
-        scm_log_end(c, why == PST_ERR_CLOSED ? PST_OK : why);
+        psti_ts_log_end(c, why == PST_ERR_CLOSED ? PST_OK : why);
     } else if (was_pending && c->session_id != PST_SPDM_CLEAR) {
-        scm_log_refused(c, pst_err_text(why)); /* it got as far as KEY_EXCHANGE */
+        psti_ts_log_refused(c, pst_err_text(why)); /* it got as far as KEY_EXCHANGE */
     }
-    scm_teardown_poll(c);
+    psti_ts_teardown_poll(c);
 }
 
-void scm_teardown_poll(struct pst_target_context *c)
+void psti_ts_teardown_poll(struct pst_target_context *c)
 {
     if (c->phase == PST_CONTEXT_ENDING && pst_spp_engine_stop(&c->engine) != PST_PENDING) {
         release(c);

@@ -1,14 +1,14 @@
 #include "ts/text.h"
 
-struct scm_text scm_text_of(char *at, size_t cap)
+struct psti_text psti_text_of(char *at, size_t cap)
 {
     if (cap > 0) {
         at[0] = '\0';
     }
-    return (struct scm_text){.at = at, .cap = cap};
+    return (struct psti_text){.at = at, .cap = cap};
 }
 
-static void put_char(struct scm_text *t, char c)
+static void put_char(struct psti_text *t, char c)
 {
     if (t->len + 1 >= t->cap) {
         t->cut = true;
@@ -18,21 +18,21 @@ static void put_char(struct scm_text *t, char c)
     t->at[t->len] = '\0';
 }
 
-void scm_put(struct scm_text *t, const char *s)
+void psti_put(struct psti_text *t, const char *s)
 {
     while (*s != '\0') {
         put_char(t, *s++);
     }
 }
 
-void scm_put_bytes(struct scm_text *t, const char *at, size_t len)
+void psti_put_bytes(struct psti_text *t, const char *at, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         put_char(t, at[i]);
     }
 }
 
-static void put_number(struct scm_text *t, uint64_t v, unsigned base)
+static void put_number(struct psti_text *t, uint64_t v, unsigned base)
 {
     char digits[PST_DIGITS];
     size_t len = pst_digits(v, base, digits);
@@ -41,23 +41,23 @@ static void put_number(struct scm_text *t, uint64_t v, unsigned base)
     }
 }
 
-void scm_put_u64(struct scm_text *t, uint64_t v)
+void psti_put_u64(struct psti_text *t, uint64_t v)
 {
     put_number(t, v, 10);
 }
 
-void scm_put_hex(struct scm_text *t, uint64_t v)
+void psti_put_hex(struct psti_text *t, uint64_t v)
 {
-    scm_put(t, "0x");
+    psti_put(t, "0x");
     put_number(t, v, 16);
 }
 
-static void put_nibble(struct scm_text *t, unsigned v)
+static void put_nibble(struct psti_text *t, unsigned v)
 {
     put_char(t, "0123456789abcdef"[v & 15u]);
 }
 
-void scm_put_hex_bytes(struct scm_text *t, const uint8_t *at, size_t len)
+void psti_put_hex_bytes(struct psti_text *t, const uint8_t *at, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         put_nibble(t, (unsigned)at[i] >> 4);
@@ -65,7 +65,7 @@ void scm_put_hex_bytes(struct scm_text *t, const uint8_t *at, size_t len)
     }
 }
 
-void scm_put_json(struct scm_text *t, const char *s)
+void psti_put_json(struct psti_text *t, const char *s)
 {
     put_char(t, '"');
     for (; *s != '\0'; s++) {
@@ -74,7 +74,7 @@ void scm_put_json(struct scm_text *t, const char *s)
             put_char(t, '\\');
             put_char(t, (char)c);
         } else if (c < 0x20 || c > 0x7E) {
-            scm_put(t, "\\u00");
+            psti_put(t, "\\u00");
             put_nibble(t, (unsigned)c >> 4);
             put_nibble(t, c);
         } else {

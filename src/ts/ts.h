@@ -4,40 +4,41 @@
  * `scm_open_engine` made, and that is called for an established session alone; its gate asks
  * the grants of that session and nothing else.
  */
-#ifndef PST_SCM_SCM_H
-#define PST_SCM_SCM_H
+#ifndef PST_TS_TS_H
+#define PST_TS_TS_H
 
 #include "postern/target.h"
 
 /* gate.c */
-void scm_gate_init(struct pst_target_context *c);
+void psti_ts_gate_init(struct pst_target_context *c);
 /* Writes the audit lines of every effect that the batch announces. PST_ERR_AUDIT: run nothing. */
-PST_MUST_CHECK pst_err scm_announce(struct pst_target_context *c, const uint8_t *batch, size_t len);
+PST_MUST_CHECK pst_err psti_ts_announce(struct pst_target_context *c, const uint8_t *batch,
+                                        size_t len);
 
 /* mailbox.c: the SCM access space of a context. */
-void scm_mailbox_init(struct pst_target_context *c, const struct pst_target_buffers *b);
-void scm_mailbox_clear(struct pst_target_context *c);
+void psti_ts_mailbox_init(struct pst_target_context *c, const struct pst_target_buffers *b);
+void psti_ts_mailbox_clear(struct pst_target_context *c);
 
 /* session.c: from an SPDM connection to a session that may do something. */
-void scm_spdm_init(struct pst_target_context *c);
-PST_MUST_CHECK pst_err scm_open_bootstrap(struct pst_target_context *c);
+void psti_ts_spdm_init(struct pst_target_context *c);
+PST_MUST_CHECK pst_err psti_ts_open_bootstrap(struct pst_target_context *c);
 /* The holder is leaving: what its spaces did for observers is given up with it. */
-void scm_stop_watching(struct pst_target *t);
+void psti_ts_stop_watching(struct pst_target *t);
 
 /* teardown.c: the one way a context ends, whatever the cause. Safe to call again. */
-void scm_teardown(struct pst_target_context *c, pst_err why);
+void psti_ts_teardown(struct pst_target_context *c, pst_err why);
 /* Moves an ENDING context on; FREE when its spaces are released. */
-void scm_teardown_poll(struct pst_target_context *c);
+void psti_ts_teardown_poll(struct pst_target_context *c);
 
 /* log.c: audit lines. */
-PST_MUST_CHECK pst_err scm_log_open(struct pst_target_context *c, const char *grants);
-void scm_log_refused(struct pst_target_context *c, const char *why);
-void scm_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights, uint64_t address,
-                    uint64_t len);
-void scm_log_end(struct pst_target_context *c, pst_err why);
+PST_MUST_CHECK pst_err psti_ts_log_open(struct pst_target_context *c, const char *grants);
+void psti_ts_log_refused(struct pst_target_context *c, const char *why);
+void psti_ts_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights,
+                        uint64_t address, uint64_t len);
+void psti_ts_log_end(struct pst_target_context *c, pst_err why);
 /* `run`: nothing but run control, which may be announced ahead. */
-PST_MUST_CHECK pst_err scm_log_effect(struct pst_target_context *c, const char *what, size_t len,
-                                      bool run);
+PST_MUST_CHECK pst_err psti_ts_log_effect(struct pst_target_context *c, const char *what,
+                                          size_t len, bool run);
 
 /* native.c, through the configuration: SPDM messages as link messages. */
 struct pst_target_native {
@@ -64,17 +65,17 @@ struct pst_target_data {
 
 /* target.c */
 /* The context speaks on this link: it is managed there, or has its data there. */
-bool scm_runs_over(const struct pst_target_context *c, uint32_t link);
+bool psti_ts_runs_over(const struct pst_target_context *c, uint32_t link);
 /* spec: design, "A bad tag": fatal on a private ordered link, dropped and counted elsewhere. */
-void scm_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
-                    pst_err err);
+void psti_ts_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
+                        pst_err err);
 /* Announces a batch and gives it to the context's engine. On an error the context is done for; the
  * caller ends it, now or by `closing`. */
-PST_MUST_CHECK pst_err scm_take_batch(struct pst_target_context *c, const uint8_t *batch,
-                                      size_t len);
-struct pst_target_link *scm_link(struct pst_target *t, uint32_t id);
-struct pst_target_context *scm_holder(struct pst_target *t);
-uint64_t scm_now(const struct pst_target *t);
-uint64_t scm_wall(const struct pst_target *t);
+PST_MUST_CHECK pst_err psti_ts_take_batch(struct pst_target_context *c, const uint8_t *batch,
+                                          size_t len);
+struct pst_target_link *psti_ts_link(struct pst_target *t, uint32_t id);
+struct pst_target_context *psti_ts_holder(struct pst_target *t);
+uint64_t psti_ts_now(const struct pst_target *t);
+uint64_t psti_ts_wall(const struct pst_target *t);
 
 #endif

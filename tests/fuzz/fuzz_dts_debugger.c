@@ -38,7 +38,7 @@ static void done(void *ctx, struct pst_spp_op *op)
 static void on_changed(void *ctx)
 {
     (void)ctx;
-    w.was_ready = w.was_ready || pst_debugger_state(&w.n.dts) == PST_DBG_READY;
+    w.was_ready = w.was_ready || pst_debugger_state(&w.n.dts) == PST_DEBUGGER_READY;
 }
 
 static void on_event(void *ctx, uint8_t space, struct pst_bytes payload)
@@ -76,7 +76,7 @@ static size_t compose(struct pst_reader *r, uint8_t *out, size_t cap)
         }
         if ((how & 8) != 0)
             p.count = pst_get_u8(r);
-        if (pst_spp_returns_data(p.opcode) || p.opcode == PST_SPP_EVENT) {
+        if (psti_spp_returns_data(p.opcode) || p.opcode == PST_SPP_EVENT) {
             if (p.count > sizeof zeros)
                 p.count = sizeof zeros;
             p.data = (struct pst_bytes){zeros, p.count};
@@ -167,7 +167,7 @@ static void take_output(void)
     uint8_t msg[2048], kind = 0;
 
     for (unsigned i = 0; i < 64; i++) {
-        bool over = pst_debugger_state(&w.n.dts) == PST_DBG_CLOSED;
+        bool over = pst_debugger_state(&w.n.dts) == PST_DEBUGGER_CLOSED;
         size_t len = pst_debugger_output(&w.n.dts, &kind, msg, sizeof msg);
         need(len <= w.n.traits.mtu && (len == 0 || !over));
         need(len == 0 || kind == PST_LINK_CLEAR || kind == PST_LINK_RECORD);

@@ -17,8 +17,8 @@
 
 #include "openssl/pki.h"
 #include "posix/host/debugger_host.h"
-#include "posix/links/mqtt/mqtt.h"
 #include "posix/host/profile.h"
+#include "posix/links/mqtt/mqtt.h"
 #include "postern/target.h"
 
 enum { CONTEXTS = 2, QUEUE = 16384, MEMORY = 64, BASE = 0x1000, TRIES = 3, TICK_MS = 50 };

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-#include "posix/links/i3c/model.h"
 #include "posix/links/i3c/backend.h"
+#include "posix/links/i3c/model.h"
 #include "pst_test.h"
 
 enum { FD = 7, LOG = 32 };

@@ -124,16 +124,16 @@ static void print_document(FILE *f)
             "awaited, unless marked *in flow*: RequestInFlight.\n");
     print_head(f, "Requests that the responder answers",
                "*Ours* are the responder's capabilities.");
-    for (size_t i = 0; i < pst_responder_row_count; i++)
-        print_row(f, &pst_responder_rows[i]);
+    for (size_t i = 0; i < psti_responder_row_count; i++)
+        print_row(f, &psti_responder_rows[i]);
     print_head(
         f, "Encapsulated requests that the requester answers",
         "*Ours* are the requester's capabilities. In a handshake any other ends the session.");
-    for (size_t i = 0; i < pst_encap_row_count; i++)
-        print_row(f, &pst_encap_rows[i]);
+    for (size_t i = 0; i < psti_encap_row_count; i++)
+        print_row(f, &psti_encap_rows[i]);
     print_head(f, "Requests that the requester sends", "*Size* is that of the answer.");
     for (size_t i = 1; i < PST_STEPS; i++)
-        print_row(f, &pst_step_rows[i].row);
+        print_row(f, &psti_step_rows[i].row);
 }
 
 static void document_is_fresh(void **state)

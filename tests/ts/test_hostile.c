@@ -8,10 +8,10 @@
 
 static void check_open(const struct net_side *s)
 {
-    if (pst_debugger_state(&s->dts) != PST_DBG_READY)
+    if (pst_debugger_state(&s->dts) != PST_DEBUGGER_READY)
         fprintf(stderr, "state %d why %d\n", (int)pst_debugger_state(&s->dts),
                 (int)pst_debugger_why(&s->dts));
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
 }
 
 /* After whatever happened, honest people get in. */
@@ -69,7 +69,7 @@ static void test_splice(void **state)
     (void)!pst_target_receive(&n->target, 1, PST_LINK_RECORD, copy, n->kept_len);
     net_run_for(n, 0);
     CHECK_EQ(n->reads, reads);
-    CHECK_EQ(pst_debugger_state(&b->dts), PST_DBG_CLOSED);
+    CHECK_EQ(pst_debugger_state(&b->dts), PST_DEBUGGER_CLOSED);
     check_open(a); /* A only misses a record */
     net_cut(a);
     CHECK_EQ(op.result, PST_ERR_CLOSED);
@@ -89,7 +89,7 @@ static void test_answers_of_another_session(void **state)
     struct pst_spp_op op = {.space = PST_AS_MEMORY, .address = NET_RAM_AT, .data = word, .len = 4};
     take_record(n, a, false, &op);
     (void)!pst_debugger_receive(&b->dts, PST_LINK_RECORD, n->kept, n->kept_len);
-    CHECK_EQ(pst_debugger_state(&b->dts), PST_DBG_CLOSED);
+    CHECK_EQ(pst_debugger_state(&b->dts), PST_DEBUGGER_CLOSED);
     CHECK_EQ(op.result, PST_PENDING);
     net_cut(a);
     check_next_opens(n);
@@ -131,7 +131,7 @@ static bool swap_after(const struct pst_identity *other, unsigned turn)
     CHECK_EQ(pst_target_link_up(&second->target, 0, &second->traits), PST_OK);
     CHECK_EQ(pst_debugger_start(&s->dts, &first->traits), PST_OK);
     run_between(s, first, second, turn);
-    bool ready = pst_debugger_state(&s->dts) == PST_DBG_READY;
+    bool ready = pst_debugger_state(&s->dts) == PST_DEBUGGER_READY;
     if (turn == 0 && other != &net_keys.pump)
         CHECK_EQ(pst_debugger_why(&s->dts), PST_ERR_IDENTITY);
     CHECK(turn == 0 || second->opened == 0); /* half a handshake is of no use to another device */
@@ -178,7 +178,7 @@ static void test_reflection(void **state)
         n->seen = at;
         n->tamper = reflect;
         struct net_side *s = net_connect(n, 0, &net_keys.ada);
-        if (pst_debugger_state(&s->dts) != PST_DBG_CLOSED &&
+        if (pst_debugger_state(&s->dts) != PST_DEBUGGER_CLOSED &&
             net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4) == PST_OK)
             CHECK_BYTES(word, n->ram, 4);
         CHECK_EQ(n->effects, 0);
@@ -292,9 +292,9 @@ static void check_downgrade(struct net *n, bool to_target, uint8_t code, size_t 
     struct net_side *s = net_connect(n, 0, &net_keys.ada);
     if (!change.too_far) {
         CHECK(change.done);
-        if (pst_debugger_state(&s->dts) == PST_DBG_READY)
+        if (pst_debugger_state(&s->dts) == PST_DEBUGGER_READY)
             fprintf(stderr, "code %02x byte %zu bit %02x\n", code, at, bit);
-        CHECK(pst_debugger_state(&s->dts) != PST_DBG_READY);
+        CHECK(pst_debugger_state(&s->dts) != PST_DEBUGGER_READY);
         CHECK_EQ(n->opened + n->reads + n->effects, 0);
         CHECK(!net_logged(n, "\"event\":\"open\""));
     }
@@ -368,7 +368,7 @@ static void forge(struct net *n, struct net_side *s, bool survives)
         net_run_for(n, 0);
         CHECK(op.result != PST_OK);
         if (!survives)
-            CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_CLOSED);
+            CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
         net_cut(s);
         net_run_for(n, 1000);
         s = net_connect(n, 0, &net_keys.ada);
@@ -411,7 +411,7 @@ static bool inject_before(struct net *n, bool to_target, uint8_t *kind, uint8_t 
     } else {
         CHECK_EQ(pst_debugger_receive(&s->dts, *kind, forged[0], *len), PST_OK);
         CHECK_EQ(pst_debugger_receive(&s->dts, *kind, msg, *len), PST_OK);
-        if (pst_debugger_state(&s->dts) != PST_DBG_CLOSED)
+        if (pst_debugger_state(&s->dts) != PST_DEBUGGER_CLOSED)
             CHECK_EQ(pst_debugger_receive(&s->dts, *kind, forged[1], *len), PST_OK);
     }
     n->seen++;
@@ -574,9 +574,9 @@ static void test_stalls(void **state)
         n->seen = at;
         n->tamper = stall;
         struct net_side *s = connect_spied(n);
-        bool ready = pst_debugger_state(&s->dts) == PST_DBG_READY;
+        bool ready = pst_debugger_state(&s->dts) == PST_DEBUGGER_READY;
         net_run_for(n, 25000);
-        CHECK(pst_debugger_state(&s->dts) == PST_DBG_CLOSED);
+        CHECK(pst_debugger_state(&s->dts) == PST_DEBUGGER_CLOSED);
         for (unsigned i = 0; i < NET_CONTEXTS; i++)
             CHECK_EQ(n->contexts[i].phase, PST_CONTEXT_FREE);
         CHECK_EQ(count_in(n, s, true) + count_in(n, s, false), 0);
@@ -724,7 +724,7 @@ static void test_repeated_messages(void **state)
         n->seen = at;
         n->tamper = twice;
         struct net_side *s = net_connect(n, 0, &net_keys.ada);
-        if (pst_debugger_state(&s->dts) == PST_DBG_READY)
+        if (pst_debugger_state(&s->dts) == PST_DEBUGGER_READY)
             (void)!net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, word, 4);
         CHECK(n->effects <= 1);
         check_next_opens(n);
@@ -815,9 +815,9 @@ static void test_answers_that_are_missing(void **state)
     n->tamper = answer_only;
     struct net_side *s = net_connect(n, 0, &net_keys.ada);
     CHECK_EQ(n->seen, 1);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_AUTHENTICATING);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_AUTHENTICATING);
     net_run_for(n, 12000);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_CLOSED);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
     check_next_opens(n);
     net_free(n);
 }
@@ -839,7 +839,7 @@ static void test_long_names_in_the_log(void **state)
     grants[sizeof grants - 1] = '\0';
     n.target.lines = INT64_MAX - 1;
     c->session_id = UINT32_MAX;
-    CHECK_EQ(scm_log_open(c, grants), PST_OK);
+    CHECK_EQ(psti_ts_log_open(c, grants), PST_OK);
     json_t *json = json_loads(n.log[0], 0, NULL);
     CHECK(json != NULL);
     CHECK_EQ(strlen(json_string_value(json_object_get(json, "engineer"))), sizeof c->name - 1);

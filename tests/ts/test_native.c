@@ -26,7 +26,7 @@ static bool watch(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, si
 static struct net_side *ready(struct net *n)
 {
     struct net_side *s = net_connect(n, 0, &net_keys.ada);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
     return s;
 }
 
@@ -49,7 +49,7 @@ static void test_session(void **state)
     CHECK_EQ(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, back, 4), PST_OK);
     pst_debugger_stop(&s->dts);
     net_run_for(n, 0);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_CLOSED);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
     CHECK_EQ(pst_debugger_why(&s->dts), PST_OK);
     CHECK(net_logged(n, "\"why\":\"ended by the engineer\""));
     net_free(n);
@@ -182,7 +182,7 @@ static void test_pending(void **state)
     n->tamper = watch; /* it would notice a request without its answer */
     run_ms(n, s, 30000);
     CHECK_EQ(op.result, PST_PENDING);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
     const unsigned effects = n->effects;
     CHECK_EQ(net_op(s, true, PST_AS_RUN, PST_RUN_INTERRUPT, zero, 4), PST_OK);
     CHECK_EQ(n->effects, effects + 1);
@@ -199,7 +199,7 @@ static void test_heartbeat(void **state)
 
     struct net_side *s = ready(n);
     net_run_for(n, 60000);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
     s->up = false; /* silence */
     net_run_for(n, 10000);
     CHECK_EQ(n->contexts[0].phase, PST_CONTEXT_FREE);
@@ -240,7 +240,7 @@ static void test_rekey(void **state)
     s->config.rekey_after = 20;
     net_start(s);
     net_run_for(n, 0);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
     pst_test_rng_fill(&rng, big, sizeof big);
     for (unsigned i = 0; i < 3; i++) {
         CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, big, sizeof big), PST_OK);
@@ -265,7 +265,7 @@ static void test_held(void **state)
     n->traits.native = false; /* in band, beside it */
     struct net_side *c = net_connect(n, 2, &net_keys.olga);
     CHECK_EQ(pst_debugger_why(&c->dts), PST_ERR_BUSY);
-    CHECK_EQ(pst_debugger_state(&a->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&a->dts), PST_DEBUGGER_READY);
     net_free(n);
 }
 
@@ -430,7 +430,7 @@ static void test_vendor_in_the_clear(void **state)
         clear_vendor(n, 0, 3);
         CHECK_EQ(n->effects, 0);
         net_run_for(n, 20000);
-        CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+        CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
         CHECK_EQ(n->effects, 0);
         net_free(n);
     }
@@ -484,7 +484,7 @@ static void test_no_mailbox_inside(void **state)
         CHECK(net_op(s, false, PST_AS_SCM, closed[i], word, 4) != PST_OK);
     }
     CHECK_EQ(net_op(s, false, PST_AS_SCM, PST_SCM_GRANTS, word, 4), PST_OK);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
     net_free(n);
 }
 

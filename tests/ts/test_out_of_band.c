@@ -183,7 +183,7 @@ static struct net_side *join(struct net *n, unsigned i, const struct pst_identit
 static struct net_side *ready(struct net *n)
 {
     struct net_side *s = join(n, 0, &net_keys.ada);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
     CHECK(n->contexts[0].data != NULL && n->contexts[0].data->bound);
     return s;
 }
@@ -220,7 +220,7 @@ static void test_session(void **state)
     run_for(n, 0);
     CHECK_EQ(s->events, 1); /* the data link pushes */
     run_for(n, 60000);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY); /* heartbeats go on */
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY); /* heartbeats go on */
     pst_debugger_stop(&s->dts);
     run_for(n, 0);
     CHECK_EQ(pst_debugger_why(&s->dts), PST_OK);
@@ -284,11 +284,11 @@ static void test_silence(void **state)
     struct net_side *s = ready(n);
     struct pst_spp_op o = {.space = PST_AS_MEMORY, .address = NET_RAM_AT, .data = word, .len = 4};
     run_for(n, 600000);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
     pst_debugger_read(&s->dts, &o);
     net_run_for(n, 20000); /* the management only */
     CHECK_EQ(o.result, PST_PENDING);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
     net_run_for(n, 60000);
     CHECK_EQ(pst_debugger_why(&s->dts), PST_ERR_TIMEOUT);
     CHECK_EQ(o.result, PST_ERR_CLOSED);
@@ -374,12 +374,12 @@ static void test_before_finish(void **state)
     struct net_side *s = net_join(n, 0, &net_keys.ada, &net_keys.devices);
     start(s);
     net_run_for(n, 0); /* the management only */
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_ENABLING);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_ENABLING);
     CHECK_EQ(n->effects + n->reads + n->opened, 0);
     CHECK(n->contexts[0].data != NULL && !n->contexts[0].data->bound);
     n->tamper = NULL;
     run_for(n, 0);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
     CHECK_EQ(op(s, false, NET_RAM_AT, word, 4), PST_OK);
     cut(s);
     net_free(n);
@@ -408,7 +408,7 @@ static void test_forged(void **state)
         CHECK_EQ(n->contexts[0].phase, shared ? PST_CONTEXT_LIVE : PST_CONTEXT_FREE);
         pst_err err = pst_debugger_receive_data(&s->dts, PST_LINK_RECORD, record, shared ? 54 : 46);
         CHECK_EQ(err == PST_OK, shared != 0);
-        CHECK_EQ(pst_debugger_state(&s->dts), shared ? PST_DBG_READY : PST_DBG_CLOSED);
+        CHECK_EQ(pst_debugger_state(&s->dts), shared ? PST_DEBUGGER_READY : PST_DEBUGGER_CLOSED);
         if (shared)
             CHECK_EQ(op(s, true, NET_RAM_AT, word, 4), PST_OK);
         cut(s);
@@ -499,7 +499,7 @@ static void test_nothing_recurs(void **state)
         struct net_side *a = remembered(n, 0, &net_keys.ada);
         start(a);
         run_for(n, 0);
-        CHECK_EQ(pst_debugger_state(&a->dts), PST_DBG_READY);
+        CHECK_EQ(pst_debugger_state(&a->dts), PST_DEBUGGER_READY);
         struct net_side *b = remembered(n, 1, &net_keys.olga); /* beside it, on two links too */
         start(b);
         run_for(n, 0);
@@ -507,8 +507,8 @@ static void test_nothing_recurs(void **state)
         struct net_side *c = remembered(n, 2, &net_keys.ada);
         net_start(c);
         run_for(n, 0);
-        CHECK_EQ(pst_debugger_state(&b->dts), PST_DBG_READY);
-        CHECK_EQ(pst_debugger_state(&c->dts), PST_DBG_READY);
+        CHECK_EQ(pst_debugger_state(&b->dts), PST_DEBUGGER_READY);
+        CHECK_EQ(pst_debugger_state(&c->dts), PST_DEBUGGER_READY);
         const unsigned records = round == 0 ? 2 * PST_DATA_RATCHET + 100 : 200;
         for (unsigned i = 0; i < records; i++) {
             struct pst_spp_op o = {
@@ -523,7 +523,7 @@ static void test_nothing_recurs(void **state)
             CHECK_EQ(op(c, false, NET_RAM_AT, word, 4), PST_OK);
         }
         run_for(n, 60000); /* heartbeats, and the key updates they lead to */
-        CHECK_EQ(pst_debugger_state(&a->dts), PST_DBG_READY);
+        CHECK_EQ(pst_debugger_state(&a->dts), PST_DEBUGGER_READY);
         CHECK(a->dts.record.send.sequence < 20);
         cut(a);
         cut(b);

@@ -4,10 +4,10 @@
 
 static void check_open(struct net_side *s)
 {
-    if (pst_debugger_state(&s->dts) != PST_DBG_READY)
+    if (pst_debugger_state(&s->dts) != PST_DEBUGGER_READY)
         fprintf(stderr, "state %d why %d\n", (int)pst_debugger_state(&s->dts),
                 (int)pst_debugger_why(&s->dts));
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
 }
 
 static void test_session(void **state)
@@ -35,7 +35,7 @@ static void test_session(void **state)
     CHECK_EQ(s->events, 1);
     pst_debugger_stop(&s->dts);
     net_run_for(n, 0);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_CLOSED);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
     CHECK_EQ(pst_debugger_why(&s->dts), PST_OK);
     CHECK(net_logged(n, "\"event\":\"end\"") && net_logged(n, "ended by the engineer"));
     CHECK_EQ(n->released, 2);
@@ -66,7 +66,7 @@ static void check_refused(const struct pst_identity *target, const struct pst_id
     if (target != &net_keys.pump)
         n->config.device = NET_DEVICE; /* a liar about its name, too */
     struct net_side *s = net_connect(n, 0, engineer);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_CLOSED);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
     CHECK_EQ(pst_debugger_why(&s->dts), want);
     CHECK_EQ(n->opened + n->reads + n->effects, 0);
     CHECK(!net_logged(n, "\"event\":\"open\""));
@@ -90,7 +90,7 @@ static void test_engineer_of_another_ca(void **state)
     struct net_side *s = net_connect(n, 0, &net_keys.eve);
     (void)state;
     net_run_for(n, 20000);
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_CLOSED);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
     CHECK(pst_debugger_why(&s->dts) != PST_OK);
     CHECK_EQ(n->opened + n->reads + n->effects, 0);
     CHECK(net_logged(n, "\"event\":\"refused\""));
@@ -140,7 +140,7 @@ static void test_second_engineer(void **state)
     (void)state;
 
     check_open(first);
-    CHECK_EQ(pst_debugger_state(&second->dts), PST_DBG_CLOSED);
+    CHECK_EQ(pst_debugger_state(&second->dts), PST_DEBUGGER_CLOSED);
     CHECK_EQ(pst_debugger_why(&second->dts), PST_ERR_BUSY);
     CHECK(strstr(second->dts.who, "held by ada") != NULL);
     CHECK_EQ(net_op(first, false, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
@@ -190,7 +190,7 @@ static void test_no_log_no_effects(void **state)
     net_cut(s);
     net_run_for(n, 10);
     s = net_connect(n, 0, &net_keys.ada); /* and no session */
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_CLOSED);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
     CHECK_EQ(n->opened, n->released);
     n->log_fails = false;
     net_free(n);
@@ -392,7 +392,7 @@ static void test_flipped_bits(void **state)
         n->seen = message * 37;
         memset(n->ram, 0x5A, sizeof n->ram);
         struct net_side *s = net_connect(n, 0, &net_keys.ada);
-        if (pst_debugger_state(&s->dts) != PST_DBG_CLOSED) {
+        if (pst_debugger_state(&s->dts) != PST_DEBUGGER_CLOSED) {
             pst_err err = net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4);
             CHECK(err != PST_OK || memcmp(word, "\x5A\x5A\x5A\x5A", 4) == 0);
         }

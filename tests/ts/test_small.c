@@ -19,7 +19,7 @@ static void test_small(void **state)
     struct pst_test_rng rng = {.state = 1};
     (void)state;
 
-    CHECK_EQ(pst_debugger_state(&s->dts), PST_DBG_READY);
+    CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
     CHECK(net_logged(n, "\"engineer\":\"ada\""));
     pst_test_rng_fill(&rng, big, sizeof big);
     CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, big, sizeof big), PST_OK);

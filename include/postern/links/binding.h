@@ -5,8 +5,8 @@
  * of whole 32-bit words, type 1 or 2, padded with zeros. Fragmentation below (MCTP packets, DOE
  * mailbox words) is not their business.
  */
-#ifndef POSTERN_BINDING_H
-#define POSTERN_BINDING_H
+#ifndef POSTERN_LINKS_BINDING_H
+#define POSTERN_LINKS_BINDING_H
 
 #include "postern/parts/wire.h"
 

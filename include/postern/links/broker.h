@@ -35,8 +35,8 @@
  * call ask for output until there is none, and again at pst_broker_wake. All memory is the
  * caller's, nothing grows.
  */
-#ifndef POSTERN_BROKER_H
-#define POSTERN_BROKER_H
+#ifndef POSTERN_LINKS_BROKER_H
+#define POSTERN_LINKS_BROKER_H
 
 #include "postern/link.h"
 

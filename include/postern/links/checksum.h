@@ -2,8 +2,8 @@
  *
  * Both run over pieces: start from the initial value, feed each piece to the last result.
  */
-#ifndef POSTERN_CHECKSUM_H
-#define POSTERN_CHECKSUM_H
+#ifndef POSTERN_LINKS_CHECKSUM_H
+#define POSTERN_LINKS_CHECKSUM_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -14,11 +14,11 @@
  * The second half of this header puts link messages (link.h) into data objects and back, for the
  * DTS side of a mailbox and for the SPDM server behind one.
  */
-#ifndef POSTERN_DOE_H
-#define POSTERN_DOE_H
+#ifndef POSTERN_LINKS_DOE_H
+#define POSTERN_LINKS_DOE_H
 
-#include "postern/links/binding.h"
 #include "postern/link.h"
+#include "postern/links/binding.h"
 
 #define PST_DOE_CAPABILITY 0x002E
 #define PST_DOE_HEAD 8       /* bytes before an object's body */

@@ -21,8 +21,8 @@
  * Both engines are sans-I/O and keep the caller's buffers. Neither is reentrant: in firmware the
  * interrupt handler and the main loop must exclude each other.
  */
-#ifndef POSTERN_I3C_H
-#define POSTERN_I3C_H
+#ifndef POSTERN_LINKS_I3C_H
+#define POSTERN_LINKS_I3C_H
 
 #include "postern/link.h"
 

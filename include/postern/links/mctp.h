@@ -11,8 +11,8 @@
  * The message starts with its type byte (05 SPDM, 06 secured: binding.h). Sans-I/O: packets in,
  * messages out, and the reverse. All memory is the caller's.
  */
-#ifndef POSTERN_MCTP_H
-#define POSTERN_MCTP_H
+#ifndef POSTERN_LINKS_MCTP_H
+#define POSTERN_LINKS_MCTP_H
 
 #include "postern/parts/wire.h"
 

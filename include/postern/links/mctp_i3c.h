@@ -8,8 +8,8 @@
  *
  * Both ends are sans-I/O queues of packets. Nothing is repeated but what was refused with NACK.
  */
-#ifndef POSTERN_MCTP_I3C_H
-#define POSTERN_MCTP_I3C_H
+#ifndef POSTERN_LINKS_MCTP_I3C_H
+#define POSTERN_LINKS_MCTP_I3C_H
 
 #include "postern/links/i3c.h"
 #include "postern/links/mctp.h"

@@ -13,8 +13,8 @@
  * through pst_reliable_write and pst_reliable_read. After input, send and receive, ask for output
  * until there is none, and again at the wake time.
  */
-#ifndef POSTERN_MCTP_LINK_H
-#define POSTERN_MCTP_LINK_H
+#ifndef POSTERN_LINKS_MCTP_LINK_H
+#define POSTERN_LINKS_MCTP_LINK_H
 
 #include "postern/links/mctp.h"
 #include "postern/links/reliable.h"

@@ -28,8 +28,8 @@
  * _read. After any of them ask for output until there is none, and again at the wake time. Below
  * stands its use on a serial line, DSP0253.
  */
-#ifndef POSTERN_MCTP_SPDM_H
-#define POSTERN_MCTP_SPDM_H
+#ifndef POSTERN_LINKS_MCTP_SPDM_H
+#define POSTERN_LINKS_MCTP_SPDM_H
 
 #include "postern/link.h"
 #include "postern/links/mctp.h"

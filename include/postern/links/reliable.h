@@ -29,8 +29,8 @@
  * after that, and after every send, receive and close, asks for output until there is none, and
  * again at pst_reliable_wake. All memory is the caller's; nothing grows.
  */
-#ifndef POSTERN_RELIABLE_H
-#define POSTERN_RELIABLE_H
+#ifndef POSTERN_LINKS_RELIABLE_H
+#define POSTERN_LINKS_RELIABLE_H
 
 #include "postern/link.h"
 

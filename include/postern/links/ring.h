@@ -14,8 +14,8 @@
  * Sans-I/O: the memory is behind four functions, which also know about its ordering: a load is
  * followed by what comes after it, a store by nothing that comes before it.
  */
-#ifndef POSTERN_RING_H
-#define POSTERN_RING_H
+#ifndef POSTERN_LINKS_RING_H
+#define POSTERN_LINKS_RING_H
 
 #include "postern/mipi_profile.h"
 #include "postern/parts/wire.h"

@@ -18,8 +18,8 @@
  * pst_reliable_receive on `link`. After input, send and receive, ask for output until there is
  * none, and again at pst_serial_wake.
  */
-#ifndef POSTERN_SERIAL_H
-#define POSTERN_SERIAL_H
+#ifndef POSTERN_LINKS_SERIAL_H
+#define POSTERN_LINKS_SERIAL_H
 
 #include "postern/links/reliable.h"
 

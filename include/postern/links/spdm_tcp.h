@@ -11,8 +11,8 @@
  *
  * Sans-I/O, and without buffers: both headers have four bytes, what follows them is the same.
  */
-#ifndef POSTERN_SPDM_TCP_H
-#define POSTERN_SPDM_TCP_H
+#ifndef POSTERN_LINKS_SPDM_TCP_H
+#define POSTERN_LINKS_SPDM_TCP_H
 
 #include "postern/link.h"
 

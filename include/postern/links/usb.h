@@ -27,8 +27,8 @@
  *
  * Sans-I/O, no allocation; nothing here is authenticated.
  */
-#ifndef POSTERN_USB_H
-#define POSTERN_USB_H
+#ifndef POSTERN_LINKS_USB_H
+#define POSTERN_LINKS_USB_H
 
 #include "postern/link.h"
 

@@ -13,11 +13,11 @@
  * gdb no longer asks. A debugger asks much the same questions at every stop, so after the first
  * few stops the answers are there before the questions.
  */
-#ifndef POSTERN_CACHE_H
-#define POSTERN_CACHE_H
+#ifndef POSTERN_PARTS_CACHE_H
+#define POSTERN_PARTS_CACHE_H
 
-#include "postern/space.h"
 #include "postern/parts/wire.h"
+#include "postern/space.h"
 
 #define PST_CACHE_BLOCK 256
 #define PST_CACHE_REGIONS 64

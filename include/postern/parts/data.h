@@ -8,8 +8,8 @@
  * does not lead back, and its records count from 0 again. Both ends count, so nothing is said about
  * it. That takes a link that keeps order and loses nothing.
  */
-#ifndef POSTERN_DATA_H
-#define POSTERN_DATA_H
+#ifndef POSTERN_PARTS_DATA_H
+#define POSTERN_PARTS_DATA_H
 
 #include "postern/mipi_profile.h"
 #include "postern/parts/record.h"

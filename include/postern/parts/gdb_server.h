@@ -31,8 +31,8 @@
  * **Waiting.** gdb gives up a packet after 2 s of silence, except while the program runs. As long
  * as an answer is awaited, a lone `+` (which gdb ignores) goes out each second.
  */
-#ifndef POSTERN_GDB_SERVER_H
-#define POSTERN_GDB_SERVER_H
+#ifndef POSTERN_PARTS_GDB_SERVER_H
+#define POSTERN_PARTS_GDB_SERVER_H
 
 #include "postern/parts/cache.h"
 #include "postern/parts/rsp.h"

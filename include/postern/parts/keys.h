@@ -4,8 +4,8 @@
  * of one program, two cores, or two processes, so they meet only here: the agent *places* traffic
  * keys for a direction of a session and *drops* a session. It never asks for a key back.
  */
-#ifndef POSTERN_KEYS_H
-#define POSTERN_KEYS_H
+#ifndef POSTERN_PARTS_KEYS_H
+#define POSTERN_PARTS_KEYS_H
 
 #include "postern/crypto.h"
 

@@ -11,8 +11,8 @@
  * The record layer knows no policy: what a bad tag means for the session is the SCM's to decide.
  * It counts, and refuses to go past its limits.
  */
-#ifndef POSTERN_RECORD_H
-#define POSTERN_RECORD_H
+#ifndef POSTERN_PARTS_RECORD_H
+#define POSTERN_PARTS_RECORD_H
 
 #include "postern/parts/keys.h"
 

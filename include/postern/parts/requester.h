@@ -9,8 +9,8 @@
  *     }
  *     err is PST_ERR_STATE when the operation is done; pst_requester_result tells how it went.
  */
-#ifndef POSTERN_REQUESTER_H
-#define POSTERN_REQUESTER_H
+#ifndef POSTERN_PARTS_REQUESTER_H
+#define POSTERN_PARTS_REQUESTER_H
 
 #include "postern/parts/spdm.h"
 #include "postern/state/spdm.h"

@@ -1,6 +1,6 @@
 /* The SPDM responder: the device's half. See spdm.h for the chapter. */
-#ifndef POSTERN_RESPONDER_H
-#define POSTERN_RESPONDER_H
+#ifndef POSTERN_PARTS_RESPONDER_H
+#define POSTERN_PARTS_RESPONDER_H
 
 #include "postern/parts/spdm.h"
 #include "postern/state/spdm.h"

@@ -9,8 +9,8 @@
  * Both ends use this: the access space that speaks to a stub (stub.h) and the server that gdb
  * speaks to (dts/). Described in "Debugging with GDB", appendix E.1 to E.3.
  */
-#ifndef POSTERN_RSP_H
-#define POSTERN_RSP_H
+#ifndef POSTERN_PARTS_RSP_H
+#define POSTERN_PARTS_RSP_H
 
 #include "postern/parts/wire.h"
 

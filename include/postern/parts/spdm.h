@@ -19,8 +19,8 @@
  * ResponseNotReady (or PST_PENDING, when `config.wait_for_signer`), the requester's `next` returns
  * PST_PENDING.
  */
-#ifndef POSTERN_SPDM_H
-#define POSTERN_SPDM_H
+#ifndef POSTERN_PARTS_SPDM_H
+#define POSTERN_PARTS_SPDM_H
 
 #include "postern/cert.h"
 #include "postern/parts/keys.h"

@@ -16,8 +16,8 @@
  * blocks the engine: what follows answers BLOCKED, undone, until UnblockSPEngine. SCM and urgent
  * commands are exempt, so that neither a heartbeat nor an interrupt is ever held up.
  */
-#ifndef POSTERN_SPP_H
-#define POSTERN_SPP_H
+#ifndef POSTERN_PARTS_SPP_H
+#define POSTERN_PARTS_SPP_H
 
 #include "postern/mipi_profile.h"
 #include "postern/parts/wire.h"

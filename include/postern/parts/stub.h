@@ -27,8 +27,8 @@
  * Deviations of a stub, whether bugs or malice, are errors of the access, or the stream is given up
  * (PST_RUN_LOST): never more.
  */
-#ifndef POSTERN_STUB_H
-#define POSTERN_STUB_H
+#ifndef POSTERN_PARTS_STUB_H
+#define POSTERN_PARTS_STUB_H
 
 #include "postern/parts/rsp.h"
 #include "postern/space.h"

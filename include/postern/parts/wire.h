@@ -11,8 +11,8 @@
  * Values are little-endian unless the name says `be`. Nothing here allocates or keeps pointers
  * beyond the cursor itself; blocks alias the reader's memory.
  */
-#ifndef POSTERN_WIRE_H
-#define POSTERN_WIRE_H
+#ifndef POSTERN_PARTS_WIRE_H
+#define POSTERN_PARTS_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

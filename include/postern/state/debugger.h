@@ -1,6 +1,6 @@
 /* What a debugger is made of. Private: use debugger.h. */
-#ifndef POSTERN_DEBUGGER_STATE_H
-#define POSTERN_DEBUGGER_STATE_H
+#ifndef POSTERN_STATE_DEBUGGER_H
+#define POSTERN_STATE_DEBUGGER_H
 
 #include "postern/parts/data.h"
 

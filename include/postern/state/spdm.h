@@ -4,8 +4,8 @@
  * ALGORITHMS and the hashes that they become; a session's transcript and, later, its measurement
  * log; the hash of a chain that arrives and the peer that it turns out to be.
  */
-#ifndef POSTERN_SPDM_STATE_H
-#define POSTERN_SPDM_STATE_H
+#ifndef POSTERN_STATE_SPDM_H
+#define POSTERN_STATE_SPDM_H
 
 #include "postern/parts/spdm.h"
 

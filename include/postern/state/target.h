@@ -1,13 +1,13 @@
 /* What a target is made of. Private: use target.h; this is public only so that callers can own the
  * memory. */
-#ifndef POSTERN_TARGET_STATE_H
-#define POSTERN_TARGET_STATE_H
+#ifndef POSTERN_STATE_TARGET_H
+#define POSTERN_STATE_TARGET_H
 
 #include "postern/parts/data.h"
-#include "postern/policy.h"
 #include "postern/parts/record.h"
 #include "postern/parts/responder.h"
 #include "postern/parts/spp.h"
+#include "postern/policy.h"
 
 #define PST_TARGET_LINKS 16
 

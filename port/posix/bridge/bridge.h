@@ -10,11 +10,11 @@
  * other, so neither a slow peer nor a flood makes the bridge grow, and a slow link slows the peer
  * that talks to it.
  */
-#ifndef POSTERN_POSIX_BRIDGE_H
-#define POSTERN_POSIX_BRIDGE_H
+#ifndef POSTERN_POSIX_BRIDGE_BRIDGE_H
+#define POSTERN_POSIX_BRIDGE_BRIDGE_H
 
-#include "posix/loop/carrier.h"
 #include "posix/bridge/pcapng.h"
+#include "posix/loop/carrier.h"
 
 #define PST_BRIDGE_CONNECTIONS 256 /* at once; what comes beyond them is closed */
 

@@ -5,8 +5,8 @@
  * Spec: PCAP Next Generation (IETF draft-ietf-opsawg-pcapng): section header, one interface
  * description, enhanced packets with nanosecond time.
  */
-#ifndef POSTERN_PCAPNG_H
-#define POSTERN_PCAPNG_H
+#ifndef POSTERN_POSIX_BRIDGE_PCAPNG_H
+#define POSTERN_POSIX_BRIDGE_PCAPNG_H
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* The audit log in a file: one JSON line an event, only ever appended, 0600. */
-#ifndef POSTERN_POSIX_AUDIT_FILE_H
-#define POSTERN_POSIX_AUDIT_FILE_H
+#ifndef POSTERN_POSIX_HOST_AUDIT_FILE_H
+#define POSTERN_POSIX_HOST_AUDIT_FILE_H
 
 #include "postern/audit.h"
 

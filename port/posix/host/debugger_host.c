@@ -78,26 +78,27 @@ static pst_end explain(const struct pst_debugger_host *h, char *text, size_t cap
     pst_err why = pst_debugger_why(&h->debugger);
 
     text[0] = '\0';
-    if (h->stopping && (why == PST_OK || why == PST_ERR_CLOSED || h->reached != PST_DBG_READY)) {
+    if (h->stopping &&
+        (why == PST_OK || why == PST_ERR_CLOSED || h->reached != PST_DEBUGGER_READY)) {
         return PST_END_ASKED;
     }
     if (!h->link_up) {
         snprintf(text, cap, "%s", h->link_text);
         return PST_END_LINK;
     }
-    if (h->link.bye == PST_ERR_BUSY && h->reached <= PST_DBG_AUTHENTICATING) {
+    if (h->link.bye == PST_ERR_BUSY && h->reached <= PST_DEBUGGER_AUTHENTICATING) {
         why = PST_ERR_BUSY;
     }
     switch (h->reached) {
-    case PST_DBG_READY:
-    case PST_DBG_ENDING:
+    case PST_DEBUGGER_READY:
+    case PST_DEBUGGER_ENDING:
         if (why == PST_ERR_IO && h->link_text[0] != '\0') {
             snprintf(text, cap, "the session was lost: %s", h->link_text);
         } else {
             snprintf(text, cap, "the session was lost: %s", pst_err_text(why));
         }
         return PST_END_LOST;
-    case PST_DBG_ENABLING:
+    case PST_DEBUGGER_ENABLING:
         if (h->debugger.who[0] != '\0') {
             snprintf(text, cap, "refused: %s", h->debugger.who);
             return PST_END_REFUSED;
@@ -105,16 +106,16 @@ static pst_end explain(const struct pst_debugger_host *h, char *text, size_t cap
         snprintf(text, cap, "the session ended before it could be used: %s",
                  why == PST_ERR_IO && h->link_text[0] != '\0' ? h->link_text : pst_err_text(why));
         return why == PST_ERR_DENIED || why == PST_ERR_BUSY ? PST_END_REFUSED : PST_END_LOST;
-    case PST_DBG_IDLE:
-    case PST_DBG_CONNECTING:
+    case PST_DEBUGGER_IDLE:
+    case PST_DEBUGGER_CONNECTING:
         if (why == PST_ERR_IO) {
             snprintf(text, cap, "%s", h->link_text);
             return PST_END_LINK;
         }
         return explain_opening(h, why, text, cap) == PST_END_REFUSED ? PST_END_REFUSED
                                                                      : PST_END_LINK;
-    case PST_DBG_AUTHENTICATING:
-    case PST_DBG_CLOSED:
+    case PST_DEBUGGER_AUTHENTICATING:
+    case PST_DEBUGGER_CLOSED:
         break;
     }
     return explain_opening(h, why, text, cap);
@@ -125,7 +126,7 @@ static pst_end explain(const struct pst_debugger_host *h, char *text, size_t cap
 static void note_state(struct pst_debugger_host *h)
 {
     pst_debugger_state_id state = pst_debugger_state(&h->debugger);
-    if (state != PST_DBG_CLOSED) {
+    if (state != PST_DEBUGGER_CLOSED) {
         h->reached = state;
     }
 }
@@ -167,12 +168,12 @@ static void on_prepare(uv_prepare_t *prepare)
     if (h->stopping && h->link_up && uv_now(h->loop) >= h->stop_ms) {
         pst_debugger_link_down(&h->debugger);
     }
-    if (pst_debugger_state(&h->debugger) == PST_DBG_READY && !h->told_ready) {
+    if (pst_debugger_state(&h->debugger) == PST_DEBUGGER_READY && !h->told_ready) {
         h->told_ready = true;
         h->config.ready(h->config.ctx);
     }
     pst_debugger_host_flush(h);
-    if (pst_debugger_state(&h->debugger) == PST_DBG_CLOSED && h->link_up) {
+    if (pst_debugger_state(&h->debugger) == PST_DEBUGGER_CLOSED && h->link_up) {
         end_links(h);
         tell_ended(h);
     }

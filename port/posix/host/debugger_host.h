@@ -4,12 +4,12 @@
  * Operations that are submitted in one turn of the loop travel together. When the session ends, for
  * whatever reason, every operation has been completed before `ended` is called, once.
  */
-#ifndef POSTERN_POSIX_DEBUGGER_HOST_H
-#define POSTERN_POSIX_DEBUGGER_HOST_H
+#ifndef POSTERN_POSIX_HOST_DEBUGGER_HOST_H
+#define POSTERN_POSIX_HOST_DEBUGGER_HOST_H
 
 #include "openssl/openssl_port.h"
-#include "posix/loop/link.h"
 #include "posix/host/profile.h"
+#include "posix/loop/link.h"
 #include "postern/debugger.h"
 
 #define PST_DEBUGGER_HOST_TEXT (PST_ADDRESS_TEXT + 480)

@@ -2,8 +2,8 @@
  * region): bytes [base, base + size) are the file's, from `offset` on. A regular file is mapped
  * too, so writes last. Aligned accesses of 1, 2, 4 and 8 bytes reach the mapping as one access of
  * that width. */
-#ifndef PST_POSIX_FILE_MEMORY_H
-#define PST_POSIX_FILE_MEMORY_H
+#ifndef POSTERN_POSIX_HOST_FILE_MEMORY_H
+#define POSTERN_POSIX_HOST_FILE_MEMORY_H
 
 #include "postern/parts/spp.h"
 

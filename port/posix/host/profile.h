@@ -4,8 +4,8 @@
  * accepts none without; encrypted and authenticated records; handshake never in the clear;
  * heartbeat and key update. What algorithms there are is the crypto port's registry.
  */
-#ifndef POSTERN_POSIX_PROFILE_H
-#define POSTERN_POSIX_PROFILE_H
+#ifndef POSTERN_POSIX_HOST_PROFILE_H
+#define POSTERN_POSIX_HOST_PROFILE_H
 
 #include "openssl/openssl_port.h"
 #include "postern/parts/spdm.h"

@@ -1,7 +1,7 @@
 /* A debug stub behind its supervisor, on a libuv loop; and the memory that a target shows: files
  * and devices at their addresses, the stub's everywhere else. */
-#ifndef POSTERN_POSIX_STUB_HOST_H
-#define POSTERN_POSIX_STUB_HOST_H
+#ifndef POSTERN_POSIX_HOST_STUB_HOST_H
+#define POSTERN_POSIX_HOST_STUB_HOST_H
 
 #include <uv.h>
 

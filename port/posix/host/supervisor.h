@@ -15,8 +15,8 @@
  * Between agent and supervisor run messages on a pair of sockets that keep their boundaries, not
  * part of any protocol on a wire: one byte of kind, then a payload.
  */
-#ifndef PST_POSIX_SUPERVISOR_H
-#define PST_POSIX_SUPERVISOR_H
+#ifndef POSTERN_POSIX_HOST_SUPERVISOR_H
+#define POSTERN_POSIX_HOST_SUPERVISOR_H
 
 #include <sys/types.h>
 

@@ -10,8 +10,8 @@
  * section or a value that is not understood is an error that names file, line and what was
  * expected: a mistyped restriction is never ignored.
  */
-#ifndef POSTERN_POSIX_TARGET_CONFIG_H
-#define POSTERN_POSIX_TARGET_CONFIG_H
+#ifndef POSTERN_POSIX_HOST_TARGET_CONFIG_H
+#define POSTERN_POSIX_HOST_TARGET_CONFIG_H
 
 #include "posix/loop/address.h"
 #include "postern/policy.h"

@@ -3,15 +3,15 @@
  * Order matters: the supervisor is started before any key is loaded (pst_target_host_prepare), and
  * shares no memory with the agent.
  */
-#ifndef POSTERN_POSIX_TARGET_HOST_H
-#define POSTERN_POSIX_TARGET_HOST_H
+#ifndef POSTERN_POSIX_HOST_TARGET_HOST_H
+#define POSTERN_POSIX_HOST_TARGET_HOST_H
 
 #include "openssl/openssl_port.h"
 #include "posix/host/audit_file.h"
-#include "posix/loop/link.h"
 #include "posix/host/profile.h"
 #include "posix/host/stub_host.h"
 #include "posix/host/target_config.h"
+#include "posix/loop/link.h"
 #include "postern/target.h"
 
 #define PST_TARGET_HOST_CONTEXTS 8

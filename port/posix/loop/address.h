@@ -4,8 +4,8 @@
  * schemes, each transport's file says what its place and options mean. `SCHEME-listen:` says that
  * the peer comes to us; where only one direction makes sense (a debug stub), both forms mean it.
  */
-#ifndef POSTERN_POSIX_ADDRESS_H
-#define POSTERN_POSIX_ADDRESS_H
+#ifndef POSTERN_POSIX_LOOP_ADDRESS_H
+#define POSTERN_POSIX_LOOP_ADDRESS_H
 
 #include "postern/link.h"
 

@@ -16,8 +16,8 @@
  *
  * A new transport is a file that implements struct pst_transport, and a line in transport.c.
  */
-#ifndef POSTERN_POSIX_CARRIER_H
-#define POSTERN_POSIX_CARRIER_H
+#ifndef POSTERN_POSIX_LOOP_CARRIER_H
+#define POSTERN_POSIX_LOOP_CARRIER_H
 
 #include <uv.h>
 

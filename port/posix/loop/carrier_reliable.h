@@ -5,8 +5,8 @@
  * sends. It hands what arrives to its engine and then calls pst_rcarrier_turn, which does the rest:
  * it sends, tells the owner, and asks the timer to call again.
  */
-#ifndef POSTERN_POSIX_CARRIER_RELIABLE_H
-#define POSTERN_POSIX_CARRIER_RELIABLE_H
+#ifndef POSTERN_POSIX_LOOP_CARRIER_RELIABLE_H
+#define POSTERN_POSIX_LOOP_CARRIER_RELIABLE_H
 
 #include "posix/loop/carrier.h"
 #include "postern/links/reliable.h"

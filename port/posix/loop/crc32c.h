@@ -1,6 +1,6 @@
 /* CRC-32C as pst_crc32c computes it, with the processor's own instruction where there is one. */
-#ifndef POSTERN_POSIX_CRC32C_H
-#define POSTERN_POSIX_CRC32C_H
+#ifndef POSTERN_POSIX_LOOP_CRC32C_H
+#define POSTERN_POSIX_LOOP_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

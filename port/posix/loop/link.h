@@ -10,8 +10,8 @@
  * A link is closed once and says so once: `down`, after which its memory is the owner's again.
  * `why` in it quotes the link and is meant for people.
  */
-#ifndef POSTERN_POSIX_LINK_H
-#define POSTERN_POSIX_LINK_H
+#ifndef POSTERN_POSIX_LOOP_LINK_H
+#define POSTERN_POSIX_LOOP_LINK_H
 
 #include "posix/loop/carrier.h"
 

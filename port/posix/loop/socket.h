@@ -1,6 +1,6 @@
 /* Stream sockets: TCP and Unix, behind one name, on a libuv loop. */
-#ifndef POSTERN_POSIX_SOCKET_H
-#define POSTERN_POSIX_SOCKET_H
+#ifndef POSTERN_POSIX_LOOP_SOCKET_H
+#define POSTERN_POSIX_LOOP_SOCKET_H
 
 #include <uv.h>
 

@@ -5,8 +5,8 @@
  * Spec: a 12-byte header of three big-endian words, command, transport, payload size; then the
  * payload.
  */
-#ifndef POSTERN_POSIX_SPDM_SOCKET_H
-#define POSTERN_POSIX_SPDM_SOCKET_H
+#ifndef POSTERN_POSIX_LOOP_SPDM_SOCKET_H
+#define POSTERN_POSIX_LOOP_SPDM_SOCKET_H
 
 #include "posix/loop/address.h"
 #include "postern/links/binding.h"

@@ -3,8 +3,8 @@
  * A device is a tty, the slave end of a pseudo-terminal (which has no speed), or `unix:PATH`: a
  * Unix socket that stands for a line, as virtual machines offer for their UARTs.
  */
-#ifndef POSTERN_POSIX_TTY_H
-#define POSTERN_POSIX_TTY_H
+#ifndef POSTERN_POSIX_LOOP_TTY_H
+#define POSTERN_POSIX_LOOP_TTY_H
 
 #include <stdbool.h>
 #include <stddef.h>

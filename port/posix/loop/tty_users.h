@@ -1,6 +1,6 @@
 /* Who has a serial device open, and which there are. */
-#ifndef POSTERN_POSIX_TTY_USERS_H
-#define POSTERN_POSIX_TTY_USERS_H
+#ifndef POSTERN_POSIX_LOOP_TTY_USERS_H
+#define POSTERN_POSIX_LOOP_TTY_USERS_H
 
 #include <stdbool.h>
 #include <stddef.h>

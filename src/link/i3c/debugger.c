@@ -25,7 +25,8 @@ pst_err pst_i3c_debugger_init(struct pst_i3c_debugger *d,
     const struct pst_i3c_bus *bus = config->bus;
 
     if (bus == NULL || bus->find == NULL || bus->ccc == NULL || bus->write == NULL ||
-        bus->read == NULL || config->port >= PST_I3C_PORTS || !pst_i3c_buffers_ok(&config->buffers))
+        bus->read == NULL || config->port >= PST_I3C_PORTS ||
+        !psti_i3c_buffers_ok(&config->buffers))
         return PST_ERR_ARGUMENT;
     memset(d, 0, sizeof *d);
     d->config = *config;
@@ -34,12 +35,12 @@ pst_err pst_i3c_debugger_init(struct pst_i3c_debugger *d,
         d->config.poll_ms = POLL_MS;
     if (config->watch_ms == 0)
         d->config.watch_ms = WATCH_MS;
-    pst_i3c_pipe_init(&d->pipe, &config->buffers);
+    psti_i3c_pipe_init(&d->pipe, &config->buffers);
     d->interrupts = bus->poll_ibi != NULL;
     d->opening = config->port == PST_I3C_PORT_MESSAGES;
     d->opened = !d->opening;
     const uint8_t stream = config->stream != 0 ? config->stream : 1;
-    pst_i3c_pipe_begin(&d->pipe, d->opened, d->opened ? 0 : stream);
+    psti_i3c_pipe_begin(&d->pipe, d->opened, d->opened ? 0 : stream);
     return PST_OK;
 }
 
@@ -84,7 +85,7 @@ static void pause_reads(struct pst_i3c_debugger *d)
 /* The first stage from `at` on that is to be done now. */
 static void go_to(struct pst_i3c_debugger *d, size_t at)
 {
-    while (at < PST_I3C_STAGES && d->resuming && pst_i3c_stages[at].fresh)
+    while (at < PST_I3C_STAGES && d->resuming && psti_i3c_stages[at].fresh)
         at++;
     d->stage = (uint8_t)at;
     calm(d);
@@ -114,7 +115,7 @@ static void recover(struct pst_i3c_debugger *d)
 /* The bring-up cannot go on: reset the adaptor, unless that was done already. */
 static void give_up(struct pst_i3c_debugger *d, pst_err why)
 {
-    const bool helps = !d->resuming && pst_i3c_stages[d->stage].action == COMMAND;
+    const bool helps = !d->resuming && psti_i3c_stages[d->stage].action == COMMAND;
 
     if (!helps || d->was_reset || d->config.bus->reset == NULL) {
         d->dead = why;
@@ -132,12 +133,12 @@ static void again(struct pst_i3c_debugger *d)
     if (is_running(d))
         recover(d);
     else
-        give_up(d, d->resuming ? PST_ERR_TIMEOUT : pst_i3c_stages[d->stage].refused);
+        give_up(d, d->resuming ? PST_ERR_TIMEOUT : psti_i3c_stages[d->stage].refused);
 }
 
 static void begin_stage(struct pst_i3c_debugger *d)
 {
-    const struct pst_i3c_stage *s = &pst_i3c_stages[d->stage];
+    const struct pst_i3c_stage *s = &psti_i3c_stages[d->stage];
     const bool configures = s->defining == PST_I3C_CONFIGURE;
 
     d->action = s->action;
@@ -171,7 +172,7 @@ static bool can_read(const struct pst_i3c_debugger *d)
 {
     const bool asks = d->pipe.sent > 0 || (d->flushed && !d->ours);
 
-    return pst_i3c_pipe_has_room(&d->pipe) || (!d->pipe.plain && asks);
+    return psti_i3c_pipe_has_room(&d->pipe) || (!d->pipe.plain && asks);
 }
 
 static bool may_read(const struct pst_i3c_debugger *d)
@@ -189,21 +190,21 @@ static bool may_write(const struct pst_i3c_debugger *d)
         return false;
     if (d->opening)
         return true;
-    return d->opened && (d->must_ack || pst_i3c_pipe_has_data(&d->pipe));
+    return d->opened && (d->must_ack || psti_i3c_pipe_has_data(&d->pipe));
 }
 
 static void begin_write(struct pst_i3c_debugger *d)
 {
     d->action = WRITE;
     if (d->pipe.plain) {
-        const struct pst_bytes packet = pst_i3c_pipe_peek(&d->pipe);
+        const struct pst_bytes packet = psti_i3c_pipe_peek(&d->pipe);
 
         memcpy(d->out, packet.at, packet.len);
         d->out_len = packet.len;
         return;
     }
     d->before = d->pipe.sent;
-    d->out_len = pst_i3c_pipe_put(&d->pipe, d->opening ? PST_I3C_OPEN : 0, d->out);
+    d->out_len = psti_i3c_pipe_put(&d->pipe, d->opening ? PST_I3C_OPEN : 0, d->out);
 }
 
 /* Chooses the next transfer, if there is one to do now. */
@@ -214,7 +215,7 @@ static void begin(struct pst_i3c_debugger *d)
             begin_stage(d);
         return;
     }
-    if (d->missed && pst_i3c_pipe_has_room(&d->pipe)) {
+    if (d->missed && psti_i3c_pipe_has_room(&d->pipe)) {
         d->missed = false;
         d->must_ack = d->stuck = true;
     }
@@ -228,7 +229,7 @@ static void begin(struct pst_i3c_debugger *d)
     }
     const bool write = may_write(d), read = may_read(d);
     /* Reads that are only to learn an acknowledgement wait until the window is full. */
-    const bool due = d->want_read || !pst_i3c_pipe_has_data(&d->pipe) || d->must_ack;
+    const bool due = d->want_read || !psti_i3c_pipe_has_data(&d->pipe) || d->must_ack;
 
     if (write && !(read && due && d->wrote_last)) {
         begin_write(d);
@@ -267,7 +268,7 @@ static void differ(struct pst_i3c_debugger *d)
 {
     struct pst_i3c_fragment f;
 
-    if (d->in_len > sizeof d->in || pst_i3c_fragment_get(d->in, d->in_len, &f) != PST_OK)
+    if (d->in_len > sizeof d->in || psti_i3c_fragment_get(d->in, d->in_len, &f) != PST_OK)
         return;
     if (f.stream != 0 && f.stream == d->pipe.id)
         d->pipe.id = f.stream < UINT8_MAX ? (uint8_t)(f.stream + 1) : 1;
@@ -275,7 +276,7 @@ static void differ(struct pst_i3c_debugger *d)
 
 static void end_stage(struct pst_i3c_debugger *d)
 {
-    const struct pst_i3c_stage *s = &pst_i3c_stages[d->stage];
+    const struct pst_i3c_stage *s = &psti_i3c_stages[d->stage];
 
     if (s->action == DRAIN)
         differ(d);
@@ -297,7 +298,7 @@ static void end_write(struct pst_i3c_debugger *d)
 {
     d->wrote_last = true;
     if (d->pipe.plain) {
-        pst_i3c_pipe_drop(&d->pipe);
+        psti_i3c_pipe_drop(&d->pipe);
         d->progress_at = d->now;
         d->recoveries = 0;
         calm(d);
@@ -365,7 +366,7 @@ static void take_fragment(struct pst_i3c_debugger *d, const uint8_t *at, size_t 
     const bool asked = d->pipe.sent > 0;
     struct pst_i3c_fragment f;
 
-    if (pst_i3c_fragment_get(at, len, &f) != PST_OK) {
+    if (psti_i3c_fragment_get(at, len, &f) != PST_OK) {
         damaged(d);
         return;
     }
@@ -380,7 +381,7 @@ static void take_fragment(struct pst_i3c_debugger *d, const uint8_t *at, size_t 
         again(d);
         return;
     }
-    const pst_err err = pst_i3c_pipe_take(&d->pipe, &f);
+    const pst_err err = psti_i3c_pipe_take(&d->pipe, &f);
     if (err == PST_ERR_DECODE) {
         damaged(d);
         return;
@@ -404,7 +405,7 @@ static void take(struct pst_i3c_debugger *d, const uint8_t *at, size_t len)
         take_fragment(d, at, len);
         return;
     }
-    if (pst_i3c_pipe_take_plain(&d->pipe, at, len) != PST_OK) {
+    if (psti_i3c_pipe_take_plain(&d->pipe, at, len) != PST_OK) {
         rest(d);
         return;
     }
@@ -503,7 +504,7 @@ static void take_ibi(struct pst_i3c_debugger *d, const struct pst_i3c_ibi *ibi)
 
     d->counts.ibis++;
     if (kind == PST_I3C_IBI_DATA && detail == PST_I3C_IBI_READY && ibi->len > 2 &&
-        ibi->len <= PST_I3C_MAX && d->action == IDLE && pst_i3c_pipe_has_room(&d->pipe)) {
+        ibi->len <= PST_I3C_MAX && d->action == IDLE && psti_i3c_pipe_has_room(&d->pipe)) {
         take(d, ibi->bytes + 2, ibi->len - 2); /* the reply came along */
     } else if (kind == PST_I3C_IBI_DATA) {
         poll_soon(d);
@@ -519,7 +520,7 @@ static void take_ibi(struct pst_i3c_debugger *d, const struct pst_i3c_ibi *ibi)
  * can be taken. */
 static bool can_listen(const struct pst_i3c_debugger *d)
 {
-    const bool now = d->action == IDLE && pst_i3c_pipe_has_room(&d->pipe);
+    const bool now = d->action == IDLE && psti_i3c_pipe_has_room(&d->pipe);
 
     return d->interrupts && is_running(d) && d->dead == PST_OK && (now || !d->pipe.plain);
 }
@@ -554,7 +555,7 @@ static bool is_waiting(const struct pst_i3c_debugger *d)
 static uint32_t until(const struct pst_i3c_debugger *d)
 {
     const bool writes = !is_running(d) || d->opening || d->must_ack || (d->flushed && d->ours) ||
-                        pst_i3c_pipe_has_data(&d->pipe);
+                        psti_i3c_pipe_has_data(&d->pipe);
     const bool reads = is_running(d) && !d->opening && can_read(d);
     const bool soon = d->want_read || d->pipe.sent > 0 || !d->opened;
     const uint64_t read_at = soon || d->read_at < d->hold_at ? d->hold_at : d->read_at;

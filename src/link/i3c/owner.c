@@ -6,7 +6,7 @@ pst_err pst_i3c_target_send(struct pst_i3c_target *t, uint8_t kind, const uint8_
 {
     if (t->ended || !t->live)
         return PST_ERR_STATE;
-    return pst_i3c_pipe_send(&t->pipe, kind, payload, len);
+    return psti_i3c_pipe_send(&t->pipe, kind, payload, len);
 }
 
 pst_err pst_i3c_target_receive(struct pst_i3c_target *t, uint8_t *kind, uint8_t **payload,
@@ -16,12 +16,12 @@ pst_err pst_i3c_target_receive(struct pst_i3c_target *t, uint8_t *kind, uint8_t 
         t->ended = false;
         return PST_ERR_CLOSED;
     }
-    return pst_i3c_pipe_receive(&t->pipe, kind, payload, len);
+    return psti_i3c_pipe_receive(&t->pipe, kind, payload, len);
 }
 
 size_t pst_i3c_target_put(struct pst_i3c_target *t, const uint8_t *bytes, size_t len)
 {
-    return pst_i3c_target_is_open(t) ? pst_i3c_pipe_put_bytes(&t->pipe, bytes, len) : 0;
+    return pst_i3c_target_is_open(t) ? psti_i3c_pipe_put_bytes(&t->pipe, bytes, len) : 0;
 }
 
 size_t pst_i3c_target_room(const struct pst_i3c_target *t)
@@ -35,7 +35,7 @@ pst_err pst_i3c_target_get(struct pst_i3c_target *t, uint8_t *out, size_t cap, s
         t->ended = false;
         return PST_ERR_CLOSED;
     }
-    *len = pst_i3c_pipe_get_bytes(&t->pipe, out, cap);
+    *len = psti_i3c_pipe_get_bytes(&t->pipe, out, cap);
     return *len > 0 ? PST_OK : PST_PENDING;
 }
 
@@ -55,7 +55,7 @@ pst_err pst_i3c_debugger_send(struct pst_i3c_debugger *d, uint8_t kind, const ui
     if (d->dead != PST_OK || d->closing)
         return PST_ERR_CLOSED;
     const bool idle = d->pipe.tail == d->pipe.head;
-    PST_TRY(pst_i3c_pipe_send(&d->pipe, kind, payload, len));
+    PST_TRY(psti_i3c_pipe_send(&d->pipe, kind, payload, len));
     if (idle)
         d->progress_at = d->now;
     return PST_OK;
@@ -64,7 +64,7 @@ pst_err pst_i3c_debugger_send(struct pst_i3c_debugger *d, uint8_t kind, const ui
 pst_err pst_i3c_debugger_receive(struct pst_i3c_debugger *d, uint8_t *kind, uint8_t **payload,
                                  size_t *len)
 {
-    return pst_i3c_pipe_receive(&d->pipe, kind, payload, len);
+    return psti_i3c_pipe_receive(&d->pipe, kind, payload, len);
 }
 
 size_t pst_i3c_debugger_put(struct pst_i3c_debugger *d, const uint8_t *bytes, size_t len)
@@ -73,7 +73,7 @@ size_t pst_i3c_debugger_put(struct pst_i3c_debugger *d, const uint8_t *bytes, si
 
     if (d->dead != PST_OK || d->closing)
         return 0;
-    const size_t n = pst_i3c_pipe_put_bytes(&d->pipe, bytes, len);
+    const size_t n = psti_i3c_pipe_put_bytes(&d->pipe, bytes, len);
     if (n > 0 && idle)
         d->progress_at = d->now;
     return n;
@@ -86,12 +86,12 @@ size_t pst_i3c_debugger_room(const struct pst_i3c_debugger *d)
 
 size_t pst_i3c_debugger_get(struct pst_i3c_debugger *d, uint8_t *out, size_t cap)
 {
-    return pst_i3c_pipe_get_bytes(&d->pipe, out, cap);
+    return psti_i3c_pipe_get_bytes(&d->pipe, out, cap);
 }
 
 bool pst_i3c_debugger_has_bytes(const struct pst_i3c_debugger *d)
 {
-    return !d->pipe.plain && !pst_i3c_pipe_has_room(&d->pipe);
+    return !d->pipe.plain && !psti_i3c_pipe_has_room(&d->pipe);
 }
 
 void pst_i3c_debugger_close(struct pst_i3c_debugger *d)

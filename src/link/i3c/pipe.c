@@ -23,13 +23,13 @@ static uint16_t check_of(const uint8_t *at, size_t len)
     return (uint16_t)~pst_fcs16(PST_FCS16_START, at, len);
 }
 
-bool pst_i3c_buffers_ok(const struct pst_i3c_buffers *b)
+bool psti_i3c_buffers_ok(const struct pst_i3c_buffers *b)
 {
     return b->send != NULL && b->receive != NULL && b->receive_cap >= PST_LINK_MIN_MESSAGE &&
            b->send_cap >= PST_LINK_HEADER + PST_LINK_MIN_MESSAGE;
 }
 
-void pst_i3c_pipe_init(struct pst_i3c_pipe *p, const struct pst_i3c_buffers *b)
+void psti_i3c_pipe_init(struct pst_i3c_pipe *p, const struct pst_i3c_buffers *b)
 {
     memset(p, 0, sizeof *p);
     p->send = b->send;
@@ -37,7 +37,7 @@ void pst_i3c_pipe_init(struct pst_i3c_pipe *p, const struct pst_i3c_buffers *b)
     pst_stream_init(&p->stream, b->receive, b->receive_cap);
 }
 
-void pst_i3c_pipe_begin(struct pst_i3c_pipe *p, bool plain, uint8_t id)
+void psti_i3c_pipe_begin(struct pst_i3c_pipe *p, bool plain, uint8_t id)
 {
     p->head = p->tail = 0;
     p->first = p->sent = p->high = p->next = 0;
@@ -83,7 +83,7 @@ static pst_err send_plain(struct pst_i3c_pipe *p, const uint8_t *payload, size_t
     return PST_OK;
 }
 
-pst_err pst_i3c_pipe_send(struct pst_i3c_pipe *p, uint8_t kind, const uint8_t *payload, size_t len)
+pst_err psti_i3c_pipe_send(struct pst_i3c_pipe *p, uint8_t kind, const uint8_t *payload, size_t len)
 {
     uint8_t header[PST_LINK_HEADER];
 
@@ -110,7 +110,7 @@ static pst_err receive_plain(struct pst_i3c_pipe *p, uint8_t *kind, uint8_t **pa
     return PST_OK;
 }
 
-pst_err pst_i3c_pipe_receive(struct pst_i3c_pipe *p, uint8_t *kind, uint8_t **payload, size_t *len)
+pst_err psti_i3c_pipe_receive(struct pst_i3c_pipe *p, uint8_t *kind, uint8_t **payload, size_t *len)
 {
     size_t used = 0;
 
@@ -124,7 +124,7 @@ pst_err pst_i3c_pipe_receive(struct pst_i3c_pipe *p, uint8_t *kind, uint8_t **pa
     return err == PST_WANT_MORE ? PST_PENDING : err;
 }
 
-size_t pst_i3c_pipe_put_bytes(struct pst_i3c_pipe *p, const uint8_t *at, size_t len)
+size_t psti_i3c_pipe_put_bytes(struct pst_i3c_pipe *p, const uint8_t *at, size_t len)
 {
     const size_t room = p->send_cap - (p->tail - p->head);
     const size_t n = len < room ? len : room;
@@ -135,7 +135,7 @@ size_t pst_i3c_pipe_put_bytes(struct pst_i3c_pipe *p, const uint8_t *at, size_t 
     return n;
 }
 
-size_t pst_i3c_pipe_get_bytes(struct pst_i3c_pipe *p, uint8_t *out, size_t cap)
+size_t psti_i3c_pipe_get_bytes(struct pst_i3c_pipe *p, uint8_t *out, size_t cap)
 {
     const size_t waiting = (size_t)(p->in_len - p->in_at);
     const size_t n = waiting < cap ? waiting : cap;
@@ -149,34 +149,34 @@ size_t pst_i3c_pipe_get_bytes(struct pst_i3c_pipe *p, uint8_t *out, size_t cap)
     return n;
 }
 
-bool pst_i3c_pipe_has_room(const struct pst_i3c_pipe *p)
+bool psti_i3c_pipe_has_room(const struct pst_i3c_pipe *p)
 {
     return p->in_len == 0;
 }
 
-bool pst_i3c_pipe_has_data(const struct pst_i3c_pipe *p)
+bool psti_i3c_pipe_has_data(const struct pst_i3c_pipe *p)
 {
     if (p->plain)
         return p->tail > p->head;
     return p->tail - p->head > p->sent && p->sent < WINDOW_BYTES;
 }
 
-struct pst_bytes pst_i3c_pipe_peek(const struct pst_i3c_pipe *p)
+struct pst_bytes psti_i3c_pipe_peek(const struct pst_i3c_pipe *p)
 {
     if (p->tail == p->head)
         return (struct pst_bytes){NULL, 0};
     return (struct pst_bytes){p->send + p->head + 1, p->send[p->head]};
 }
 
-void pst_i3c_pipe_drop(struct pst_i3c_pipe *p)
+void psti_i3c_pipe_drop(struct pst_i3c_pipe *p)
 {
     if (p->tail > p->head)
         p->head += (size_t)1 + p->send[p->head];
 }
 
-pst_err pst_i3c_pipe_take_plain(struct pst_i3c_pipe *p, const uint8_t *in, size_t len)
+pst_err psti_i3c_pipe_take_plain(struct pst_i3c_pipe *p, const uint8_t *in, size_t len)
 {
-    if (!pst_i3c_pipe_has_room(p))
+    if (!psti_i3c_pipe_has_room(p))
         return PST_ERR_BUSY;
     if (len == 0 || len > PST_I3C_MAX)
         return PST_ERR_DECODE;
@@ -185,7 +185,7 @@ pst_err pst_i3c_pipe_take_plain(struct pst_i3c_pipe *p, const uint8_t *in, size_
     return PST_OK;
 }
 
-size_t pst_i3c_pipe_put(struct pst_i3c_pipe *p, uint8_t flags, uint8_t out[PST_I3C_MAX])
+size_t psti_i3c_pipe_put(struct pst_i3c_pipe *p, uint8_t flags, uint8_t out[PST_I3C_MAX])
 {
     struct pst_writer w = pst_writer_of(out, PST_I3C_MAX);
     const size_t waiting = p->tail - p->head - p->sent;
@@ -208,7 +208,7 @@ size_t pst_i3c_pipe_put(struct pst_i3c_pipe *p, uint8_t flags, uint8_t out[PST_I
     return w.used;
 }
 
-pst_err pst_i3c_fragment_get(const uint8_t *in, size_t len, struct pst_i3c_fragment *f)
+pst_err psti_i3c_fragment_get(const uint8_t *in, size_t len, struct pst_i3c_fragment *f)
 {
     if (len < OVERHEAD || len > PST_I3C_MAX)
         return PST_ERR_DECODE;
@@ -240,7 +240,7 @@ static bool take_ack(struct pst_i3c_pipe *p, uint16_t ack)
     return true;
 }
 
-pst_err pst_i3c_pipe_take(struct pst_i3c_pipe *p, const struct pst_i3c_fragment *f)
+pst_err psti_i3c_pipe_take(struct pst_i3c_pipe *p, const struct pst_i3c_fragment *f)
 {
     const uint16_t known = (uint16_t)(p->next - f->sequence);
 
@@ -250,7 +250,7 @@ pst_err pst_i3c_pipe_take(struct pst_i3c_pipe *p, const struct pst_i3c_fragment 
         return known == 0 ? PST_OK : PST_WANT_MORE;
     if (known >= f->bytes.len)
         return PST_WANT_MORE;
-    if (!pst_i3c_pipe_has_room(p))
+    if (!psti_i3c_pipe_has_room(p))
         return PST_ERR_BUSY;
     const size_t n = f->bytes.len - known;
     memcpy(p->in, f->bytes.at + known, n);

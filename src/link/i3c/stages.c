@@ -29,7 +29,7 @@ static pst_err check_port(struct pst_i3c_debugger *d)
 
 /* The bring-up, in its public order. What an adaptor still knows after a bus reset is not done
  * again. */
-const struct pst_i3c_stage pst_i3c_stages[PST_I3C_STAGES] = {
+const struct pst_i3c_stage psti_i3c_stages[PST_I3C_STAGES] = {
     {FIND,    0,                 0,                    0, 0, false, NULL,         PST_ERR_TIMEOUT    },
     {DRAIN,   0,                 0,                    0, 0, true,  NULL,         PST_ERR_TIMEOUT    },
     {COMMAND, PST_I3C_DBGOPCODE, PST_I3C_CAPABILITIES, 0, 4, false, check_caps,

@@ -16,7 +16,7 @@ struct pst_i3c_stage {
 };
 
 #define PST_I3C_STAGES 9
-extern const struct pst_i3c_stage pst_i3c_stages[PST_I3C_STAGES];
+extern const struct pst_i3c_stage psti_i3c_stages[PST_I3C_STAGES];
 #define CONFIGURE_STAGE (PST_I3C_STAGES - 1)
 
 #endif

@@ -17,7 +17,7 @@ static void restart(struct pst_i3c_target *t, uint8_t stream)
 {
     t->ended = t->ended || t->live;
     t->live = t->told = t->refused = t->overflow = false;
-    pst_i3c_pipe_begin(&t->pipe, t->port == PST_I3C_PORT_SPP, stream);
+    psti_i3c_pipe_begin(&t->pipe, t->port == PST_I3C_PORT_SPP, stream);
 }
 
 static void reset(struct pst_i3c_target *t)
@@ -32,11 +32,11 @@ static void reset(struct pst_i3c_target *t)
 pst_err pst_i3c_target_init(struct pst_i3c_target *t, const struct pst_i3c_target_config *config)
 {
     if (config->ports == 0 || config->ports > PST_I3C_PORTS ||
-        !pst_i3c_buffers_ok(&config->buffers))
+        !psti_i3c_buffers_ok(&config->buffers))
         return PST_ERR_ARGUMENT;
     memset(t, 0, sizeof *t);
     t->config = *config;
-    pst_i3c_pipe_init(&t->pipe, &config->buffers);
+    psti_i3c_pipe_init(&t->pipe, &config->buffers);
     reset(t);
     return PST_OK;
 }
@@ -132,7 +132,7 @@ pst_err pst_i3c_target_ccc_read(struct pst_i3c_target *t, uint8_t code, uint8_t 
 
 bool pst_i3c_target_ready(struct pst_i3c_target *t)
 {
-    const bool ready = is_started(t) && pst_i3c_pipe_has_room(&t->pipe);
+    const bool ready = is_started(t) && psti_i3c_pipe_has_room(&t->pipe);
 
     t->refused = t->refused || (is_started(t) && !ready);
     return ready;
@@ -140,7 +140,7 @@ bool pst_i3c_target_ready(struct pst_i3c_target *t)
 
 static pst_err write_plain(struct pst_i3c_target *t, const uint8_t *data, size_t len)
 {
-    PST_TRY(pst_i3c_pipe_take_plain(&t->pipe, data, len));
+    PST_TRY(psti_i3c_pipe_take_plain(&t->pipe, data, len));
     t->live = true;
     return PST_OK;
 }
@@ -149,7 +149,7 @@ static pst_err write_fragment(struct pst_i3c_target *t, const uint8_t *data, siz
 {
     struct pst_i3c_fragment f;
 
-    PST_TRY(pst_i3c_fragment_get(data, len, &f));
+    PST_TRY(psti_i3c_fragment_get(data, len, &f));
     if (f.stream == 0)
         return PST_ERR_DECODE;
     /* An OPEN that comes again, since its answer was lost, begins nothing anew. */
@@ -159,8 +159,8 @@ static pst_err write_fragment(struct pst_i3c_target *t, const uint8_t *data, siz
         return PST_ERR_DECODE;
     t->live = true;
     const bool had_sent = t->pipe.sent > 0;
-    const pst_err err = pst_i3c_pipe_take(&t->pipe, &f);
-    if (had_sent && pst_i3c_pipe_has_data(&t->pipe))
+    const pst_err err = psti_i3c_pipe_take(&t->pipe, &f);
+    if (had_sent && psti_i3c_pipe_has_data(&t->pipe))
         t->told = false;
     /* What was not the next is not ours to complain of: the DTS reads our acknowledgement. */
     return err == PST_WANT_MORE ? PST_OK : err;
@@ -182,11 +182,11 @@ pst_err pst_i3c_target_write(struct pst_i3c_target *t, const uint8_t *data, size
 
 static size_t read_plain(struct pst_i3c_target *t, uint8_t out[PST_I3C_MAX])
 {
-    const struct pst_bytes packet = pst_i3c_pipe_peek(&t->pipe);
+    const struct pst_bytes packet = psti_i3c_pipe_peek(&t->pipe);
 
     if (packet.len > 0)
         memcpy(out, packet.at, packet.len);
-    pst_i3c_pipe_drop(&t->pipe);
+    psti_i3c_pipe_drop(&t->pipe);
     t->told = false;
     return packet.len;
 }
@@ -197,9 +197,9 @@ size_t pst_i3c_target_read(struct pst_i3c_target *t, uint8_t out[PST_I3C_MAX])
         return 0;
     if (t->pipe.plain)
         return read_plain(t, out);
-    const size_t len = pst_i3c_pipe_put(&t->pipe, t->pipe.id == 0 ? PST_I3C_NONE : 0, out);
+    const size_t len = psti_i3c_pipe_put(&t->pipe, t->pipe.id == 0 ? PST_I3C_NONE : 0, out);
     /* While there is more, the flag says so and no IBI is needed. */
-    if (!pst_i3c_pipe_has_data(&t->pipe))
+    if (!psti_i3c_pipe_has_data(&t->pipe))
         t->told = false;
     return len;
 }
@@ -208,12 +208,12 @@ size_t pst_i3c_target_ibi(const struct pst_i3c_target *t, uint8_t out[2])
 {
     if (!is_started(t) || t->mode != PST_I3C_INTERRUPT)
         return 0;
-    if (t->overflow || (t->refused && pst_i3c_pipe_has_room(&t->pipe))) {
+    if (t->overflow || (t->refused && psti_i3c_pipe_has_room(&t->pipe))) {
         out[0] = PST_I3C_IBI_STATUS;
         out[1] = t->overflow ? PST_I3C_IBI_OVERFLOW : PST_I3C_IBI_READY;
         return 2;
     }
-    if (t->told || !pst_i3c_pipe_has_data(&t->pipe))
+    if (t->told || !psti_i3c_pipe_has_data(&t->pipe))
         return 0;
     out[0] = PST_I3C_IBI_DATA;
     out[1] = PST_I3C_IBI_READY;

@@ -49,7 +49,7 @@ void pst_mctp_line_input(struct pst_mctp_line *l, const uint8_t *bytes, size_t l
 /* Makes the next frame, if there is something to send and the line is about to be free. */
 static void make_frame(struct pst_mctp_line *l, uint64_t now_ms)
 {
-    if (!pst_pace_free(&l->pace, now_ms))
+    if (!psti_pace_free(&l->pace, now_ms))
         return;
     const size_t len = pst_mctp_link_output(&l->mctp, l->packet, sizeof l->packet, now_ms);
     size_t n = 0;
@@ -57,7 +57,7 @@ static void make_frame(struct pst_mctp_line *l, uint64_t now_ms)
         return;
     l->frame_len = n;
     l->frame_at = 0;
-    pst_pace_take(&l->pace, n, now_ms);
+    psti_pace_take(&l->pace, n, now_ms);
 }
 
 size_t pst_mctp_line_output(struct pst_mctp_line *l, uint8_t *out, size_t cap, uint64_t now_ms)
@@ -74,5 +74,5 @@ size_t pst_mctp_line_output(struct pst_mctp_line *l, uint8_t *out, size_t cap, u
 
 uint64_t pst_mctp_line_wake(const struct pst_mctp_line *l)
 {
-    return l->pace.held ? pst_pace_wake(&l->pace) : pst_mctp_link_wake(&l->mctp);
+    return l->pace.held ? psti_pace_wake(&l->pace) : pst_mctp_link_wake(&l->mctp);
 }

@@ -65,7 +65,7 @@ static void on_datagram(struct pst_mctp_link *l, struct pst_bytes d, uint64_t no
     uint8_t type;
     struct pst_reader r;
 
-    if (pst_datagram_open(l->cfg.link.crc32c, d.at, d.len, &type, &r) != PST_OK) {
+    if (psti_datagram_open(l->cfg.link.crc32c, d.at, d.len, &type, &r) != PST_OK) {
         l->damaged++;
     } else if (!waiting(l) && from_peer(l) && pst_reliable_mine(&l->link, d.at, d.len)) {
         (void)pst_reliable_input(&l->link, d.at, d.len, now_ms);

@@ -11,7 +11,7 @@
 void pst_mctp_spdm_timing(struct pst_mctp_spdm_config *cfg, uint32_t baud)
 {
     const size_t frame = PST_MCTP_SERIAL_ROOM(PST_MCTP_HEADER + cfg->unit);
-    const uint32_t line_ms = (uint32_t)(pst_pace_us(baud, FRAMES * frame) / 1000);
+    const uint32_t line_ms = (uint32_t)(psti_pace_us(baud, FRAMES * frame) / 1000);
 
     cfg->answer_ms = ANSWER_MS + line_ms;
     cfg->pause_ms = PAUSE_MS + line_ms;
@@ -47,14 +47,14 @@ static void make_frame(struct pst_mctp_spdm_line *l, uint64_t now_ms)
 {
     size_t n = 0;
 
-    if (!pst_pace_free(&l->pace, now_ms))
+    if (!psti_pace_free(&l->pace, now_ms))
         return;
     const size_t len = pst_mctp_spdm_output(&l->mctp, l->packet, sizeof l->packet, now_ms);
     if (len == 0 || pst_mctp_serial_put(l->packet, len, l->frame, sizeof l->frame, &n) != PST_OK)
         return;
     l->frame_len = n;
     l->frame_at = 0;
-    pst_pace_take(&l->pace, n, now_ms);
+    psti_pace_take(&l->pace, n, now_ms);
 }
 
 size_t pst_mctp_spdm_line_output(struct pst_mctp_spdm_line *l, uint8_t *out, size_t cap,
@@ -72,5 +72,5 @@ size_t pst_mctp_spdm_line_output(struct pst_mctp_spdm_line *l, uint8_t *out, siz
 
 uint64_t pst_mctp_spdm_line_wake(const struct pst_mctp_spdm_line *l)
 {
-    return l->pace.held ? pst_pace_wake(&l->pace) : pst_mctp_spdm_wake(&l->mctp);
+    return l->pace.held ? psti_pace_wake(&l->pace) : pst_mctp_spdm_wake(&l->mctp);
 }

@@ -15,7 +15,7 @@
  * loopback. */
 static const uint16_t ladder[] = {1232, 1392, 1452, 1472, 4000, 8952, 16000, 32000, 65000};
 
-void pst_reliable_end(struct pst_reliable *r, pst_err why, bool tell)
+void psti_reliable_end(struct pst_reliable *r, pst_err why, bool tell)
 {
     r->state = why;
     r->last_words = tell;
@@ -106,7 +106,7 @@ static void measured(struct pst_reliable *r, uint32_t rtt_ms)
 
 /* The way there and back is open: what it took is known if there was but one HELLO, and the next
  * one goes out at once. */
-void pst_reliable_greeted(struct pst_reliable *r, uint64_t now_ms)
+void psti_reliable_greeted(struct pst_reliable *r, uint64_t now_ms)
 {
     if (r->backoff == 1)
         measured(r, (uint32_t)(now_ms - (r->hello_ms - r->rto_ms)));
@@ -193,7 +193,7 @@ static void arrived(struct pst_reliable *r, struct pst_reliable_sent *s, uint64_
     r->backoff = 0;
 }
 
-void pst_reliable_acked(struct pst_reliable *r, const struct data *d, uint64_t now_ms)
+void psti_reliable_acked(struct pst_reliable *r, const struct data *d, uint64_t now_ms)
 {
     if (pst_gap(d->credit, r->limit) > 0)
         r->limit = d->credit;
@@ -259,7 +259,7 @@ void pst_reliable_look(struct pst_reliable *r, uint64_t now_ms)
     const bool alive = r->state == PST_OK || r->state == PST_PENDING;
 
     if (alive && now_ms - r->heard_ms >= r->cfg.timing.dead)
-        pst_reliable_end(r, PST_ERR_TIMEOUT, r->state == PST_OK);
+        psti_reliable_end(r, PST_ERR_TIMEOUT, r->state == PST_OK);
 }
 
 static void run_timers(struct pst_reliable *r, uint64_t now_ms)
@@ -271,7 +271,7 @@ static void run_timers(struct pst_reliable *r, uint64_t now_ms)
     if (keepalive_at(r) <= now_ms)
         r->ping_due = true;
     if (r->closing && r->written == r->oldest)
-        pst_reliable_end(r, PST_ERR_CLOSED, true);
+        psti_reliable_end(r, PST_ERR_CLOSED, true);
 }
 
 static bool may_probe(const struct pst_reliable *r)
@@ -332,7 +332,7 @@ static size_t put_hello(struct pst_reliable *r, uint8_t *out, size_t cap, uint64
     r->hello_ms = now_ms + (wait < r->cfg.timing.most_rto ? wait : r->cfg.timing.most_rto);
     if (r->backoff < BACKOFF_MAX)
         r->backoff++;
-    return pst_greeting_put(out, cap, false, &g);
+    return psti_greeting_put(out, cap, false, &g);
 }
 
 static size_t put_welcome(struct pst_reliable *r, uint8_t *out, size_t cap)
@@ -340,7 +340,7 @@ static size_t put_welcome(struct pst_reliable *r, uint8_t *out, size_t cap)
     const struct greeting g = own_greeting(r);
 
     r->welcome_due = false;
-    return pst_greeting_put(out, cap, true, &g);
+    return psti_greeting_put(out, cap, true, &g);
 }
 
 static size_t put_close(struct pst_reliable *r, uint8_t *out, size_t cap)
@@ -351,13 +351,13 @@ static size_t put_close(struct pst_reliable *r, uint8_t *out, size_t cap)
     pst_put_u8(&w, PST_DATAGRAM_CLOSE);
     pst_put_u32(&w, r->peer_id);
     pst_put_u8(&w, r->reason);
-    return pst_datagram_seal(r->cfg.crc32c, &w);
+    return psti_datagram_seal(r->cfg.crc32c, &w);
 }
 
 /* Lets an acknowledgement travel along when there is one to give and `room` for it. */
 static void add_ack(struct pst_reliable *r, struct data *d, size_t room)
 {
-    if (room < ACK_SIZE(pst_mask_len(r->missing)))
+    if (room < ACK_SIZE(psti_mask_len(r->missing)))
         return;
     d->flags |= PST_DATAGRAM_ACK;
     d->ack = r->seen;
@@ -395,12 +395,12 @@ static size_t put_sent(struct pst_reliable *r, struct pst_reliable_sent *s, uint
         d.flags |= PST_DATAGRAM_PAD;
     else if (r->owed > 0 || s->what == SENT_CREDIT || s->what == SENT_PING)
         add_ack(r, &d, r->mtu - (size_t)DATA_HEAD - DATAGRAM_CRC - s->len);
-    pst_data_put(&w, &d);
+    psti_data_put(&w, &d);
     if (bytes)
         copy_out(r, &w, s->offset, s->len);
     if (s->what == SENT_PROBE)
         pst_put_zeros(&w, s->size - w.used - DATAGRAM_CRC);
-    const size_t n = pst_datagram_seal(r->cfg.crc32c, &w);
+    const size_t n = psti_datagram_seal(r->cfg.crc32c, &w);
     if (s->what != SENT_PROBE)
         s->size = (uint16_t)n;
     return n;
@@ -416,7 +416,7 @@ static bool window_open(const struct pst_reliable *r, size_t len)
 /* What a datagram can carry when an acknowledgement that is owed comes along. */
 static size_t data_room(const struct pst_reliable *r, bool with_ack)
 {
-    const size_t ack = with_ack && r->owed > 0 ? ACK_SIZE(pst_mask_len(r->missing)) : 0;
+    const size_t ack = with_ack && r->owed > 0 ? ACK_SIZE(psti_mask_len(r->missing)) : 0;
 
     return r->mtu - (size_t)DATA_HEAD - DATAGRAM_CRC - ack;
 }
@@ -516,8 +516,8 @@ static size_t put_ack(struct pst_reliable *r, uint8_t *out, size_t cap, uint64_t
     if (r->owed == 0 || r->ack_ms > now_ms)
         return 0;
     add_ack(r, &d, cap);
-    pst_data_put(&w, &d);
-    return pst_datagram_seal(r->cfg.crc32c, &w);
+    psti_data_put(&w, &d);
+    return psti_datagram_seal(r->cfg.crc32c, &w);
 }
 
 static size_t next(struct pst_reliable *r, uint8_t *out, size_t cap, uint64_t now_ms)

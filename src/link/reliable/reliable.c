@@ -94,8 +94,8 @@ pst_err pst_reliable_accept(struct pst_reliable *r, const struct pst_reliable_co
     struct greeting g;
     uint8_t type = 0;
 
-    PST_TRY(pst_datagram_open(cfg->crc32c, hello, len, &type, &in));
-    if (type != PST_DATAGRAM_HELLO || pst_greeting_get(&in, false, &g) != PST_OK)
+    PST_TRY(psti_datagram_open(cfg->crc32c, hello, len, &type, &in));
+    if (type != PST_DATAGRAM_HELLO || psti_greeting_get(&in, false, &g) != PST_OK)
         return PST_ERR_DECODE;
     PST_TRY(begin(r, cfg, now_ms));
     r->server = true;
@@ -230,14 +230,14 @@ static pst_err on_data(struct pst_reliable *r, struct pst_reader *in, uint64_t n
 {
     struct data d;
 
-    PST_TRY(pst_data_get(in, &d));
+    PST_TRY(psti_data_get(in, &d));
     if (d.id != r->cfg.id || r->state != PST_OK)
         return PST_ERR_UNEXPECTED;
     if ((d.flags & PST_DATAGRAM_ACK) != 0 && pst_gap(d.ack, r->next_number) >= 0)
         return PST_ERR_UNEXPECTED; /* never sent */
     r->heard_ms = now_ms;
     if ((d.flags & PST_DATAGRAM_ACK) != 0)
-        pst_reliable_acked(r, &d, now_ms);
+        psti_reliable_acked(r, &d, now_ms);
     if ((d.flags & PST_DATAGRAM_BYTES) != 0)
         PST_TRY(store(r, d.offset, d.bytes));
     if ((d.flags & PST_DATAGRAM_ASK) != 0)
@@ -255,7 +255,7 @@ static pst_err on_cookie(struct pst_reliable *r, struct pst_reader *in, uint64_t
         return PST_ERR_UNEXPECTED;
     /* Only the first one is answered at once, or a strange server could keep us busy. */
     if (!r->cookie_known)
-        pst_reliable_greeted(r, now_ms);
+        psti_reliable_greeted(r, now_ms);
     r->cookie_known = true;
     r->cookie = cookie;
     return PST_OK;
@@ -265,7 +265,7 @@ static pst_err on_hello(struct pst_reliable *r, struct pst_reader *in, bool welc
                         uint64_t now_ms)
 {
     struct greeting g;
-    const pst_err err = pst_greeting_get(in, welcome, &g);
+    const pst_err err = psti_greeting_get(in, welcome, &g);
     const bool wanted = welcome ? !r->server && g.id == r->cfg.id && r->state == PST_PENDING
                                 : r->server && g.id == r->peer_id && r->state == PST_OK;
 
@@ -274,7 +274,7 @@ static pst_err on_hello(struct pst_reliable *r, struct pst_reader *in, bool welc
     if (!wanted)
         return PST_ERR_UNEXPECTED;
     if (err == PST_ERR_PROFILE) {
-        pst_reliable_end(r, PST_ERR_PROFILE, false);
+        psti_reliable_end(r, PST_ERR_PROFILE, false);
         return PST_OK;
     }
     if (welcome)
@@ -293,7 +293,7 @@ static pst_err on_close(struct pst_reliable *r, struct pst_reader *in)
     if (id != r->cfg.id)
         return PST_ERR_UNEXPECTED;
     /* No reason, and the two states, are as good as none. */
-    pst_reliable_end(r, reason > PST_ERR_ARGUMENT ? PST_ERR_CLOSED : (pst_err)reason, false);
+    psti_reliable_end(r, reason > PST_ERR_ARGUMENT ? PST_ERR_CLOSED : (pst_err)reason, false);
     return PST_OK;
 }
 
@@ -304,7 +304,7 @@ static pst_err on_reset(struct pst_reliable *r, struct pst_reader *in)
     PST_TRY(pst_finish(in));
     if (r->state != PST_OK || id != r->peer_id)
         return PST_ERR_UNEXPECTED;
-    pst_reliable_end(r, PST_ERR_CLOSED, false);
+    psti_reliable_end(r, PST_ERR_CLOSED, false);
     r->forgotten = true;
     return PST_OK;
 }
@@ -323,7 +323,7 @@ static pst_err dispatch(struct pst_reliable *r, const uint8_t *datagram, size_t 
     struct pst_reader in;
     uint8_t type = 0;
 
-    PST_TRY(pst_datagram_open(r->cfg.crc32c, datagram, len, &type, &in));
+    PST_TRY(psti_datagram_open(r->cfg.crc32c, datagram, len, &type, &in));
     if (r->state != PST_OK && r->state != PST_PENDING)
         return after_end(r, type, &in);
     switch (type) {
@@ -454,12 +454,12 @@ pst_err pst_reliable_send(struct pst_reliable *r, uint8_t kind, const uint8_t *p
 void pst_reliable_close(struct pst_reliable *r)
 {
     if (r->state == PST_PENDING)
-        pst_reliable_end(r, PST_ERR_CLOSED, false);
+        psti_reliable_end(r, PST_ERR_CLOSED, false);
     r->closing = true;
 }
 
 void pst_reliable_abort(struct pst_reliable *r, pst_err why)
 {
     if (r->state == PST_OK || r->state == PST_PENDING)
-        pst_reliable_end(r, why, r->state == PST_OK);
+        psti_reliable_end(r, why, r->state == PST_OK);
 }

@@ -1,6 +1,6 @@
 /* Between the three files of the reliable link. */
-#ifndef PST_LINK_RELIABLE_H
-#define PST_LINK_RELIABLE_H
+#ifndef PST_LINK_RELIABLE_RELIABLE_H
+#define PST_LINK_RELIABLE_RELIABLE_H
 
 #include "postern/links/reliable.h"
 
@@ -31,15 +31,15 @@ struct data {
 /* reliable_wire.c: reading takes the CRC off and checks it; writing puts it on. `crc` may be NULL.
  */
 typedef uint32_t pst_crc_fn(uint32_t crc, const void *at, size_t len);
-pst_err pst_datagram_open(pst_crc_fn *crc, const uint8_t *datagram, size_t len, uint8_t *type,
-                          struct pst_reader *r);
-size_t pst_datagram_seal(pst_crc_fn *crc, struct pst_writer *w);
-pst_err pst_greeting_get(struct pst_reader *r, bool welcome, struct greeting *g);
-size_t pst_greeting_put(uint8_t *out, size_t cap, bool welcome, const struct greeting *g);
-pst_err pst_data_get(struct pst_reader *r, struct data *d);
+pst_err psti_datagram_open(pst_crc_fn *crc, const uint8_t *datagram, size_t len, uint8_t *type,
+                           struct pst_reader *r);
+size_t psti_datagram_seal(pst_crc_fn *crc, struct pst_writer *w);
+pst_err psti_greeting_get(struct pst_reader *r, bool welcome, struct greeting *g);
+size_t psti_greeting_put(uint8_t *out, size_t cap, bool welcome, const struct greeting *g);
+pst_err psti_data_get(struct pst_reader *r, struct data *d);
 /* Everything but what follows the offset or the padding, and without the CRC. */
-void pst_data_put(struct pst_writer *w, const struct data *d);
-size_t pst_mask_len(uint64_t missing);
+void psti_data_put(struct pst_writer *w, const struct data *d);
+size_t psti_mask_len(uint64_t missing);
 
 /* a - b in a space that wraps. */
 static inline int32_t pst_gap(uint32_t a, uint32_t b)
@@ -48,8 +48,8 @@ static inline int32_t pst_gap(uint32_t a, uint32_t b)
 }
 
 /* reliable_out.c */
-void pst_reliable_greeted(struct pst_reliable *r, uint64_t now_ms);
-void pst_reliable_acked(struct pst_reliable *r, const struct data *d, uint64_t now_ms);
-void pst_reliable_end(struct pst_reliable *r, pst_err why, bool tell);
+void psti_reliable_greeted(struct pst_reliable *r, uint64_t now_ms);
+void psti_reliable_acked(struct pst_reliable *r, const struct data *d, uint64_t now_ms);
+void psti_reliable_end(struct pst_reliable *r, pst_err why, bool tell);
 
 #endif

@@ -30,7 +30,7 @@ static void absorb(uint64_t v[4], uint64_t word)
     v[0] ^= word;
 }
 
-uint64_t pst_siphash(const uint8_t key[16], const void *at, size_t len)
+uint64_t psti_siphash(const uint8_t key[16], const void *at, size_t len)
 {
     const uint64_t k0 = pst_peek_u64(key), k1 = pst_peek_u64(key + 8);
     const uint8_t *bytes = at;

@@ -17,8 +17,8 @@ static uint32_t crc_of(pst_crc_fn *crc, const uint8_t *at, size_t len)
     return crc != NULL ? crc(0, at, len) : pst_crc32c(0, at, len);
 }
 
-pst_err pst_datagram_open(pst_crc_fn *crc, const uint8_t *datagram, size_t len, uint8_t *type,
-                          struct pst_reader *r)
+pst_err psti_datagram_open(pst_crc_fn *crc, const uint8_t *datagram, size_t len, uint8_t *type,
+                           struct pst_reader *r)
 {
     if (len < 1 + DATAGRAM_CRC)
         return PST_ERR_DECODE;
@@ -30,7 +30,7 @@ pst_err pst_datagram_open(pst_crc_fn *crc, const uint8_t *datagram, size_t len, 
     return PST_OK;
 }
 
-size_t pst_datagram_seal(pst_crc_fn *crc, struct pst_writer *w)
+size_t psti_datagram_seal(pst_crc_fn *crc, struct pst_writer *w)
 {
     size_t len = 0;
 
@@ -38,7 +38,7 @@ size_t pst_datagram_seal(pst_crc_fn *crc, struct pst_writer *w)
     return pst_written(w, &len) == PST_OK ? len : 0;
 }
 
-pst_err pst_greeting_get(struct pst_reader *r, bool welcome, struct greeting *g)
+pst_err psti_greeting_get(struct pst_reader *r, bool welcome, struct greeting *g)
 {
     uint8_t name[sizeof magic];
 
@@ -67,7 +67,7 @@ pst_err pst_greeting_get(struct pst_reader *r, bool welcome, struct greeting *g)
     return pst_finish(r);
 }
 
-size_t pst_greeting_put(uint8_t *out, size_t cap, bool welcome, const struct greeting *g)
+size_t psti_greeting_put(uint8_t *out, size_t cap, bool welcome, const struct greeting *g)
 {
     struct pst_writer w = pst_writer_of(out, cap);
 
@@ -85,10 +85,10 @@ size_t pst_greeting_put(uint8_t *out, size_t cap, bool welcome, const struct gre
     pst_put_u32(&w, g->credit);
     if (!welcome)
         pst_put_u64(&w, g->cookie);
-    return pst_datagram_seal(NULL, &w);
+    return psti_datagram_seal(NULL, &w);
 }
 
-size_t pst_mask_len(uint64_t missing)
+size_t psti_mask_len(uint64_t missing)
 {
     size_t n = 0;
 
@@ -109,7 +109,7 @@ static void get_ack(struct pst_reader *r, struct data *d)
         d->missing = d->missing << 8 | mask.at[i - 1];
 }
 
-pst_err pst_data_get(struct pst_reader *r, struct data *d)
+pst_err psti_data_get(struct pst_reader *r, struct data *d)
 {
     memset(d, 0, sizeof *d);
     d->id = pst_get_u32(r);
@@ -135,10 +135,10 @@ pst_err pst_data_get(struct pst_reader *r, struct data *d)
     return pst_finish(r);
 }
 
-void pst_data_put(struct pst_writer *w, const struct data *d)
+void psti_data_put(struct pst_writer *w, const struct data *d)
 {
     const bool ack = (d->flags & PST_DATAGRAM_ACK) != 0;
-    const size_t mask_len = ack ? pst_mask_len(d->missing) : 0;
+    const size_t mask_len = ack ? psti_mask_len(d->missing) : 0;
 
     pst_put_u8(w, PST_DATAGRAM_DATA);
     pst_put_u32(w, d->id);
@@ -166,7 +166,7 @@ static uint64_t cookie_of(const struct pst_reliable_door *door, struct pst_bytes
     pst_put_u32(&w, g->id);
     pst_put_u32(&w, g->start);
     pst_put_bytes(&w, from.at, from.len);
-    const uint64_t cookie = pst_siphash(door->key, text, w.used);
+    const uint64_t cookie = psti_siphash(door->key, text, w.used);
     return cookie != 0 ? cookie : 1; /* 0: none yet */
 }
 
@@ -175,7 +175,7 @@ static pst_err answer_hello(const struct pst_reliable_door *door, struct pst_byt
 {
     const uint64_t period = now_ms / COOKIE_PERIOD_MS;
     struct greeting g;
-    const pst_err err = pst_greeting_get(r, false, &g);
+    const pst_err err = psti_greeting_get(r, false, &g);
 
     if (err == PST_ERR_PROFILE) {
         pst_put_u8(reply, PST_DATAGRAM_CLOSE);
@@ -204,7 +204,7 @@ pst_err pst_reliable_greet(const struct pst_reliable_door *door, struct pst_byte
 
     if (from.len > ADDRESS_MAX)
         return PST_ERR_ARGUMENT;
-    PST_TRY(pst_datagram_open(NULL, datagram, len, &type, &r));
+    PST_TRY(psti_datagram_open(NULL, datagram, len, &type, &r));
     if (type == PST_DATAGRAM_HELLO) {
         err = answer_hello(door, from, &r, now_ms, &w);
     } else if (type == PST_DATAGRAM_DATA && r.left > 4) {
@@ -215,7 +215,7 @@ pst_err pst_reliable_greet(const struct pst_reliable_door *door, struct pst_byte
     }
     if (err != PST_WANT_MORE)
         return err;
-    const size_t n = pst_datagram_seal(NULL, &w);
+    const size_t n = psti_datagram_seal(NULL, &w);
     if (n > len)
         return PST_ERR_DECODE;
     *reply_len = n;

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "link/serial/pace.h"
 #include "link/reliable/reliable.h"
+#include "link/serial/pace.h"
 #include "postern/links/checksum.h"
 
 #define BAUD_MAX 4000000
@@ -19,7 +19,7 @@ const struct pst_link_traits pst_serial_traits = {
 
 struct pst_reliable_timing pst_serial_timing(uint32_t baud, uint16_t mtu)
 {
-    const uint64_t us = pst_pace_us(baud == 0 ? BAUD_MAX : baud, PST_COBS_ROOM(mtu) + 2);
+    const uint64_t us = psti_pace_us(baud == 0 ? BAUD_MAX : baud, PST_COBS_ROOM(mtu) + 2);
     const uint32_t frame = (uint32_t)((us + 999) / 1000);
 
     /* A round trip is a frame, then one of the other side that is under way, then the answer. */
@@ -82,7 +82,7 @@ static void on_frame(struct pst_serial *s, struct pst_bytes d, uint64_t now_ms)
     uint8_t type;
     struct pst_reader r;
 
-    if (pst_datagram_open(s->cfg.link.crc32c, d.at, d.len, &type, &r) != PST_OK) {
+    if (psti_datagram_open(s->cfg.link.crc32c, d.at, d.len, &type, &r) != PST_OK) {
         s->damaged++;
         return;
     }
@@ -125,7 +125,7 @@ static void make_frame(struct pst_serial *s, uint64_t now_ms)
     const uint8_t *datagram;
     size_t n = 0;
 
-    if (!pst_pace_free(&s->pace, now_ms))
+    if (!psti_pace_free(&s->pace, now_ms))
         return;
     const size_t len = next_datagram(s, &datagram, now_ms);
     const size_t lead = s->quiet ? 1 : 0;
@@ -136,7 +136,7 @@ static void make_frame(struct pst_serial *s, uint64_t now_ms)
     s->frame[lead + n] = 0;
     s->frame_len = lead + n + 1;
     s->frame_at = 0;
-    pst_pace_take(&s->pace, s->frame_len, now_ms);
+    psti_pace_take(&s->pace, s->frame_len, now_ms);
 }
 
 size_t pst_serial_output(struct pst_serial *s, uint8_t *out, size_t cap, uint64_t now_ms)
@@ -154,6 +154,6 @@ size_t pst_serial_output(struct pst_serial *s, uint8_t *out, size_t cap, uint64_
 uint64_t pst_serial_wake(const struct pst_serial *s)
 {
     if (s->pace.held)
-        return pst_pace_wake(&s->pace);
+        return psti_pace_wake(&s->pace);
     return waiting(s) ? UINT64_MAX : pst_reliable_wake(&s->link);
 }

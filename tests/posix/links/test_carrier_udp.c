@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "posix/loop/carrier_reliable.h"
 #include "posix/links/carriers.h"
+#include "posix/loop/carrier_reliable.h"
 #include "posix/loop/crc32c.h"
 #include "postern/links/checksum.h"
 

@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "posix/loop/carrier.h"
 #include "posix/links/mqtt/place.h"
+#include "posix/loop/carrier.h"
 
 static pst_err place(const char *text, struct pst_mqtt_place *p, char why[512])
 {

@@ -11,8 +11,8 @@
  * target sent, and not more. The driver binds to one device, so it is found already; RSTACT is not
  * among its ioctls, so there is no Debug Network Adaptor Reset.
  */
-#ifndef POSTERN_POSIX_I3C_BACKEND_H
-#define POSTERN_POSIX_I3C_BACKEND_H
+#ifndef POSTERN_POSIX_LINKS_I3C_BACKEND_H
+#define POSTERN_POSIX_LINKS_I3C_BACKEND_H
 
 #include "posix/loop/address.h"
 #include "postern/links/i3c.h"

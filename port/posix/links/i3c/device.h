@@ -1,7 +1,7 @@
 /* The TS's end of i3c: a debug adaptor on a modelled bus. Each stream that a DTS opens is a
  * carrier; there is one at a time. */
-#ifndef POSTERN_POSIX_I3C_DEVICE_H
-#define POSTERN_POSIX_I3C_DEVICE_H
+#ifndef POSTERN_POSIX_LINKS_I3C_DEVICE_H
+#define POSTERN_POSIX_LINKS_I3C_DEVICE_H
 
 #include "posix/loop/carrier.h"
 

@@ -8,8 +8,8 @@
  * A bus with a speed answers as slowly as SCL would be (on average: the clock ticks in
  * milliseconds); without one it is as fast as the machine.
  */
-#ifndef POSTERN_POSIX_I3C_HOST_H
-#define POSTERN_POSIX_I3C_HOST_H
+#ifndef POSTERN_POSIX_LINKS_I3C_HOST_H
+#define POSTERN_POSIX_LINKS_I3C_HOST_H
 
 #include "posix/links/i3c/model.h"
 #include "posix/links/i3c/wire.h"

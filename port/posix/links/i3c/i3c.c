@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "posix/loop/carrier.h"
 #include "posix/links/i3c/backend.h"
 #include "posix/links/i3c/device.h"
+#include "posix/loop/carrier.h"
 
 #define SEND_BUFFER 8192
 #define STEPS 64 /* of the engine, before others on the loop get a turn */

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "posix/loop/carrier_reliable.h"
 #include "posix/links/i3c/backend.h"
 #include "posix/links/i3c/plug.h"
+#include "posix/loop/carrier_reliable.h"
 #include "postern/links/mctp_i3c.h"
 #include "postern/links/mctp_link.h"
 

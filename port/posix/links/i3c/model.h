@@ -13,8 +13,8 @@
  *
  * Faults are seeded and say how often, in a thousand. Sans-I/O and deterministic.
  */
-#ifndef POSTERN_MODEL_I3C_MODEL_H
-#define POSTERN_MODEL_I3C_MODEL_H
+#ifndef POSTERN_POSIX_LINKS_I3C_MODEL_H
+#define POSTERN_POSIX_LINKS_I3C_MODEL_H
 
 #include "postern/links/i3c.h"
 

@@ -3,8 +3,8 @@
  * When nobody holds the bus at that path, it is held by this process from then on, so that one
  * target and one debugger need no third program.
  */
-#ifndef POSTERN_POSIX_I3C_PLUG_H
-#define POSTERN_POSIX_I3C_PLUG_H
+#ifndef POSTERN_POSIX_LINKS_I3C_PLUG_H
+#define POSTERN_POSIX_LINKS_I3C_PLUG_H
 
 #include "posix/links/i3c/host.h"
 

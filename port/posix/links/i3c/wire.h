@@ -4,8 +4,8 @@
  * inside of a simulator: the format is no part of any protocol and changes with the program.
  * Frame: operation u8, length u16, payload.
  */
-#ifndef POSTERN_POSIX_I3C_WIRE_H
-#define POSTERN_POSIX_I3C_WIRE_H
+#ifndef POSTERN_POSIX_LINKS_I3C_WIRE_H
+#define POSTERN_POSIX_LINKS_I3C_WIRE_H
 
 #include "posix/loop/socket.h"
 

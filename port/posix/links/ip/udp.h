@@ -1,8 +1,8 @@
 /* Inside the udp carrier: sockets with their peers (udp_peers.c), and calling and listening
  * (carrier_udp.c). Include it after _GNU_SOURCE was defined.
  */
-#ifndef POSTERN_POSIX_CARRIER_UDP_H
-#define POSTERN_POSIX_CARRIER_UDP_H
+#ifndef POSTERN_POSIX_LINKS_IP_UDP_H
+#define POSTERN_POSIX_LINKS_IP_UDP_H
 
 #include <netdb.h>
 #include <netinet/in.h>

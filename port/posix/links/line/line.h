@@ -3,8 +3,8 @@
  * A line has two ends. The one that listens takes one caller after another, opens its engine anew
  * for each, and waits for its device to come back when it was unplugged.
  */
-#ifndef POSTERN_POSIX_CARRIER_LINE_H
-#define POSTERN_POSIX_CARRIER_LINE_H
+#ifndef POSTERN_POSIX_LINKS_LINE_LINE_H
+#define POSTERN_POSIX_LINKS_LINE_LINE_H
 
 #include "posix/loop/carrier_reliable.h"
 #include "posix/loop/tty.h"

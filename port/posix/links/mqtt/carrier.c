@@ -1,8 +1,8 @@
 /* mqtt: through a message broker. This file: the carriers, and calling a device. */
 #include <stdio.h>
 
-#include "posix/loop/carrier.h"
 #include "posix/links/mqtt/place.h"
+#include "posix/loop/carrier.h"
 
 #define FORM "mqtt:HOST:PORT/DEVICE[,secret=FILE][,cafile=FILE][,cert=FILE,key=FILE][,user=NAME]"
 

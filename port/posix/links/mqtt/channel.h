@@ -2,8 +2,8 @@
  * packet of a Unix socket (SOCK_SEQPACKET), in the byte order of the machine. The worker reads what
  * strangers send, so that what it says is taken apart here as a stranger's would be.
  */
-#ifndef POSTERN_POSIX_MQTT_CHANNEL_H
-#define POSTERN_POSIX_MQTT_CHANNEL_H
+#ifndef POSTERN_POSIX_LINKS_MQTT_CHANNEL_H
+#define POSTERN_POSIX_LINKS_MQTT_CHANNEL_H
 
 #include <string.h>
 

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "posix/links/mqtt/mqtt.h"
 #include "posix/links/mqtt/hub.h"
+#include "posix/links/mqtt/mqtt.h"
 
 #define PARTS 256    /* of topics, by the first two digits of an id */
 #define AT_ONCE 4    /* parts: a broker keeps few messages for one reader */

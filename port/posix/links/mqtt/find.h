@@ -4,8 +4,8 @@
  * proof. It holds a rendezvous id and nothing that would say which device that is; whoever knows a
  * device id (and the fleet's secret, where there is one) can compute its rendezvous id.
  */
-#ifndef POSTERN_POSIX_MQTT_FIND_H
-#define POSTERN_POSIX_MQTT_FIND_H
+#ifndef POSTERN_POSIX_LINKS_MQTT_FIND_H
+#define POSTERN_POSIX_LINKS_MQTT_FIND_H
 
 #include <uv.h>
 

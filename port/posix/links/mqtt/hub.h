@@ -4,11 +4,11 @@
  * caller, any number of a listener. When the broker is lost the carriers end with it; a listener
  * makes another hub. A hub frees itself when nobody uses it.
  */
-#ifndef POSTERN_POSIX_MQTT_HUB_H
-#define POSTERN_POSIX_MQTT_HUB_H
+#ifndef POSTERN_POSIX_LINKS_MQTT_HUB_H
+#define POSTERN_POSIX_LINKS_MQTT_HUB_H
 
-#include "posix/loop/carrier.h"
 #include "posix/links/mqtt/mqtt.h"
+#include "posix/loop/carrier.h"
 
 #define PST_MQTT_PEERS                                                                             \
     28                   /* of a listener: their windows fit into a broker's usual 1,000 messages  \

@@ -11,8 +11,8 @@
  *
  * Events come from the loop, never from within a call; `down` is the last.
  */
-#ifndef POSTERN_POSIX_MQTT_H
-#define POSTERN_POSIX_MQTT_H
+#ifndef POSTERN_POSIX_LINKS_MQTT_MQTT_H
+#define POSTERN_POSIX_LINKS_MQTT_MQTT_H
 
 #include <uv.h>
 

@@ -17,13 +17,13 @@
  * A secret authenticates nobody: every owner of it can do as much. Who the peer is, is found out by
  * SPDM in both cases.
  */
-#ifndef POSTERN_POSIX_MQTT_PLACE_H
-#define POSTERN_POSIX_MQTT_PLACE_H
+#ifndef POSTERN_POSIX_LINKS_MQTT_PLACE_H
+#define POSTERN_POSIX_LINKS_MQTT_PLACE_H
 
 #include "posix/loop/address.h"
-#include "postern/links/broker.h"
 #include "postern/cert.h"
 #include "postern/crypto.h"
+#include "postern/links/broker.h"
 
 #define PST_MQTT_PORT 1883
 #define PST_MQTT_TLS_PORT 8883

@@ -1,8 +1,8 @@
 /* PCI devices as Linux shows them to programs: a directory each, with configuration space in a
  * file. Looking at more than its first 64 bytes, and writing, are for root.
  */
-#ifndef POSTERN_POSIX_PCIE_DEVICE_H
-#define POSTERN_POSIX_PCIE_DEVICE_H
+#ifndef POSTERN_POSIX_LINKS_PCIE_DEVICE_H
+#define POSTERN_POSIX_LINKS_PCIE_DEVICE_H
 
 #include "posix/loop/address.h"
 #include "postern/links/doe.h"

@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "posix/links/pcie/pcie.h"
 #include "posix/links/pcie/device.h"
+#include "posix/links/pcie/pcie.h"
 
 #define ANSWER_MS 10000
 #define SURVEY_MS 2000    /* spec: discovery takes at most one second */

@@ -1,6 +1,6 @@
 /* What both sides of pcie: share. */
-#ifndef POSTERN_POSIX_CARRIER_PCIE_H
-#define POSTERN_POSIX_CARRIER_PCIE_H
+#ifndef POSTERN_POSIX_LINKS_PCIE_PCIE_H
+#define POSTERN_POSIX_LINKS_PCIE_PCIE_H
 
 #include "posix/loop/carrier.h"
 #include "postern/links/doe.h"

@@ -16,9 +16,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "posix/loop/carrier.h"
 #include "posix/links/pcie/device.h"
 #include "posix/links/pcie/shm_memory.h"
+#include "posix/loop/carrier.h"
 #include "postern/links/ring.h"
 
 #define BUFFER 65536

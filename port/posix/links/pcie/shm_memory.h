@@ -1,7 +1,7 @@
 /* Memory that two machines share: the BAR of a device here (ivshmem), or a file that is one there.
  */
-#ifndef POSTERN_POSIX_SHM_MEMORY_H
-#define POSTERN_POSIX_SHM_MEMORY_H
+#ifndef POSTERN_POSIX_LINKS_PCIE_SHM_MEMORY_H
+#define POSTERN_POSIX_LINKS_PCIE_SHM_MEMORY_H
 
 #include <signal.h>
 

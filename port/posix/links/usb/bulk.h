@@ -4,8 +4,8 @@
  * a struct of functions, libusb's on the host's side and FunctionFS's on the device's. A host's
  * pipes serve one carrier, a device's one after the other, each begun by the host.
  */
-#ifndef POSTERN_POSIX_USB_BULK_H
-#define POSTERN_POSIX_USB_BULK_H
+#ifndef POSTERN_POSIX_LINKS_USB_BULK_H
+#define POSTERN_POSIX_LINKS_USB_BULK_H
 
 #include "posix/loop/carrier.h"
 #include "postern/links/usb.h"

@@ -1,8 +1,8 @@
 /* The control endpoint of a FunctionFS gadget: answers class requests, and tells what happens on
  * the bus. A thread of its own, since the kernel may keep whoever answers a host waiting for as
  * long as the host likes. Linux. */
-#ifndef POSTERN_POSIX_USB_EP0_H
-#define POSTERN_POSIX_USB_EP0_H
+#ifndef POSTERN_POSIX_LINKS_USB_EP0_H
+#define POSTERN_POSIX_LINKS_USB_EP0_H
 
 #include <uv.h>
 

@@ -1,6 +1,6 @@
 /* What the two ends of usb: share, and how debug functions are found on this machine. */
-#ifndef POSTERN_POSIX_CARRIER_USB_H
-#define POSTERN_POSIX_CARRIER_USB_H
+#ifndef POSTERN_POSIX_LINKS_USB_USB_H
+#define POSTERN_POSIX_LINKS_USB_USB_H
 
 #include "posix/loop/carrier.h"
 #include "postern/links/usb.h"
