@@ -129,7 +129,7 @@ deps-bench-links:
 	$(call install,$(PACKAGES_bench_links))
 
 format-check:
-	@[ -z "$(SOURCES)" ] || clang-format --dry-run --Werror $(SOURCES)
+	@[ -z "$(SOURCES)" ] || clang-format-16 --dry-run --Werror $(SOURCES)
 
 # Whichever of the two linters is there; findings of cppcheck fail.
 lint: deps

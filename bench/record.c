@@ -49,8 +49,9 @@ static void bare_open(struct bare *b, const uint8_t key[32])
     b->open = EVP_CIPHER_CTX_new();
     if (b->seal == NULL || b->open == NULL ||
         EVP_EncryptInit_ex(b->seal, EVP_aes_256_gcm(), NULL, key, b->iv) != 1 ||
-        EVP_DecryptInit_ex(b->open, EVP_aes_256_gcm(), NULL, key, b->iv) != 1)
+        EVP_DecryptInit_ex(b->open, EVP_aes_256_gcm(), NULL, key, b->iv) != 1) {
         die("EVP init");
+    }
 }
 
 static void bare_once(struct bare *b, int len)
@@ -62,14 +63,16 @@ static void bare_once(struct bare *b, int len)
         EVP_EncryptUpdate(b->seal, NULL, &n, b->aad, (int)sizeof b->aad) != 1 ||
         EVP_EncryptUpdate(b->seal, b->data, &n, b->data, len) != 1 ||
         EVP_EncryptFinal_ex(b->seal, b->data + n, &n) != 1 ||
-        EVP_CIPHER_CTX_ctrl(b->seal, EVP_CTRL_AEAD_GET_TAG, PST_TAG_LEN, b->tag) != 1)
+        EVP_CIPHER_CTX_ctrl(b->seal, EVP_CTRL_AEAD_GET_TAG, PST_TAG_LEN, b->tag) != 1) {
         die("EVP seal");
+    }
     if (EVP_DecryptInit_ex(b->open, NULL, NULL, NULL, b->iv) != 1 ||
         EVP_DecryptUpdate(b->open, NULL, &n, b->aad, (int)sizeof b->aad) != 1 ||
         EVP_DecryptUpdate(b->open, b->data, &n, b->data, len) != 1 ||
         EVP_CIPHER_CTX_ctrl(b->open, EVP_CTRL_AEAD_SET_TAG, PST_TAG_LEN, b->tag) != 1 ||
-        EVP_DecryptFinal_ex(b->open, b->data + n, &n) != 1)
+        EVP_DecryptFinal_ex(b->open, b->data + n, &n) != 1) {
         die("EVP open");
+    }
 }
 
 static void ends_open(struct ends *e, const struct pst_traffic_key *key)
@@ -79,14 +82,16 @@ static void ends_open(struct ends *e, const struct pst_traffic_key *key)
                                        .sequence_len = 2,
                                        .limit = UINT64_C(1) << 40};
 
-    if (pst_record_init(&e->from, &config) != PST_OK)
+    if (pst_record_init(&e->from, &config) != PST_OK) {
         die("init");
+    }
     config.sends = PST_TO_REQUESTER;
     if (pst_record_init(&e->to, &config) != PST_OK ||
         pst_record_place(&e->from, 1, PST_KEYS_APPLICATION, PST_TO_RESPONDER, true, key) !=
             PST_OK ||
-        pst_record_place(&e->to, 1, PST_KEYS_APPLICATION, PST_TO_RESPONDER, true, key) != PST_OK)
+        pst_record_place(&e->to, 1, PST_KEYS_APPLICATION, PST_TO_RESPONDER, true, key) != PST_OK) {
         die("place");
+    }
 }
 
 static void ends_once(struct ends *e, size_t len)
@@ -97,16 +102,18 @@ static void ends_once(struct ends *e, size_t len)
 
     if (pst_record_seal(&e->from, e->buf, sizeof e->buf, len, 0, &record_len) != PST_OK ||
         pst_record_open(&e->to, e->buf, record_len, &payload, &phase) != PST_OK ||
-        payload.len != len)
+        payload.len != len) {
         die("record");
+    }
 }
 
 static double time_bare(struct bare *b, size_t len, int times)
 {
     double start = now_ns();
 
-    for (int i = 0; i < times; i++)
+    for (int i = 0; i < times; i++) {
         bare_once(b, (int)len);
+    }
     return (now_ns() - start) / times;
 }
 
@@ -114,8 +121,9 @@ static double time_ends(struct ends *e, size_t len, int times)
 {
     double start = now_ns();
 
-    for (int i = 0; i < times; i++)
+    for (int i = 0; i < times; i++) {
         ends_once(e, len);
+    }
     return (now_ns() - start) / times;
 }
 
@@ -178,8 +186,9 @@ int main(void)
     memset(key.key, 7, sizeof key.key);
     bare_open(&bare, key.key);
     ends_open(&ends, &key);
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         measure(&bare, &ends, sizes[i].len, sizes[i].name, sizes[i].goal);
+    }
     pst_record_wipe(&ends.from);
     pst_record_wipe(&ends.to);
     EVP_CIPHER_CTX_free(bare.seal);

@@ -82,8 +82,8 @@ static struct pst_spdm_config config_of(struct ends *e, const struct pst_identit
     struct pst_spdm_config c = {
         .crypto = pst_openssl_crypto(),
         .verifier = &trust->verifier,
-        .slots = {&id->slot    },
-        .keys = { .ctx = record, .place = place, .drop = drop},
+        .slots = {&id->slot},
+        .keys = {.ctx = record, .place = place, .drop = drop},
         .now_ms = no_time,
         .min_minor = 2,
         .max_minor = 2,

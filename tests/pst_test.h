@@ -25,8 +25,9 @@
 
 static inline void pst_test_check(int ok, const char *what, const char *file, int line)
 {
-    if (ok)
+    if (ok) {
         return;
+    }
     fprintf(stderr, "%s:%d: CHECK(%s) failed\n", file, line, what);
     _fail(file, line);
 }
@@ -34,8 +35,9 @@ static inline void pst_test_check(int ok, const char *what, const char *file, in
 static inline void pst_test_check_eq(long long a, long long b, const char *what, const char *file,
                                      int line)
 {
-    if (a == b)
+    if (a == b) {
         return;
+    }
     fprintf(stderr, "%s:%d: %lld is not %lld\n", file, line, a, b);
     pst_test_check(0, what, file, line);
 }
@@ -45,16 +47,18 @@ static inline void pst_test_print(const char *label, const void *bytes, size_t l
     const uint8_t *at = bytes;
 
     fprintf(stderr, "%s[%zu] ", label, len);
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         fprintf(stderr, "%02x", at[i]);
+    }
     fputc('\n', stderr);
 }
 
 static inline void pst_test_check_bytes(const void *a, const void *b, size_t len, const char *what,
                                         const char *file, int line)
 {
-    if (len == 0 || memcmp(a, b, len) == 0)
+    if (len == 0 || memcmp(a, b, len) == 0) {
         return;
+    }
     pst_test_print("  left  ", a, len);
     pst_test_print("  right ", b, len);
     pst_test_check(0, what, file, line);
@@ -62,12 +66,15 @@ static inline void pst_test_check_bytes(const void *a, const void *b, size_t len
 
 static inline int pst_test_nibble(char c)
 {
-    if (c >= '0' && c <= '9')
+    if (c >= '0' && c <= '9') {
         return c - '0';
-    if (c >= 'a' && c <= 'f')
+    }
+    if (c >= 'a' && c <= 'f') {
         return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
+    }
+    if (c >= 'A' && c <= 'F') {
         return c - 'A' + 10;
+    }
     return -1;
 }
 
@@ -78,15 +85,17 @@ static inline size_t pst_test_hex(const char *hex, uint8_t *out, size_t cap)
     size_t digits = 0;
 
     for (; *hex != '\0'; hex++) {
-        if (strchr(" \t\r\n:", *hex) != NULL)
+        if (strchr(" \t\r\n:", *hex) != NULL) {
             continue;
+        }
         int nibble = pst_test_nibble(*hex);
         CHECK(nibble >= 0);
         CHECK(digits / 2 < cap);
-        if (digits % 2 == 0)
+        if (digits % 2 == 0) {
             out[digits / 2] = (uint8_t)(nibble << 4);
-        else
+        } else {
             out[digits / 2] = (uint8_t)(out[digits / 2] | nibble);
+        }
         digits++;
     }
     CHECK(digits % 2 == 0);
@@ -117,8 +126,9 @@ static inline void pst_test_rng_fill(struct pst_test_rng *rng, void *out, size_t
 {
     uint8_t *at = out;
 
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         at[i] = (uint8_t)pst_test_rng_u64(rng);
+    }
 }
 
 #endif

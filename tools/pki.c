@@ -38,14 +38,17 @@ int pst_pki_parse(poptContext popt, const char **argument, const char *what)
 {
     int rc = poptGetNextOpt(popt);
 
-    if (rc < -1)
+    if (rc < -1) {
         return refuse("%s: %s", poptBadOption(popt, POPT_BADOPTION_NOALIAS), poptStrerror(rc));
+    }
     *argument = poptGetArg(popt);
-    if (*argument == NULL)
+    if (*argument == NULL) {
         return refuse("expected %s", what);
+    }
     const char *more = poptPeekArg(popt);
-    if (more != NULL)
+    if (more != NULL) {
         return refuse("'%s': nothing more was expected after %s", more, what);
+    }
     return PST_EXIT_OK;
 }
 
@@ -62,10 +65,12 @@ static int finish_options(struct making *m)
     const char *name = m->algorithm != NULL ? m->algorithm : "ecdsa-p256";
 
     m->options.algorithm = pst_sig_from_name(name);
-    if (m->options.algorithm == PST_SIG_NONE)
+    if (m->options.algorithm == PST_SIG_NONE) {
         return refuse("--alg '%s': expected ecdsa-p256, ecdsa-p384 or ed25519", name);
-    if (m->days < 0)
+    }
+    if (m->days < 0) {
         return refuse("--days %d: expected a number of days, at least 1", m->days);
+    }
     m->options.days = (uint32_t)m->days;
     m->options.force = m->force != 0;
     return PST_EXIT_OK;
@@ -73,8 +78,9 @@ static int finish_options(struct making *m)
 
 static int report(pst_err err, const char *why)
 {
-    if (err == PST_OK)
+    if (err == PST_OK) {
         return PST_EXIT_OK;
+    }
     fprintf(stderr, "postern pki: %s\n", why[0] != '\0' ? why : pst_err_text(err));
     return err == PST_ERR_ARGUMENT ? PST_EXIT_USAGE : PST_EXIT_LOCAL;
 }
@@ -96,10 +102,12 @@ static int run_init(int argc, const char **argv)
 
     poptSetOtherOptionHelp(popt, "DIR");
     int rc = pst_pki_parse(popt, &dir, "a directory for the two roots");
-    if (rc == PST_EXIT_OK)
+    if (rc == PST_EXIT_OK) {
         rc = finish_options(&m);
-    if (rc == PST_EXIT_OK)
+    }
+    if (rc == PST_EXIT_OK) {
         rc = report(pst_pki_init(dir, &m.options, why, sizeof why), why);
+    }
     free(m.algorithm);
     poptFreeContext(popt);
     return rc;
@@ -121,12 +129,15 @@ static int run_target(int argc, const char **argv)
 
     poptSetOtherOptionHelp(popt, "--ca DIR --id ID OUTDIR");
     int rc = pst_pki_parse(popt, &dir, "a directory for the identity");
-    if (rc == PST_EXIT_OK)
+    if (rc == PST_EXIT_OK) {
         rc = finish_options(&m);
-    if (rc == PST_EXIT_OK && (ca == NULL || id == NULL))
+    }
+    if (rc == PST_EXIT_OK && (ca == NULL || id == NULL)) {
         rc = refuse("%s is missing", ca == NULL ? "--ca DIR" : "--id Manufacturer:Product:Serial");
-    if (rc == PST_EXIT_OK)
+    }
+    if (rc == PST_EXIT_OK) {
         rc = report(pst_pki_target(ca, id, dir, &m.options, why, sizeof why), why);
+    }
     free(m.algorithm);
     free(ca);
     free(id);
@@ -151,8 +162,9 @@ static bool add_clause(struct engineer *e, const char *prefix, const char *value
     size_t room = sizeof e->text - e->len;
     int n = snprintf(e->text + e->len, room, "%s%s%s", e->len > 0 ? "; " : "", prefix, value);
 
-    if (n < 0 || (size_t)n >= room)
+    if (n < 0 || (size_t)n >= room) {
         return false;
+    }
     e->len += (size_t)n;
     return true;
 }
@@ -171,31 +183,38 @@ static int build_grant(struct engineer *e)
     size_t at = 0;
     bool fits = true;
 
-    for (char **g = e->grants; g != NULL && *g != NULL; g++)
+    for (char **g = e->grants; g != NULL && *g != NULL; g++) {
         fits = fits && add_clause(e, "", *g);
-    if (e->len == 0)
+    }
+    if (e->len == 0) {
         return refuse("--grant GRANT is missing, for example --grant debug");
-    if (e->epoch < 0 || e->session < 0)
+    }
+    if (e->epoch < 0 || e->session < 0) {
         return refuse("--%s %d: expected a number, at least 1", e->epoch < 0 ? "epoch" : "session",
                       e->epoch < 0 ? e->epoch : e->session);
+    }
     fits = fits && (e->device == NULL || add_clause(e, "device=", e->device));
     fits = fits && add_number(e, "epoch=", e->epoch) && add_number(e, "session=", e->session);
-    if (!fits)
+    if (!fits) {
         return refuse("the grant is too long: expected at most %d bytes", PST_MAX_GRANT);
+    }
     pst_err err = pst_grants_parse(&parsed, e->text, e->len, false, &at);
-    if (err == PST_ERR_DENIED)
+    if (err == PST_ERR_DENIED) {
         return refuse("--grant '%s': run and debug reach all memory, so an address range beside "
                       "them would protect nothing; expected one or the other",
                       e->text);
-    if (err != PST_OK)
+    }
+    if (err != PST_OK) {
         return refuse("--grant '%s': not understood at '%s'; expected debug, observe, run, "
                       "memory:r:0xFIRST-0xLAST, memory:rw:0xFIRST-0xLAST, device=, until=, epoch= "
                       "or session=",
                       e->text, at < e->len ? e->text + at : "");
-    if (parsed.count == 0)
+    }
+    if (parsed.count == 0) {
         return refuse("--grant '%s': grants nothing; expected at least one of debug, observe, run, "
                       "memory:...",
                       e->text);
+    }
     return PST_EXIT_OK;
 }
 
@@ -204,13 +223,16 @@ static int make_engineer(struct engineer *e, const char *dir)
     char why[512] = "";
     int rc = finish_options(&e->making);
 
-    if (rc != PST_EXIT_OK)
+    if (rc != PST_EXIT_OK) {
         return rc;
-    if (e->ca == NULL || e->name == NULL)
+    }
+    if (e->ca == NULL || e->name == NULL) {
         return refuse("%s is missing", e->ca == NULL ? "--ca DIR" : "--name NAME");
+    }
     rc = build_grant(e);
-    if (rc != PST_EXIT_OK)
+    if (rc != PST_EXIT_OK) {
         return rc;
+    }
     return report(
         pst_pki_engineer(e->ca, e->name, e->text, dir, &e->making.options, why, sizeof why), why);
 }
@@ -234,10 +256,12 @@ static int run_engineer(int argc, const char **argv)
 
     poptSetOtherOptionHelp(popt, "--ca DIR --name NAME --grant GRANT OUTDIR");
     int rc = pst_pki_parse(popt, &dir, "a directory for the identity");
-    if (rc == PST_EXIT_OK)
+    if (rc == PST_EXIT_OK) {
         rc = make_engineer(&e, dir);
-    for (char **g = e.grants; g != NULL && *g != NULL; g++)
+    }
+    for (char **g = e.grants; g != NULL && *g != NULL; g++) {
         free(*g);
+    }
     free(e.grants);
     free(e.making.algorithm);
     free(e.ca);
@@ -267,11 +291,13 @@ static int run_const(const struct command *c, int argc, char **argv)
 {
     const char **copy = calloc((size_t)argc + 1, sizeof *copy);
 
-    if (copy == NULL)
+    if (copy == NULL) {
         return PST_EXIT_LOCAL;
+    }
     copy[0] = c->title; /* for the usage text */
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
         copy[i] = argv[i];
+    }
     int rc = c->run(argc, copy);
     free(copy);
     return rc;
@@ -288,8 +314,10 @@ int pst_cmd_pki(int argc, char **argv)
         fputs(usage_text, stdout);
         return PST_EXIT_OK;
     }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
             return run_const(&commands[i], argc - 1, argv + 1);
+        }
+    }
     return refuse("'%s': expected init, target, engineer, show or lint", argv[1]);
 }

@@ -26,21 +26,24 @@ static void date_text(uint64_t seconds, char out[32])
     time_t t = (time_t)seconds;
     struct tm tm;
 
-    if (gmtime_r(&t, &tm) == NULL || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+    if (gmtime_r(&t, &tm) == NULL || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
         snprintf(out, 32, "%" PRIu64, seconds);
+    }
 }
 
 static void hex_text(const uint8_t *at, size_t len, char *out)
 {
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         snprintf(out + 2 * i, 3, "%02x", at[i]);
+    }
 }
 
 /* A grant may hold any bytes; people and JSON get printable ASCII. */
 static void grant_text(const struct pst_chain_entry *e, char out[PST_MAX_GRANT + 1])
 {
-    for (size_t i = 0; i < e->grant_len; i++)
+    for (size_t i = 0; i < e->grant_len; i++) {
         out[i] = e->grant[i] >= 0x20 && e->grant[i] < 0x7F ? (char)e->grant[i] : '?';
+    }
     out[e->grant_len] = '\0';
 }
 
@@ -81,10 +84,12 @@ static void show_text(const struct pst_chain_entry *e)
     printf("  key        %s%s\n", e->key, e->is_ca ? ", a CA" : "");
     printf("  valid      %s to %s\n", begin, end);
     printf("  SPDM usage %s%s\n", usage_text(e), e->hardware_identity ? ", hardware identity" : "");
-    if (e->device[0] != '\0')
+    if (e->device[0] != '\0') {
         printf("  device     %s\n", e->device);
-    if (e->grant_len > 0)
+    }
+    if (e->grant_len > 0) {
         printf("  grant      %s\n", grant);
+    }
     printf("  sha256     %s\n", hash);
 }
 
@@ -94,12 +99,13 @@ static void report_broken(void *ctx, const struct pst_chain_entry *e, const char
     struct output *o = ctx;
 
     o->broken++;
-    if (o->json)
+    if (o->json) {
         json_array_append_new(o->list,
                               json_pack("{s:i, s:s?, s:s, s:s}", "index", (int)e->index, "subject",
                                         e->subject, "field", field, "rule", rule));
-    else
+    } else {
         printf("certificate %u (%s): %s: %s\n", e->index, e->subject, field, rule);
+    }
 }
 
 /* A grant that the policy cannot read grants nothing, whatever its author meant. */
@@ -108,33 +114,37 @@ static void lint_grant(struct output *o, const struct pst_chain_entry *e)
     struct pst_grants parsed;
     size_t at;
 
-    if (!e->leaf || e->grant_len == 0 || o->role != PST_ROLE_REQUESTER)
+    if (!e->leaf || e->grant_len == 0 || o->role != PST_ROLE_REQUESTER) {
         return;
+    }
     pst_err err = pst_grants_parse(&parsed, (const char *)e->grant, e->grant_len, false, &at);
-    if (err == PST_ERR_DENIED)
+    if (err == PST_ERR_DENIED) {
         report_broken(o, e, "grant", "whole-device rights together with address ranges");
-    else if (err != PST_OK)
+    } else if (err != PST_OK) {
         report_broken(o, e, "grant", "cannot be parsed");
+    }
 }
 
 static void each_certificate(void *ctx, const struct pst_chain_entry *e)
 {
     struct output *o = ctx;
 
-    if (o->lint)
+    if (o->lint) {
         lint_grant(o, e);
-    else if (o->json)
+    } else if (o->json) {
         show_json(o, e);
-    else
+    } else {
         show_text(e);
+    }
 }
 
 static void find_role(void *ctx, const struct pst_chain_entry *e)
 {
     pst_role *role = ctx;
 
-    if (e->leaf)
+    if (e->leaf) {
         *role = e->eku_requester ? PST_ROLE_REQUESTER : PST_ROLE_RESPONDER;
+    }
 }
 
 static pst_err visit_chain(struct output *o, const uint8_t *chain, size_t len, uint64_t now)
@@ -153,8 +163,9 @@ static int print_result(struct output *o, const char *path, pst_err err)
     if (o->json) {
         json_t *all = json_pack("{s:s, s:s, s:O}", "schema", o->lint ? SCHEMA_LINT : SCHEMA_SHOW,
                                 "path", path, o->lint ? "broken" : "certificates", o->list);
-        if (all == NULL || json_dumpf(all, stdout, JSON_COMPACT) != 0)
+        if (all == NULL || json_dumpf(all, stdout, JSON_COMPACT) != 0) {
             err = PST_ERR_IO;
+        }
         fputc('\n', stdout);
         json_decref(all);
     }
@@ -183,8 +194,9 @@ static int run_on(struct output *o, const char *path, uint64_t now, bool guess_r
         const struct pst_chain_visitor visitor = {.ctx = &o->role, .each = find_role};
         err = pst_chain_walk(chain, len, PST_ROLE_RESPONDER, 0, &visitor);
     }
-    if (err == PST_OK || !o->lint)
+    if (err == PST_OK || !o->lint) {
         err = visit_chain(o, chain, len, now);
+    }
     int rc = print_result(o, path, err);
     json_decref(o->list);
     free(chain);
@@ -205,8 +217,9 @@ int pst_pki_run_show(int argc, const char **argv)
     poptSetOtherOptionHelp(popt, "CHAIN");
     int rc = pst_pki_parse(popt, &path, "a chain (PEM or DER) or an identity directory");
     o.json = json != 0;
-    if (rc == PST_EXIT_OK)
+    if (rc == PST_EXIT_OK) {
         rc = run_on(&o, path, 0, false);
+    }
     poptFreeContext(popt);
     return rc;
 }
@@ -214,11 +227,11 @@ int pst_pki_run_show(int argc, const char **argv)
 static int parse_role(const char *text, pst_role *role, bool *guess)
 {
     *guess = text == NULL;
-    if (text == NULL || strcmp(text, "device") == 0)
+    if (text == NULL || strcmp(text, "device") == 0) {
         *role = PST_ROLE_RESPONDER;
-    else if (strcmp(text, "engineer") == 0)
+    } else if (strcmp(text, "engineer") == 0) {
         *role = PST_ROLE_REQUESTER;
-    else {
+    } else {
         fprintf(stderr, "postern pki: --role '%s': expected device or engineer\n", text);
         return PST_EXIT_USAGE;
     }
@@ -242,15 +255,18 @@ int pst_pki_run_lint(int argc, const char **argv)
 
     poptSetOtherOptionHelp(popt, "[--role ROLE] CHAIN");
     int rc = pst_pki_parse(popt, &path, "a chain (PEM or DER) or an identity directory");
-    if (rc == PST_EXIT_OK)
+    if (rc == PST_EXIT_OK) {
         rc = parse_role(role, &o.role, &guess);
+    }
     o.json = json != 0;
     time_t now = no_clock ? 0 : time(NULL);
-    if (rc == PST_EXIT_OK)
+    if (rc == PST_EXIT_OK) {
         rc = run_on(&o, path, now > 0 ? (uint64_t)now : 0, guess);
-    if (rc == PST_EXIT_OK && !o.json)
+    }
+    if (rc == PST_EXIT_OK && !o.json) {
         printf("%s: no rule is broken (%s)\n", path,
                o.role == PST_ROLE_REQUESTER ? "engineer" : "device");
+    }
     free(role);
     poptFreeContext(popt);
     return rc;

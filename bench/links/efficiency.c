@@ -383,7 +383,7 @@ static void open_secure(struct ends *e)
         .policy = &e->policy,
         .device = DEVICE,
         .spaces = {[PST_AS_MEMORY] = &memory_space},
-        .audit = { .line = no_line,                 .wall_s = wall},
+        .audit = {.line = no_line, .wall_s = wall},
     };
     for (size_t i = 0; i < 2; i++) {
         e->buffers[i] = (struct pst_target_buffers){e->queue[i], sizeof e->queue[i],

@@ -79,8 +79,8 @@ volatile uint32_t ticks;
 struct pump pump = {
     .state = PUMP_RUNNING,
     .pressure_kpa = 250,
-    .outlet = {.zero_counts = 200, .counts_per_kpa = 8, .kpa = 250    },
-    .config = { .setpoint_kpa = 400,   .idle_kpa = 250,      .min_kpa = 100, .max_kpa = 600},
+    .outlet = {.zero_counts = 200, .counts_per_kpa = 8, .kpa = 250},
+    .config = {.setpoint_kpa = 400, .idle_kpa = 250, .min_kpa = 100, .max_kpa = 600},
 };
 
 /* --- clock --------------------------------------------------------------------------------- */

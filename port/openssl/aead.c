@@ -15,8 +15,9 @@ pst_err pst_ossl_aead_init(void *ctx, struct pst_aead *a, pst_aead_id id, const 
     const EVP_CIPHER *cipher = pst_ossl_cipher(id);
 
     (void)ctx;
-    if (cipher == NULL)
+    if (cipher == NULL) {
         return PST_ERR_UNSUPPORTED;
+    }
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
     if (c == NULL || EVP_CipherInit_ex(c, cipher, NULL, key, NULL, 1) != 1) {
         EVP_CIPHER_CTX_free(c);
@@ -51,13 +52,16 @@ pst_err pst_ossl_aead_seal(void *ctx, struct pst_aead *a, const uint8_t iv[PST_I
     };
 
     (void)ctx;
-    if (c == NULL)
+    if (c == NULL) {
         return PST_ERR_STATE;
-    if (aad_len > INT_MAX || len > INT_MAX)
+    }
+    if (aad_len > INT_MAX || len > INT_MAX) {
         return PST_ERR_ARGUMENT;
+    }
     if (run(c, 1, iv, NULL, aad, aad_len, data, len) && EVP_CipherFinal_ex(c, none, &n) == 1 &&
-        EVP_CIPHER_CTX_get_params(c, get) == 1)
+        EVP_CIPHER_CTX_get_params(c, get) == 1) {
         return PST_OK;
+    }
     ERR_clear_error();
     return PST_ERR_CRYPTO;
 }
@@ -76,15 +80,19 @@ pst_err pst_ossl_aead_open(void *ctx, struct pst_aead *a, const uint8_t iv[PST_I
     };
 
     (void)ctx;
-    if (c == NULL)
+    if (c == NULL) {
         return PST_ERR_STATE;
-    if (aad_len > INT_MAX || len > INT_MAX)
+    }
+    if (aad_len > INT_MAX || len > INT_MAX) {
         return PST_ERR_ARGUMENT;
-    for (size_t i = 0; i < PST_TAG_LEN; i++)
+    }
+    for (size_t i = 0; i < PST_TAG_LEN; i++) {
         expected[i] = tag[i];
+    }
     bool ran = run(c, 0, iv, set, aad, aad_len, data, len);
-    if (ran && EVP_CipherFinal_ex(c, none, &n) == 1)
+    if (ran && EVP_CipherFinal_ex(c, none, &n) == 1) {
         return PST_OK;
+    }
     ERR_clear_error();
     /* It was decrypted before the tag was known to be wrong. */
     pst_wipe(data, len);

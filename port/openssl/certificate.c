@@ -69,23 +69,30 @@ ASN1_SEQUENCE(CERT) = {
 
     pst_err pst_der_extent(const uint8_t *at, size_t len, size_t *head, size_t *total)
 {
-    if (len < 1)
+    if (len < 1) {
         return PST_WANT_MORE;
-    if (at[0] != 0x30)
+    }
+    if (at[0] != 0x30) {
         return PST_ERR_DECODE;
-    if (len < 2)
+    }
+    if (len < 2) {
         return PST_WANT_MORE;
+    }
     size_t extra = at[1] < 0x80 ? 0 : at[1] & 0x7Fu;
-    if (extra > 2 || at[1] == 0x80)
+    if (extra > 2 || at[1] == 0x80) {
         return PST_ERR_DECODE;
-    if (len < 2 + extra)
+    }
+    if (len < 2 + extra) {
         return PST_WANT_MORE;
+    }
     size_t body = extra == 0 ? at[1] : 0;
-    for (size_t i = 0; i < extra; i++)
+    for (size_t i = 0; i < extra; i++) {
         body = body << 8 | at[2 + i];
+    }
     /* DER: the shortest form that holds the length */
-    if ((extra == 1 && body < 0x80) || (extra == 2 && body < 0x100))
+    if ((extra == 1 && body < 0x80) || (extra == 2 && body < 0x100)) {
         return PST_ERR_DECODE;
+    }
     *head = 2 + extra;
     *total = *head + body;
     return *total > PST_MAX_CERT ? PST_ERR_DECODE : PST_OK;
@@ -113,8 +120,9 @@ static bool time_of(const ASN1_TIME *t, uint64_t *seconds)
 {
     struct tm tm;
 
-    if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1 || tm.tm_year < 70)
+    if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1 || tm.tm_year < 70) {
         return false;
+    }
     int64_t days = days_of(1900 + (int64_t)tm.tm_year, tm.tm_mon + 1, tm.tm_mday);
     *seconds = (uint64_t)(days * 86400 + tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec);
     return true;
@@ -133,8 +141,9 @@ static bool take_text(const ASN1_STRING *s, char out[PST_MAX_NAME])
     int len = ASN1_STRING_to_UTF8(&utf8, s);
     bool ok = len > 0 && len < PST_MAX_NAME;
 
-    for (int i = 0; ok && i < len; i++)
+    for (int i = 0; ok && i < len; i++) {
         ok = !is_control(utf8 + i); /* a NUL follows the text */
+    }
     if (ok) {
         memcpy(out, utf8, (size_t)len);
         out[len] = '\0';
@@ -147,8 +156,9 @@ static void take_common_name(struct pst_certificate *c)
 {
     int at = X509_NAME_get_index_by_NID(c->subject, NID_commonName, -1);
 
-    if (at < 0)
+    if (at < 0) {
         return;
+    }
     /* Which of several would count is a matter of taste: none does. */
     if (X509_NAME_get_index_by_NID(c->subject, NID_commonName, at) >= 0) {
         c->bad_name = true;
@@ -176,12 +186,14 @@ static void take_key(struct pst_certificate *c, const SPKI *spki)
         id = nid == NID_X9_62_prime256v1 ? PST_ECDSA_P256
              : nid == NID_secp384r1      ? PST_ECDSA_P384
                                          : PST_SIG_NONE;
-        if (id == PST_SIG_NONE || len != 1 + pst_sig_row(id)->size || bits[0] != 0x04)
+        if (id == PST_SIG_NONE || len != 1 + pst_sig_row(id)->size || bits[0] != 0x04) {
             return;
+        }
         bits++;
     }
-    if (id != PST_SIG_NONE && pst_openssl_public_key(&c->key, id, bits) != PST_OK)
+    if (id != PST_SIG_NONE && pst_openssl_public_key(&c->key, id, bits) != PST_OK) {
         c->key = (struct pst_public_key){0};
+    }
 }
 
 /* --- extensions --- */
@@ -206,10 +218,11 @@ static void on_basic_constraints(struct pst_certificate *c, X509_EXTENSION *e)
     c->is_ca = basic->ca != 0;
     if (basic->pathlen != NULL) {
         int64_t n;
-        if (ASN1_INTEGER_get_int64(&n, basic->pathlen) != 1 || n < 0 || !c->is_ca)
+        if (ASN1_INTEGER_get_int64(&n, basic->pathlen) != 1 || n < 0 || !c->is_ca) {
             c->bad_extension = true;
-        else
+        } else {
             c->path_len = n > INT32_MAX ? INT32_MAX : (int32_t)n;
+        }
     }
     BASIC_CONSTRAINTS_free(basic);
 }
@@ -238,12 +251,13 @@ static void on_extended_key_usage(struct pst_certificate *c, X509_EXTENSION *e)
     c->has_eku = true;
     for (int i = 0; i < sk_ASN1_OBJECT_num(usage); i++) {
         const ASN1_OBJECT *oid = sk_ASN1_OBJECT_value(usage, i);
-        if (is_oid(oid, PST_OID_REQUESTER_AUTH))
+        if (is_oid(oid, PST_OID_REQUESTER_AUTH)) {
             c->eku_requester = true;
-        else if (is_oid(oid, PST_OID_RESPONDER_AUTH))
+        } else if (is_oid(oid, PST_OID_RESPONDER_AUTH)) {
             c->eku_responder = true;
-        else
+        } else {
             c->eku_other = true;
+        }
     }
     EXTENDED_KEY_USAGE_free(usage);
 }
@@ -270,11 +284,13 @@ static void on_alt_name(struct pst_certificate *c, X509_EXTENSION *e)
         ASN1_TYPE *value;
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
         if (GENERAL_NAME_get0_otherName(name, &type, &value) != 1 ||
-            !is_oid(type, PST_OID_DEVICE_INFO))
+            !is_oid(type, PST_OID_DEVICE_INFO)) {
             continue;
+        }
         if (c->device[0] != '\0' || value->type != V_ASN1_UTF8STRING ||
-            !take_text(value->value.utf8string, c->device) || !pst_is_device_id(c->device))
+            !take_text(value->value.utf8string, c->device) || !pst_is_device_id(c->device)) {
             c->bad_device = true;
+        }
     }
     GENERAL_NAMES_free(names);
 }
@@ -288,19 +304,22 @@ static void on_spdm_extension(struct pst_certificate *c, X509_EXTENSION *e)
 
     for (int i = 0; i < sk_ASN1_TYPE_num(outer); i++) {
         const ASN1_TYPE *entry = sk_ASN1_TYPE_value(outer, i);
-        if (entry->type != V_ASN1_SEQUENCE)
+        if (entry->type != V_ASN1_SEQUENCE) {
             continue;
+        }
         const unsigned char *in = ASN1_STRING_get0_data(entry->value.sequence);
         ASN1_SEQUENCE_ANY *inner =
             d2i_ASN1_SEQUENCE_ANY(NULL, &in, ASN1_STRING_length(entry->value.sequence));
         const ASN1_TYPE *first = sk_ASN1_TYPE_num(inner) > 0 ? sk_ASN1_TYPE_value(inner, 0) : NULL;
         if (first != NULL && first->type == V_ASN1_OBJECT &&
-            is_oid(first->value.object, PST_OID_HARDWARE_IDENTITY))
+            is_oid(first->value.object, PST_OID_HARDWARE_IDENTITY)) {
             c->hardware_identity = true;
+        }
         sk_ASN1_TYPE_pop_free(inner, ASN1_TYPE_free);
     }
-    if (outer == NULL)
+    if (outer == NULL) {
         c->bad_extension = true;
+    }
     sk_ASN1_TYPE_pop_free(outer, ASN1_TYPE_free);
 }
 
@@ -339,10 +358,12 @@ static const struct extension *find_known(const ASN1_OBJECT *object)
 {
     int nid = OBJ_obj2nid(object);
 
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (known[i].nid != NID_undef ? known[i].nid == nid
-                                      : nid == NID_undef && is_oid(object, known[i].oid))
+                                      : nid == NID_undef && is_oid(object, known[i].oid)) {
             return &known[i];
+        }
+    }
     return NULL;
 }
 
@@ -358,12 +379,13 @@ static void take_extensions(struct pst_certificate *c, const STACK_OF(X509_EXTEN
         X509_EXTENSION *e = sk_X509_EXTENSION_value(all, i);
         const ASN1_OBJECT *object = X509_EXTENSION_get_object(e);
         const struct extension *k = find_known(object);
-        if (X509v3_get_ext_by_OBJ(all, object, i) >= 0)
+        if (X509v3_get_ext_by_OBJ(all, object, i) >= 0) {
             c->bad_extension = true; /* twice */
-        else if (k != NULL)
+        } else if (k != NULL) {
             k->take(c, e);
-        else if (X509_EXTENSION_get_critical(e))
+        } else if (X509_EXTENSION_get_critical(e)) {
             OBJ_obj2txt(c->unknown_critical, sizeof c->unknown_critical, object, 1);
+        }
     }
 }
 
@@ -381,8 +403,9 @@ pst_err pst_certificate_parse(struct pst_certificate *c, const uint8_t *der, siz
 
     memset(c, 0, sizeof *c);
     c->path_len = -1;
-    if (pst_der_extent(der, len, &head, &total) != PST_OK || total != len)
+    if (pst_der_extent(der, len, &head, &total) != PST_OK || total != len) {
         return PST_ERR_DECODE;
+    }
     CERT *cert = (CERT *)ASN1_item_d2i(NULL, &at, (long)len, ASN1_ITEM_rptr(CERT));
     if (cert == NULL || at != der + len || !is_whole_bytes(cert->signature) ||
         !is_whole_bytes(cert->tbs->key->bits)) {
@@ -428,8 +451,9 @@ static bool ecdsa_holds(const CERT *cert, int digest_nid, const uint8_t *tbs, si
                                                   : NULL;
 
     if (md == NULL || issuer->sig_id == PST_ED25519 ||
-        EVP_Digest(tbs, tbs_len, digest, &digest_len, md, NULL) != 1)
+        EVP_Digest(tbs, tbs_len, digest, &digest_len, md, NULL) != 1) {
         return false;
+    }
     return ECDSA_verify(0, digest, (int)digest_len, ASN1_STRING_get0_data(cert->signature),
                         ASN1_STRING_length(cert->signature), pst_ossl_handle(issuer->store)) == 1;
 }
@@ -444,17 +468,19 @@ bool pst_certificate_signed_by(const struct pst_certificate *c, const uint8_t *d
 
     if (issuer->sig_id == PST_SIG_NONE || pst_der_extent(der, len, &outer, &total) != PST_OK ||
         total > len || pst_der_extent(der + outer, total - outer, &tbs_head, &tbs_len) != PST_OK ||
-        tbs_len > total - outer)
+        tbs_len > total - outer) {
         return false;
+    }
     X509_ALGOR_get0(&algorithm, NULL, NULL, cert->algorithm);
     bool ok = false;
-    if (OBJ_obj2nid(algorithm) == NID_ED25519)
+    if (OBJ_obj2nid(algorithm) == NID_ED25519) {
         ok = issuer->sig_id == PST_ED25519 && ASN1_STRING_length(cert->signature) == 64 &&
              pst_ossl_verify(NULL, issuer, PST_SHA256, der + outer, tbs_len,
                              ASN1_STRING_get0_data(cert->signature)) == PST_OK;
-    else if (OBJ_find_sigid_algs(OBJ_obj2nid(algorithm), &digest_nid, &key_nid) == 1 &&
-             key_nid == NID_X9_62_id_ecPublicKey)
+    } else if (OBJ_find_sigid_algs(OBJ_obj2nid(algorithm), &digest_nid, &key_nid) == 1 &&
+               key_nid == NID_X9_62_id_ecPublicKey) {
         ok = ecdsa_holds(cert, digest_nid, der + outer, tbs_len, issuer);
+    }
     ERR_clear_error();
     return ok;
 }

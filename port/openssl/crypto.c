@@ -67,10 +67,12 @@ void *pst_ossl_handle(const uint64_t *store)
 static pst_err random_bytes(void *ctx, void *out, size_t len)
 {
     (void)ctx;
-    if (len > INT_MAX)
+    if (len > INT_MAX) {
         return PST_ERR_ARGUMENT;
-    if (RAND_bytes(out, (int)len) == 1)
+    }
+    if (RAND_bytes(out, (int)len) == 1) {
         return PST_OK;
+    }
     ERR_clear_error();
     return PST_ERR_RANDOM;
 }
@@ -93,8 +95,9 @@ static pst_err hash_init(void *ctx, struct pst_hash *h, pst_hash_id id)
     int ok = id == PST_SHA256   ? SHA256_Init(sha256_of(h))
              : id == PST_SHA384 ? SHA384_Init(sha384_of(h))
                                 : -1;
-    if (ok < 0)
+    if (ok < 0) {
         return PST_ERR_UNSUPPORTED;
+    }
     h->id = (uint8_t)id;
     return ok == 1 ? PST_OK : PST_ERR_CRYPTO;
 }
@@ -102,10 +105,12 @@ static pst_err hash_init(void *ctx, struct pst_hash *h, pst_hash_id id)
 static pst_err hash_update(void *ctx, struct pst_hash *h, const void *data, size_t len)
 {
     (void)ctx;
-    if (h->id == PST_HASH_NONE)
+    if (h->id == PST_HASH_NONE) {
         return PST_ERR_STATE;
-    if (len == 0)
+    }
+    if (len == 0) {
         return PST_OK;
+    }
     int ok = h->id == PST_SHA256 ? SHA256_Update(sha256_of(h), data, len)
                                  : SHA384_Update(sha384_of(h), data, len);
     return ok == 1 ? PST_OK : PST_ERR_CRYPTO;
@@ -114,8 +119,9 @@ static pst_err hash_update(void *ctx, struct pst_hash *h, const void *data, size
 static pst_err hash_final(void *ctx, struct pst_hash *h, uint8_t *digest)
 {
     (void)ctx;
-    if (h->id == PST_HASH_NONE)
+    if (h->id == PST_HASH_NONE) {
         return PST_ERR_STATE;
+    }
     int ok = h->id == PST_SHA256 ? SHA256_Final(digest, sha256_of(h))
                                  : SHA384_Final(digest, sha384_of(h));
     pst_wipe(h, sizeof *h);
@@ -134,17 +140,20 @@ static pst_err hmac(void *ctx, pst_hash_id id, const void *key, size_t key_len, 
     const EVP_MD *md = pst_ossl_md(id);
 
     (void)ctx;
-    if (key_len > INT_MAX)
+    if (key_len > INT_MAX) {
         return PST_ERR_ARGUMENT;
-    if (md == NULL)
+    }
+    if (md == NULL) {
         return PST_ERR_UNSUPPORTED;
+    }
     HMAC_CTX *h = HMAC_CTX_new();
     /* An empty key must still be one: NULL would mean "the key of last time". */
     bool ok = h != NULL && HMAC_Init_ex(h, key_len > 0 ? key : "", (int)key_len, md, NULL) == 1 &&
               HMAC_Update(h, data, len) == 1 && HMAC_Final(h, out, NULL) == 1;
     HMAC_CTX_free(h);
-    if (ok)
+    if (ok) {
         return PST_OK;
+    }
     ERR_clear_error();
     return PST_ERR_CRYPTO;
 }

@@ -13,8 +13,9 @@ pst_err pst_ossl_dh_generate(void *ctx, pst_dh_id id, struct pst_dh_key *key, ui
     uint8_t point[POINT_MAX];
 
     (void)ctx;
-    if (group == NULL)
+    if (group == NULL) {
         return PST_ERR_UNSUPPORTED;
+    }
     size_t len = 1 + (size_t)pst_dh_row(id)->size;
     EC_KEY *ec = EC_KEY_new();
     if (ec == NULL || EC_KEY_set_group(ec, group) != 1 || EC_KEY_generate_key(ec) != 1 ||
@@ -39,8 +40,9 @@ pst_err pst_ossl_dh_shared(void *ctx, const struct pst_dh_key *key, const uint8_
     uint8_t point[POINT_MAX] = {POINT_CONVERSION_UNCOMPRESSED};
 
     (void)ctx;
-    if (ec == NULL || group == NULL)
+    if (ec == NULL || group == NULL) {
         return PST_ERR_STATE;
+    }
     size_t size = pst_dh_row(id)->size;
     size_t width = pst_dh_row(id)->secret;
     memcpy(point + 1, peer_value, size);
@@ -48,10 +50,11 @@ pst_err pst_ossl_dh_shared(void *ctx, const struct pst_dh_key *key, const uint8_
     pst_err err = PST_ERR_CRYPTO;
     /* Refuses coordinates that are not reduced and points that are not on the curve; the point at
      * infinity has no such encoding, and both curves have cofactor 1. */
-    if (peer != NULL && EC_POINT_oct2point(group, peer, point, 1 + size, NULL) != 1)
+    if (peer != NULL && EC_POINT_oct2point(group, peer, point, 1 + size, NULL) != 1) {
         err = PST_ERR_DECODE;
-    else if (peer != NULL && ECDH_compute_key(secret, width, peer, ec, NULL) == (int)width)
+    } else if (peer != NULL && ECDH_compute_key(secret, width, peer, ec, NULL) == (int)width) {
         err = PST_OK;
+    }
     EC_POINT_free(peer);
     ERR_clear_error();
     return err;

@@ -21,12 +21,14 @@ static pst_err append(void *ctx, const uint8_t *der, size_t len)
     struct identity *id = ctx;
     uint8_t *grown = realloc(id->certs, id->len + len);
 
-    if (grown == NULL)
+    if (grown == NULL) {
         return PST_ERR_CRYPTO;
+    }
     id->certs = grown;
     memcpy(id->certs + id->len, der, len);
-    if (id->len == 0)
+    if (id->len == 0) {
         id->root_len = len;
+    }
     id->leaf_at = id->len;
     id->len += len;
     return PST_OK;
@@ -59,21 +61,25 @@ static pst_err load(struct pst_identity *out, struct identity *id, const char *d
     char path[4096];
     struct pst_certificate leaf;
 
-    if (snprintf(path, sizeof path, "%s/chain.pem", dir) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/chain.pem", dir) >= (int)sizeof path) {
         return pst_why_fail(why, PST_ERR_ARGUMENT, "%s: the path is too long", dir);
+    }
     char text[512] = "";
     pst_err err = pst_pem_certificates(path, append, id, text, sizeof text);
-    if (err != PST_OK)
+    if (err != PST_OK) {
         return pst_why_fail(why, err, "%s", text[0] != '\0' ? text : pst_err_text(err));
-    if (pst_certificate_parse(&leaf, id->certs + id->leaf_at, id->len - id->leaf_at) != PST_OK)
+    }
+    if (pst_certificate_parse(&leaf, id->certs + id->leaf_at, id->len - id->leaf_at) != PST_OK) {
         return pst_why_fail(why, PST_ERR_CERT, "%s: the last certificate is malformed", path);
+    }
     memcpy(out->name, leaf.device[0] != '\0' ? leaf.device : leaf.name, sizeof out->name);
     snprintf(path, sizeof path, "%s/key.pem", dir);
     err = pst_keyfile_read(path, &id->key, &id->sig_id, why);
-    if (err == PST_OK && !belong_together(id, &leaf))
+    if (err == PST_OK && !belong_together(id, &leaf)) {
         err =
             pst_why_fail(why, PST_ERR_CERT,
                          "%s: does not belong to the last certificate of %s/chain.pem", path, dir);
+    }
     out->slot.model = 1;
     pst_certificate_free(&leaf);
     return err;
@@ -85,8 +91,9 @@ pst_err pst_identity_load(struct pst_identity *out, const char *dir, char *why, 
     struct identity *id = calloc(1, sizeof *id);
 
     memset(out, 0, sizeof *out);
-    if (id == NULL)
+    if (id == NULL) {
         return pst_why_fail(&words, PST_ERR_CRYPTO, "out of memory");
+    }
     out->priv = id;
     pst_err err = load(out, id, dir, &words);
     if (err != PST_OK) {

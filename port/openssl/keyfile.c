@@ -19,8 +19,9 @@ pst_err pst_why_fail(struct pst_why *why, pst_err err, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    if (why->cap > 0)
+    if (why->cap > 0) {
         vsnprintf(why->text, why->cap, format, args);
+    }
     va_end(args);
     ERR_clear_error();
     return err;
@@ -41,8 +42,9 @@ static pst_err open_private(const char *path, FILE **out, struct pst_why *why)
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    if (fd < 0)
+    if (fd < 0) {
         return pst_why_fail(why, PST_ERR_IO, "%s: %s", path, strerror(errno));
+    }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 077) != 0) {
         close(fd);
         return pst_why_fail(why, PST_ERR_DENIED,
@@ -50,8 +52,9 @@ static pst_err open_private(const char *path, FILE **out, struct pst_why *why)
                             (unsigned)st.st_mode & 0777u);
     }
     *out = fdopen(fd, "r");
-    if (*out != NULL)
+    if (*out != NULL) {
         return PST_OK;
+    }
     close(fd);
     return pst_why_fail(why, PST_ERR_IO, "%s: %s", path, strerror(errno));
 }
@@ -63,8 +66,9 @@ pst_err pst_keyfile_read(const char *path, EVP_PKEY **key, pst_sig_id *id, struc
     PST_TRY(open_private(path, &f, why));
     EVP_PKEY *k = PEM_read_PrivateKey(f, NULL, no_passphrase, NULL);
     fclose(f);
-    if (k == NULL)
+    if (k == NULL) {
         return pst_why_fail(why, PST_ERR_CERT, "%s: no unencrypted PEM private key in it", path);
+    }
     *id = pst_ossl_sig_of(k);
     if (*id == PST_SIG_NONE) {
         EVP_PKEY_free(k);
@@ -79,10 +83,12 @@ static bool write_all(int fd, const uint8_t *at, size_t len)
 {
     while (len > 0) {
         ssize_t n = write(fd, at, len);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
-        if (n <= 0)
+        }
+        if (n <= 0) {
             return false;
+        }
         at += n;
         len -= (size_t)n;
     }
@@ -96,8 +102,9 @@ static bool sync_directory_of(const char *path)
 
     snprintf(copy, sizeof copy, "%s", path);
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return false;
+    }
     bool ok = fsync(fd) == 0;
     close(fd);
     return ok;
@@ -108,13 +115,16 @@ pst_err pst_file_write(const char *path, unsigned mode, const void *bytes, size_
 {
     char fresh[PATH_CAP];
 
-    if (snprintf(fresh, sizeof fresh, replace ? "%s.new" : "%s", path) >= (int)sizeof fresh)
+    if (snprintf(fresh, sizeof fresh, replace ? "%s.new" : "%s", path) >= (int)sizeof fresh) {
         return pst_why_fail(why, PST_ERR_ARGUMENT, "%s: the path is too long", path);
-    if (replace)
+    }
+    if (replace) {
         unlink(fresh); /* left by a run that was interrupted */
+    }
     int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode);
-    if (fd < 0)
+    if (fd < 0) {
         return pst_why_fail(why, PST_ERR_IO, "%s: %s", fresh, strerror(errno));
+    }
     bool ok = write_all(fd, bytes, len);
     int saved = errno;
     ok = close(fd) == 0 && ok;
@@ -126,8 +136,9 @@ pst_err pst_file_write(const char *path, unsigned mode, const void *bytes, size_
         unlink(fresh);
         return pst_why_fail(why, PST_ERR_IO, "%s: %s", path, strerror(saved));
     }
-    if (!sync_directory_of(path))
+    if (!sync_directory_of(path)) {
         return pst_why_fail(why, PST_ERR_IO, "%s: its directory: %s", path, strerror(errno));
+    }
     return PST_OK;
 }
 
@@ -135,13 +146,16 @@ pst_err pst_directory_make(const char *path, struct pst_why *why)
 {
     struct stat st;
 
-    if (mkdir(path, 0700) == 0)
+    if (mkdir(path, 0700) == 0) {
         return sync_directory_of(path)
                    ? PST_OK
                    : pst_why_fail(why, PST_ERR_IO, "%s: %s", path, strerror(errno));
-    if (errno != EEXIST)
+    }
+    if (errno != EEXIST) {
         return pst_why_fail(why, PST_ERR_IO, "%s: %s", path, strerror(errno));
-    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+    }
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
         return pst_why_fail(why, PST_ERR_IO, "%s: is not a directory", path);
+    }
     return PST_OK;
 }

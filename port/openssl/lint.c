@@ -22,8 +22,9 @@ struct walk {
 static void tell(const struct walk *w, const struct pst_chain_entry *e, const char *field,
                  const char *rule)
 {
-    if (w->visitor->broken != NULL)
+    if (w->visitor->broken != NULL) {
         w->visitor->broken(w->visitor->ctx, e, field, rule);
+    }
 }
 
 static void judge_rules(struct walk *w, const struct pst_certificate *c,
@@ -34,8 +35,9 @@ static void judge_rules(struct walk *w, const struct pst_certificate *c,
 
     w->rules.positions = PST_RULES_ANY | PST_RULES_STRICT | PST_RULES_PROFILE |
                          (e->leaf ? PST_RULES_LEAF : PST_RULES_ISSUER);
-    while (pst_certificate_broken(c, &w->rules, &from, &broken))
+    while (pst_certificate_broken(c, &w->rules, &from, &broken)) {
         tell(w, e, broken.field, broken.rule);
+    }
 }
 
 static void judge_link(struct walk *w, const struct pst_certificate *c, const uint8_t *der,
@@ -43,24 +45,28 @@ static void judge_link(struct walk *w, const struct pst_certificate *c, const ui
 {
     const struct pst_certificate *issuer = e->index == 0 ? c : &w->before;
 
-    if (X509_NAME_cmp(c->issuer, issuer->subject) != 0)
+    if (X509_NAME_cmp(c->issuer, issuer->subject) != 0) {
         tell(w, e, "issuer",
              e->index == 0 ? "of the root is not itself"
                            : "is not the subject of the certificate before");
-    else if (!pst_certificate_signed_by(c, der, len, &issuer->key))
+    } else if (!pst_certificate_signed_by(c, der, len, &issuer->key)) {
         tell(w, e, "signature",
              e->index == 0 ? "of the root is not its own"
                            : "was not made by the certificate before");
-    if (e->index == 0 && e->leaf)
-        tell(w, e, "chain", "there is no leaf");
-    if (e->index > 0 && !e->leaf) {
-        if (w->path_left == 0)
-            tell(w, e, "basicConstraints", "pathLenConstraint of a CA above is exceeded");
-        else if (w->path_left > 0)
-            w->path_left--;
     }
-    if (c->path_len >= 0 && (w->path_left < 0 || c->path_len < w->path_left))
+    if (e->index == 0 && e->leaf) {
+        tell(w, e, "chain", "there is no leaf");
+    }
+    if (e->index > 0 && !e->leaf) {
+        if (w->path_left == 0) {
+            tell(w, e, "basicConstraints", "pathLenConstraint of a CA above is exceeded");
+        } else if (w->path_left > 0) {
+            w->path_left--;
+        }
+    }
+    if (c->path_len >= 0 && (w->path_left < 0 || c->path_len < w->path_left)) {
         w->path_left = c->path_len;
+    }
 }
 
 static pst_err visit(struct walk *w, const uint8_t *der, size_t len, bool leaf)
@@ -88,8 +94,9 @@ static pst_err visit(struct walk *w, const uint8_t *der, size_t len, bool leaf)
         .hardware_identity = c.hardware_identity,
     };
     pst_err err = pst_ossl_digest(PST_SHA256, der, len, e.fingerprint);
-    if (err == PST_OK && w->visitor->each != NULL)
+    if (err == PST_OK && w->visitor->each != NULL) {
         w->visitor->each(w->visitor->ctx, &e);
+    }
     judge_rules(w, &c, &e);
     judge_link(w, &c, der, len, &e);
     pst_certificate_free(&w->before);
@@ -101,11 +108,13 @@ static pst_err walk(struct walk *w, const uint8_t *chain, size_t len)
 {
     size_t head, total;
 
-    if (len == 0)
+    if (len == 0) {
         return PST_ERR_DECODE;
+    }
     while (len > 0) {
-        if (pst_der_extent(chain, len, &head, &total) != PST_OK || total > len)
+        if (pst_der_extent(chain, len, &head, &total) != PST_OK || total > len) {
             return PST_ERR_DECODE;
+        }
         PST_TRY(visit(w, chain, total, total == len));
         chain += total;
         len -= total;
@@ -138,8 +147,9 @@ static pst_err append(void *ctx, const uint8_t *der, size_t len)
     struct bytes *all = ctx;
     uint8_t *grown = realloc(all->at, all->len + len);
 
-    if (grown == NULL)
+    if (grown == NULL) {
         return PST_ERR_CRYPTO;
+    }
     memcpy(grown + all->len, der, len);
     all->at = grown;
     all->len += len;
@@ -153,8 +163,9 @@ static bool read_der(const char *path, struct bytes *all)
     uint8_t *buf = f == NULL ? NULL : malloc(PST_MAX_CHAIN + 1);
     size_t n = buf == NULL ? 0 : fread(buf, 1, PST_MAX_CHAIN + 1, f);
 
-    if (f != NULL)
+    if (f != NULL) {
         fclose(f);
+    }
     if (n < 2 || n > PST_MAX_CHAIN || buf[0] != 0x30) {
         free(buf);
         return false;
@@ -171,8 +182,9 @@ pst_err pst_chain_read(const char *path, uint8_t **chain, size_t *len, char *tex
     char inside[4096];
 
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        if (snprintf(inside, sizeof inside, "%s/chain.pem", path) >= (int)sizeof inside)
+        if (snprintf(inside, sizeof inside, "%s/chain.pem", path) >= (int)sizeof inside) {
             return pst_why_fail(&why, PST_ERR_ARGUMENT, "%s: the path is too long", path);
+        }
         path = inside;
     }
     if (!read_der(path, &all)) {

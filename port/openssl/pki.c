@@ -157,8 +157,9 @@ static bool set_serial(X509 *x)
     uint8_t bytes[16];
     BIGNUM *n = NULL;
 
-    if (RAND_bytes(bytes, sizeof bytes) != 1)
+    if (RAND_bytes(bytes, sizeof bytes) != 1) {
         return false;
+    }
     bytes[0] = (uint8_t)((bytes[0] & 0x3F) | 0x40); /* positive, and always of the same length */
     n = BN_bin2bn(bytes, sizeof bytes, NULL);
     bool ok = n != NULL && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(x)) != NULL;
@@ -185,8 +186,9 @@ static X509 *begin(const char *common_name, EVP_PKEY *key, uint32_t days)
     X509 *x = X509_new();
 
     if (x != NULL && X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) &&
-        set_name(x, common_name) && set_dates(x, days) && X509_set_pubkey(x, key) == 1)
+        set_name(x, common_name) && set_dates(x, days) && X509_set_pubkey(x, key) == 1) {
         return x;
+    }
     X509_free(x);
     return NULL;
 }
@@ -204,8 +206,9 @@ static bool sign(X509 *x, const struct issuer *by)
 static pst_err join(char out[PATH_CAP], const char *dir, const char *name, const char *suffix,
                     struct pst_why *why)
 {
-    if (snprintf(out, PATH_CAP, "%s/%s%s", dir, name, suffix) >= PATH_CAP - 8)
+    if (snprintf(out, PATH_CAP, "%s/%s%s", dir, name, suffix) >= PATH_CAP - 8) {
         return pst_why_fail(why, PST_ERR_ARGUMENT, "%s: the path is too long", dir);
+    }
     return PST_OK;
 }
 
@@ -246,15 +249,17 @@ static pst_err write_pair(const char *key_path, const char *chain_path, EVP_PKEY
 {
     PST_TRY(write_key(key_path, key, force, why));
     pst_err err = write_chain(chain_path, root, leaf, force, why);
-    if (err != PST_OK && !force)
+    if (err != PST_OK && !force) {
         unlink(key_path);
+    }
     return err;
 }
 
 static pst_err refuse_existing(const char *path, bool force, struct pst_why *why)
 {
-    if (force || access(path, F_OK) != 0)
+    if (force || access(path, F_OK) != 0) {
         return PST_OK;
+    }
     return pst_why_fail(why, PST_ERR_IO, "%s: exists already, and is only replaced when forced",
                         path);
 }
@@ -275,15 +280,17 @@ static X509 *make_root(const char *title, EVP_PKEY *key, const struct pst_pki_op
     uint8_t random[4];
     char name[64];
 
-    if (RAND_bytes(random, sizeof random) != 1)
+    if (RAND_bytes(random, sizeof random) != 1) {
         return NULL;
+    }
     snprintf(name, sizeof name, "%s %02x%02x%02x%02x", title, random[0], random[1], random[2],
              random[3]);
     X509 *x = begin(name, key, options->days == 0 ? ROOT_DAYS : options->days);
     if (x != NULL && add_value(x, NID_basic_constraints, "critical,CA:TRUE,pathlen:1") &&
         add_value(x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-        add_value(x, NID_subject_key_identifier, "hash") && sign(x, &self))
+        add_value(x, NID_subject_key_identifier, "hash") && sign(x, &self)) {
         return x;
+    }
     X509_free(x);
     return NULL;
 }
@@ -306,9 +313,10 @@ static pst_err init_root(const char *dir, const struct root_spec *spec,
 
 static pst_err check_days(uint32_t days, struct pst_why *why)
 {
-    if (days > 36500)
+    if (days > 36500) {
         return pst_why_fail(why, PST_ERR_ARGUMENT, "%lu days: expected at most 36500",
                             (unsigned long)days);
+    }
     return PST_OK;
 }
 
@@ -325,8 +333,9 @@ pst_err pst_pki_init(const char *dir, const struct pst_pki_options *options, cha
         PST_TRY(join(path, dir, roots[i].file, ".pem", &why));
         PST_TRY(refuse_existing(path, options->force, &why));
     }
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         PST_TRY(init_root(dir, &roots[i], options, &why));
+    }
     return PST_OK;
 }
 
@@ -346,17 +355,20 @@ static pst_err load_issuer(struct issuer *by, const char *dir, const char *name,
 
     PST_TRY(join(path, dir, name, ".pem", why));
     FILE *f = fopen(path, "re");
-    if (f == NULL)
+    if (f == NULL) {
         return pst_why_fail(why, PST_ERR_IO, "%s: %s", path, strerror(errno));
+    }
     by->certificate = PEM_read_X509(f, NULL, NULL, NULL);
     fclose(f);
-    if (by->certificate == NULL)
+    if (by->certificate == NULL) {
         return pst_why_fail(why, PST_ERR_CERT, "%s: no PEM certificate in it", path);
+    }
     PST_TRY(join(path, dir, name, ".key", why));
     PST_TRY(pst_keyfile_read(path, &by->key, &by->algorithm, why));
-    if (X509_check_private_key(by->certificate, by->key) != 1)
+    if (X509_check_private_key(by->certificate, by->key) != 1) {
         return pst_why_fail(why, PST_ERR_CERT, "%s: does not belong to %s.pem beside it", path,
                             name);
+    }
     return PST_OK;
 }
 
@@ -367,12 +379,15 @@ static pst_err choose_days(const struct issuer *by, uint32_t asked, uint32_t usu
     int left, seconds;
 
     PST_TRY(check_days(asked, why));
-    if (ASN1_TIME_diff(&left, &seconds, NULL, X509_get0_notAfter(by->certificate)) != 1 || left < 1)
+    if (ASN1_TIME_diff(&left, &seconds, NULL, X509_get0_notAfter(by->certificate)) != 1 ||
+        left < 1) {
         return pst_why_fail(why, PST_ERR_CERT, "the CA has ended, or ends within a day");
-    if (asked > (uint32_t)left)
+    }
+    if (asked > (uint32_t)left) {
         return pst_why_fail(why, PST_ERR_ARGUMENT,
                             "%lu days: the CA itself has only %d left, expected at most that",
                             (unsigned long)asked, left);
+    }
     *days = asked != 0 ? asked : usual < (uint32_t)left ? usual : (uint32_t)left;
     return PST_OK;
 }
@@ -389,8 +404,9 @@ static X509 *make_leaf(const struct issuer *by, const struct leaf_spec *spec, EV
         (spec->device == NULL || (add_device_id(x, spec->device) && add_hardware_identity(x))) &&
         (spec->grant == NULL || add_grant(x, spec->grant)) && sign(x, by);
 
-    if (ok)
+    if (ok) {
         return x;
+    }
     X509_free(x);
     return NULL;
 }
@@ -424,8 +440,9 @@ static pst_err issue(const char *ca_dir, const struct leaf_spec *spec, const cha
     struct issuer by = {0};
     pst_err err = load_issuer(&by, ca_dir, spec->ca, why);
 
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = issue_with(&by, spec, out_dir, options, why);
+    }
     X509_free(by.certificate);
     EVP_PKEY_free(by.key);
     return err;
@@ -433,9 +450,11 @@ static pst_err issue(const char *ca_dir, const struct leaf_spec *spec, const cha
 
 static bool is_printable(const char *s)
 {
-    for (; *s != '\0'; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7F)
+    for (; *s != '\0'; s++) {
+        if ((unsigned char)*s < 0x20 || *s == 0x7F) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -444,10 +463,11 @@ pst_err pst_pki_target(const char *ca_dir, const char *id, const char *out_dir,
 {
     struct pst_why why = {text, cap};
 
-    if (strlen(id) >= PST_MAX_NAME || !is_printable(id) || !pst_is_device_id(id))
+    if (strlen(id) >= PST_MAX_NAME || !is_printable(id) || !pst_is_device_id(id)) {
         return pst_why_fail(&why, PST_ERR_ARGUMENT,
                             "'%s': expected Manufacturer:Product:Serial, at most %d bytes", id,
                             PST_MAX_NAME - 1);
+    }
     const struct leaf_spec spec = {
         .ca = "devices",
         /* X.520 bounds a common name; the id itself is in subjectAltName */
@@ -465,13 +485,15 @@ pst_err pst_pki_engineer(const char *ca_dir, const char *name, const char *grant
 {
     struct pst_why why = {text, cap};
 
-    if (name[0] == '\0' || strlen(name) > 64 || !is_printable(name))
+    if (name[0] == '\0' || strlen(name) > 64 || !is_printable(name)) {
         return pst_why_fail(&why, PST_ERR_ARGUMENT,
                             "'%s': expected a name of 1 to 64 printable bytes", name);
-    if (grant[0] == '\0' || strlen(grant) > PST_MAX_GRANT || !is_printable(grant))
+    }
+    if (grant[0] == '\0' || strlen(grant) > PST_MAX_GRANT || !is_printable(grant)) {
         return pst_why_fail(&why, PST_ERR_ARGUMENT,
                             "'%s': expected a grant of 1 to %d printable bytes", grant,
                             PST_MAX_GRANT);
+    }
     const struct leaf_spec spec = {
         .ca = "engineers",
         .common_name = name,

@@ -42,8 +42,9 @@ pst_err pst_openssl_public_key(struct pst_public_key *key, pst_sig_id id, const 
 {
     struct pst_public_key fresh = {.sig_id = (uint8_t)id};
 
-    if (pst_sig_row(id) == NULL)
+    if (pst_sig_row(id) == NULL) {
         return PST_ERR_UNSUPPORTED;
+    }
     if (id == PST_ED25519) {
         EVP_PKEY *ed = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, bytes, 32);
         if (ed == NULL) {
@@ -65,8 +66,9 @@ pst_err pst_ossl_public_key_share(struct pst_public_key *to, const struct pst_pu
              : from->sig_id == PST_ED25519 ? EVP_PKEY_up_ref(handle)
                                            : EC_KEY_up_ref(handle);
 
-    if (ok != 1)
+    if (ok != 1) {
         return PST_ERR_CRYPTO;
+    }
     *to = *from;
     return PST_OK;
 }
@@ -74,10 +76,11 @@ pst_err pst_ossl_public_key_share(struct pst_public_key *to, const struct pst_pu
 void pst_ossl_public_key_wipe(void *ctx, struct pst_public_key *key)
 {
     (void)ctx;
-    if (key->sig_id == PST_ED25519)
+    if (key->sig_id == PST_ED25519) {
         EVP_PKEY_free(pst_ossl_handle(key->store));
-    else
+    } else {
         EC_KEY_free(pst_ossl_handle(key->store));
+    }
     pst_wipe(key, sizeof *key);
 }
 
@@ -106,8 +109,10 @@ static int ed_verify(const struct pst_public_key *key, const void *message, size
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     int ok = -1;
 
-    if (md != NULL && EVP_DigestVerifyInit(md, NULL, NULL, NULL, pst_ossl_handle(key->store)) == 1)
+    if (md != NULL &&
+        EVP_DigestVerifyInit(md, NULL, NULL, NULL, pst_ossl_handle(key->store)) == 1) {
         ok = EVP_DigestVerify(md, signature, pst_sig_row(PST_ED25519)->size, message, len);
+    }
     EVP_MD_CTX_free(md);
     return ok;
 }
@@ -119,8 +124,9 @@ pst_err pst_ossl_verify(void *ctx, const struct pst_public_key *key, pst_hash_id
     int ok;
 
     (void)ctx;
-    if (key->sig_id == PST_SIG_NONE || pst_ossl_handle(key->store) == NULL)
+    if (key->sig_id == PST_SIG_NONE || pst_ossl_handle(key->store) == NULL) {
         return PST_ERR_STATE;
+    }
     if (key->sig_id == PST_ED25519) {
         ok = ed_verify(key, message, len, signature);
     } else {
@@ -136,10 +142,12 @@ pst_sig_id pst_ossl_sig_of(const EVP_PKEY *key)
 {
     char group[32] = "";
 
-    if (EVP_PKEY_is_a(key, "ED25519"))
+    if (EVP_PKEY_is_a(key, "ED25519")) {
         return PST_ED25519;
-    if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1)
+    }
+    if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1) {
         return PST_SIG_NONE;
+    }
     int nid = OBJ_sn2nid(group);
     return nid == NID_X9_62_prime256v1 ? PST_ECDSA_P256
            : nid == NID_secp384r1      ? PST_ECDSA_P384

@@ -54,8 +54,9 @@ static struct check *check_of(const struct pst_chain_check *c)
 static void subject_text(const struct pst_certificate *c, char *out, int cap)
 {
     /* Escapes what is not printable: the name is the peer's. */
-    if (c == NULL || X509_NAME_oneline(c->subject, out, cap) == NULL)
+    if (c == NULL || X509_NAME_oneline(c->subject, out, cap) == NULL) {
         snprintf(out, (size_t)cap, "?");
+    }
 }
 
 static pst_err refuse(struct check *k, const struct pst_certificate *c, const char *field,
@@ -86,8 +87,9 @@ static pst_err keep_rules(struct check *k, const struct pst_certificate *c, unsi
     size_t from = 0;
 
     rules.positions = positions | (k->trust->lenient ? 0 : PST_RULES_STRICT);
-    if (!pst_certificate_broken(c, &rules, &from, &broken))
+    if (!pst_certificate_broken(c, &rules, &from, &broken)) {
         return PST_OK;
+    }
     return refuse(k, c, broken.field, broken.rule);
 }
 
@@ -97,14 +99,17 @@ static pst_err on_root(struct check *k, const uint8_t *der, size_t len)
 
     for (size_t i = 0; i < k->trust->count; i++) {
         const struct anchor *a = &k->trust->anchors[i];
-        if (a->len == len && memcmp(a->der, der, len) == 0)
+        if (a->len == len && memcmp(a->der, der, len) == 0) {
             k->anchor = a;
+        }
     }
-    if (k->anchor == NULL)
+    if (k->anchor == NULL) {
         return refuse_chain(k, "is none of the trust anchors");
+    }
     PST_TRY(pst_ossl_digest(k->hash, der, len, digest));
-    if (!pst_equal_ct(digest, k->root_hash, pst_hash_row(k->hash)->size))
+    if (!pst_equal_ct(digest, k->root_hash, pst_hash_row(k->hash)->size)) {
         return refuse_chain(k, "its hash is not the root hash of the chain's header");
+    }
     return keep_rules(k, &k->anchor->certificate, PST_RULES_ANY);
 }
 
@@ -117,13 +122,16 @@ static const struct pst_certificate *issuer_of(const struct check *k)
 static bool spend_path(struct check *k, const struct pst_certificate *issuer)
 {
     if (k->index > 1) {
-        if (k->path_left == 0)
+        if (k->path_left == 0) {
             return false;
-        if (k->path_left > 0)
+        }
+        if (k->path_left > 0) {
             k->path_left--;
+        }
     }
-    if (issuer->path_len >= 0 && (k->path_left < 0 || issuer->path_len < k->path_left))
+    if (issuer->path_len >= 0 && (k->path_left < 0 || issuer->path_len < k->path_left)) {
         k->path_left = issuer->path_len;
+    }
     return true;
 }
 
@@ -136,12 +144,15 @@ static pst_err on_issued(struct check *k, const struct pst_certificate *c, const
     k->index--;
     PST_TRY(keep_rules(k, issuer, PST_RULES_ISSUER));
     k->index++;
-    if (!spend_path(k, issuer))
+    if (!spend_path(k, issuer)) {
         return refuse(k, issuer, "basicConstraints", "pathLenConstraint of a CA above is exceeded");
-    if (X509_NAME_cmp(c->issuer, issuer->subject) != 0)
+    }
+    if (X509_NAME_cmp(c->issuer, issuer->subject) != 0) {
         return refuse(k, c, "issuer", "is not the subject of the certificate before");
-    if (!pst_certificate_signed_by(c, der, len, &issuer->key))
+    }
+    if (!pst_certificate_signed_by(c, der, len, &issuer->key)) {
         return refuse(k, c, "signature", "was not made by the certificate before");
+    }
     return keep_rules(k, c, PST_RULES_ANY);
 }
 
@@ -149,13 +160,16 @@ static pst_err on_certificate(struct check *k, const uint8_t *der, size_t len)
 {
     struct pst_certificate c;
 
-    if (k->index == 0)
+    if (k->index == 0) {
         return on_root(k, der, len);
-    if (pst_certificate_parse(&c, der, len) != PST_OK)
+    }
+    if (pst_certificate_parse(&c, der, len) != PST_OK) {
         return refuse_chain(k, "is not an X.509 certificate");
+    }
     pst_err err = on_issued(k, &c, der, len);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = pst_ossl_digest(PST_SHA256, der, len, k->fingerprint);
+    }
     if (err != PST_OK) {
         k->failed = true;
         pst_certificate_free(&c);
@@ -173,11 +187,13 @@ static pst_err verifier_begin(void *ctx, struct pst_chain_check *out, pst_role p
 {
     struct trust *t = ctx;
 
-    if (pst_hash_row(hash) == NULL)
+    if (pst_hash_row(hash) == NULL) {
         return PST_ERR_ARGUMENT;
+    }
     struct check *k = calloc(1, sizeof *k);
-    if (k == NULL)
+    if (k == NULL) {
         return PST_ERR_CRYPTO;
+    }
     time_t clock = t->fixed_time ? 0 : time(NULL);
     k->trust = t;
     k->rules.role = peer_role;
@@ -195,11 +211,13 @@ static pst_err verifier_begin(void *ctx, struct pst_chain_check *out, pst_role p
  */
 static pst_err reserve(struct check *k, size_t total)
 {
-    if (total <= k->cap)
+    if (total <= k->cap) {
         return PST_OK;
+    }
     uint8_t *grown = realloc(k->buf, total);
-    if (grown == NULL)
+    if (grown == NULL) {
         return PST_ERR_CRYPTO;
+    }
     k->buf = grown;
     k->cap = total;
     return PST_OK;
@@ -222,8 +240,9 @@ static pst_err feed_some(struct check *k, const uint8_t *bytes, size_t len, size
 
     PST_TRY(reserve(k, 4));
     pst_err err = pst_der_extent(k->buf, k->have, &head, &total);
-    if (err == PST_ERR_DECODE)
+    if (err == PST_ERR_DECODE) {
         return refuse_chain(k, "is not a DER certificate of at most 16 KiB");
+    }
     if (err == PST_WANT_MORE) {
         /* one byte of the header, and look again */
         *taken = collect(k, k->have + 1, bytes, len);
@@ -262,12 +281,15 @@ static pst_err verifier_feed(void *ctx, struct pst_chain_check *c, const uint8_t
     struct check *k = check_of(c);
 
     (void)ctx;
-    if (k == NULL)
+    if (k == NULL) {
         return PST_ERR_STATE;
-    if (k->failed)
+    }
+    if (k->failed) {
         return PST_ERR_CERT;
-    if (len > PST_MAX_CHAIN - k->fed)
+    }
+    if (len > PST_MAX_CHAIN - k->fed) {
         return refuse_chain(k, "the chain has more than 65535 bytes");
+    }
     k->fed += len;
     pst_err err = feed(k, bytes, len);
     k->failed = err != PST_OK;
@@ -278,12 +300,15 @@ static pst_err conclude(struct check *k, struct pst_peer *peer)
 {
     const struct pst_certificate *leaf = &k->last;
 
-    if (k->failed)
+    if (k->failed) {
         return PST_ERR_CERT;
-    if (k->have > 0)
+    }
+    if (k->have > 0) {
         return refuse_chain(k, "is cut off");
-    if (k->index < 2)
+    }
+    if (k->index < 2) {
         return refuse_chain(k, k->index == 0 ? "the chain is empty" : "there is no leaf");
+    }
     k->index--;
     PST_TRY(keep_rules(k, leaf, PST_RULES_LEAF));
     struct pst_peer found = {
@@ -319,8 +344,9 @@ static pst_err verifier_finish(void *ctx, struct pst_chain_check *c, struct pst_
 {
     struct check *k = check_of(c);
 
-    if (k == NULL)
+    if (k == NULL) {
         return PST_ERR_STATE;
+    }
     pst_err err = conclude(k, peer);
     verifier_abort(ctx, c);
     return err;
@@ -340,8 +366,9 @@ pst_err pst_trust_init(struct pst_trust *trust)
     struct trust *t = calloc(1, sizeof *t);
 
     memset(trust, 0, sizeof *trust);
-    if (t == NULL)
+    if (t == NULL) {
         return PST_ERR_CRYPTO;
+    }
     trust->priv = t;
     trust->verifier = (struct pst_cert_verifier){
         .ctx = t,
@@ -359,11 +386,13 @@ pst_err pst_trust_add_der(struct pst_trust *trust, const uint8_t *der, size_t le
     struct trust *t = trust->priv;
     struct anchor a = {.len = len};
 
-    if (pst_certificate_parse(&a.certificate, der, len) != PST_OK)
+    if (pst_certificate_parse(&a.certificate, der, len) != PST_OK) {
         return PST_ERR_CERT;
+    }
     struct anchor *grown = realloc(t->anchors, (t->count + 1) * sizeof *grown);
-    if (grown != NULL)
+    if (grown != NULL) {
         t->anchors = grown;
+    }
     a.der = malloc(len);
     if (grown == NULL || a.der == NULL || a.certificate.key.sig_id == PST_SIG_NONE) {
         pst_err err = grown == NULL || a.der == NULL ? PST_ERR_CRYPTO : PST_ERR_CERT;
@@ -386,15 +415,18 @@ pst_err pst_trust_add(struct pst_trust *trust, const char *pem_path, char *why, 
     char text[256] = "";
     pst_err err = pst_pem_certificates(pem_path, add_each, trust, text, sizeof text);
 
-    if (err == PST_OK)
+    if (err == PST_OK) {
         return PST_OK;
-    if (text[0] == '\0')
+    }
+    if (text[0] == '\0') {
         snprintf(text, sizeof text,
                  "%s: a certificate that is malformed, or whose key is none of ECDSA P-256, ECDSA "
                  "P-384, Ed25519",
                  pem_path);
-    if (why_cap > 0)
+    }
+    if (why_cap > 0) {
         snprintf(why, why_cap, "%s", text);
+    }
     return err;
 }
 

@@ -46,17 +46,21 @@ static const struct pst_algorithm *row_of(struct table t, unsigned id)
 
 static uint8_t id_from_bit(struct table t, uint32_t bit)
 {
-    for (size_t i = 1; i < t.count; i++)
-        if (t.rows[i].spdm_bit == bit)
+    for (size_t i = 1; i < t.count; i++) {
+        if (t.rows[i].spdm_bit == bit) {
             return t.rows[i].id;
+        }
+    }
     return 0;
 }
 
 static uint8_t id_from_name(struct table t, const char *name)
 {
-    for (size_t i = 1; i < t.count; i++)
-        if (strcmp(t.rows[i].name, name) == 0)
+    for (size_t i = 1; i < t.count; i++) {
+        if (strcmp(t.rows[i].name, name) == 0) {
             return t.rows[i].id;
+        }
+    }
     return 0;
 }
 

@@ -17,11 +17,13 @@ static pst_err place(struct pst_data *d, pst_direction direction, bool encrypt)
     struct pst_traffic_key key = {.aead = (pst_aead_id)d->aead};
     pst_err err = expand(d, secret, "key", key.key, pst_aead_row(key.aead)->size);
 
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = expand(d, secret, "iv", key.iv, sizeof key.iv);
-    if (err == PST_OK)
+    }
+    if (err == PST_OK) {
         err = pst_record_place(&d->record, d->record.session_id, PST_KEYS_APPLICATION, direction,
                                encrypt, &key);
+    }
     pst_wipe(&key, sizeof key);
     return err;
 }
@@ -39,8 +41,9 @@ static pst_err first_keys(struct pst_data *d, const struct pst_export *from)
 pst_err pst_data_init(struct pst_data *d, const struct pst_record_config *config,
                       uint32_t session_id, const struct pst_export *from)
 {
-    if (config->window || pst_hash_row(from->hash) == NULL || pst_aead_row(from->aead) == NULL)
+    if (config->window || pst_hash_row(from->hash) == NULL || pst_aead_row(from->aead) == NULL) {
         return PST_ERR_ARGUMENT;
+    }
     memset(d, 0, sizeof *d);
     PST_TRY(pst_record_init(&d->record, config));
     d->record.config.limit = PST_DATA_RATCHET;
@@ -49,8 +52,9 @@ pst_err pst_data_init(struct pst_data *d, const struct pst_record_config *config
     d->minor = from->minor;
     d->aead = (uint8_t)from->aead;
     pst_err err = first_keys(d, from);
-    if (err != PST_OK)
+    if (err != PST_OK) {
         pst_data_wipe(d);
+    }
     return err;
 }
 
@@ -66,8 +70,9 @@ static pst_err ratchet(struct pst_data *d, pst_direction direction)
     uint8_t next[PST_MAX_HASH];
     pst_err err;
 
-    if (half->sequence < PST_DATA_RATCHET)
+    if (half->sequence < PST_DATA_RATCHET) {
         return PST_OK;
+    }
     err = expand(d, d->secret[direction], "traffic upd", next,
                  pst_hash_row((pst_hash_id)d->hash)->size);
     if (err == PST_OK) {

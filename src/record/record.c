@@ -21,30 +21,35 @@ size_t pst_record_head(const struct pst_record *r)
 static void make_nonce(uint8_t nonce[PST_IV_LEN], const uint8_t iv[PST_IV_LEN], uint64_t sequence)
 {
     memcpy(nonce, iv, PST_IV_LEN);
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 8; i++) {
         nonce[i] = (uint8_t)(nonce[i] ^ (sequence >> (8 * i)));
+    }
 }
 
 static void put_sequence(uint8_t *at, uint8_t len, uint64_t sequence)
 {
-    if (len == 2)
+    if (len == 2) {
         pst_poke_u16(at, (uint16_t)sequence);
-    else if (len == 8)
+    } else if (len == 8) {
         pst_poke_u64(at, sequence);
+    }
 }
 
 pst_err pst_record_init(struct pst_record *r, const struct pst_record_config *config)
 {
     uint8_t len = config->sequence_len;
 
-    if ((len != 0 && len != 2 && len != 8) || (config->window && len == 0))
+    if ((len != 0 && len != 2 && len != 8) || (config->window && len == 0)) {
         return PST_ERR_ARGUMENT;
+    }
     memset(r, 0, sizeof *r);
     r->config = *config;
-    if (r->config.limit == 0)
+    if (r->config.limit == 0) {
         r->config.limit = DEFAULT_LIMIT;
-    if (r->config.forgery_limit == 0)
+    }
+    if (r->config.forgery_limit == 0) {
         r->config.forgery_limit = DEFAULT_FORGERIES;
+    }
     return PST_OK;
 }
 
@@ -62,10 +67,12 @@ pst_err pst_record_place(struct pst_record *r, uint32_t session_id, pst_key_phas
     struct pst_record_half *half = sends ? &r->send : &r->receive;
     struct pst_record_half *other = sends ? &r->receive : &r->send;
 
-    if ((half->ready || other->ready) && session_id != r->session_id)
+    if ((half->ready || other->ready) && session_id != r->session_id) {
         return PST_ERR_STATE;
-    if (other->ready && encrypt != r->encrypt)
+    }
+    if (other->ready && encrypt != r->encrypt) {
         return PST_ERR_ARGUMENT;
+    }
     half_wipe(crypto, half);
     r->session_id = session_id;
     r->encrypt = encrypt;
@@ -78,8 +85,9 @@ pst_err pst_record_place(struct pst_record *r, uint32_t session_id, pst_key_phas
 
 void pst_record_wipe(struct pst_record *r)
 {
-    if (r->config.crypto == NULL)
+    if (r->config.crypto == NULL) {
         return; /* zeroed storage: never initialised */
+    }
     half_wipe(r->config.crypto, &r->send);
     half_wipe(r->config.crypto, &r->receive);
     r->session_id = 0;
@@ -99,10 +107,12 @@ static pst_err seal_body(struct pst_record *r, uint8_t *buf, size_t payload_len,
     pst_poke_u32(buf, r->session_id);
     put_sequence(buf + 4, r->config.sequence_len, r->send.sequence);
     pst_poke_u16(buf + header - 2, (uint16_t)body);
-    if (r->encrypt)
+    if (r->encrypt) {
         pst_poke_u16(buf + header, (uint16_t)payload_len);
-    if (random_len > 0)
+    }
+    if (random_len > 0) {
         PST_TRY(crypto->random(crypto->ctx, tag - random_len, random_len));
+    }
     make_nonce(nonce, r->send.iv, r->send.sequence);
     return crypto->aead_seal(crypto->ctx, &r->send.aead, nonce, buf, aad_len, buf + aad_len,
                              (size_t)(tag - (buf + aad_len)), tag);
@@ -114,17 +124,22 @@ pst_err pst_record_seal(struct pst_record *r, uint8_t *buf, size_t cap, size_t p
     size_t header = header_len(r);
     size_t body;
 
-    if (!r->send.ready)
+    if (!r->send.ready) {
         return PST_ERR_STATE;
-    if (r->send.sequence >= r->config.limit)
+    }
+    if (r->send.sequence >= r->config.limit) {
         return PST_ERR_LIMIT;
-    if (!r->encrypt)
+    }
+    if (!r->encrypt) {
         random_len = 0;
-    if (payload_len > PST_RECORD_MAX_PAYLOAD || random_len > PST_RECORD_MAX_PAYLOAD - payload_len)
+    }
+    if (payload_len > PST_RECORD_MAX_PAYLOAD || random_len > PST_RECORD_MAX_PAYLOAD - payload_len) {
         return PST_ERR_SPACE;
+    }
     body = (r->encrypt ? 2u : 0u) + payload_len + random_len + PST_TAG_LEN;
-    if (cap < header + body)
+    if (cap < header + body) {
         return PST_ERR_SPACE;
+    }
     PST_TRY(seal_body(r, buf, payload_len, random_len, body));
     r->send.sequence++;
     *record_len = header + body;
@@ -133,8 +148,9 @@ pst_err pst_record_seal(struct pst_record *r, uint8_t *buf, size_t cap, size_t p
 
 pst_err pst_record_session(const uint8_t *rec, size_t len, uint32_t *session_id)
 {
-    if (len < 4u + 2u + PST_TAG_LEN)
+    if (len < 4u + 2u + PST_TAG_LEN) {
         return PST_ERR_DECODE;
+    }
     *session_id = pst_peek_u32(rec);
     return PST_OK;
 }
@@ -145,8 +161,9 @@ static uint64_t nearest(uint64_t expected, uint16_t wire)
     uint16_t ahead = (uint16_t)(wire - (uint16_t)expected);
     uint64_t number = expected + ahead;
 
-    if (ahead > 0x8000u && number >= 0x10000u)
+    if (ahead > 0x8000u && number >= 0x10000u) {
         number -= 0x10000u;
+    }
     return number;
 }
 
@@ -157,18 +174,22 @@ static pst_err check_number(const struct pst_record *r, const uint8_t *at, uint6
     uint64_t expected = half->sequence;
     uint64_t n = expected;
 
-    if (r->config.sequence_len == 2)
+    if (r->config.sequence_len == 2) {
         n = nearest(expected, pst_peek_u16(at));
-    else if (r->config.sequence_len == 8)
+    } else if (r->config.sequence_len == 8) {
         n = pst_peek_u64(at);
+    }
     *number = n;
-    if (n != expected && !r->config.window)
+    if (n != expected && !r->config.window) {
         return PST_ERR_REPLAY;
+    }
     /* A claim beyond the limit is not the sender's: it proves nothing about the key. */
-    if (n >= r->config.limit)
+    if (n >= r->config.limit) {
         return expected >= r->config.limit ? PST_ERR_LIMIT : PST_ERR_REPLAY;
-    if (n >= expected)
+    }
+    if (n >= expected) {
         return PST_OK;
+    }
     n = expected - 1 - n;
     return n >= WINDOW || (half->seen >> n & 1) != 0 ? PST_ERR_REPLAY : PST_OK;
 }
@@ -198,8 +219,9 @@ static pst_err open_body(struct pst_record *r, uint8_t *rec, size_t header, size
     make_nonce(nonce, half->iv, number);
     err = crypto->aead_open(crypto->ctx, &half->aead, nonce, rec, aad_len, rec + aad_len,
                             (size_t)(tag - (rec + aad_len)), tag);
-    if (err == PST_ERR_AUTH && ++half->forgeries >= r->config.forgery_limit)
+    if (err == PST_ERR_AUTH && ++half->forgeries >= r->config.forgery_limit) {
         return PST_ERR_LIMIT;
+    }
     return err;
 }
 
@@ -212,21 +234,26 @@ pst_err pst_record_open(struct pst_record *r, uint8_t *rec, size_t len, struct p
     size_t used;
     uint64_t number;
 
-    if (!r->receive.ready)
+    if (!r->receive.ready) {
         return PST_ERR_STATE;
-    if (r->receive.forgeries >= r->config.forgery_limit)
+    }
+    if (r->receive.forgeries >= r->config.forgery_limit) {
         return PST_ERR_LIMIT;
-    if (len < head + PST_TAG_LEN || pst_peek_u32(rec) != r->session_id)
+    }
+    if (len < head + PST_TAG_LEN || pst_peek_u32(rec) != r->session_id) {
         return PST_ERR_DECODE;
+    }
     body = pst_peek_u16(rec + header - 2);
-    if (body > len - header || body < head - header + PST_TAG_LEN)
+    if (body > len - header || body < head - header + PST_TAG_LEN) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(check_number(r, rec + 4, &number));
     PST_TRY(open_body(r, rec, header, body, number));
     used = body - (head - header) - PST_TAG_LEN;
     if (r->encrypt) {
-        if (pst_peek_u16(rec + header) > used)
+        if (pst_peek_u16(rec + header) > used) {
             return PST_ERR_DECODE;
+        }
         used = pst_peek_u16(rec + header);
     }
     note_number(&r->receive, number);
@@ -246,9 +273,11 @@ uint64_t pst_record_left(const struct pst_record *r)
     uint64_t send = half_left(r, &r->send);
     uint64_t receive = half_left(r, &r->receive);
 
-    if (!r->send.ready && !r->receive.ready)
+    if (!r->send.ready && !r->receive.ready) {
         return 0;
-    if (!r->send.ready)
+    }
+    if (!r->send.ready) {
         return receive;
+    }
     return r->receive.ready && receive < send ? receive : send;
 }

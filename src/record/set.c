@@ -11,8 +11,9 @@ struct pst_record *pst_record_find(const struct pst_record_set *set, uint32_t se
     for (size_t i = 0; i < set->count; i++) {
         struct pst_record *r = &set->records[i];
 
-        if (in_use(r) && r->session_id == session_id)
+        if (in_use(r) && r->session_id == session_id) {
             return r;
+        }
     }
     return NULL;
 }
@@ -20,8 +21,9 @@ struct pst_record *pst_record_find(const struct pst_record_set *set, uint32_t se
 static struct pst_record *find_free(const struct pst_record_set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
-        if (!in_use(&set->records[i]))
+        if (!in_use(&set->records[i])) {
             return &set->records[i];
+        }
     }
     return NULL;
 }
@@ -32,10 +34,12 @@ static pst_err place(void *ctx, uint32_t session_id, pst_key_phase phase, pst_di
     struct pst_record_set *set = ctx;
     struct pst_record *r = pst_record_find(set, session_id);
 
-    if (r == NULL)
+    if (r == NULL) {
         r = find_free(set);
-    if (r == NULL)
+    }
+    if (r == NULL) {
         return PST_ERR_LIMIT;
+    }
     return pst_record_place(r, session_id, phase, direction, encrypt, key);
 }
 
@@ -44,8 +48,9 @@ static void drop(void *ctx, uint32_t session_id)
     struct pst_record_set *set = ctx;
     struct pst_record *r = pst_record_find(set, session_id);
 
-    if (r != NULL)
+    if (r != NULL) {
         pst_record_wipe(r);
+    }
 }
 
 struct pst_key_port pst_record_key_port(struct pst_record_set *set)

@@ -40,8 +40,9 @@ static uint32_t offer(const struct pst_spdm *c, enum class k, const uint8_t *ids
     for (; ids != NULL && *ids != 0; ids++) {
         const struct pst_algorithm *row = row_of(k, *ids);
 
-        if (row == NULL || row->since_minor > c->minor)
+        if (row == NULL || row->since_minor > c->minor) {
             continue;
+        }
         bits |= row->spdm_bit;
         if ((row->spdm_bit & within) != 0) {
             *chosen = *ids;
@@ -71,8 +72,9 @@ static void read_tables(struct pst_reader *r, uint8_t count, struct tables *t)
         pst_skip(r, 4u * (sizes & 0xf)); /* external algorithms: none of them is ours */
         pst_require(r, type >= TYPE_DHE && type <= TYPE_KEY_SCHEDULE && type > last &&
                            sizes >> 4 == 2);
-        if (r->failed)
+        if (r->failed) {
             return;
+        }
         last = type;
         t->bits[type - TYPE_DHE] = bits;
         t->present |= (uint8_t)(1u << (type - TYPE_DHE));
@@ -82,8 +84,9 @@ static void read_tables(struct pst_reader *r, uint8_t count, struct tables *t)
 static void put_tables(struct pst_writer *w, const struct tables *t)
 {
     for (unsigned i = 0; i < TYPES; i++) {
-        if ((t->present >> i & 1) == 0)
+        if ((t->present >> i & 1) == 0) {
             continue;
+        }
         pst_put_u8(w, (uint8_t)(TYPE_DHE + i));
         pst_put_u8(w, 0x20);
         pst_put_u16(w, t->bits[i]);
@@ -120,8 +123,9 @@ static pst_err read_request(struct pst_exchange *x, struct offered *o)
     o->mel = pst_get_u8(&r);
     pst_skip(&r, 4 * ext);
     read_tables(&r, x->in[2], &o->tables);
-    for (unsigned i = 0; i < TYPES; i++)
+    for (unsigned i = 0; i < TYPES; i++) {
         pst_require(&r, (o->tables.present >> i & 1) == 0 || o->tables.bits[i] != 0);
+    }
     pst_require(&r, ext <= 20);
     PST_TRY(psti_close(x, &r));
     return length == x->in_len && length <= REQUEST_MAX ? PST_OK : PST_ERR_DECODE;
@@ -145,8 +149,9 @@ static bool select_tables(struct pst_spdm *c, struct tables *t)
     select_table(c, t, TYPE_AEAD, AEAD, config->aeads, &c->aead);
     select_table(c, t, TYPE_REQ_ASYM, SIG, config->peer_sigs, &c->req_sig);
     *schedule &= SPDM_KEY_SCHEDULE;
-    if (psti_both(c, PST_CAP_KEY_EX) && (c->dh == 0 || c->aead == 0 || *schedule == 0))
+    if (psti_both(c, PST_CAP_KEY_EX) && (c->dh == 0 || c->aead == 0 || *schedule == 0)) {
         return false;
+    }
     return !psti_both(c, PST_CAP_MUT_AUTH) || c->req_sig != 0;
 }
 
@@ -178,8 +183,9 @@ static uint8_t other_params(struct pst_spdm *c, uint8_t offered)
     c->opaque = (uint8_t)other;
     if (c->minor >= 3) {
         c->multi_req = want_multi_key(c);
-        if (c->multi_req)
+        if (c->multi_req) {
             other |= PST_MULTI_KEY_CONN;
+        }
     }
     return (uint8_t)other;
 }
@@ -230,10 +236,12 @@ pst_err psti_rsp_algorithms(struct pst_exchange *x)
     uint32_t hash = choose(c, HASH, config->hashes, o.hash, &c->hash);
     uint32_t asym = choose(c, SIG, config->sigs, o.asym, &c->rsp_sig);
     bool signs = (c->ours & (PST_CAP_CERT | PST_CAP_CHAL | PST_CAP_MEAS_SIGNED)) != 0;
-    if (hash == 0 || (signs && asym == 0) || !select_tables(c, &o.tables))
+    if (hash == 0 || (signs && asym == 0) || !select_tables(c, &o.tables)) {
         return PST_ERR_ALGORITHM;
-    if (c->minor >= 3 && !multi_key(c->ours, (o.other & PST_MULTI_KEY_CONN) != 0, &c->multi_rsp))
+    }
+    if (c->minor >= 3 && !multi_key(c->ours, (o.other & PST_MULTI_KEY_CONN) != 0, &c->multi_rsp)) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(write_response(x, &o, asym, hash));
     return negotiated(x, (struct pst_bytes){x->in, x->in_len}, psti_out_bytes(x));
 }
@@ -249,9 +257,11 @@ static void our_tables(const struct pst_spdm *c, struct tables *t)
     t->bits[TYPE_REQ_ASYM - TYPE_DHE] = (uint16_t)offer(c, SIG, config->sigs, 0, NULL);
     t->bits[TYPE_KEY_SCHEDULE - TYPE_DHE] = SPDM_KEY_SCHEDULE;
     t->present = 0;
-    for (unsigned i = 0; i < TYPES; i++)
-        if (t->bits[i] != 0)
+    for (unsigned i = 0; i < TYPES; i++) {
+        if (t->bits[i] != 0) {
             t->present |= (uint8_t)(1u << i);
+        }
+    }
 }
 
 pst_err psti_put_algorithms(struct pst_exchange *x)
@@ -289,20 +299,24 @@ static bool take_selection(struct pst_spdm *c, const struct tables *t, uint32_t 
     uint16_t schedule = t->bits[TYPE_KEY_SCHEDULE - TYPE_DHE];
 
     our_tables(c, &ours);
-    if ((t->present & ~(unsigned)ours.present) != 0 || schedule > SPDM_KEY_SCHEDULE)
+    if ((t->present & ~(unsigned)ours.present) != 0 || schedule > SPDM_KEY_SCHEDULE) {
         return false;
+    }
     if (!picked(c, HASH, config->hashes, hash, &c->hash) || c->hash == 0 ||
         !picked(c, SIG, config->peer_sigs, asym, &c->rsp_sig) ||
         !picked(c, DH, config->dhs, t->bits[0], &c->dh) ||
         !picked(c, AEAD, config->aeads, t->bits[1], &c->aead) ||
-        !picked(c, SIG, config->sigs, t->bits[2], &c->req_sig))
+        !picked(c, SIG, config->sigs, t->bits[2], &c->req_sig)) {
         return false;
-    if ((measurement & (measurement - 1)) != 0)
+    }
+    if ((measurement & (measurement - 1)) != 0) {
         return false;
+    }
     c->measurement_hash = (uint8_t)pst_hash_from_bit(measurement >> 1);
     bool signs = (c->theirs & (PST_CAP_CERT | PST_CAP_CHAL | PST_CAP_MEAS_SIGNED)) != 0;
-    if (signs && c->rsp_sig == 0)
+    if (signs && c->rsp_sig == 0) {
         return false;
+    }
     return !psti_both(c, PST_CAP_KEY_EX) || (c->dh != 0 && c->aead != 0 && schedule != 0);
 }
 
@@ -325,12 +339,15 @@ pst_err psti_take_algorithms(struct pst_exchange *x)
     read_tables(&r, x->in[2], &t);
     pst_require(&r, specification <= DMTF_MEASUREMENTS && (other & 0xf & ~PST_OPAQUE_FMT1) == 0);
     PST_TRY(psti_close(x, &r));
-    if (length != x->in_len)
+    if (length != x->in_len) {
         return PST_ERR_DECODE;
-    if (!take_selection(c, &t, asym, hash, measurement))
+    }
+    if (!take_selection(c, &t, asym, hash, measurement)) {
         return PST_ERR_ALGORITHM;
-    if (c->minor >= 3 && !multi_key(c->ours, (other & PST_MULTI_KEY_CONN) != 0, &c->multi_req))
+    }
+    if (c->minor >= 3 && !multi_key(c->ours, (other & PST_MULTI_KEY_CONN) != 0, &c->multi_req)) {
         return PST_ERR_DECODE;
+    }
     c->opaque = other & PST_OPAQUE_FMT1;
     c->measurements = specification != 0;
     PST_TRY(negotiated(x, (struct pst_bytes){s->request, s->request_len},

@@ -9,8 +9,9 @@ static uint32_t defined(pst_role role, uint8_t minor)
 {
     uint32_t flags = role == PST_ROLE_RESPONDER ? 0x003fffffu : 0x0003ffc6u;
 
-    if (minor >= 3)
+    if (minor >= 3) {
         flags |= role == PST_ROLE_RESPONDER ? 0x3fc00000u : 0x0ec00000u;
+    }
     return flags;
 }
 
@@ -31,29 +32,39 @@ static bool consistent(uint32_t f, pst_role role)
         session | PST_CAP_CLEAR_HANDSHAKE | PST_CAP_HBEAT | PST_CAP_KEY_UPD | PST_CAP_EVENT;
     uint32_t needs_identity = PST_CAP_CHAL | PST_CAP_MUT_AUTH | PST_CAP_EP_INFO_SIGNED;
 
-    if (rsp)
+    if (rsp) {
         needs_identity |= PST_CAP_KEY_EX | PST_CAP_MEAS_SIGNED;
+    }
     if ((f & PST_CAP_PSK) == PST_CAP_PSK || (!rsp && any(f, 2u << 10)) ||
         (f & PST_CAP_MEAS) == PST_CAP_MEAS || (f & PST_CAP_EP_INFO) == PST_CAP_EP_INFO ||
-        (f & PST_CAP_MULTI_KEY) == PST_CAP_MULTI_KEY)
+        (f & PST_CAP_MULTI_KEY) == PST_CAP_MULTI_KEY) {
         return false;
-    if (any(f, PST_CAP_KEY_EX | PST_CAP_PSK) ? !any(f, session) : any(f, needs_session))
+    }
+    if (any(f, PST_CAP_KEY_EX | PST_CAP_PSK) ? !any(f, session) : any(f, needs_session)) {
         return false;
-    if (!any(f, PST_CAP_KEY_EX) && any(f, PST_CAP_CLEAR_HANDSHAKE))
+    }
+    if (!any(f, PST_CAP_KEY_EX) && any(f, PST_CAP_CLEAR_HANDSHAKE)) {
         return false;
-    if (any(f, PST_CAP_CERT) && any(f, PST_CAP_PUB_KEY_ID))
+    }
+    if (any(f, PST_CAP_CERT) && any(f, PST_CAP_PUB_KEY_ID)) {
         return false;
-    if (identity ? !signs : any(f, needs_identity))
+    }
+    if (identity ? !signs : any(f, needs_identity)) {
         return false;
-    if (any(f, PST_CAP_MUT_AUTH) && !any(f, PST_CAP_KEY_EX | PST_CAP_CHAL))
+    }
+    if (any(f, PST_CAP_MUT_AUTH) && !any(f, PST_CAP_KEY_EX | PST_CAP_CHAL)) {
         return false;
-    if (any(f, PST_CAP_ENCRYPT) && !any(f, PST_CAP_MAC))
+    }
+    if (any(f, PST_CAP_ENCRYPT) && !any(f, PST_CAP_MAC)) {
         return false;
+    }
     if (any(f, PST_CAP_MULTI_KEY) &&
-        (!any(f, PST_CAP_CERT) || (rsp && !any(f, PST_CAP_GET_KEY_PAIR_INFO))))
+        (!any(f, PST_CAP_CERT) || (rsp && !any(f, PST_CAP_GET_KEY_PAIR_INFO)))) {
         return false;
-    if (!rsp)
+    }
+    if (!rsp) {
         return true;
+    }
     return (any(f, PST_CAP_MEAS) || !any(f, PST_CAP_MEAS_FRESH)) &&
            (any(f, PST_CAP_CERT) || !any(f, PST_CAP_ALIAS_CERT | PST_CAP_SET_CERT)) &&
            (any(f, PST_CAP_SET_CERT) || !any(f, PST_CAP_CSR)) &&
@@ -114,13 +125,15 @@ pst_err psti_rsp_capabilities(struct pst_exchange *x)
     uint8_t minor = x->in[0] & 0xf; /* the engine has seen that it is one of ours */
 
     /* the algorithms may come along only in a chunk-capable connection */
-    if (minor >= 3 && (x->in[2] & 1) != 0 && !any(pst_peek_u32(x->in + 8), PST_CAP_CHUNK))
+    if (minor >= 3 && (x->in[2] & 1) != 0 && !any(pst_peek_u32(x->in + 8), PST_CAP_CHUNK)) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(take(x, minor));
     c->minor = minor;
     put(x, PST_CAPABILITIES);
-    if (x->out.failed)
+    if (x->out.failed) {
         return PST_ERR_SPACE;
+    }
     PST_TRY(psti_vca_add(c, x->in, x->in_len));
     PST_TRY(psti_vca_add(c, psti_out_bytes(x).at, psti_out_bytes(x).len));
     c->phase = PST_AT_CAPABILITIES;

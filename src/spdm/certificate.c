@@ -17,12 +17,15 @@ static size_t portion_of(const struct pst_exchange *x, size_t asked, size_t left
     size_t most = room > HEADER ? room - HEADER : 0;
     uint16_t wanted = x->c->config->certificate_portion;
 
-    if (wanted != 0 && wanted < most)
+    if (wanted != 0 && wanted < most) {
         most = wanted;
-    if (most > UINT16_MAX)
+    }
+    if (most > UINT16_MAX) {
         most = UINT16_MAX;
-    if (asked < most)
+    }
+    if (asked < most) {
         most = asked;
+    }
     return left < most ? left : most;
 }
 
@@ -49,20 +52,24 @@ pst_err psti_serve_certificate(struct pst_exchange *x)
     size_t offset = pst_get_u16(&r), length = pst_get_u16(&r);
     const struct pst_slot *s = psti_own_slot(c, slot);
 
-    if (s == NULL)
+    if (s == NULL) {
         return PST_ERR_DECODE;
+    }
     size_t total = psti_own_chain_len(c, s), portion = 0, remainder = total;
     if (!size_only && length > 0) {
-        if (offset >= total)
+        if (offset >= total) {
             return PST_ERR_DECODE;
+        }
         portion = portion_of(x, length, total - offset);
         remainder = total - offset - portion;
-        if (portion == 0)
+        if (portion == 0) {
             return PST_ERR_SPACE;
+        }
     }
     PST_TRY(put_portion(x, slot, offset, portion, remainder));
-    if (!clear(x))
+    if (!clear(x)) {
         return PST_OK;
+    }
     PST_TRY(psti_m_add(c, x->in, x->in_len));
     return psti_m_add(c, psti_out_bytes(x).at, psti_out_bytes(x).len);
 }
@@ -106,15 +113,18 @@ pst_err psti_take_certificate(struct pst_exchange *x)
     uint16_t asked = pst_peek_u16(s->request + 6);
     pst_err err = psti_certificate_read(x);
 
-    if (err != PST_OK && err != PST_WANT_MORE)
+    if (err != PST_OK && err != PST_WANT_MORE) {
         return err;
-    if (pst_peek_u16(x->in + 4) > asked)
+    }
+    if (pst_peek_u16(x->in + 4) > asked) {
         return PST_ERR_DECODE;
+    }
     if (clear(x)) {
         PST_TRY(psti_m_add(x->c, s->request, s->request_len));
         PST_TRY(psti_m_add(x->c, x->in, x->in_len));
     }
-    if (err == PST_OK)
+    if (err == PST_OK) {
         psti_requester_done(x->q);
+    }
     return PST_OK;
 }

@@ -19,8 +19,9 @@ static pst_err signed_auth(struct pst_exchange *x)
 
     psti_m_clear(c);
     c->challenged = true;
-    if (basic_mutual(c))
+    if (basic_mutual(c)) {
         psti_encap_arm(x->r, PST_ENCAP_CHALLENGE, NULL);
+    }
     return PST_OK;
 }
 
@@ -33,8 +34,9 @@ static pst_err write_auth(struct pst_exchange *x, unsigned slot, uint8_t summary
 
     psti_put_header(x, PST_CHALLENGE_AUTH, (uint8_t)param1, psti_own_mask(c));
     uint8_t *digest = pst_put_room(w, psti_hash_len(c));
-    if (digest == NULL)
+    if (digest == NULL) {
         return PST_ERR_SPACE;
+    }
     PST_TRY(psti_own_digest(c, slot, digest));
     PST_TRY(psti_put_random(x, PST_NONCE_LEN));
     PST_TRY(psti_put_summary(x, summary));
@@ -67,8 +69,9 @@ pst_err psti_put_challenge_request(struct pst_exchange *x, unsigned slot, uint8_
 {
     psti_put_header(x, PST_CHALLENGE, (uint8_t)slot, summary);
     PST_TRY(psti_put_random(x, PST_NONCE_LEN));
-    if (x->c->minor >= 3)
+    if (x->c->minor >= 3) {
         PST_TRY(psti_put_random(x, PST_CONTEXT_LEN));
+    }
     return PST_OK;
 }
 
@@ -89,8 +92,9 @@ pst_err psti_challenge_auth_read(struct pst_exchange *x, uint8_t summary, bool *
     pst_require(&r, (x->in[2] & 0xf) == c->chain.slot);
     PST_TRY(psti_close(x, &r));
     *wants_mutual = (x->in[2] & BASIC_MUTUAL) != 0;
-    if (!c->chain.known || !pst_equal_ct(chain.at, c->chain.digest, h))
+    if (!c->chain.known || !pst_equal_ct(chain.at, c->chain.digest, h)) {
         return PST_ERR_AUTH;
+    }
     PST_TRY(psti_m_add(c, x->in, (size_t)(at - x->in)));
     PST_TRY(psti_m_digest(c, digest));
     psti_m_clear(c);
@@ -101,8 +105,9 @@ pst_err psti_put_challenge(struct pst_exchange *x)
 {
     const struct pst_op *op = &x->q->state.op;
 
-    if (!x->c->chain.known || x->c->chain.slot != op->slot)
+    if (!x->c->chain.known || x->c->chain.slot != op->slot) {
         return PST_ERR_STATE;
+    }
     return psti_put_challenge_request(x, op->slot, op->summary);
 }
 
@@ -125,17 +130,20 @@ pst_err psti_take_challenge(struct pst_exchange *x)
     PST_TRY(psti_m_add(c, s->request, s->request_len));
     pst_err err = psti_challenge_auth_read(x, s->op.summary, &wants_mutual);
     psti_m_clear(c);
-    if (err != PST_OK)
+    if (err != PST_OK) {
         return err;
-    if (!context_echoed(x))
+    }
+    if (!context_echoed(x)) {
         return PST_ERR_AUTH;
+    }
     c->challenged = true;
     if (!wants_mutual) {
         psti_requester_done(x->q);
         return PST_OK;
     }
-    if (c->minor != 2 || !psti_both(c, PST_CAP_MUT_AUTH))
+    if (c->minor != 2 || !psti_both(c, PST_CAP_MUT_AUTH)) {
         return PST_ERR_DECODE;
+    }
     s->encap = PST_ENCAP_CHALLENGE;
     s->step = PST_STEP_GET_ENCAPSULATED;
     return PST_OK;

@@ -15,11 +15,13 @@ static pst_err put_digests(struct pst_exchange *x, uint8_t mask)
     struct pst_spdm *c = x->c;
 
     for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
-        if ((mask >> i & 1) == 0)
+        if ((mask >> i & 1) == 0) {
             continue;
+        }
         uint8_t *room = pst_put_room(&x->out, psti_hash_len(c));
-        if (room == NULL)
+        if (room == NULL) {
             return PST_ERR_SPACE;
+        }
         PST_TRY(psti_own_digest(c, i, room));
     }
     return PST_OK;
@@ -32,14 +34,16 @@ static void put_keys(struct pst_exchange *x, uint8_t mask)
         for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
             const struct pst_slot *s = x->c->config->slots[i];
 
-            if ((mask >> i & 1) == 0)
+            if ((mask >> i & 1) == 0) {
                 continue;
-            if (field == 0)
+            }
+            if (field == 0) {
                 pst_put_u8(&x->out, s->key_pair_id);
-            else if (field == 1)
+            } else if (field == 1) {
                 pst_put_u8(&x->out, s->model & 7);
-            else
+            } else {
                 pst_put_u16(&x->out, s->key_usage);
+            }
         }
     }
 }
@@ -48,12 +52,14 @@ static pst_err put_message(struct pst_exchange *x)
 {
     uint8_t mask = psti_own_mask(x->c);
 
-    if (mask == 0)
+    if (mask == 0) {
         return psti_refuse(x, PST_SPDM_UNSPECIFIED);
+    }
     psti_put_header(x, PST_DIGESTS, x->c->minor >= 3 ? mask : 0, mask);
     PST_TRY(put_digests(x, mask));
-    if (own_multi(x->c))
+    if (own_multi(x->c)) {
         put_keys(x, mask);
+    }
     return x->out.failed ? PST_ERR_SPACE : PST_OK;
 }
 
@@ -63,8 +69,9 @@ static pst_err note_encapsulated(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
 
-    if (s->encap != PST_ENCAP_SESSION || s->encap_d_taken || !x->c->multi_req)
+    if (s->encap != PST_ENCAP_SESSION || s->encap_d_taken || !x->c->multi_req) {
         return PST_OK;
+    }
     s->encap_d_taken = true;
     return psti_th_add(x->c, x->session, psti_out_bytes(x).at, psti_out_bytes(x).len);
 }
@@ -74,10 +81,12 @@ pst_err psti_serve_digests(struct pst_exchange *x)
     struct pst_spdm *c = x->c;
 
     PST_TRY(put_message(x));
-    if (x->q != NULL)
+    if (x->q != NULL) {
         PST_TRY(note_encapsulated(x));
-    if (x->context != PST_SPDM_CLEAR || x->session != NULL)
+    }
+    if (x->context != PST_SPDM_CLEAR || x->session != NULL) {
         return PST_OK;
+    }
     if (c->role == PST_ROLE_RESPONDER) {
         psti_m_clear(c);
         c->d_taken = c->d_taken || c->d_open;
@@ -95,8 +104,9 @@ pst_err psti_digests_start(struct pst_spdm *c, struct pst_hash *start)
     struct pst_exchange x = {.c = c, .out = pst_writer_of(bytes, sizeof bytes)};
 
     *start = c->transcript.u.hash.vca;
-    if (!c->multi_rsp || !c->d_taken)
+    if (!c->multi_rsp || !c->d_taken) {
         return PST_OK;
+    }
     PST_TRY(put_message(&x));
     return crypto->hash_update(crypto->ctx, start, bytes, x.out.used);
 }
@@ -105,8 +115,9 @@ static unsigned count_bits(uint8_t mask)
 {
     unsigned n = 0;
 
-    for (; mask != 0; mask &= (uint8_t)(mask - 1))
+    for (; mask != 0; mask &= (uint8_t)(mask - 1)) {
         n++;
+    }
     return n;
 }
 
@@ -135,8 +146,9 @@ static unsigned place_of(const struct pst_digests *d, unsigned slot)
 
 const uint8_t *psti_digests_of(const struct pst_digests *d, unsigned slot, size_t hash_len)
 {
-    if (slot >= PST_MAX_SLOTS || (d->mask >> slot & 1) == 0)
+    if (slot >= PST_MAX_SLOTS || (d->mask >> slot & 1) == 0) {
         return NULL;
+    }
     return d->digests + place_of(d, slot) * hash_len;
 }
 
@@ -177,12 +189,14 @@ pst_err psti_take_digests(struct pst_exchange *x)
     for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
         const uint8_t *digest = psti_digests_of(&d, i, psti_hash_len(c));
 
-        if (digest != NULL)
+        if (digest != NULL) {
             memcpy(s->digests[i], digest, psti_hash_len(c));
+        }
     }
     s->digest_mask = d.mask;
-    if (x->context == PST_SPDM_CLEAR)
+    if (x->context == PST_SPDM_CLEAR) {
         PST_TRY(remember(x));
+    }
     psti_requester_done(x->q);
     return PST_OK;
 }

@@ -35,8 +35,9 @@ void psti_encap_arm(struct pst_responder *r, enum pst_encap what, struct pst_spd
     st->encap_step = ARMED;
     /* with the implied GET_DIGESTS the first delivery carries RequestID 0 */
     st->encap_id = 0;
-    if (s != NULL && s->mutual == PST_MUTUAL_DIGESTS && what == PST_ENCAP_SESSION)
+    if (s != NULL && s->mutual == PST_MUTUAL_DIGESTS && what == PST_ENCAP_SESSION) {
         st->encap_step = DIGESTS;
+    }
 }
 
 bool psti_encap_in_flight(const struct pst_responder *r, uint32_t context)
@@ -64,21 +65,23 @@ static pst_err put_inner(struct pst_exchange *x, enum step step)
     size_t at = x->out.used;
 
     st->encap_step = (uint8_t)step;
-    if (step == DIGESTS)
+    if (step == DIGESTS) {
         psti_put_header(x, PST_GET_DIGESTS, 0, 0);
-    else if (step == CERTIFICATE)
+    } else if (step == CERTIFICATE) {
         psti_put_get_certificate(x, c->chain.slot, portion_asked(c));
-    else if (step == CHALLENGE)
+    } else if (step == CHALLENGE) {
         PST_TRY(psti_put_challenge_request(x, c->chain.slot, 0));
-    else {
+    } else {
         PST_TRY(crypto->random(crypto->ctx, &st->encap_tag, 1));
         psti_put_header(x, PST_KEY_UPDATE, step == UPDATE ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY,
                         st->encap_tag);
     }
-    if (x->out.failed)
+    if (x->out.failed) {
         return PST_ERR_SPACE;
-    if (st->encap != PST_ENCAP_CHALLENGE)
+    }
+    if (st->encap != PST_ENCAP_CHALLENGE) {
         return PST_OK;
+    }
     return psti_m_add(c, x->out.start + at, x->out.used - at);
 }
 
@@ -93,12 +96,15 @@ pst_err psti_rsp_get_encapsulated(struct pst_exchange *x)
     struct pst_responder_state *st = &x->r->state;
 
     if (st->encap == PST_ENCAP_NONE && x->context != PST_SPDM_CLEAR &&
-        st->want_update == x->context && x->session->phase == PST_SESSION_APPLICATION)
+        st->want_update == x->context && x->session->phase == PST_SESSION_APPLICATION) {
         psti_encap_arm(x->r, PST_ENCAP_UPDATE, x->session);
-    if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context)
+    }
+    if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context) {
         return nothing_pending(x);
-    if (st->encap_step != ARMED)
+    }
+    if (st->encap_step != ARMED) {
         return psti_refuse(x, PST_SPDM_REQUEST_IN_FLIGHT);
+    }
     st->encap_id++;
     psti_put_header(x, PST_ENCAPSULATED_REQUEST, st->encap_id, 0);
     return put_inner(x, st->encap == PST_ENCAP_UPDATE ? UPDATE : DIGESTS);
@@ -127,15 +133,18 @@ static pst_err on_digests(struct pst_exchange *inner, enum step *next)
     bool in_session = inner->r->state.encap == PST_ENCAP_SESSION;
 
     PST_TRY(psti_digests_read(inner, c->multi_req, &d));
-    if (in_session && c->multi_req)
+    if (in_session && c->multi_req) {
         PST_TRY(psti_th_add(c, inner->session, inner->in, inner->in_len));
+    }
     uint16_t usage = in_session ? PST_USE_KEY_EXCHANGE : PST_USE_CHALLENGE;
     while (slot < PST_MAX_SLOTS &&
-           ((d.mask >> slot & 1) == 0 || !psti_digests_may(&d, slot, usage)))
+           ((d.mask >> slot & 1) == 0 || !psti_digests_may(&d, slot, usage))) {
         slot++;
+    }
     const uint8_t *digest = psti_digests_of(&d, slot, psti_hash_len(c));
-    if (digest == NULL)
+    if (digest == NULL) {
         return PST_ERR_CERT;
+    }
     if (psti_chain_is(c, slot, digest)) { /* verified before in this connection */
         PST_TRY(psti_chain_accept(c));
         return complete(inner, next);
@@ -149,8 +158,9 @@ static pst_err on_certificate(struct pst_exchange *inner, enum step *next)
     pst_err err = psti_certificate_read(inner);
 
     *next = CERTIFICATE;
-    if (err == PST_WANT_MORE)
+    if (err == PST_WANT_MORE) {
         return PST_OK;
+    }
     return err == PST_OK ? complete(inner, next) : err;
 }
 
@@ -160,8 +170,9 @@ static pst_err on_key_update(struct pst_exchange *inner, enum step *next)
     bool update = st->encap_step == UPDATE;
 
     if (inner->in_len != 4 || inner->in[2] != (update ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY) ||
-        inner->in[3] != st->encap_tag)
+        inner->in[3] != st->encap_tag) {
         return PST_ERR_DECODE;
+    }
     st->want_update = 0;
     *next = update ? VERIFY : ARMED;
     return update ? psti_session_update(inner->c, inner->session, PST_TO_REQUESTER) : PST_OK;
@@ -175,16 +186,18 @@ static pst_err on_inner(struct pst_exchange *inner, enum step *next)
     pst_err err;
 
     *next = ARMED;
-    if (step == UPDATE || step == VERIFY)
+    if (step == UPDATE || step == VERIFY) {
         return on_key_update(inner, next);
+    }
     if (step == CHALLENGE) {
         err = psti_challenge_auth_read(inner, 0, &mutual);
         psti_m_clear(c);
         return err;
     }
     err = step == DIGESTS ? on_digests(inner, next) : on_certificate(inner, next);
-    if (err == PST_OK && inner->r->state.encap == PST_ENCAP_CHALLENGE)
+    if (err == PST_OK && inner->r->state.encap == PST_ENCAP_CHALLENGE) {
         err = psti_m_add(c, inner->in, inner->in_len);
+    }
     return err;
 }
 
@@ -193,10 +206,12 @@ static pst_err break_off(struct pst_exchange *x, pst_err why)
 {
     struct pst_responder_state *st = &x->r->state;
 
-    if (st->encap == PST_ENCAP_SESSION || st->encap_step == VERIFY)
+    if (st->encap == PST_ENCAP_SESSION || st->encap_step == VERIFY) {
         psti_responder_after(x->r, PST_AFTER_END, st->encap_session, why);
-    if (st->encap == PST_ENCAP_CHALLENGE)
+    }
+    if (st->encap == PST_ENCAP_CHALLENGE) {
         psti_chain_forget(x->c);
+    }
     st->encap = PST_ENCAP_NONE;
     st->want_update = 0;
     return why;
@@ -207,17 +222,20 @@ static pst_err acknowledge(struct pst_exchange *x, enum step next)
     struct pst_responder_state *st = &x->r->state;
     uint8_t acked = st->encap_id, slot = x->c->chain.slot, payload = PAYLOAD_REQUEST;
 
-    if (next == ARMED)
+    if (next == ARMED) {
         payload = st->encap == PST_ENCAP_SESSION && slot != 0 ? PAYLOAD_SLOT : PAYLOAD_NONE;
-    else
+    } else {
         st->encap_id++;
+    }
     psti_put_header(x, PST_ENCAPSULATED_RESPONSE_ACK, next == ARMED ? 0 : st->encap_id, payload);
     pst_put_u8(&x->out, acked);
     pst_put_zeros(&x->out, 3);
-    if (payload == PAYLOAD_SLOT)
+    if (payload == PAYLOAD_SLOT) {
         pst_put_u8(&x->out, slot);
-    if (next != ARMED)
+    }
+    if (next != ARMED) {
         return put_inner(x, next);
+    }
     st->encap = PST_ENCAP_NONE;
     return x->out.failed ? PST_ERR_SPACE : PST_OK;
 }
@@ -228,23 +246,27 @@ pst_err psti_rsp_deliver(struct pst_exchange *x)
     struct pst_exchange inner = *x;
     enum step next;
 
-    if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context || st->encap_step == ARMED)
+    if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context || st->encap_step == ARMED) {
         return PST_ERR_UNEXPECTED;
+    }
     inner.in += OUTER;
     inner.in_len -= OUTER;
-    if (inner.in[0] != (0x10 | x->c->minor))
+    if (inner.in[0] != (0x10 | x->c->minor)) {
         return psti_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
+    }
     bool refused = inner.in[1] == PST_ERROR;
-    if (x->in[2] != st->encap_id || (!refused && inner.in[1] != response_code[st->encap_step]))
+    if (x->in[2] != st->encap_id || (!refused && inner.in[1] != response_code[st->encap_step])) {
         return psti_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
+    }
     if (refused && st->encap == PST_ENCAP_UPDATE && st->encap_step == UPDATE) {
         /* nothing has changed yet: the flow ends, the session goes on */
         st->want_update = 0;
         return acknowledge(x, ARMED);
     }
     pst_err err = refused ? PST_ERR_PEER : on_inner(&inner, &next);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = acknowledge(x, next);
+    }
     return err == PST_OK ? PST_OK : break_off(x, err);
 }
 
@@ -261,8 +283,9 @@ static pst_err keep_inner(struct pst_exchange *x, size_t offset, uint8_t id)
     struct pst_requester_state *s = &x->q->state;
     size_t len = x->in_len - offset;
 
-    if (len < 4 || len > sizeof s->inner)
+    if (len < 4 || len > sizeof s->inner) {
         return PST_ERR_DECODE;
+    }
     memcpy(s->inner, x->in + offset, len);
     s->inner_len = (uint8_t)len;
     s->encap_id = id;
@@ -282,19 +305,24 @@ static pst_err serve(struct pst_exchange *y)
     const struct pst_row *row = psti_row_find(psti_encap_rows, psti_encap_row_count, y->code);
     uint8_t refusal = PST_SPDM_UNSUPPORTED_REQUEST;
 
-    if (row != NULL)
+    if (row != NULL) {
         refusal = psti_row_gate(row, c->minor, y);
-    if (refusal == 0 && y->in[0] != (0x10 | c->minor))
+    }
+    if (refusal == 0 && y->in[0] != (0x10 | c->minor)) {
         refusal = PST_SPDM_VERSION_MISMATCH;
+    }
     /* spec: DSP0274, mutual authentication: any other inner request ends the session */
-    if (refusal != 0 && s->encap == PST_ENCAP_SESSION)
+    if (refusal != 0 && s->encap == PST_ENCAP_SESSION) {
         return PST_ERR_UNEXPECTED;
+    }
     pst_err err = PST_OK;
-    if (refusal == 0)
+    if (refusal == 0) {
         err = psti_row_fits(row, y) ? row->run(y) : PST_ERR_DECODE;
+    }
     if (refusal != 0 || (err != PST_OK && err != PST_PENDING)) {
-        if (refusal == 0)
+        if (refusal == 0) {
             refusal = y->refusal != 0 ? y->refusal : psti_error_code(err);
+        }
         psti_write_error(y, refusal, refusal == PST_SPDM_UNSUPPORTED_REQUEST ? y->code : 0);
         err = PST_OK;
     }
@@ -306,8 +334,9 @@ pst_err psti_put_deliver(struct pst_exchange *x)
     struct pst_requester_state *s = &x->q->state;
 
     psti_put_header(x, PST_DELIVER_ENCAPSULATED_RESPONSE, s->encap_id, 0);
-    if (x->out.failed)
+    if (x->out.failed) {
         return PST_ERR_SPACE;
+    }
     struct pst_exchange y = *x;
     y.base = x->out.used;
     y.in = s->inner;
@@ -323,14 +352,16 @@ static pst_err flow_complete(struct pst_exchange *x, unsigned slot)
     struct pst_requester_state *s = &x->q->state;
     struct pst_spdm_session *session = x->session;
 
-    if (session != NULL && session->update != 0)
+    if (session != NULL && session->update != 0) {
         return PST_ERR_DECODE; /* our new receive key was never verified */
+    }
     if (s->encap != PST_ENCAP_SESSION) {
         psti_requester_done(x->q);
         return PST_OK;
     }
-    if (session == NULL || psti_own_slot(x->c, slot) == NULL)
+    if (session == NULL || psti_own_slot(x->c, slot) == NULL) {
         return PST_ERR_DECODE;
+    }
     session->req_slot = (uint8_t)slot;
     session->authenticated = true;
     s->encap = PST_ENCAP_NONE;
@@ -345,12 +376,15 @@ pst_err psti_take_ack(struct pst_exchange *x)
     uint8_t payload = x->in[3], slot = 0;
 
     pst_skip(&r, 3);
-    if (acked != x->q->state.encap_id)
+    if (acked != x->q->state.encap_id) {
         return PST_ERR_DECODE;
-    if (payload == PAYLOAD_REQUEST)
+    }
+    if (payload == PAYLOAD_REQUEST) {
         return keep_inner(x, 8, x->in[2]);
-    if (payload == PAYLOAD_SLOT)
+    }
+    if (payload == PAYLOAD_SLOT) {
         slot = pst_get_u8(&r);
+    }
     pst_require(&r, payload <= PAYLOAD_SLOT);
     PST_TRY(psti_close(x, &r));
     return flow_complete(x, slot);

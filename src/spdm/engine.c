@@ -16,13 +16,17 @@ struct pst_reader psti_body(const struct pst_exchange *x)
 
 pst_err psti_close(struct pst_exchange *x, const struct pst_reader *r)
 {
-    if (!pst_reader_ok(r))
+    if (!pst_reader_ok(r)) {
         return PST_ERR_DECODE;
-    if (x->context != PST_SPDM_CLEAR || r->left > BINDING_PADDING)
+    }
+    if (x->context != PST_SPDM_CLEAR || r->left > BINDING_PADDING) {
         return pst_finish(r);
-    for (size_t i = 0; i < r->left; i++)
-        if (r->at[i] != 0)
+    }
+    for (size_t i = 0; i < r->left; i++) {
+        if (r->at[i] != 0) {
             return PST_ERR_DECODE;
+        }
+    }
     x->in_len -= r->left;
     return PST_OK;
 }
@@ -84,8 +88,9 @@ void psti_spdm_reset(struct pst_spdm *c)
     const struct pst_spdm_config *config = c->config;
     pst_role role = (pst_role)c->role;
 
-    for (size_t i = 0; i < PST_SPDM_SESSIONS; i++)
+    for (size_t i = 0; i < PST_SPDM_SESSIONS; i++) {
         psti_session_end(c, &c->sessions[i], PST_ERR_CLOSED);
+    }
     psti_sign_cancel(c);
     psti_chain_forget(c);
     pst_wipe(c, sizeof *c);
@@ -96,7 +101,8 @@ enum pst_phase psti_phase_of(const struct pst_spdm *c, const struct pst_exchange
 {
     const struct pst_spdm_session *s = x->session;
 
-    if (x->context == PST_SPDM_CLEAR)
+    if (x->context == PST_SPDM_CLEAR) {
         return s != NULL ? PST_AT_CLEAR_HANDSHAKE : (enum pst_phase)c->phase;
+    }
     return s->phase == PST_SESSION_APPLICATION ? PST_AT_APPLICATION : PST_AT_HANDSHAKE;
 }

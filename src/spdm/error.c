@@ -27,9 +27,11 @@ uint8_t psti_error_code(pst_err err)
         {PST_ERR_SPACE,       PST_SPDM_RESPONSE_TOO_LARGE },
     };
 
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (rows[i].err == err)
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].err == err) {
             return rows[i].code;
+        }
+    }
     return PST_SPDM_UNSPECIFIED;
 }
 
@@ -40,8 +42,9 @@ void psti_write_error(struct pst_exchange *x, uint8_t code, uint8_t data)
     w->used = x->base;
     w->failed = false;
     psti_put_header(x, PST_ERROR, code, data);
-    if (code == PST_SPDM_RESPONSE_TOO_LARGE)
+    if (code == PST_SPDM_RESPONSE_TOO_LARGE) {
         pst_put_u32(w, x->refusal_size);
+    }
     if (w->failed) {
         w->used = 0;
         w->failed = false;
@@ -59,8 +62,9 @@ static pst_err be_patient(struct pst_exchange *x)
     struct pst_requester_state *s = &x->q->state;
 
     /* an encapsulated response is made once; it cannot be repeated byte for byte */
-    if (s->request_len == 0 || s->not_ready || s->retries >= BUSY_RETRIES)
+    if (s->request_len == 0 || s->not_ready || s->retries >= BUSY_RETRIES) {
         return PST_ERR_PEER;
+    }
     s->retries++;
     s->repeat = true;
     s->wait_until_ms = psti_now(x->c) + BUSY_WAIT_MS;
@@ -79,10 +83,11 @@ static pst_err come_back(struct pst_exchange *x)
     pst_require(&r, exponent <= RDT_EXPONENT_MAX && times > 1 && code == x->code);
     pst_require(&r, code != PST_GET_VERSION && code != PST_DELIVER_ENCAPSULATED_RESPONSE);
     PST_TRY(psti_close(x, &r));
-    if (!s->not_ready)
+    if (!s->not_ready) {
         s->not_ready_left = times;
-    else if (token != s->token || --s->not_ready_left == 0)
+    } else if (token != s->token || --s->not_ready_left == 0) {
         return PST_ERR_TIMEOUT;
+    }
     s->token = token;
     s->not_ready = true;
     s->wait_until_ms = psti_now(x->c) + psti_exponent_ms(exponent);
@@ -95,19 +100,23 @@ pst_err psti_take_error(struct pst_exchange *x)
     uint8_t code = x->in[2];
 
     s->error_code = code;
-    if (code == PST_SPDM_BUSY)
+    if (code == PST_SPDM_BUSY) {
         return be_patient(x);
-    if (code == PST_SPDM_RESPONSE_NOT_READY)
+    }
+    if (code == PST_SPDM_RESPONSE_NOT_READY) {
         return come_back(x);
-    if (s->step == PST_STEP_MEASUREMENTS)
+    }
+    if (s->step == PST_STEP_MEASUREMENTS) {
         psti_l_clear(x->c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
+    }
     bool idle = code == PST_SPDM_NO_PENDING_REQUESTS ||
                 (x->c->minor == 2 && code == PST_SPDM_UNEXPECTED_REQUEST);
     if (s->op.kind == PST_OP_ENCAPSULATED && s->step == PST_STEP_GET_ENCAPSULATED && idle) {
         psti_requester_done(x->q); /* the responder has nothing to ask */
         return PST_OK;
     }
-    if (code == PST_SPDM_DECRYPT_ERROR && x->session != NULL && x->context != PST_SPDM_CLEAR)
+    if (code == PST_SPDM_DECRYPT_ERROR && x->session != NULL && x->context != PST_SPDM_CLEAR) {
         psti_session_end(x->c, x->session, PST_ERR_AUTH);
+    }
     return PST_ERR_PEER;
 }

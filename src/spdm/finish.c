@@ -44,8 +44,9 @@ static pst_err verify(struct pst_exchange *x, const struct ask *a)
         PST_TRY(psti_th_add(c, s, x->in, 4));
     }
     PST_TRY(psti_session_verify_data(c, s, PST_ROLE_REQUESTER, bytes));
-    if (!pst_equal_ct(bytes, a->verify_data, h))
+    if (!pst_equal_ct(bytes, a->verify_data, h)) {
         return PST_ERR_AUTH;
+    }
     return psti_th_add(c, s, a->verify_data, h);
 }
 
@@ -56,13 +57,15 @@ static pst_err respond(struct pst_exchange *x)
     size_t h = psti_hash_len(c);
 
     psti_put_header(x, PST_FINISH_RSP, 0, 0);
-    if (x->out.failed)
+    if (x->out.failed) {
         return PST_ERR_SPACE;
+    }
     PST_TRY(psti_th_add(c, s, psti_out_bytes(x).at, 4));
     if (s->clear_handshake) {
         uint8_t *room = pst_put_room(&x->out, h);
-        if (room == NULL)
+        if (room == NULL) {
             return PST_ERR_SPACE;
+        }
         PST_TRY(psti_session_verify_data(c, s, PST_ROLE_RESPONDER, room));
         PST_TRY(psti_th_add(c, s, room, h));
     }
@@ -75,8 +78,9 @@ pst_err psti_rsp_finish(struct pst_exchange *x)
 
     PST_TRY(read_ask(x, &a));
     pst_err err = verify(x, &a);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = respond(x);
+    }
     /* the transcript has moved on: there is no second try */
     psti_responder_after(x->r, err == PST_OK ? PST_AFTER_ESTABLISH : PST_AFTER_END, x->session->id,
                          err);
@@ -92,8 +96,9 @@ static pst_err append_verify_data(struct pst_exchange *x)
     size_t h = psti_hash_len(c);
     uint8_t *room = pst_put_room(&x->out, h);
 
-    if (room == NULL)
+    if (room == NULL) {
         return PST_ERR_SPACE;
+    }
     PST_TRY(psti_session_verify_data(c, s, PST_ROLE_REQUESTER, room));
     return psti_th_add(c, s, room, h);
 }
@@ -102,8 +107,9 @@ static pst_err signed_request(struct pst_exchange *x)
 {
     uint16_t at = x->c->signing.at;
 
-    if (x->session == NULL)
+    if (x->session == NULL) {
         return PST_ERR_STATE;
+    }
     PST_TRY(psti_th_add(x->c, x->session, x->out.start + at, x->out.used - at));
     return append_verify_data(x);
 }
@@ -115,18 +121,21 @@ pst_err psti_put_finish(struct pst_exchange *x)
     bool mutual = s->mutual != PST_MUTUAL_NONE;
     uint8_t digest[PST_MAX_HASH];
 
-    if (!s->authenticated)
+    if (!s->authenticated) {
         return PST_ERR_STATE;
+    }
     psti_put_header(x, PST_FINISH, mutual ? SIGNED : 0, mutual ? s->req_slot : 0);
-    if (x->out.failed)
+    if (x->out.failed) {
         return PST_ERR_SPACE;
+    }
     if (mutual) {
         PST_TRY(psti_own_digest(c, s->req_slot, digest));
         PST_TRY(psti_th_add(c, s, digest, psti_hash_len(c)));
     }
     PST_TRY(psti_th_add(c, s, psti_out_bytes(x).at, 4));
-    if (!mutual)
+    if (!mutual) {
         return append_verify_data(x);
+    }
     PST_TRY(psti_th_digest(c, s, digest));
     return psti_sign(x, s->req_slot, PST_SIGN_FINISH, digest, signed_request);
 }
@@ -144,8 +153,9 @@ pst_err psti_take_finish(struct pst_exchange *x)
     PST_TRY(psti_th_add(c, s, x->in, 4));
     if (s->clear_handshake) {
         PST_TRY(psti_session_verify_data(c, s, PST_ROLE_RESPONDER, expected));
-        if (!pst_equal_ct(expected, verify_data.at, h))
+        if (!pst_equal_ct(expected, verify_data.at, h)) {
             return PST_ERR_AUTH;
+        }
         PST_TRY(psti_th_add(c, s, expected, h));
     }
     PST_TRY(psti_session_master(c, s));

@@ -4,8 +4,9 @@
 
 pst_err psti_rsp_heartbeat(struct pst_exchange *x)
 {
-    if (x->session->heartbeat_s == 0)
+    if (x->session->heartbeat_s == 0) {
         return PST_ERR_UNEXPECTED;
+    }
     psti_put_header(x, PST_HEARTBEAT_ACK, 0, 0);
     return PST_OK;
 }

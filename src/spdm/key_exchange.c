@@ -24,8 +24,9 @@ static pst_err random_id(struct pst_spdm *c, uint16_t *id)
 
     PST_TRY(crypto->random(crypto->ctx, bytes, sizeof bytes));
     *id = pst_peek_u16(bytes);
-    if (*id == 0)
+    if (*id == 0) {
         *id = UINT16_MAX; /* so that no session has the id that means "in the clear" */
+    }
     return PST_OK;
 }
 
@@ -67,8 +68,9 @@ static void take_known(struct pst_spdm *c)
     if (s == NULL || c->chain.known || s->certs_len > PST_MAX_CHAIN - sizeof head ||
         psti_own_chain_read(c, s, 0, head, part.len) != PST_OK ||
         psti_chain_begin(c, 0, NULL) != PST_OK ||
-        psti_chain_feed(c, part, (uint16_t)s->certs_len) != PST_WANT_MORE)
+        psti_chain_feed(c, part, (uint16_t)s->certs_len) != PST_WANT_MORE) {
         return;
+    }
     part = (struct pst_bytes){s->certs, s->certs_len};
     /* if it is refused, the requester is asked for one */
     (void)!psti_chain_feed(c, part, 0);
@@ -80,12 +82,15 @@ static pst_mutual mutual_of(const struct pst_spdm *c)
     bool encap = psti_both(c, PST_CAP_ENCAP) && (c->theirs & PST_CAP_CERT) != 0;
     pst_mutual ask = c->config->mutual;
 
-    if (!psti_both(c, PST_CAP_MUT_AUTH) || c->req_sig == 0)
+    if (!psti_both(c, PST_CAP_MUT_AUTH) || c->req_sig == 0) {
         return PST_MUTUAL_NONE;
-    if (ask == PST_MUTUAL_PLAIN && !c->chain.known)
+    }
+    if (ask == PST_MUTUAL_PLAIN && !c->chain.known) {
         ask = PST_MUTUAL_ENCAP;
-    if (ask == PST_MUTUAL_PLAIN || encap)
+    }
+    if (ask == PST_MUTUAL_PLAIN || encap) {
         return ask;
+    }
     return PST_MUTUAL_NONE;
 }
 
@@ -98,13 +103,16 @@ static pst_err choose_mutual(struct pst_exchange *x, pst_mutual *mutual)
 {
     struct pst_spdm *c = x->c;
 
-    if (c->config->mutual == PST_MUTUAL_PLAIN)
+    if (c->config->mutual == PST_MUTUAL_PLAIN) {
         take_known(c);
+    }
     *mutual = mutual_of(c);
-    if (*mutual == PST_MUTUAL_NONE && c->config->require_mutual)
+    if (*mutual == PST_MUTUAL_NONE && c->config->require_mutual) {
         return psti_refuse(x, c->minor >= 3 ? PST_SPDM_INVALID_POLICY : PST_SPDM_UNSPECIFIED);
-    if (by_encap(*mutual) && x->r->state.encap != PST_ENCAP_NONE)
+    }
+    if (by_encap(*mutual) && x->r->state.encap != PST_ENCAP_NONE) {
         return psti_refuse(x, PST_SPDM_BUSY);
+    }
     return *mutual == PST_MUTUAL_PLAIN ? psti_chain_accept(c) : PST_OK;
 }
 
@@ -115,12 +123,14 @@ static pst_err agree(struct pst_exchange *x, struct pst_spdm_session *s, struct 
     struct pst_dh_key key;
     uint8_t *room = pst_put_room(&x->out, exchange_len(x->c));
 
-    if (room == NULL)
+    if (room == NULL) {
         return PST_ERR_SPACE;
+    }
     memset(&key, 0, sizeof key);
     pst_err err = crypto->dh_generate(crypto->ctx, dh, &key, room);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = crypto->dh_shared(crypto->ctx, &key, peer.at, s->secret[0]);
+    }
     crypto->dh_wipe(crypto->ctx, &key);
     return err;
 }
@@ -163,21 +173,24 @@ static pst_err signed_response(struct pst_exchange *x)
     uint16_t at = c->signing.at;
     size_t h = psti_hash_len(c);
 
-    if (s == NULL)
+    if (s == NULL) {
         return PST_ERR_STATE;
+    }
     PST_TRY(psti_th_add(c, s, x->out.start + at, x->out.used - at));
     PST_TRY(psti_session_handshake(c, s));
     if (!s->clear_handshake) {
         uint8_t *room = pst_put_room(&x->out, h);
-        if (room == NULL)
+        if (room == NULL) {
             return PST_ERR_SPACE;
+        }
         PST_TRY(psti_session_verify_data(c, s, PST_ROLE_RESPONDER, room));
         PST_TRY(psti_th_add(c, s, room, h));
     }
-    if (by_encap((pst_mutual)s->mutual))
+    if (by_encap((pst_mutual)s->mutual)) {
         psti_encap_arm(x->r, PST_ENCAP_SESSION, s);
-    else
+    } else {
         s->authenticated = true;
+    }
     uint8_t ct = c->config->ct_exponent > c->peer_ct ? c->config->ct_exponent : c->peer_ct;
     s->deadline_ms = psti_now(c) + HANDSHAKE_MS + 2 * psti_exponent_ms(ct);
     return PST_OK;
@@ -191,8 +204,9 @@ static pst_err respond(struct pst_exchange *x, const struct ask *a)
     uint8_t digest[PST_MAX_HASH];
 
     PST_TRY(random_id(c, &rsp_id));
-    while (psti_session_find(c, (uint32_t)rsp_id << 16 | a->req_id) != NULL)
+    while (psti_session_find(c, (uint32_t)rsp_id << 16 | a->req_id) != NULL) {
         rsp_id = rsp_id == 1 ? UINT16_MAX : (uint16_t)(rsp_id - 1);
+    }
     psti_session_create(c, s, (uint32_t)rsp_id << 16 | a->req_id);
     s->heartbeat_s = psti_both(c, PST_CAP_HBEAT) ? c->config->heartbeat_s : 0;
     pst_mutual mutual;
@@ -212,11 +226,13 @@ pst_err psti_rsp_key_exchange(struct pst_exchange *x)
 
     PST_TRY(read_ask(x, &a));
     x->session = psti_session_vacant(c);
-    if (x->session == NULL)
+    if (x->session == NULL) {
         return PST_ERR_LIMIT;
+    }
     pst_err err = respond(x, &a);
-    if (err != PST_OK && err != PST_PENDING)
+    if (err != PST_OK && err != PST_PENDING) {
         psti_session_end(c, x->session, err);
+    }
     return err;
 }
 
@@ -229,10 +245,12 @@ pst_err psti_put_key_exchange(struct pst_exchange *x)
     const struct pst_crypto *crypto = c->config->crypto;
     uint16_t id;
 
-    if (!c->chain.known || c->chain.slot != s->op.slot || psti_session_vacant(c) == NULL)
+    if (!c->chain.known || c->chain.slot != s->op.slot || psti_session_vacant(c) == NULL) {
         return PST_ERR_STATE;
-    if (c->opaque == 0)
+    }
+    if (c->opaque == 0) {
         return PST_ERR_UNSUPPORTED;
+    }
     PST_TRY(random_id(c, &id));
     psti_put_header(x, PST_KEY_EXCHANGE, s->op.summary, s->op.slot);
     pst_put_u16(&x->out, id);
@@ -240,8 +258,9 @@ pst_err psti_put_key_exchange(struct pst_exchange *x)
     pst_put_u8(&x->out, 0);
     PST_TRY(psti_put_random(x, RANDOM_LEN));
     uint8_t *room = pst_put_room(&x->out, exchange_len(c));
-    if (room == NULL)
+    if (room == NULL) {
         return PST_ERR_SPACE;
+    }
     memset(&s->dh, 0, sizeof s->dh);
     s->dh_live = true;
     PST_TRY(crypto->dh_generate(crypto->ctx, (pst_dh_id)c->dh, &s->dh, room));
@@ -257,12 +276,15 @@ struct answer {
 
 static bool mutual_valid(const struct pst_spdm *c, uint8_t mutual, uint8_t slot)
 {
-    if (mutual == PST_MUTUAL_NONE)
+    if (mutual == PST_MUTUAL_NONE) {
         return true;
-    if (!psti_both(c, PST_CAP_MUT_AUTH) || c->req_sig == 0)
+    }
+    if (!psti_both(c, PST_CAP_MUT_AUTH) || c->req_sig == 0) {
         return false;
-    if (mutual == PST_MUTUAL_PLAIN)
+    }
+    if (mutual == PST_MUTUAL_PLAIN) {
         return psti_own_slot(c, slot) != NULL;
+    }
     return (mutual == PST_MUTUAL_ENCAP || mutual == PST_MUTUAL_DIGESTS) &&
            psti_both(c, PST_CAP_ENCAP);
 }
@@ -305,11 +327,13 @@ static pst_err verify(struct pst_exchange *x, const struct answer *a)
     PST_TRY(psti_check_signature(c, PST_SIGN_KEY_EXCHANGE, bytes, a->signature));
     PST_TRY(psti_th_add(c, s, a->signature, psti_signature_len(c, PST_ROLE_RESPONDER)));
     PST_TRY(psti_session_handshake(c, s));
-    if (s->clear_handshake)
+    if (s->clear_handshake) {
         return PST_OK;
+    }
     PST_TRY(psti_session_verify_data(c, s, PST_ROLE_RESPONDER, bytes));
-    if (!pst_equal_ct(bytes, a->verify_data, h))
+    if (!pst_equal_ct(bytes, a->verify_data, h)) {
         return PST_ERR_AUTH;
+    }
     return psti_th_add(c, s, a->verify_data, h);
 }
 
@@ -344,8 +368,9 @@ pst_err psti_take_key_exchange(struct pst_exchange *x)
 
     PST_TRY(read_answer(x, &a));
     uint32_t id = (uint32_t)a.rsp_id << 16 | pst_peek_u16(q->request + 4);
-    if (s == NULL || id == PST_SPDM_CLEAR || psti_session_find(c, id) != NULL)
+    if (s == NULL || id == PST_SPDM_CLEAR || psti_session_find(c, id) != NULL) {
         return PST_ERR_DECODE;
+    }
     psti_session_create(c, s, id);
     x->session = s;
     q->session = id; /* from here on a failure of the operation ends it */

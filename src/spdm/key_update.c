@@ -21,19 +21,24 @@ pst_err psti_rsp_key_update(struct pst_exchange *x)
     uint8_t operation = x->in[2];
     bool update = operation == PST_UPDATE_KEY || operation == PST_UPDATE_ALL_KEYS;
 
-    if ((!update && operation != PST_VERIFY_NEW_KEY) || update != (s->update == 0))
+    if ((!update && operation != PST_VERIFY_NEW_KEY) || update != (s->update == 0)) {
         return PST_ERR_DECODE;
+    }
     psti_put_header(x, PST_KEY_UPDATE_ACK, operation, x->in[3]);
-    if (x->out.failed)
+    if (x->out.failed) {
         return PST_ERR_SPACE;
+    }
     s->update = update ? BY_REQUESTER : 0;
-    if (!update)
+    if (!update) {
         return PST_OK;
+    }
     pst_err err = psti_session_update(c, s, PST_TO_RESPONDER);
-    if (err == PST_OK && operation == PST_UPDATE_ALL_KEYS)
+    if (err == PST_OK && operation == PST_UPDATE_ALL_KEYS) {
         err = psti_session_update(c, s, PST_TO_REQUESTER);
-    if (err != PST_OK)
+    }
+    if (err != PST_OK) {
         psti_responder_after(x->r, PST_AFTER_END, s->id, err);
+    }
     return err;
 }
 
@@ -58,8 +63,9 @@ pst_err psti_take_key_update(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
 
-    if (!echoed(x))
+    if (!echoed(x)) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(psti_session_update(x->c, x->session, PST_TO_RESPONDER));
     s->step = PST_STEP_VERIFY_KEY;
     return PST_OK;
@@ -77,8 +83,9 @@ pst_err psti_put_verify_key(struct pst_exchange *x)
 
 pst_err psti_take_verify_key(struct pst_exchange *x)
 {
-    if (!echoed(x))
+    if (!echoed(x)) {
         return PST_ERR_DECODE;
+    }
     psti_requester_done(x->q);
     return PST_OK;
 }
@@ -89,8 +96,9 @@ pst_err psti_serve_key_update(struct pst_exchange *x)
     struct pst_spdm_session *s = x->session;
     uint8_t operation = x->in[2];
 
-    if (operation != (s->update == BY_RESPONDER ? PST_VERIFY_NEW_KEY : PST_UPDATE_KEY))
+    if (operation != (s->update == BY_RESPONDER ? PST_VERIFY_NEW_KEY : PST_UPDATE_KEY)) {
         return PST_ERR_DECODE;
+    }
     psti_put_header(x, PST_KEY_UPDATE_ACK, operation, x->in[3]);
     s->update = operation == PST_UPDATE_KEY ? BY_RESPONDER : 0;
     x->q->state.update = operation;

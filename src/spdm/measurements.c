@@ -44,8 +44,9 @@ static pst_err put_block(const struct pst_spdm *c, struct pst_writer *w,
         return w->failed ? PST_ERR_SPACE : PST_OK;
     }
     uint8_t *room = pst_put_room(w, len);
-    if (room == NULL)
+    if (room == NULL) {
         return PST_ERR_SPACE;
+    }
     return pst_hash_once(c->config->crypto, (pst_hash_id)c->measurement_hash, m->value.at,
                          m->value.len, room);
 }
@@ -65,8 +66,9 @@ static pst_err hash_blocks(const struct pst_spdm *c, uint8_t type, struct pst_ha
         uint8_t bytes[BLOCK_HEAD + PST_MAX_HASH];
         struct pst_writer w = pst_writer_of(bytes, sizeof bytes);
 
-        if (type == SUMMARY_TCB && !m.tcb)
+        if (type == SUMMARY_TCB && !m.tcb) {
             continue;
+        }
         /* a raw value may be long: only its head goes through the buffer */
         struct pst_bytes value = m.value;
         bool digest = as_digest(&m, false) && c->measurement_hash != 0;
@@ -81,8 +83,9 @@ static pst_err hash_blocks(const struct pst_spdm *c, uint8_t type, struct pst_ha
             pst_put_u16(&w, (uint16_t)value.len);
         }
         PST_TRY(crypto->hash_update(crypto->ctx, h, bytes, w.used));
-        if (value.len > 0)
+        if (value.len > 0) {
             PST_TRY(crypto->hash_update(crypto->ctx, h, value.at, value.len));
+        }
     }
     return PST_OK;
 }
@@ -93,11 +96,13 @@ pst_err psti_put_summary(struct pst_exchange *x, uint8_t type)
     const struct pst_crypto *crypto = c->config->crypto;
     struct pst_hash h;
 
-    if (type == 0)
+    if (type == 0) {
         return PST_OK;
+    }
     uint8_t *room = pst_put_room(&x->out, psti_hash_len(c));
-    if (room == NULL)
+    if (room == NULL) {
         return PST_ERR_SPACE;
+    }
     PST_TRY(crypto->hash_init(crypto->ctx, &h, (pst_hash_id)c->hash));
     PST_TRY(hash_blocks(c, type, &h));
     return crypto->hash_final(crypto->ctx, &h, room);
@@ -134,9 +139,11 @@ static pst_err put_record(struct pst_exchange *x, uint8_t operation, bool raw)
 {
     struct pst_measurement m;
 
-    for (size_t n = 0; n < UINT8_MAX && get(x->c, n, &m) == PST_OK; n++)
-        if (operation != COUNT && wanted(&m, operation))
+    for (size_t n = 0; n < UINT8_MAX && get(x->c, n, &m) == PST_OK; n++) {
+        if (operation != COUNT && wanted(&m, operation)) {
             PST_TRY(put_block(x->c, &x->out, &m, raw));
+        }
+    }
     return PST_OK;
 }
 
@@ -183,12 +190,14 @@ static pst_err write_measurements(struct pst_exchange *x, const struct ask *a)
     size_t signature = a->sign ? psti_signature_len(c, PST_ROLE_RESPONDER) : 0;
 
     survey(c, a->operation, a->raw, &rec);
-    if (a->operation != COUNT && rec.blocks == 0)
+    if (a->operation != COUNT && rec.blocks == 0) {
         return PST_ERR_DECODE;
+    }
     size_t need = 8 + rec.len + PST_NONCE_LEN + 2 + a->context.len + signature;
     x->refusal_size = (uint32_t)need;
-    if (need > w->cap - w->used)
+    if (need > w->cap - w->used) {
         return PST_ERR_SPACE;
+    }
     psti_put_header(x, PST_MEASUREMENTS, a->operation == COUNT ? (uint8_t)rec.total : 0,
                     a->sign ? (uint8_t)(a->slot | content_change(c)) : 0);
     pst_put_u8(w, (uint8_t)rec.blocks);
@@ -217,8 +226,9 @@ static pst_err respond(struct pst_exchange *x)
     PST_TRY(write_measurements(x, &a));
     PST_TRY(psti_l_add(c, s, x->in, x->in_len));
     PST_TRY(psti_l_add(c, s, psti_out_bytes(x).at, psti_out_bytes(x).len));
-    if (!a.sign)
+    if (!a.sign) {
         return PST_OK;
+    }
     PST_TRY(psti_l_digest(c, s, digest));
     return psti_sign(x, a.slot, PST_SIGN_MEASUREMENTS, digest, signed_measurements);
 }
@@ -228,8 +238,9 @@ pst_err psti_rsp_measurements(struct pst_exchange *x)
     pst_err err = respond(x);
 
     /* spec: DSP0274, L1/L2: an ERROR in answer to GET_MEASUREMENTS starts the log again */
-    if (err != PST_OK && err != PST_PENDING)
+    if (err != PST_OK && err != PST_PENDING) {
         (void)signed_measurements(x);
+    }
     return err;
 }
 
@@ -241,17 +252,20 @@ pst_err psti_put_measurements(struct pst_exchange *x)
     const struct pst_op *op = &x->q->state.op;
     unsigned ask = (op->sign ? ASK_SIGNATURE : 0) | (op->raw ? ASK_RAW : 0);
 
-    if (op->sign && (!c->chain.known || c->chain.slot != op->slot))
+    if (op->sign && (!c->chain.known || c->chain.slot != op->slot)) {
         return PST_ERR_STATE;
-    if (op->sign && (c->theirs & PST_CAP_MEAS) != PST_CAP_MEAS_SIGNED)
+    }
+    if (op->sign && (c->theirs & PST_CAP_MEAS) != PST_CAP_MEAS_SIGNED) {
         return PST_ERR_UNSUPPORTED;
+    }
     psti_put_header(x, PST_GET_MEASUREMENTS, (uint8_t)ask, op->index);
     if (op->sign) {
         PST_TRY(psti_put_random(x, PST_NONCE_LEN));
         pst_put_u8(&x->out, op->slot);
     }
-    if (c->minor >= 3)
+    if (c->minor >= 3) {
         PST_TRY(psti_put_random(x, PST_CONTEXT_LEN));
+    }
     return PST_OK;
 }
 
@@ -276,8 +290,9 @@ static pst_err verify_log(struct pst_exchange *x, const uint8_t *signature)
 
     PST_TRY(psti_l_add(c, s, x->q->state.request, x->q->state.request_len));
     PST_TRY(psti_l_add(c, s, x->in, len));
-    if (signature == NULL)
+    if (signature == NULL) {
         return PST_OK;
+    }
     PST_TRY(psti_l_digest(c, s, digest));
     psti_l_clear(c, s);
     return psti_check_signature(c, PST_SIGN_MEASUREMENTS, digest, signature);
@@ -301,8 +316,9 @@ pst_err psti_take_measurements(struct pst_exchange *x)
     pst_require(&r, op->index != COUNT || blocks == 0);
     PST_TRY(psti_close(x, &r));
     if (context.len > 0 &&
-        memcmp(context.at, q->request + q->request_len - PST_CONTEXT_LEN, PST_CONTEXT_LEN) != 0)
+        memcmp(context.at, q->request + q->request_len - PST_CONTEXT_LEN, PST_CONTEXT_LEN) != 0) {
         return PST_ERR_AUTH;
+    }
     PST_TRY(verify_log(x, op->sign ? signature.at : NULL));
     q->answer = op->index == COUNT ? (struct pst_bytes){x->in + 2, 1} : record;
     psti_requester_done(x->q);

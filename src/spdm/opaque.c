@@ -22,8 +22,9 @@ void psti_put_version_list(struct pst_writer *w)
     put_element(w, 3 + 2 * VERSIONS);
     pst_put_u8(w, VERSION_LIST);
     pst_put_u8(w, VERSIONS);
-    for (size_t i = 0; i < VERSIONS; i++)
+    for (size_t i = 0; i < VERSIONS; i++) {
         pst_put_u16(w, versions[i]);
+    }
     pst_put_zeros(w, 3);
 }
 
@@ -57,9 +58,11 @@ static void read_list(struct pst_reader *r, uint16_t *best)
     while (!r->failed && r->left > 0) {
         uint16_t version = pst_get_u16(r) & 0xff00;
 
-        for (size_t i = 0; i < VERSIONS; i++)
-            if (version == versions[i] && version > *best)
+        for (size_t i = 0; i < VERSIONS; i++) {
+            if (version == versions[i] && version > *best) {
                 *best = version;
+            }
+        }
     }
 }
 
@@ -70,8 +73,9 @@ static void read_data(struct pst_bytes data, uint8_t kind, uint16_t *version, un
     struct pst_reader r = pst_reader_of(data.at, data.len);
     uint8_t structure = pst_get_u8(&r);
 
-    if (pst_get_u8(&r) != kind || structure != 1)
+    if (pst_get_u8(&r) != kind || structure != 1) {
         return; /* another element of DMTF's: not ours to judge */
+    }
     if (kind == VERSION_LIST) {
         read_list(&r, version);
     } else {
@@ -99,10 +103,12 @@ static pst_err walk(struct pst_bytes opaque, uint8_t kind, uint16_t *version)
         uint16_t data_len = pst_get_u16(&r);
         struct pst_bytes data = pst_get_block(&r, data_len);
         size_t padding = (4 - ((2u + vendor_len + 2u + data_len) & 3u)) & 3u;
-        while (padding-- > 0)
+        while (padding-- > 0) {
             pst_require(&r, pst_get_u8(&r) == 0);
-        if (!r.failed && id == ELEMENT_DMTF && vendor_len == 0)
+        }
+        if (!r.failed && id == ELEMENT_DMTF && vendor_len == 0) {
             read_data(data, kind, version, &found, &r);
+        }
     }
     PST_TRY(pst_finish(&r));
     return found == 1 && *version != 0 ? PST_OK : PST_ERR_VERSION;

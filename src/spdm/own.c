@@ -23,8 +23,9 @@ const struct pst_slot *psti_own_slot(const struct pst_spdm *c, unsigned slot)
 
     if (s == NULL || s->certs_len == 0 || s->root_len > s->certs_len ||
         s->certs_len > PST_MAX_CHAIN - head_len(c) || s->signer == NULL ||
-        s->signer->sig_id != own_sig(c))
+        s->signer->sig_id != own_sig(c)) {
         return NULL;
+    }
     return s;
 }
 
@@ -32,9 +33,11 @@ uint8_t psti_own_mask(const struct pst_spdm *c)
 {
     unsigned mask = 0;
 
-    for (unsigned i = 0; i < PST_MAX_SLOTS; i++)
-        if (psti_own_slot(c, i) != NULL)
+    for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
+        if (psti_own_slot(c, i) != NULL) {
             mask |= 1u << i;
+        }
+    }
     return (uint8_t)mask;
 }
 
@@ -67,8 +70,9 @@ pst_err psti_own_chain_read(const struct pst_spdm *c, const struct pst_slot *s, 
         len -= part;
         offset += part;
     }
-    if (len > 0)
+    if (len > 0) {
         memcpy(out, s->certs + (offset - head), len);
+    }
     return PST_OK;
 }
 
@@ -89,8 +93,9 @@ pst_err psti_own_digest(struct pst_spdm *c, unsigned slot, uint8_t *digest)
 {
     const struct pst_slot *s = psti_own_slot(c, slot);
 
-    if (s == NULL)
+    if (s == NULL) {
         return PST_ERR_ARGUMENT;
+    }
     if (c->own_digest_slot == slot + 1) {
         memcpy(digest, c->own_digest, psti_hash_len(c));
         return PST_OK;

@@ -23,8 +23,9 @@ pst_err pst_requester_init(struct pst_requester *q, const struct pst_spdm_config
 {
     if (config->crypto == NULL || config->keys.place == NULL || config->min_minor < 2 ||
         config->max_minor > 3 || config->min_minor > config->max_minor ||
-        config->transfer_size < PST_SPDM_MIN_TRANSFER || config->ct_exponent > 31)
+        config->transfer_size < PST_SPDM_MIN_TRANSFER || config->ct_exponent > 31) {
         return PST_ERR_ARGUMENT;
+    }
     memset(q, 0, sizeof *q);
     psti_spdm_start(&q->spdm, config, PST_ROLE_REQUESTER);
     return PST_OK;
@@ -34,8 +35,9 @@ static void drop_dh(struct pst_requester *q)
 {
     const struct pst_crypto *crypto = q->spdm.config->crypto;
 
-    if (q->state.dh_live)
+    if (q->state.dh_live) {
         crypto->dh_wipe(crypto->ctx, &q->state.dh);
+    }
     q->state.dh_live = false;
 }
 
@@ -85,19 +87,22 @@ static pst_err fail(struct pst_requester *q, pst_err err)
     struct pst_requester_state *s = &q->state;
     struct pst_spdm *c = &q->spdm;
 
-    if (s->step == PST_STEP_IDLE)
+    if (s->step == PST_STEP_IDLE) {
         return err;
+    }
     s->step = PST_STEP_IDLE;
     s->encap = PST_ENCAP_NONE;
     s->awaiting = false;
     s->result = err;
     psti_sign_cancel(c);
     drop_dh(q);
-    if (c->chain.fetching)
+    if (c->chain.fetching) {
         psti_chain_forget(c);
+    }
     pst_requester_end(q, doomed(q), err);
-    if (err == PST_ERR_PEER && s->error_code == PST_SPDM_REQUEST_RESYNCH)
+    if (err == PST_ERR_PEER && s->error_code == PST_SPDM_REQUEST_RESYNCH) {
         psti_spdm_reset(c);
+    }
     return err;
 }
 
@@ -105,8 +110,9 @@ void pst_requester_end(struct pst_requester *q, uint32_t session_id, pst_err why
 {
     struct pst_spdm_session *s = psti_session_find(&q->spdm, session_id);
 
-    if (s != NULL)
+    if (s != NULL) {
         psti_session_end(&q->spdm, s, why);
+    }
 }
 
 void pst_requester_cancel(struct pst_requester *q, pst_err why)
@@ -119,8 +125,9 @@ static struct pst_spdm_session *session_of(struct pst_requester *q)
 {
     struct pst_requester_state *s = &q->state;
 
-    if (s->op.kind == PST_OP_SESSION)
+    if (s->op.kind == PST_OP_SESSION) {
         return s->session != 0 ? psti_session_find(&q->spdm, s->session) : NULL;
+    }
     return psti_session_find(&q->spdm, s->op.context);
 }
 
@@ -142,8 +149,9 @@ static pst_err gate(const struct pst_requester *q, const struct pst_exchange *x)
     uint8_t minor = x->code == PST_GET_VERSION ? 0 : c->minor;
     uint8_t refusal = psti_row_gate(row, minor, x);
 
-    if (refusal == 0)
+    if (refusal == 0) {
         return PST_OK;
+    }
     return refusal == PST_SPDM_UNSUPPORTED_REQUEST ? PST_ERR_UNSUPPORTED : PST_ERR_STATE;
 }
 
@@ -154,8 +162,9 @@ static bool ready(const struct pst_requester *q, const struct pst_op *op)
     bool by_chain = op->kind == PST_OP_CHALLENGE || op->kind == PST_OP_SESSION ||
                     (op->kind == PST_OP_MEASUREMENTS && op->sign);
 
-    if (op->kind == PST_OP_ENCAPSULATED && op->context == PST_SPDM_CLEAR)
+    if (op->kind == PST_OP_ENCAPSULATED && op->context == PST_SPDM_CLEAR) {
         return false;
+    }
     return !by_chain || (c->chain.known && c->chain.slot == op->slot);
 }
 
@@ -163,22 +172,28 @@ pst_err pst_requester_start(struct pst_requester *q, const struct pst_op *op)
 {
     struct pst_requester_state *s = &q->state;
 
-    if (s->step != PST_STEP_IDLE)
+    if (s->step != PST_STEP_IDLE) {
         return PST_ERR_STATE;
-    if ((size_t)op->kind >= sizeof first_step || op->slot >= PST_MAX_SLOTS)
+    }
+    if ((size_t)op->kind >= sizeof first_step || op->slot >= PST_MAX_SLOTS) {
         return PST_ERR_ARGUMENT;
-    if (op->context != PST_SPDM_CLEAR && psti_session_find(&q->spdm, op->context) == NULL)
+    }
+    if (op->context != PST_SPDM_CLEAR && psti_session_find(&q->spdm, op->context) == NULL) {
         return PST_ERR_STATE;
+    }
     s->op = *op;
-    if ((q->spdm.theirs & PST_CAP_MEAS) == 0)
+    if ((q->spdm.theirs & PST_CAP_MEAS) == 0) {
         s->op.summary = 0; /* a peer that measures nothing refuses to be asked */
-    if (op->kind == PST_OP_SESSION)
+    }
+    if (op->kind == PST_OP_SESSION) {
         s->session = 0;
+    }
     s->step = first_step[op->kind];
     struct pst_exchange x = exchange_of(q);
     pst_err err = gate(q, &x);
-    if (err == PST_OK && !ready(q, op))
+    if (err == PST_OK && !ready(q, op)) {
         err = PST_ERR_STATE;
+    }
     if (err != PST_OK) {
         s->step = PST_STEP_IDLE;
         return err;
@@ -229,8 +244,9 @@ static pst_err build(struct pst_requester *q, struct pst_exchange *x)
         psti_row_note(&row->row, x->c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
         PST_TRY(row->row.run(x));
     }
-    if (x->out.failed)
+    if (x->out.failed) {
         return PST_ERR_SPACE;
+    }
     remember(q, x);
     return PST_OK;
 }
@@ -242,15 +258,18 @@ pst_err pst_requester_next(struct pst_requester *q, uint32_t *context, uint8_t *
     uint32_t most = q->spdm.peer_transfer;
 
     *len = 0;
-    if (s->step == PST_STEP_IDLE)
+    if (s->step == PST_STEP_IDLE) {
         return PST_ERR_STATE;
-    if (s->awaiting || pst_requester_wait(q) > 0)
+    }
+    if (s->awaiting || pst_requester_wait(q) > 0) {
         return PST_PENDING;
+    }
     struct pst_exchange x = exchange_of(q);
     x.out = pst_writer_of(out, most != 0 && most < cap ? most : cap);
     pst_err err = build(q, &x);
-    if (err == PST_PENDING)
+    if (err == PST_PENDING) {
         return err;
+    }
     if (err != PST_OK) {
         (void)fail(q, err);
         return PST_ERR_STATE;
@@ -269,12 +288,14 @@ void pst_requester_sent(struct pst_requester *q)
     bool all = s->step == PST_STEP_KEY_UPDATE && s->op.all;
     bool asked = s->step == PST_STEP_DELIVER && s->update == PST_UPDATE_KEY;
 
-    if (!s->awaiting || session == NULL || !(all || asked))
+    if (!s->awaiting || session == NULL || !(all || asked)) {
         return;
+    }
     s->update = 0;
     pst_err err = psti_session_update(&q->spdm, session, PST_TO_REQUESTER);
-    if (err != PST_OK)
+    if (err != PST_OK) {
         (void)fail(q, err);
+    }
 }
 
 static pst_err accept(struct pst_requester *q, struct pst_exchange *x)
@@ -283,17 +304,22 @@ static pst_err accept(struct pst_requester *q, struct pst_exchange *x)
     const struct pst_step_row *row = &psti_step_rows[s->step];
     uint8_t version = s->step == PST_STEP_VERSION ? 0x10 : (uint8_t)(0x10 | q->spdm.minor);
 
-    if (x->in_len < 4)
+    if (x->in_len < 4) {
         return PST_ERR_DECODE;
-    if (x->in[1] == PST_ERROR && (x->in[0] == version || x->in[0] == 0x10))
+    }
+    if (x->in[1] == PST_ERROR && (x->in[0] == version || x->in[0] == 0x10)) {
         return psti_take_error(x);
-    if (x->in[0] != version)
+    }
+    if (x->in[0] != version) {
         return PST_ERR_VERSION;
+    }
     s->not_ready = false;
-    if (x->in[1] != row->answer)
+    if (x->in[1] != row->answer) {
         return PST_ERR_UNEXPECTED;
-    if (!psti_row_fits(&row->row, x))
+    }
+    if (!psti_row_fits(&row->row, x)) {
         return PST_ERR_DECODE;
+    }
     return row->accept(x);
 }
 
@@ -302,10 +328,12 @@ pst_err pst_requester_receive(struct pst_requester *q, uint32_t context, const u
 {
     struct pst_requester_state *s = &q->state;
 
-    if (!s->awaiting)
+    if (!s->awaiting) {
         return PST_ERR_STATE;
-    if (context != s->context)
+    }
+    if (context != s->context) {
         return PST_ERR_UNEXPECTED;
+    }
     s->awaiting = false;
     struct pst_exchange x = exchange_of(q);
     x.in = msg;
@@ -323,8 +351,9 @@ uint64_t pst_requester_wait(const struct pst_requester *q)
 
 pst_err pst_requester_result(const struct pst_requester *q, uint8_t *error_code)
 {
-    if (error_code != NULL)
+    if (error_code != NULL) {
         *error_code = q->state.error_code;
+    }
     return q->state.result;
 }
 
@@ -335,9 +364,11 @@ uint32_t pst_requester_session(const struct pst_requester *q)
 
 uint8_t pst_requester_heartbeat_s(const struct pst_requester *q, uint32_t session_id)
 {
-    for (size_t i = 0; session_id != 0 && i < PST_SPDM_SESSIONS; i++)
-        if (q->spdm.sessions[i].phase != PST_SESSION_FREE && q->spdm.sessions[i].id == session_id)
+    for (size_t i = 0; session_id != 0 && i < PST_SPDM_SESSIONS; i++) {
+        if (q->spdm.sessions[i].phase != PST_SESSION_FREE && q->spdm.sessions[i].id == session_id) {
             return q->spdm.sessions[i].heartbeat_s;
+        }
+    }
     return 0;
 }
 

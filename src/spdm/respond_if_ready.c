@@ -8,10 +8,12 @@ pst_err psti_rsp_respond_if_ready(struct pst_exchange *x)
     struct pst_responder_state *st = &x->r->state;
     struct pst_signing *s = &x->c->signing;
 
-    if (st->deferred == 0 || !s->active || s->context != x->context)
+    if (st->deferred == 0 || !s->active || s->context != x->context) {
         return PST_ERR_UNEXPECTED;
-    if (x->in[2] != s->code || x->in[3] != st->token)
+    }
+    if (x->in[2] != s->code || x->in[3] != st->token) {
         return PST_ERR_DECODE;
+    }
     pst_put_bytes(&x->out, st->defer, st->deferred);
     x->code = s->code;
     x->session = psti_session_find(x->c, s->session_id);

@@ -13,8 +13,9 @@ pst_err pst_responder_init(struct pst_responder *r, const struct pst_spdm_config
 {
     if (config->crypto == NULL || config->keys.place == NULL || config->min_minor < 2 ||
         config->max_minor > 3 || config->min_minor > config->max_minor ||
-        config->transfer_size < PST_SPDM_MIN_TRANSFER || config->ct_exponent > 31)
+        config->transfer_size < PST_SPDM_MIN_TRANSFER || config->ct_exponent > 31) {
         return PST_ERR_ARGUMENT;
+    }
     memset(r, 0, sizeof *r);
     psti_spdm_start(&r->spdm, config, PST_ROLE_RESPONDER);
     return PST_OK;
@@ -43,8 +44,9 @@ void psti_responder_forget(struct pst_responder *r)
 
 void pst_responder_wipe(struct pst_responder *r)
 {
-    if (r->spdm.config != NULL)
+    if (r->spdm.config != NULL) {
         psti_responder_forget(r);
+    }
     pst_wipe(r, sizeof *r);
 }
 
@@ -61,16 +63,19 @@ void pst_responder_end(struct pst_responder *r, uint32_t session_id, pst_err why
     struct pst_responder_state *st = &r->state;
     struct pst_spdm_session *s = psti_session_find(&r->spdm, session_id);
 
-    if (s == NULL)
+    if (s == NULL) {
         return;
+    }
     if (st->encap_session == session_id && st->encap != PST_ENCAP_NONE) {
         st->encap = PST_ENCAP_NONE;
         /* a chain that was still arriving belongs to nobody */
-        if (r->spdm.chain.fetching)
+        if (r->spdm.chain.fetching) {
             psti_chain_forget(&r->spdm);
+        }
     }
-    if (st->want_update == session_id)
+    if (st->want_update == session_id) {
         st->want_update = 0;
+    }
     psti_session_end(&r->spdm, s, why);
 }
 
@@ -82,12 +87,14 @@ void pst_responder_sent(struct pst_responder *r)
     pst_err why = (pst_err)st->after_why;
 
     st->after = PST_AFTER_NONE;
-    if (after == PST_AFTER_NONE || s == NULL)
+    if (after == PST_AFTER_NONE || s == NULL) {
         return;
+    }
     if (after == PST_AFTER_ESTABLISH) {
         why = psti_session_establish(&r->spdm, s);
-        if (why == PST_OK)
+        if (why == PST_OK) {
             return;
+        }
     }
     pst_responder_end(r, s->id, why);
 }
@@ -98,12 +105,14 @@ static void drop_signing(struct pst_responder *r)
 {
     struct pst_signing *s = &r->spdm.signing;
 
-    if (!s->active)
+    if (!s->active) {
         return;
+    }
     psti_sign_cancel(&r->spdm);
     r->state.deferred = 0;
-    if (s->code == PST_KEY_EXCHANGE)
+    if (s->code == PST_KEY_EXCHANGE) {
         pst_responder_end(r, s->session_id, PST_ERR_CLOSED);
+    }
 }
 
 static bool version_fits(const struct pst_spdm *c, const struct pst_exchange *x)
@@ -111,10 +120,12 @@ static bool version_fits(const struct pst_spdm *c, const struct pst_exchange *x)
     const struct pst_spdm_config *config = c->config;
     uint8_t version = x->in[0];
 
-    if (x->code == PST_GET_VERSION)
+    if (x->code == PST_GET_VERSION) {
         return version == 0x10;
-    if (c->minor != 0)
+    }
+    if (c->minor != 0) {
         return version == (0x10 | c->minor);
+    }
     /* GET_CAPABILITIES chooses */
     return c->phase == PST_AT_START ||
            (version >= (0x10 | config->min_minor) && version <= (0x10 | config->max_minor));
@@ -126,21 +137,28 @@ static pst_err dispatch(struct pst_responder *r, struct pst_exchange *x)
     const struct pst_row *row =
         psti_row_find(psti_responder_rows, psti_responder_row_count, x->code);
 
-    if (row == NULL)
+    if (row == NULL) {
         return PST_ERR_UNSUPPORTED;
-    if (!version_fits(c, x))
+    }
+    if (!version_fits(c, x)) {
         return psti_refuse(x, PST_SPDM_VERSION_MISMATCH);
+    }
     uint8_t refusal = psti_row_gate(row, c->minor, x);
-    if (refusal != 0)
+    if (refusal != 0) {
         return psti_refuse(x, refusal);
-    if (x->in_len > c->config->transfer_size)
+    }
+    if (x->in_len > c->config->transfer_size) {
         return psti_refuse(x, PST_SPDM_REQUEST_TOO_LARGE);
-    if (!psti_row_fits(row, x))
+    }
+    if (!psti_row_fits(row, x)) {
         return PST_ERR_DECODE;
-    if ((row->flags & PST_ROW_IN_FLOW) == 0 && psti_encap_in_flight(r, x->context))
+    }
+    if ((row->flags & PST_ROW_IN_FLOW) == 0 && psti_encap_in_flight(r, x->context)) {
         return psti_refuse(x, PST_SPDM_REQUEST_IN_FLIGHT);
-    if (x->code != PST_RESPOND_IF_READY)
+    }
+    if (x->code != PST_RESPOND_IF_READY) {
         drop_signing(r);
+    }
     psti_row_note(row, c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
     return row->run(x);
 }
@@ -179,11 +197,13 @@ static void write_refusal(struct pst_exchange *x, pst_err err)
 static pst_err conclude(struct pst_responder *r, struct pst_exchange *x, pst_err err,
                         size_t *out_len)
 {
-    if (err == PST_OK && x->out.failed)
+    if (err == PST_OK && x->out.failed) {
         err = PST_ERR_SPACE;
+    }
     if (err == PST_PENDING) {
-        if (!may_defer(r, x))
+        if (!may_defer(r, x)) {
             return PST_PENDING;
+        }
         write_not_ready(r, x);
     } else if (err != PST_OK) {
         write_refusal(x, err);
@@ -197,11 +217,13 @@ static pst_err settle(struct pst_responder *r, struct pst_exchange *x, pst_err e
 {
     struct pst_signing *s = &r->spdm.signing;
 
-    if (err == PST_PENDING || s->active)
+    if (err == PST_PENDING || s->active) {
         return err;
+    }
     r->state.deferred = 0;
-    if (err != PST_OK && s->code == PST_KEY_EXCHANGE)
+    if (err != PST_OK && s->code == PST_KEY_EXCHANGE) {
         pst_responder_end(r, s->session_id, err);
+    }
     (void)x;
     return err;
 }
@@ -226,8 +248,9 @@ void pst_responder_heard(struct pst_responder *r, uint32_t session_id)
 {
     struct pst_spdm_session *s = psti_session_find(&r->spdm, session_id);
 
-    if (s != NULL && s->phase == PST_SESSION_APPLICATION && s->heartbeat_s != 0)
+    if (s != NULL && s->phase == PST_SESSION_APPLICATION && s->heartbeat_s != 0) {
         s->deadline_ms = psti_now(&r->spdm) + UINT64_C(2000) * s->heartbeat_s;
+    }
 }
 
 pst_err pst_responder_handle(struct pst_responder *r, uint32_t context, const uint8_t *req,
@@ -238,18 +261,21 @@ pst_err pst_responder_handle(struct pst_responder *r, uint32_t context, const ui
 
     *out_len = 0;
     /* spec: DSP0277: a record of no session is dropped, silently */
-    if (context != PST_SPDM_CLEAR && x.session == NULL)
+    if (context != PST_SPDM_CLEAR && x.session == NULL) {
         return PST_OK;
+    }
     pst_responder_heard(r, context);
-    if (len < 4)
+    if (len < 4) {
         return conclude(r, &x, PST_ERR_DECODE, out_len);
+    }
     x.in = req;
     x.in_len = len;
     x.code = req[1];
     bool ready = x.code == PST_RESPOND_IF_READY && r->state.deferred != 0;
     pst_err err = dispatch(r, &x);
-    if (ready)
+    if (ready) {
         err = settle(r, &x, err);
+    }
     return conclude(r, &x, err, out_len);
 }
 
@@ -259,8 +285,9 @@ pst_err pst_responder_resume(struct pst_responder *r, uint8_t *out, size_t cap, 
     struct pst_exchange x = exchange_of(r, s->context, out, cap);
 
     *out_len = 0;
-    if (!s->active)
+    if (!s->active) {
         return PST_OK;
+    }
     x.code = s->code;
     x.session = psti_session_find(&r->spdm, s->session_id);
     x.out.used = s->at;
@@ -273,8 +300,9 @@ pst_err pst_responder_bad_record(struct pst_responder *r, uint32_t session_id, u
     struct pst_exchange x = exchange_of(r, session_id, out, cap);
 
     *out_len = 0;
-    if (session_id == PST_SPDM_CLEAR || x.session == NULL)
+    if (session_id == PST_SPDM_CLEAR || x.session == NULL) {
         return PST_OK;
+    }
     psti_responder_after(r, PST_AFTER_END, session_id, PST_ERR_AUTH);
     return conclude(r, &x, PST_ERR_AUTH, out_len);
 }
@@ -286,12 +314,14 @@ uint64_t pst_responder_poll(struct pst_responder *r)
     for (size_t i = 0; i < PST_SPDM_SESSIONS; i++) {
         const struct pst_spdm_session *s = &r->spdm.sessions[i];
 
-        if (s->phase == PST_SESSION_FREE || s->deadline_ms == 0)
+        if (s->phase == PST_SESSION_FREE || s->deadline_ms == 0) {
             continue;
-        if (now >= s->deadline_ms)
+        }
+        if (now >= s->deadline_ms) {
             pst_responder_end(r, s->id, PST_ERR_TIMEOUT);
-        else if (s->deadline_ms - now < wait)
+        } else if (s->deadline_ms - now < wait) {
             wait = s->deadline_ms - now;
+        }
     }
     return wait;
 }
@@ -302,8 +332,9 @@ pst_err pst_responder_want_key_update(struct pst_responder *r, uint32_t session_
     struct pst_spdm_session *s = psti_session_find(c, session_id);
 
     if (s == NULL || s->phase != PST_SESSION_APPLICATION || r->state.want_update != 0 ||
-        !psti_both(c, PST_CAP_ENCAP) || !psti_both(c, PST_CAP_KEY_UPD))
+        !psti_both(c, PST_CAP_ENCAP) || !psti_both(c, PST_CAP_KEY_UPD)) {
         return PST_ERR_STATE;
+    }
     r->state.want_update = session_id;
     return PST_OK;
 }

@@ -2,25 +2,31 @@
 
 struct pst_spdm_session *psti_session_find(struct pst_spdm *c, uint32_t id)
 {
-    for (size_t i = 0; id != PST_SPDM_CLEAR && i < PST_SPDM_SESSIONS; i++)
-        if (c->sessions[i].phase != PST_SESSION_FREE && c->sessions[i].id == id)
+    for (size_t i = 0; id != PST_SPDM_CLEAR && i < PST_SPDM_SESSIONS; i++) {
+        if (c->sessions[i].phase != PST_SESSION_FREE && c->sessions[i].id == id) {
             return &c->sessions[i];
+        }
+    }
     return NULL;
 }
 
 struct pst_spdm_session *psti_session_clear(struct pst_spdm *c)
 {
-    for (size_t i = 0; i < PST_SPDM_SESSIONS; i++)
-        if (c->sessions[i].phase == PST_SESSION_HANDSHAKE && c->sessions[i].clear_handshake)
+    for (size_t i = 0; i < PST_SPDM_SESSIONS; i++) {
+        if (c->sessions[i].phase == PST_SESSION_HANDSHAKE && c->sessions[i].clear_handshake) {
             return &c->sessions[i];
+        }
+    }
     return NULL;
 }
 
 struct pst_spdm_session *psti_session_vacant(struct pst_spdm *c)
 {
-    for (size_t i = 0; i < PST_SPDM_SESSIONS; i++)
-        if (c->sessions[i].phase == PST_SESSION_FREE)
+    for (size_t i = 0; i < PST_SPDM_SESSIONS; i++) {
+        if (c->sessions[i].phase == PST_SESSION_FREE) {
             return &c->sessions[i];
+        }
+    }
     return NULL;
 }
 
@@ -40,15 +46,19 @@ void psti_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err wh
     uint32_t id = s->id;
     bool placed = s->placed, open = s->open;
 
-    if (s->phase == PST_SESSION_FREE)
+    if (s->phase == PST_SESSION_FREE) {
         return;
-    if (c->signing.active && c->signing.session_id == id)
+    }
+    if (c->signing.active && c->signing.session_id == id) {
         psti_sign_cancel(c);
+    }
     pst_wipe(s, sizeof *s);
-    if (placed && keys->drop != NULL)
+    if (placed && keys->drop != NULL) {
         keys->drop(keys->ctx, id);
-    if (open && hooks->ended != NULL)
+    }
+    if (open && hooks->ended != NULL) {
         hooks->ended(hooks->ctx, id, why);
+    }
 }
 
 pst_err psti_th_start(struct pst_spdm *c, struct pst_spdm_session *s, const struct pst_hash *start,
@@ -108,10 +118,12 @@ static pst_err handshake_side(struct pst_spdm *c, struct pst_spdm_session *s,
     uint8_t side[PST_MAX_HASH];
     pst_err err = expand(c, handshake, label, th1, side, h);
 
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = expand(c, side, "finished", NULL, finished, h);
-    if (err == PST_OK && !s->clear_handshake)
+    }
+    if (err == PST_OK && !s->clear_handshake) {
         err = place(c, s, PST_KEYS_HANDSHAKE, direction, side);
+    }
     pst_wipe(side, sizeof side);
     return err;
 }
@@ -166,10 +178,12 @@ pst_err psti_session_master(struct pst_spdm *c, struct pst_spdm_session *s)
     memcpy(master, s->secret[0], h);
     pst_wipe(s->secret[2], sizeof s->secret[2]);
     err = expand(c, master, "req app data", th2, s->secret[0], h);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = expand(c, master, "rsp app data", th2, s->secret[1], h);
-    if (err == PST_OK && c->config->keys.exported != NULL)
+    }
+    if (err == PST_OK && c->config->keys.exported != NULL) {
         err = expand(c, master, "exp master", th2, s->secret[2], h);
+    }
     pst_wipe(master, sizeof master);
     return err;
 }

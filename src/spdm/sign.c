@@ -56,8 +56,9 @@ pst_err psti_sign(struct pst_exchange *x, unsigned slot, enum pst_purpose purpos
 {
     struct pst_signing *s = &x->c->signing;
 
-    if (x->out.failed || x->out.used > UINT16_MAX)
+    if (x->out.failed || x->out.used > UINT16_MAX) {
         return PST_ERR_SPACE;
+    }
     memcpy(s->digest, digest, psti_hash_len(x->c));
     s->done = done;
     s->context = x->context;
@@ -77,8 +78,9 @@ pst_err psti_sign_again(struct pst_exchange *x)
     const struct pst_slot *slot = psti_own_slot(c, s->slot);
     uint8_t message[TO_SIGN_MAX];
 
-    if (slot == NULL)
+    if (slot == NULL) {
         return PST_ERR_STATE;
+    }
     uint8_t *room = pst_put_room(&x->out, psti_signature_len(c, (pst_role)c->role));
     if (room == NULL) {
         psti_sign_cancel(c);
@@ -100,8 +102,9 @@ void psti_sign_cancel(struct pst_spdm *c)
     struct pst_signing *s = &c->signing;
     const struct pst_slot *slot = s->active ? psti_own_slot(c, s->slot) : NULL;
 
-    if (slot != NULL && slot->signer->cancel != NULL)
+    if (slot != NULL && slot->signer->cancel != NULL) {
         slot->signer->cancel(slot->signer->ctx);
+    }
     s->active = false;
 }
 
@@ -112,8 +115,9 @@ pst_err psti_check_signature(struct pst_spdm *c, enum pst_purpose purpose, const
     pst_role peer = c->role == PST_ROLE_RESPONDER ? PST_ROLE_REQUESTER : PST_ROLE_RESPONDER;
     uint8_t message[TO_SIGN_MAX];
 
-    if (!c->chain.known || signature == NULL)
+    if (!c->chain.known || signature == NULL) {
         return PST_ERR_AUTH;
+    }
     size_t len = make_message(c, peer, purpose, digest, message);
     pst_err err = crypto->verify(crypto->ctx, &c->chain.u.peer.key, (pst_hash_id)c->hash, message,
                                  len, signature);

@@ -4,8 +4,9 @@ pst_err psti_vca_add(struct pst_spdm *c, const uint8_t *at, size_t len)
 {
     struct pst_transcript *t = &c->transcript;
 
-    if (t->hashed || len > PST_VCA_MAX - (size_t)t->raw_len)
+    if (t->hashed || len > PST_VCA_MAX - (size_t)t->raw_len) {
         return PST_ERR_SPACE;
+    }
     memcpy(t->u.raw + t->raw_len, at, len);
     t->raw_len = (uint16_t)(t->raw_len + len);
     return PST_OK;
@@ -47,17 +48,19 @@ void psti_m_clear(struct pst_spdm *c)
 
 pst_err psti_l_add(struct pst_spdm *c, struct pst_spdm_session *s, const uint8_t *at, size_t len)
 {
-    if (s != NULL)
+    if (s != NULL) {
         return add(c, &s->hash, &s->l_on, at, len);
+    }
     return add(c, &c->transcript.l, &c->transcript.l_on, at, len);
 }
 
 void psti_l_clear(struct pst_spdm *c, struct pst_spdm_session *s)
 {
-    if (s != NULL)
+    if (s != NULL) {
         s->l_on = false;
-    else
+    } else {
         c->transcript.l_on = false;
+    }
 }
 
 pst_err psti_m_digest(struct pst_spdm *c, uint8_t *digest)

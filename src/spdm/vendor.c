@@ -31,20 +31,24 @@ pst_err psti_rsp_vendor(struct pst_exchange *x)
     struct vendor v;
     size_t len = 0;
 
-    if (hooks->vendor == NULL)
+    if (hooks->vendor == NULL) {
         return PST_ERR_UNSUPPORTED;
+    }
     PST_TRY(read_vendor(x, &v));
     put_head(x, PST_VENDOR_DEFINED_RESPONSE, v.standard, v.id);
     uint8_t *length = pst_put_room(w, 2);
-    if (length == NULL)
+    if (length == NULL) {
         return PST_ERR_SPACE;
+    }
     size_t room = w->cap - w->used;
-    if (room > UINT16_MAX)
+    if (room > UINT16_MAX) {
         room = UINT16_MAX;
+    }
     PST_TRY(hooks->vendor(hooks->ctx, x->context, v.standard, v.id, v.payload, w->start + w->used,
                           room, &len));
-    if (len > room)
+    if (len > room) {
         return PST_ERR_SPACE;
+    }
     w->used += len;
     pst_poke_u16(length, (uint16_t)len);
     return PST_OK;
@@ -54,8 +58,9 @@ pst_err psti_put_vendor(struct pst_exchange *x)
 {
     const struct pst_op *op = &x->q->state.op;
 
-    if (op->vendor_id.len > UINT8_MAX || op->payload.len > UINT16_MAX)
+    if (op->vendor_id.len > UINT8_MAX || op->payload.len > UINT16_MAX) {
         return PST_ERR_ARGUMENT;
+    }
     put_head(x, PST_VENDOR_DEFINED_REQUEST, op->standard, op->vendor_id);
     pst_put_u16(&x->out, (uint16_t)op->payload.len);
     pst_put_bytes(&x->out, op->payload.at, op->payload.len);
@@ -69,8 +74,9 @@ pst_err psti_take_vendor(struct pst_exchange *x)
 
     PST_TRY(read_vendor(x, &v));
     if (v.standard != op->standard || v.id.len != op->vendor_id.len ||
-        (v.id.len > 0 && memcmp(v.id.at, op->vendor_id.at, v.id.len) != 0))
+        (v.id.len > 0 && memcmp(v.id.at, op->vendor_id.at, v.id.len) != 0)) {
         return PST_ERR_DECODE;
+    }
     x->q->state.answer = v.payload;
     psti_requester_done(x->q);
     return PST_OK;

@@ -14,10 +14,12 @@ pst_err psti_rsp_version(struct pst_exchange *x)
     psti_put_header(x, PST_VERSION, 0, 0);
     pst_put_u8(w, 0);
     pst_put_u8(w, (uint8_t)(config->max_minor - config->min_minor + 1));
-    for (unsigned minor = config->min_minor; minor <= config->max_minor; minor++)
+    for (unsigned minor = config->min_minor; minor <= config->max_minor; minor++) {
         pst_put_u16(w, (uint16_t)(0x1000 | minor << 8));
-    if (w->failed)
+    }
+    if (w->failed) {
         return PST_ERR_SPACE;
+    }
     PST_TRY(psti_vca_add(c, x->in, x->in_len));
     PST_TRY(psti_vca_add(c, psti_out_bytes(x).at, psti_out_bytes(x).len));
     c->phase = PST_AT_VERSION;
@@ -49,11 +51,13 @@ pst_err psti_take_version(struct pst_exchange *x)
         uint8_t minor = (version >> 8) & 0xf;
 
         if (version >> 12 == 1 && minor >= config->min_minor && minor <= config->max_minor &&
-            minor > best)
+            minor > best) {
             best = minor;
+        }
     }
-    if (best == 0)
+    if (best == 0) {
         return PST_ERR_VERSION;
+    }
     PST_TRY(psti_vca_add(c, s->request, s->request_len));
     PST_TRY(psti_vca_add(c, x->in, x->in_len));
     c->minor = best;

@@ -64,8 +64,9 @@ bool psti_engine_urgent(const struct pst_spp_engine *e, const struct pst_spp_pac
 
 static enum pst_step fail(const struct job *j, uint8_t status, pst_err err)
 {
-    if (j->p->space != PST_AS_SCM && !j->p->proceed)
+    if (j->p->space != PST_AS_SCM && !j->p->proceed) {
         j->e->blocked = true;
+    }
     return psti_output_fail(j->o, j->p, status, err);
 }
 
@@ -97,8 +98,9 @@ static enum pst_step read_part(const struct job *j, uint32_t count, uint32_t mov
 
     psti_output_head(j->o, p, moved, last);
     j->o->used += moved;
-    if (last)
+    if (last) {
         return PST_STEP_DONE;
+    }
     psti_spp_poke_rest(j->e->config.queue + j->at, p->style, p->address + moved, p->count - moved);
     return PST_STEP_PART;
 }
@@ -109,20 +111,26 @@ static enum pst_step read_space(const struct job *j)
     const size_t room = o->cap - o->used - psti_spp_response_head(j->p->style, j->p->opcode);
     uint32_t count = j->p->count;
 
-    if (count > room && o->used > 0)
+    if (count > room && o->used > 0) {
         return PST_STEP_ROOM;
-    if (count > room && j->p->space == PST_AS_JTAG)
+    }
+    if (count > room && j->p->space == PST_AS_JTAG) {
         return fail(j, PST_SPP_FAULT, PST_ERR_SPACE);
-    if (count > room)
+    }
+    if (count > room) {
         count = (uint32_t)room;
+    }
     struct pst_access a = {.data = o->at + (o->cap - room), .len = count};
     const pst_err err = perform(j, &a);
-    if (is_gone(j))
+    if (is_gone(j)) {
         return PST_STEP_ROOM;
-    if (err == PST_PENDING)
+    }
+    if (err == PST_PENDING) {
         return PST_STEP_WAIT;
-    if (err != PST_OK)
+    }
+    if (err != PST_OK) {
         return fail_access(j, err);
+    }
     return read_part(j, count, a.len < count ? a.len : count);
 }
 
@@ -131,12 +139,15 @@ static enum pst_step write_space(const struct job *j)
     struct pst_access a = {.data = j->data, .len = j->p->count, .write = true};
     const pst_err err = perform(j, &a);
 
-    if (is_gone(j))
+    if (is_gone(j)) {
         return PST_STEP_ROOM;
-    if (err == PST_PENDING)
+    }
+    if (err == PST_PENDING) {
         return PST_STEP_WAIT;
-    if (err != PST_OK)
+    }
+    if (err != PST_OK) {
         return fail_access(j, err);
+    }
     psti_output_head(j->o, j->p, j->p->count, true);
     return PST_STEP_DONE;
 }
@@ -147,19 +158,24 @@ static enum pst_step exchange(const struct job *j)
     const uint32_t count = j->p->count;
     const size_t room = o->cap - o->used - psti_spp_response_head(j->p->style, j->p->opcode);
 
-    if (count > room)
+    if (count > room) {
         return o->used > 0 ? PST_STEP_ROOM : fail(j, PST_SPP_FAULT, PST_ERR_SPACE);
+    }
     struct pst_access a = {.data = j->data, .len = count, .write = true, .exchange = true};
     const pst_err err = perform(j, &a);
-    if (is_gone(j))
+    if (is_gone(j)) {
         return PST_STEP_ROOM;
-    if (err == PST_PENDING)
+    }
+    if (err == PST_PENDING) {
         return PST_STEP_WAIT;
-    if (err != PST_OK)
+    }
+    if (err != PST_OK) {
         return fail_access(j, err);
+    }
     psti_output_head(o, j->p, count, true);
-    if (count > 0)
+    if (count > 0) {
         memcpy(o->at + o->used, j->data, count);
+    }
     o->used += count;
     return PST_STEP_DONE;
 }
@@ -175,8 +191,9 @@ static pst_err ask(const struct job *j, uint8_t rights, uint64_t len, bool impli
 {
     const struct pst_gate *gate = j->e->config.gate;
 
-    if (j->p->space == PST_AS_SCM)
+    if (j->p->space == PST_AS_SCM) {
         return PST_OK;
+    }
     return gate->allow(gate->ctx, j->p->space, rights, j->p->address, len, implied);
 }
 
@@ -189,8 +206,9 @@ static enum pst_step end_loop(const struct job *j, uint64_t value, bool found)
     } else {
         struct pst_spp_packet p = *j->p;
 
-        if (p.space != PST_AS_SCM && !p.proceed)
+        if (p.space != PST_AS_SCM && !p.proceed) {
             j->e->blocked = true;
+        }
         p.status = PST_SPP_TIMEOUT;
         p.code = (uint8_t) - (int)PST_ERR_TIMEOUT;
         p.count = 8;
@@ -215,21 +233,26 @@ static enum pst_step loop(const struct job *j)
         struct pst_access a = {.data = bytes, .len = width};
         const pst_err err = perform(j, &a);
 
-        if (is_gone(j))
+        if (is_gone(j)) {
             return PST_STEP_ROOM;
-        if (err == PST_PENDING)
+        }
+        if (err == PST_PENDING) {
             return PST_STEP_WAIT;
-        if (err != PST_OK || a.len < width)
+        }
+        if (err != PST_OK || a.len < width) {
             return fail_access(j, err != PST_OK ? err : PST_ERR_FAULT);
+        }
         const uint64_t value = pst_peek_u64(bytes);
         const uint16_t left = (uint16_t)(pst_peek_u16(j->data + 2) - 1U);
         pst_poke_u16(j->data + 2, left);
-        if ((value & mask) == match || left == 0)
+        if ((value & mask) == match || left == 0) {
             return end_loop(j, value, (value & mask) == match);
+        }
         const pst_err again =
             ask(j, j->space->right(j->space->ctx, j->p->address, false), width, true);
-        if (again != PST_OK)
+        if (again != PST_OK) {
             return fail_access(j, again);
+        }
     }
     return PST_STEP_WAIT;
 }
@@ -242,8 +265,9 @@ static uint8_t rights_of(const struct job *j)
     const bool writes = p->opcode == PST_SPP_WRITE || p->opcode == PST_SPP_WRITE_READ;
     uint8_t rights = j->space->right(j->space->ctx, p->address, writes);
 
-    if (p->opcode == PST_SPP_WRITE_READ && rights != 0)
+    if (p->opcode == PST_SPP_WRITE_READ && rights != 0) {
         rights |= j->space->right(j->space->ctx, p->address, false);
+    }
     return rights;
 }
 
@@ -258,15 +282,19 @@ static pst_err check(const struct job *j)
     uint64_t end = 0;
     uint8_t rights = 0;
 
-    if (p->opcode == PST_SPP_LOOP && (!is_width(j->data[0]) || j->data[1] != 0))
+    if (p->opcode == PST_SPP_LOOP && (!is_width(j->data[0]) || j->data[1] != 0)) {
         return PST_ERR_ARGUMENT;
-    if (p->opcode == PST_SPP_WRITE_READ && p->space != PST_AS_JTAG)
+    }
+    if (p->opcode == PST_SPP_WRITE_READ && p->space != PST_AS_JTAG) {
         return PST_ERR_UNSUPPORTED;
+    }
     const uint64_t len = reach_of(j);
-    if (p->space != PST_AS_JTAG && len > 0 && !pst_add_u64(p->address, len - 1, &end))
+    if (p->space != PST_AS_JTAG && len > 0 && !pst_add_u64(p->address, len - 1, &end)) {
         return PST_ERR_ARGUMENT;
-    if (p->space == PST_AS_SCM)
+    }
+    if (p->space == PST_AS_SCM) {
         return PST_OK;
+    }
     rights = rights_of(j);
     return rights == 0 ? PST_ERR_ARGUMENT : ask(j, rights, len, false);
 }
@@ -283,16 +311,20 @@ enum pst_step psti_engine_access(struct pst_spp_engine *e, struct pst_output *o,
         .data = p->data.at == NULL ? NULL : e->config.queue + (p->data.at - e->config.queue),
     };
 
-    if (pst_engine_limited(e) && p->space != PST_AS_SCM)
+    if (pst_engine_limited(e) && p->space != PST_AS_SCM) {
         return fail(&j, PST_SPP_DENIED, PST_ERR_DENIED);
-    if (j.space == NULL || !pst_has_bit(e->enabled, p->space))
+    }
+    if (j.space == NULL || !pst_has_bit(e->enabled, p->space)) {
         return fail(&j, PST_SPP_BAD_SPACE, PST_ERR_UNSUPPORTED);
+    }
     if ((p->action & PST_MARK_BEGUN) == 0) {
-        if (e->blocked && p->space != PST_AS_SCM && !psti_engine_urgent(e, p))
+        if (e->blocked && p->space != PST_AS_SCM && !psti_engine_urgent(e, p)) {
             return psti_output_fail(o, p, PST_SPP_BLOCKED, PST_ERR_STATE);
+        }
         const pst_err err = check(&j);
-        if (err != PST_OK)
+        if (err != PST_OK) {
             return fail_access(&j, err);
+        }
         pst_engine_mark(e, at, PST_MARK_BEGUN);
     }
     switch (p->opcode) {

@@ -13,10 +13,12 @@ void pst_spp_client_init(struct pst_spp_client *c, pst_spp_style style, uint32_t
     memset(c, 0, sizeof *c);
     c->style = style;
     c->max_data = max_data > 0 ? max_data : 1;
-    if (style == PST_SPP_TINY && c->max_data > PST_SPP_TINY_MAX)
+    if (style == PST_SPP_TINY && c->max_data > PST_SPP_TINY_MAX) {
         c->max_data = PST_SPP_TINY_MAX;
-    if (c->max_data > UINT16_MAX - PST_SPP_FULL_HEADER) /* a flight's size */
+    }
+    if (c->max_data > UINT16_MAX - PST_SPP_FULL_HEADER) { /* a flight's size */
         c->max_data = UINT16_MAX - PST_SPP_FULL_HEADER;
+    }
     c->credit = credit > PST_SPP_QUEUE_MIN ? credit : PST_SPP_QUEUE_MIN;
 }
 
@@ -44,16 +46,21 @@ static bool can_send(const struct pst_spp_client *c, const struct pst_spp_op *op
     const size_t head = psti_spp_command_head(c->style, op->opcode, op->space);
 
     if (op->opcode < PST_SPP_NOP || op->opcode > PST_SPP_LOOP || op->space >= PST_AS_COUNT ||
-        (op->len > 0 && op->data == NULL))
+        (op->len > 0 && op->data == NULL)) {
         return false;
-    if (op->opcode < PST_SPP_READ_CONFIG)
+    }
+    if (op->opcode < PST_SPP_READ_CONFIG) {
         return op->len == 0;
-    if (op->opcode < PST_SPP_READ)
+    }
+    if (op->opcode < PST_SPP_READ) {
         return op->len == 4;
-    if (op->opcode == PST_SPP_LOOP)
+    }
+    if (op->opcode == PST_SPP_LOOP) {
         return op->len == PST_SPP_LOOP_OPERAND;
-    if (!is_whole(op))
+    }
+    if (!is_whole(op)) {
         return true;
+    }
     return op->len <= c->max_data &&
            head + (psti_spp_sends_data(op->opcode) ? op->len : 0) <= c->credit;
 }
@@ -62,15 +69,18 @@ static void append(struct pst_spp_client *c, struct pst_spp_op *op)
 {
     struct pst_spp_op **at = &c->first;
 
-    if (!is_urgent(op) && c->last != NULL)
+    if (!is_urgent(op) && c->last != NULL) {
         at = &c->last->next;
-    else
-        while (*at != NULL && (is_urgent(*at) || !is_urgent(op)))
+    } else {
+        while (*at != NULL && (is_urgent(*at) || !is_urgent(op))) {
             at = &(*at)->next;
+        }
+    }
     op->next = *at;
     *at = op;
-    if (op->next == NULL)
+    if (op->next == NULL) {
         c->last = op;
+    }
 }
 
 static void unlink_op(struct pst_spp_client *c, struct pst_spp_op *op)
@@ -82,19 +92,22 @@ static void unlink_op(struct pst_spp_client *c, struct pst_spp_op *op)
         before = *at;
         at = &(*at)->next;
     }
-    if (*at == NULL)
+    if (*at == NULL) {
         return;
+    }
     *at = op->next;
-    if (c->last == op)
+    if (c->last == op) {
         c->last = before;
+    }
 }
 
 static void complete(struct pst_spp_op *op, pst_err result)
 {
     op->next = NULL;
     op->result = result;
-    if (op->done != NULL)
+    if (op->done != NULL) {
         op->done(op->ctx, op);
+    }
 }
 
 void pst_spp_client_submit(struct pst_spp_client *c, struct pst_spp_op *op)
@@ -105,10 +118,11 @@ void pst_spp_client_submit(struct pst_spp_client *c, struct pst_spp_op *op)
     op->begun = op->ended = false;
     op->fault = PST_OK;
     op->result = PST_PENDING;
-    if (!can_send(c, op))
+    if (!can_send(c, op)) {
         complete(op, PST_ERR_ARGUMENT);
-    else
+    } else {
         append(c, op);
+    }
 }
 
 static bool is_unsent(const struct pst_spp_op *op)
@@ -118,8 +132,9 @@ static bool is_unsent(const struct pst_spp_op *op)
 
 static void complete_if_over(struct pst_spp_client *c, struct pst_spp_op *op)
 {
-    if (op->tags > 0 || is_unsent(op))
+    if (op->tags > 0 || is_unsent(op)) {
         return;
+    }
     unlink_op(c, op);
     complete(op, op->fault);
 }
@@ -129,8 +144,9 @@ static void complete_if_over(struct pst_spp_client *c, struct pst_spp_op *op)
 static bool tag_in_use(const struct pst_spp_client *c, uint16_t tag)
 {
     for (uint8_t i = 0; i < c->flights; i++) {
-        if (c->flight[i].tag == tag)
+        if (c->flight[i].tag == tag) {
             return true;
+        }
     }
     return false;
 }
@@ -147,8 +163,9 @@ static void fly(struct pst_spp_client *c, const struct pst_spp_flight *f)
 {
     c->flight[c->flights++] = *f;
     c->in_flight += f->size;
-    if (f->op != NULL)
+    if (f->op != NULL) {
         f->op->tags++;
+    }
 }
 
 static size_t credit_of(const struct pst_spp_client *c, const struct pst_spp_op *op)
@@ -167,12 +184,15 @@ static uint32_t portion(const struct pst_spp_client *c, const struct pst_spp_op 
     const size_t most = cap < share ? cap : share;
     uint32_t len = op->len - op->sent;
 
-    if (is_whole(op))
+    if (is_whole(op)) {
         return len;
-    if (len > c->max_data)
+    }
+    if (len > c->max_data) {
         len = c->max_data;
-    if (psti_spp_sends_data(op->opcode) && head < most && len > most - head)
+    }
+    if (psti_spp_sends_data(op->opcode) && head < most && len > most - head) {
         len = (uint32_t)(most - head);
+    }
     return len;
 }
 
@@ -228,8 +248,9 @@ static bool send_op(struct pst_spp_client *c, struct pst_writer *w, struct pst_s
         const size_t size = size_of(c, op, len);
 
         if (size > w->cap - w->used || c->in_flight + size > credit_of(c, op) ||
-            !flight_left(c, op))
+            !flight_left(c, op)) {
             return false;
+        }
         put_command(c, w, op, len);
     }
     return true;
@@ -247,8 +268,10 @@ static bool send_unblock(struct pst_spp_client *c, struct pst_writer *w)
         .tag = c->style == PST_SPP_FULL ? next_tag(c) : 0,
     };
 
-    if (w->cap - w->used < size || c->in_flight + size > c->credit || c->flights == PST_SPP_FLIGHTS)
+    if (w->cap - w->used < size || c->in_flight + size > c->credit ||
+        c->flights == PST_SPP_FLIGHTS) {
         return false;
+    }
     pst_spp_put_command(w, &p);
     fly(c,
         &(struct pst_spp_flight){.size = (uint16_t)size, .tag = p.tag, .opcode = PST_SPP_UNBLOCK});
@@ -278,12 +301,15 @@ size_t pst_spp_client_batch(struct pst_spp_client *c, uint8_t *out, size_t cap)
 
     drop_oversize(c, cap);
     for (struct pst_spp_op *op = c->first; op != NULL; op = op->next) {
-        if (!is_unsent(op))
+        if (!is_unsent(op)) {
             continue;
-        if (c->blocked && op->space != PST_AS_SCM && !send_unblock(c, &w))
+        }
+        if (c->blocked && op->space != PST_AS_SCM && !send_unblock(c, &w)) {
             break;
-        if (!send_op(c, &w, op))
+        }
+        if (!send_op(c, &w, op)) {
             break;
+        }
     }
     return w.used;
 }
@@ -296,8 +322,9 @@ static struct pst_spp_flight *find_flight(struct pst_spp_client *c, const struct
     const uint8_t reach = c->style == PST_SPP_TINY && c->flights > 0 ? 1 : c->flights;
 
     for (uint8_t i = 0; i < reach; i++) {
-        if (c->flight[i].tag == p->tag)
+        if (c->flight[i].tag == p->tag) {
             return c->flight[i].opcode == p->opcode ? &c->flight[i] : NULL;
+        }
     }
     return NULL;
 }
@@ -375,11 +402,13 @@ static void complete_dropped(struct pst_spp_client *c)
 
 static void fail_op(struct pst_spp_client *c, struct pst_spp_op *op, const struct pst_spp_packet *p)
 {
-    if (!op->ended) /* else it was cut short or dropped, and the rest does not matter */
+    if (!op->ended) { /* else it was cut short or dropped, and the rest does not matter */
         op->fault = error_of(p);
+    }
     op->ended = true;
-    if (p->status == PST_SPP_BLOCKED || may_fail_alone(op))
+    if (p->status == PST_SPP_BLOCKED || may_fail_alone(op)) {
         return;
+    }
     c->blocked = true;
     drop_unsent(c);
 }
@@ -390,20 +419,25 @@ static pst_err take_data(struct pst_spp_flight *f, const struct pst_spp_packet *
     struct pst_spp_op *op = f->op;
     const bool returns = psti_spp_returns_data(f->opcode);
 
-    if (p->count > f->len || (!returns && p->count != f->len))
+    if (p->count > f->len || (!returns && p->count != f->len)) {
         return PST_ERR_DECODE;
-    if (!p->last && (f->opcode != PST_SPP_READ || p->count == 0))
+    }
+    if (!p->last && (f->opcode != PST_SPP_READ || p->count == 0)) {
         return PST_ERR_DECODE;
-    if (op == NULL || op->ended)
+    }
+    if (op == NULL || op->ended) {
         return PST_OK;
-    if (p->data.len > 0)
+    }
+    if (p->data.len > 0) {
         memcpy(op->data + f->offset, p->data.at, p->data.len);
+    }
     op->moved += p->count;
     f->offset += p->count;
     f->len -= p->count;
     if (p->last && returns && f->len > 0) {
-        if (f->opcode != PST_SPP_READ)
+        if (f->opcode != PST_SPP_READ) {
             return PST_ERR_DECODE;
+        }
         op->ended = true; /* shortened: nothing follows */
     }
     return PST_OK;
@@ -414,26 +448,34 @@ static pst_err take_response(struct pst_spp_client *c, const struct pst_spp_pack
     struct pst_spp_flight *f = find_flight(c, p);
     struct pst_spp_op *op;
 
-    if (f == NULL)
+    if (f == NULL) {
         return PST_ERR_DECODE;
+    }
     op = f->op;
-    if (p->status == PST_SPP_OK)
+    if (p->status == PST_SPP_OK) {
         PST_TRY(take_data(f, p));
-    else if (!p->last)
+    } else if (!p->last) {
         return PST_ERR_DECODE;
-    if (!p->last)
+    }
+    if (!p->last) {
         return PST_OK;
-    if (p->status == PST_SPP_TIMEOUT && op != NULL && f->opcode == PST_SPP_LOOP && p->data.len == 8)
+    }
+    if (p->status == PST_SPP_TIMEOUT && op != NULL && f->opcode == PST_SPP_LOOP &&
+        p->data.len == 8) {
         memcpy(op->data, p->data.at, 8);
+    }
     land(c, f);
-    if (op == NULL)
+    if (op == NULL) {
         return PST_OK;
+    }
     op->tags--;
-    if (p->status != PST_SPP_OK)
+    if (p->status != PST_SPP_OK) {
         fail_op(c, op, p);
+    }
     complete_if_over(c, op);
-    if (p->status != PST_SPP_OK)
+    if (p->status != PST_SPP_OK) {
         complete_dropped(c);
+    }
     return PST_OK;
 }
 
@@ -444,16 +486,19 @@ pst_err pst_spp_client_receive(struct pst_spp_client *c, const uint8_t *msg, siz
 
     while (r.left > 0) {
         PST_TRY(pst_spp_get_response(&r, &p));
-        if (p.style != c->style)
+        if (p.style != c->style) {
             return PST_ERR_DECODE;
-        if (p.opcode == PST_SPP_PAD)
+        }
+        if (p.opcode == PST_SPP_PAD) {
             continue;
-        if (p.opcode != PST_SPP_EVENT)
+        }
+        if (p.opcode != PST_SPP_EVENT) {
             PST_TRY(take_response(c, &p));
-        else if (p.code >= PST_AS_COUNT || p.status != PST_SPP_OK)
+        } else if (p.code >= PST_AS_COUNT || p.status != PST_SPP_OK) {
             return PST_ERR_DECODE;
-        else if (c->event != NULL)
+        } else if (c->event != NULL) {
             c->event(c->ctx, p.data, (uint8_t)p.code);
+        }
     }
     return PST_OK;
 }

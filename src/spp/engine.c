@@ -7,12 +7,14 @@
 
 pst_err pst_spp_engine_init(struct pst_spp_engine *e, const struct pst_spp_engine_config *config)
 {
-    if (config->queue == NULL || config->queue_len < PST_SPP_QUEUE_MIN)
+    if (config->queue == NULL || config->queue_len < PST_SPP_QUEUE_MIN) {
         return PST_ERR_ARGUMENT;
+    }
     memset(e, 0, sizeof *e);
     e->config = *config;
-    if (config->spaces[PST_AS_SCM] != NULL)
+    if (config->spaces[PST_AS_SCM] != NULL) {
         e->enabled = e->available = 1U << PST_AS_SCM;
+    }
     return PST_OK;
 }
 
@@ -21,8 +23,9 @@ pst_err pst_spp_engine_init(struct pst_spp_engine *e, const struct pst_spp_engin
 /* The command at `at`, which receive has found well-formed; 0 at the end of the queue. */
 static size_t command_at(const struct pst_spp_engine *e, size_t at, struct pst_spp_packet *p)
 {
-    if (at >= e->tail)
+    if (at >= e->tail) {
         return 0;
+    }
     struct pst_reader r = pst_reader_of(e->config.queue + at, e->tail - at);
 
     return pst_spp_get_command(&r, p) == PST_OK ? e->tail - at - r.left : 0;
@@ -38,8 +41,9 @@ static void advance(struct pst_spp_engine *e)
         e->head += size;
         size = command_at(e, e->head, &p);
     }
-    if (size == 0)
+    if (size == 0) {
         e->head = e->tail = 0;
+    }
 }
 
 /* Moves what waits to the front and drops what is done, so that all of the credit is there. */
@@ -66,22 +70,26 @@ static pst_err check_batch(const uint8_t *batch, size_t len)
 
     while (r.left > 0) {
         PST_TRY(pst_spp_get_command(&r, &p));
-        if (p.action != 0)
+        if (p.action != 0) {
             return PST_ERR_DECODE;
+        }
     }
     return PST_OK;
 }
 
 pst_err pst_spp_engine_receive(struct pst_spp_engine *e, const uint8_t *batch, size_t len)
 {
-    if (e->stopped)
+    if (e->stopped) {
         return PST_ERR_CLOSED;
+    }
     PST_TRY(check_batch(batch, len));
-    if (len == 0)
+    if (len == 0) {
         return PST_OK;
+    }
     squeeze(e);
-    if (len > e->config.queue_len - e->tail)
+    if (len > e->config.queue_len - e->tail) {
         return PST_ERR_LIMIT;
+    }
     memcpy(e->config.queue + e->tail, batch, len);
     e->tail += len;
     return PST_OK;
@@ -93,8 +101,9 @@ static pst_err switch_space(const struct pst_spp_engine *e, uint8_t number, bool
 {
     const struct pst_space *space = e->config.spaces[number];
 
-    if (space == NULL || space->enable == NULL)
+    if (space == NULL || space->enable == NULL) {
         return PST_OK;
+    }
     return space->enable(space->ctx, on, e->config.gate);
 }
 
@@ -104,26 +113,31 @@ static void move_space(struct pst_spp_engine *e, uint8_t number)
     const uint8_t bit = (uint8_t)(1U << number);
 
     if ((e->releasing & bit) != 0) {
-        if (switch_space(e, number, false) == PST_PENDING)
+        if (switch_space(e, number, false) == PST_PENDING) {
             return;
+        }
         e->releasing &= (uint8_t)~bit;
     }
-    if ((e->enabling & bit) == 0)
+    if ((e->enabling & bit) == 0) {
         return;
+    }
     const pst_err err = switch_space(e, number, true);
-    if (err == PST_PENDING)
+    if (err == PST_PENDING) {
         return;
+    }
     e->enabling &= (uint8_t)~bit;
-    if (err == PST_OK)
+    if (err == PST_OK) {
         e->enabled |= bit;
-    else
+    } else {
         e->available &= (uint8_t)~bit;
+    }
 }
 
 static void move_spaces(struct pst_spp_engine *e)
 {
-    for (uint8_t i = 0; i < PST_AS_COUNT && (e->enabling | e->releasing) != 0; i++)
+    for (uint8_t i = 0; i < PST_AS_COUNT && (e->enabling | e->releasing) != 0; i++) {
         move_space(e, i);
+    }
 }
 
 static void release(struct pst_spp_engine *e, uint8_t which)
@@ -135,8 +149,9 @@ static void release(struct pst_spp_engine *e, uint8_t which)
     for (uint8_t i = 0; i < PST_AS_COUNT; i++) {
         const struct pst_space *space = e->config.spaces[i];
 
-        if (pst_has_bit(which, i) && space != NULL && space->cancel != NULL)
+        if (pst_has_bit(which, i) && space != NULL && space->cancel != NULL) {
             space->cancel(space->ctx);
+        }
     }
     move_spaces(e);
 }
@@ -149,12 +164,14 @@ static void open_spaces(struct pst_spp_engine *e, uint8_t which)
     for (uint8_t i = 0; i < PST_AS_COUNT; i++) {
         const uint8_t bit = (uint8_t)(1U << i);
 
-        if ((which & bit) == 0)
+        if ((which & bit) == 0) {
             continue;
-        if (gate->allow(gate->ctx, i, 0, 0, 0, false) == PST_OK)
+        }
+        if (gate->allow(gate->ctx, i, 0, 0, 0, false) == PST_OK) {
             e->enabling |= bit;
-        else
+        } else {
             e->available &= (uint8_t)~bit;
+        }
     }
     move_spaces(e);
 }
@@ -167,8 +184,9 @@ pst_err pst_spp_engine_stop(struct pst_spp_engine *e)
         e->stopped = true;
         e->head = e->tail = 0;
         e->available = 0;
-        if (scm != NULL && scm->cancel != NULL)
+        if (scm != NULL && scm->cancel != NULL) {
             scm->cancel(scm->ctx);
+        }
         release(e, ALL_BUT_SCM);
         e->enabled = 0;
     } else {
@@ -183,8 +201,9 @@ static uint8_t present(const struct pst_spp_engine *e)
 {
     unsigned bits = 0;
 
-    for (unsigned i = 0; i < PST_AS_COUNT; i++)
+    for (unsigned i = 0; i < PST_AS_COUNT; i++) {
         bits |= e->config.spaces[i] != NULL ? 1U << i : 0U;
+    }
     return (uint8_t)bits;
 }
 
@@ -255,15 +274,18 @@ static enum pst_step read_config(struct pst_spp_engine *e, struct pst_output *o,
     uint32_t value = 0;
     pst_err err;
 
-    if (pst_engine_limited(e) && !told_before_session(p->address))
+    if (pst_engine_limited(e) && !told_before_session(p->address)) {
         return psti_output_fail(o, p, PST_SPP_DENIED, PST_ERR_DENIED);
+    }
     /* Waiting spares polling over the distance; without overtaking it could hold up the SCM. */
     if (p->address == PST_SPC_AS_EN_STAT && p->style == PST_SPP_FULL &&
-        (e->enabling | e->releasing) != 0)
+        (e->enabling | e->releasing) != 0) {
         return PST_STEP_WAIT;
+    }
     err = read_register(e, p->address, &value);
-    if (err != PST_OK)
+    if (err != PST_OK) {
         return psti_output_fail(o, p, PST_SPP_FAULT, err);
+    }
     psti_output_head(o, p, 4, true);
     pst_poke_u32(o->at + o->used, value);
     o->used += 4;
@@ -275,11 +297,13 @@ static enum pst_step write_config(struct pst_spp_engine *e, struct pst_output *o
 {
     pst_err err;
 
-    if (pst_engine_limited(e))
+    if (pst_engine_limited(e)) {
         return psti_output_fail(o, p, PST_SPP_DENIED, PST_ERR_DENIED);
+    }
     err = write_register(e, p->address, pst_peek_u32(p->data.at));
-    if (err != PST_OK)
+    if (err != PST_OK) {
         return psti_output_fail(o, p, PST_SPP_FAULT, err);
+    }
     psti_output_head(o, p, p->count, true);
     return PST_STEP_DONE;
 }
@@ -289,14 +313,16 @@ static enum pst_step write_config(struct pst_spp_engine *e, struct pst_output *o
 static enum pst_step control(struct pst_spp_engine *e, struct pst_output *o,
                              const struct pst_spp_packet *p)
 {
-    if (p->opcode == PST_SPP_PAD)
+    if (p->opcode == PST_SPP_PAD) {
         return PST_STEP_DONE;
+    }
     if (p->opcode == PST_SPP_INIT) {
         e->initialized = true;
         e->style = (uint8_t)p->style;
     }
-    if (p->opcode != PST_SPP_NOP)
+    if (p->opcode != PST_SPP_NOP) {
         e->blocked = false;
+    }
     psti_output_head(o, p, 0, true);
     return PST_STEP_DONE;
 }
@@ -304,16 +330,21 @@ static enum pst_step control(struct pst_spp_engine *e, struct pst_output *o,
 static enum pst_step dispatch(struct pst_spp_engine *e, struct pst_output *o, size_t at,
                               const struct pst_spp_packet *p)
 {
-    if (o->cap - o->used < PST_SHORT_RESPONSE)
+    if (o->cap - o->used < PST_SHORT_RESPONSE) {
         return PST_STEP_ROOM;
-    if (!e->initialized && p->opcode > PST_SPP_INIT)
+    }
+    if (!e->initialized && p->opcode > PST_SPP_INIT) {
         return psti_output_fail(o, p, PST_SPP_BAD_COMMAND, PST_ERR_STATE);
-    if (p->opcode == PST_SPP_READ_CONFIG)
+    }
+    if (p->opcode == PST_SPP_READ_CONFIG) {
         return read_config(e, o, p);
-    if (p->opcode == PST_SPP_WRITE_CONFIG)
+    }
+    if (p->opcode == PST_SPP_WRITE_CONFIG) {
         return write_config(e, o, p);
-    if (psti_spp_is_system(p->opcode))
+    }
+    if (psti_spp_is_system(p->opcode)) {
         return psti_engine_access(e, o, at, p);
+    }
     return control(e, o, p);
 }
 
@@ -323,10 +354,12 @@ static enum pst_step run(struct pst_spp_engine *e, struct pst_output *o, size_t 
     const enum pst_step step = dispatch(e, o, at, p);
 
     /* An access may have ended the session, and this engine with it. */
-    if (at >= e->tail)
+    if (at >= e->tail) {
         return PST_STEP_ROOM;
-    if (step == PST_STEP_DONE)
+    }
+    if (step == PST_STEP_DONE) {
         pst_engine_mark(e, at, PST_MARK_DONE);
+    }
     return step;
 }
 
@@ -340,13 +373,16 @@ static bool run_urgent(struct pst_spp_engine *e, struct pst_output *o, unsigned 
     for (; (size = command_at(e, at, &p)) > 0; at += size) {
         const unsigned bit = 1U << p.space;
 
-        if ((p.action & PST_MARK_DONE) != 0 || !psti_engine_urgent(e, &p) || (held & bit) != 0)
+        if ((p.action & PST_MARK_DONE) != 0 || !psti_engine_urgent(e, &p) || (held & bit) != 0) {
             continue;
+        }
         const enum pst_step step = at == e->head ? PST_STEP_WAIT : run(e, o, at, &p);
-        if (step == PST_STEP_ROOM || step == PST_STEP_PART)
+        if (step == PST_STEP_ROOM || step == PST_STEP_PART) {
             return false;
-        if (step == PST_STEP_WAIT)
+        }
+        if (step == PST_STEP_WAIT) {
             held |= bit;
+        }
     }
     return true;
 }
@@ -359,17 +395,20 @@ static void run_queue(struct pst_spp_engine *e, struct pst_output *o)
     /* Where the head only lacked room, run control keeps its place; but an output may be long under
      * way, and what manages the session does not wait for all of them. */
     if (command_at(e, e->head, &p) > 0 && ((p.action & PST_MARK_BEGUN) != 0 || e->full) &&
-        !run_urgent(e, o, (p.action & PST_MARK_BEGUN) != 0 ? 0 : ALL_BUT_SCM))
+        !run_urgent(e, o, (p.action & PST_MARK_BEGUN) != 0 ? 0 : ALL_BUT_SCM)) {
         return;
+    }
     while (step == PST_STEP_DONE) {
         advance(e);
-        if (command_at(e, e->head, &p) == 0)
+        if (command_at(e, e->head, &p) == 0) {
             return;
+        }
         step = run(e, o, e->head, &p);
         e->full = step == PST_STEP_ROOM && e->head < e->tail;
     }
-    if (step == PST_STEP_WAIT)
+    if (step == PST_STEP_WAIT) {
         (void)run_urgent(e, o, 0);
+    }
 }
 
 /* --- events --- */
@@ -378,8 +417,9 @@ static size_t event_of(const struct pst_spp_engine *e, uint8_t number, uint8_t *
 {
     const struct pst_space *space = e->config.spaces[number];
 
-    if (!pst_has_bit(e->enabled, number) || space == NULL || space->event == NULL)
+    if (!pst_has_bit(e->enabled, number) || space == NULL || space->event == NULL) {
         return 0;
+    }
     const size_t len = space->event(space->ctx, out, cap);
     return len <= cap ? len : 0;
 }
@@ -389,18 +429,21 @@ static void put_event(struct pst_spp_engine *e, struct pst_output *o)
 {
     struct pst_spp_packet p = {.style = (pst_spp_style)e->style, .opcode = PST_SPP_EVENT};
 
-    if (!e->initialized || e->quiet || pst_engine_limited(e))
+    if (!e->initialized || e->quiet || pst_engine_limited(e)) {
         return;
+    }
     const size_t head = psti_spp_response_head(p.style, p.opcode);
     size_t room = o->cap - head;
-    if (p.style == PST_SPP_TINY && room > PST_SPP_TINY_MAX)
+    if (p.style == PST_SPP_TINY && room > PST_SPP_TINY_MAX) {
         room = PST_SPP_TINY_MAX;
+    }
     for (uint8_t i = 0; i < PST_AS_COUNT; i++) {
         const uint8_t number = (uint8_t)((i + e->events) % PST_AS_COUNT);
         const size_t len = event_of(e, number, o->at + head, room);
 
-        if (len == 0)
+        if (len == 0) {
             continue;
+        }
         p.tag = e->events++;
         psti_output_event(o, &p, number, (uint32_t)len);
         return;
@@ -411,13 +454,15 @@ size_t pst_spp_engine_output(struct pst_spp_engine *e, uint8_t *out, size_t cap)
 {
     struct pst_output o = {.at = out, .cap = cap < UINT32_MAX ? cap : UINT32_MAX};
 
-    if (e->stopped || cap < PST_OUTPUT_MIN)
+    if (e->stopped || cap < PST_OUTPUT_MIN) {
         return 0;
+    }
     move_spaces(e);
     put_event(e, &o);
     run_queue(e, &o);
-    if (!e->stopped)
+    if (!e->stopped) {
         advance(e);
+    }
     return o.used;
 }
 

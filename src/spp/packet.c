@@ -39,24 +39,28 @@ static bool has_pattern(pst_spp_style style, unsigned opcode)
 /* TinySPP: bytes of the address after the header. */
 static size_t tiny_word(unsigned opcode, unsigned space)
 {
-    if (opcode == PST_SPP_READ_CONFIG || opcode == PST_SPP_WRITE_CONFIG)
+    if (opcode == PST_SPP_READ_CONFIG || opcode == PST_SPP_WRITE_CONFIG) {
         return CONFIG_WORD;
-    if (!psti_spp_is_system(opcode))
+    }
+    if (!psti_spp_is_system(opcode)) {
         return 0;
+    }
     return space == PST_AS_JTAG ? CONFIG_WORD : PST_SPP_TINY_ADDRESS;
 }
 
 size_t psti_spp_command_head(pst_spp_style style, unsigned opcode, unsigned space)
 {
-    if (style == PST_SPP_FULL)
+    if (style == PST_SPP_FULL) {
         return PST_SPP_FULL_HEADER;
+    }
     return TINY_HEAD + tiny_word(opcode, space) + (has_pattern(style, opcode) ? PATTERN_LEN : 0);
 }
 
 size_t psti_spp_response_head(pst_spp_style style, unsigned opcode)
 {
-    if (style == PST_SPP_FULL)
+    if (style == PST_SPP_FULL) {
         return PST_SPP_FULL_HEADER;
+    }
     return TINY_HEAD + (has_pattern(style, opcode) ? PATTERN_LEN : 0);
 }
 
@@ -85,8 +89,9 @@ static void get_pattern(struct pst_reader *r, const struct pst_spp_packet *p,
 {
     uint8_t found[PATTERN_LEN];
 
-    if (!has_pattern(p->style, p->opcode))
+    if (!has_pattern(p->style, p->opcode)) {
         return;
+    }
     pst_get_copy(r, found, sizeof found);
     pst_require(r, memcmp(found, pattern, sizeof found) == 0);
 }
@@ -94,10 +99,12 @@ static void get_pattern(struct pst_reader *r, const struct pst_spp_packet *p,
 /* The count that an opcode demands, where it does. */
 static bool count_fits(unsigned opcode, uint32_t count)
 {
-    if (opcode < PST_SPP_READ_CONFIG)
+    if (opcode < PST_SPP_READ_CONFIG) {
         return count == 0;
-    if (opcode < PST_SPP_READ)
+    }
+    if (opcode < PST_SPP_READ) {
         return count == CONFIG_WORD;
+    }
     return opcode != PST_SPP_LOOP || count == PST_SPP_LOOP_OPERAND;
 }
 
@@ -137,8 +144,9 @@ pst_err pst_spp_get_command(struct pst_reader *r, struct pst_spp_packet *p)
         p->address = pst_get_u64(r);
     }
     pst_require(r, p->opcode <= PST_SPP_LOOP && count_fits(p->opcode, p->count));
-    if (psti_spp_sends_data(p->opcode))
+    if (psti_spp_sends_data(p->opcode)) {
         p->data = pst_get_block(r, p->count);
+    }
     return pst_reader_ok(r) ? PST_OK : PST_ERR_DECODE;
 }
 
@@ -164,8 +172,9 @@ pst_err pst_spp_get_response(struct pst_reader *r, struct pst_spp_packet *p)
         pst_require(r, pst_get_u32(r) == 0);
     }
     pst_require(r, p->opcode <= PST_SPP_LOOP || p->opcode == PST_SPP_EVENT);
-    if (psti_spp_returns_data(p->opcode))
+    if (psti_spp_returns_data(p->opcode)) {
         p->data = pst_get_block(r, p->count);
+    }
     return pst_reader_ok(r) ? PST_OK : PST_ERR_DECODE;
 }
 
@@ -176,15 +185,17 @@ static void put_first(struct pst_writer *w, const struct pst_spp_packet *p)
 
 static void put_tiny_count(struct pst_writer *w, uint32_t count)
 {
-    if (count > PST_SPP_TINY_MAX)
+    if (count > PST_SPP_TINY_MAX) {
         w->failed = true;
+    }
     pst_put_u8(w, (uint8_t)count);
 }
 
 static void put_data(struct pst_writer *w, const struct pst_spp_packet *p)
 {
-    if (p->data.at != NULL)
+    if (p->data.at != NULL) {
         pst_put_bytes(w, p->data.at, p->data.len);
+    }
 }
 
 void pst_spp_put_command(struct pst_writer *w, const struct pst_spp_packet *p)
@@ -198,12 +209,14 @@ void pst_spp_put_command(struct pst_writer *w, const struct pst_spp_packet *p)
 
         put_tiny_count(w, p->count);
         pst_put_u8(w, 0);
-        if (has_pattern(p->style, p->opcode))
+        if (has_pattern(p->style, p->opcode)) {
             pst_put_bytes(w, command_pattern, PATTERN_LEN);
-        if (word == CONFIG_WORD)
+        }
+        if (word == CONFIG_WORD) {
             pst_put_u32(w, (uint32_t)p->address);
-        else if (word != 0)
+        } else if (word != 0) {
             pst_put_u64(w, p->address);
+        }
     } else {
         pst_put_u16(w, p->tag);
         pst_put_u32(w, p->count);
@@ -219,8 +232,9 @@ void pst_spp_put_response(struct pst_writer *w, const struct pst_spp_packet *p)
         pst_put_u8(w, (uint8_t)((p->status & 0x0F) | (p->last ? 0 : MORE)));
         put_tiny_count(w, p->count);
         pst_put_u8(w, (uint8_t)p->code);
-        if (has_pattern(p->style, p->opcode))
+        if (has_pattern(p->style, p->opcode)) {
             pst_put_bytes(w, response_pattern, PATTERN_LEN);
+        }
     } else {
         pst_put_u8(w, (uint8_t)((p->status & 0x0F) | (p->last ? LAST : 0)));
         pst_put_u16(w, p->tag);

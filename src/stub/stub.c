@@ -92,7 +92,7 @@ static void halt_if_wanted(struct pst_stub *s)
 
 static bool once(struct pst_stub *s)
 {
-    static bool (*const tasks[])(struct pst_stub * s) = {
+    static bool (*const tasks[])(struct pst_stub *s) = {
         close_task,
         psti_stub_open_task,
         psti_stub_check_task,

@@ -42,16 +42,19 @@ static pst_err add_range(struct pst_grants *g, struct pst_grant_range r)
     uint8_t kept = 0;
 
     for (uint8_t i = 0; i < g->count; i++) {
-        if (contains(&g->ranges[i], &r))
+        if (contains(&g->ranges[i], &r)) {
             return PST_OK;
+        }
     }
     for (uint8_t i = 0; i < g->count; i++) {
-        if (!contains(&r, &g->ranges[i]))
+        if (!contains(&r, &g->ranges[i])) {
             g->ranges[kept++] = g->ranges[i];
+        }
     }
     g->count = kept;
-    if (kept == PST_MAX_RANGES)
+    if (kept == PST_MAX_RANGES) {
         return PST_ERR_LIMIT;
+    }
     g->ranges[g->count++] = r;
     return PST_OK;
 }
@@ -79,8 +82,9 @@ static bool take(struct pst_bytes *clause, const char *prefix)
 {
     const size_t len = strlen(prefix);
 
-    if (clause->len < len || memcmp(clause->at, prefix, len) != 0)
+    if (clause->len < len || memcmp(clause->at, prefix, len) != 0) {
         return false;
+    }
     clause->at += len;
     clause->len -= len;
     return true;
@@ -88,12 +92,15 @@ static bool take(struct pst_bytes *clause, const char *prefix)
 
 static unsigned digit_of(uint8_t c)
 {
-    if (c >= '0' && c <= '9')
+    if (c >= '0' && c <= '9') {
         return (unsigned)(c - '0');
-    if (c >= 'a' && c <= 'f')
+    }
+    if (c >= 'a' && c <= 'f') {
         return (unsigned)(c - 'a') + 10;
-    if (c >= 'A' && c <= 'F')
+    }
+    if (c >= 'A' && c <= 'F') {
         return (unsigned)(c - 'A') + 10;
+    }
     return 16;
 }
 
@@ -107,8 +114,9 @@ static bool take_number(struct pst_bytes *clause, uint64_t *value)
     while (clause->len > 0 && digit_of(*clause->at) < base) {
         const unsigned digit = digit_of(*clause->at);
 
-        if (v > (UINT64_MAX - digit) / base)
+        if (v > (UINT64_MAX - digit) / base) {
             return false;
+        }
         v = v * base + digit;
         clause->at++;
         clause->len--;
@@ -122,17 +130,19 @@ static pst_err parse_memory(struct parse *p, struct pst_bytes clause)
 {
     struct pst_grant_range r = {.space = PST_AS_MEMORY};
 
-    if (take(&clause, "rw:"))
+    if (take(&clause, "rw:")) {
         r.rights = PST_RIGHT_READ | PST_RIGHT_WRITE;
-    else if (take(&clause, "r:"))
+    } else if (take(&clause, "r:")) {
         r.rights = PST_RIGHT_READ;
-    else if (take(&clause, "w:"))
+    } else if (take(&clause, "w:")) {
         r.rights = PST_RIGHT_WRITE;
-    else
+    } else {
         return PST_ERR_DECODE;
+    }
     if (!take_number(&clause, &r.first) || !take(&clause, "-") || !take_number(&clause, &r.last) ||
-        clause.len > 0 || r.last < r.first)
+        clause.len > 0 || r.last < r.first) {
         return PST_ERR_DECODE;
+    }
     p->partial = p->partial || !is_whole(&r);
     return add_range(p->g, r);
 }
@@ -144,11 +154,13 @@ static bool is_device_char(uint8_t c)
 
 static pst_err parse_device(struct parse *p, struct pst_bytes value)
 {
-    if (value.len == 0 || value.len >= sizeof p->g->device)
+    if (value.len == 0 || value.len >= sizeof p->g->device) {
         return PST_ERR_DECODE;
+    }
     for (size_t i = 0; i < value.len; i++) {
-        if (!is_device_char(value.at[i]) || (value.at[i] == '*' && i + 1 < value.len))
+        if (!is_device_char(value.at[i]) || (value.at[i] == '*' && i + 1 < value.len)) {
             return PST_ERR_DECODE;
+        }
     }
     memcpy(p->g->device, value.at, value.len);
     p->g->device[value.len] = '\0';
@@ -166,8 +178,9 @@ static bool first_time(struct parse *p, uint8_t bit)
 
 static pst_err parse_number(struct pst_bytes value, uint64_t least, uint64_t most, uint64_t *out)
 {
-    if (!take_number(&value, out) || value.len > 0 || *out < least || *out > most)
+    if (!take_number(&value, out) || value.len > 0 || *out < least || *out > most) {
         return PST_ERR_DECODE;
+    }
     return PST_OK;
 }
 
@@ -175,8 +188,9 @@ static pst_err parse_setting(struct parse *p, struct pst_bytes clause)
 {
     uint64_t v = 0;
 
-    if (take(&clause, "device="))
+    if (take(&clause, "device=")) {
         return first_time(p, 1) ? parse_device(p, clause) : PST_ERR_DECODE;
+    }
     if (take(&clause, "epoch=")) {
         PST_TRY(parse_number(clause, 0, UINT32_MAX, &v));
         p->g->epoch = (uint32_t)v;
@@ -199,8 +213,9 @@ static pst_err parse_clause(struct parse *p, struct pst_bytes clause)
 {
     if (is_word(clause, "debug")) {
         p->whole = true;
-        for (uint8_t space = 0; space < PST_AS_COUNT; space++)
+        for (uint8_t space = 0; space < PST_AS_COUNT; space++) {
             PST_TRY(add_space(p->g, space, ALL_RIGHTS));
+        }
         return PST_OK;
     }
     if (is_word(clause, "observe")) {
@@ -213,8 +228,9 @@ static pst_err parse_clause(struct parse *p, struct pst_bytes clause)
             return add_space(p->g, words[i].space, words[i].rights);
         }
     }
-    if (take(&clause, "memory:"))
+    if (take(&clause, "memory:")) {
         return parse_memory(p, clause);
+    }
     return parse_setting(p, clause);
 }
 
@@ -230,8 +246,9 @@ static pst_err parse(struct parse *p, const char *text, size_t len, size_t *at)
             i++;
             continue;
         }
-        while (i + clause.len < len && !is_separator(text[i + clause.len]))
+        while (i + clause.len < len && !is_separator(text[i + clause.len])) {
             clause.len++;
+        }
         *at = i;
         PST_TRY(parse_clause(p, clause));
         i += clause.len;
@@ -248,12 +265,15 @@ pst_err pst_grants_parse(struct pst_grants *g, const char *text, size_t len, boo
 
     memset(g, 0, sizeof *g);
     pst_err err = parse(&p, text, len, &where);
-    if (err == PST_OK && p.whole && p.partial && !fenced)
+    if (err == PST_OK && p.whole && p.partial && !fenced) {
         err = PST_ERR_DENIED;
-    if (err != PST_OK)
+    }
+    if (err != PST_OK) {
         memset(g, 0, sizeof *g);
-    if (at != NULL)
+    }
+    if (at != NULL) {
         *at = where;
+    }
     return err;
 }
 
@@ -261,8 +281,9 @@ pst_err pst_grants_parse(struct pst_grants *g, const char *text, size_t len, boo
 
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
-    if (a == 0 || b == 0)
+    if (a == 0 || b == 0) {
         return a + b;
+    }
     return a < b ? a : b;
 }
 
@@ -271,10 +292,12 @@ static bool device_within(const char *wide, const char *narrow)
 {
     const size_t len = strlen(wide);
 
-    if (len == 0)
+    if (len == 0) {
         return true;
-    if (wide[len - 1] != '*')
+    }
+    if (wide[len - 1] != '*') {
         return strcmp(wide, narrow) == 0;
+    }
     return strlen(narrow) >= len - 1 && memcmp(wide, narrow, len - 1) == 0;
 }
 
@@ -297,8 +320,9 @@ static pst_err meet_ranges(struct pst_grants *out, const struct pst_grants *a,
 
     for (uint8_t i = 0; i < a->count; i++) {
         for (uint8_t k = 0; k < b->count; k++) {
-            if (meet_range(&a->ranges[i], &b->ranges[k], &r))
+            if (meet_range(&a->ranges[i], &b->ranges[k], &r)) {
                 PST_TRY(add_range(out, r));
+            }
         }
     }
     return PST_OK;
@@ -316,8 +340,9 @@ pst_err pst_grants_meet(struct pst_grants *out, const struct pst_grants *a,
 
     memcpy(g.device, a_wider ? b->device : a->device, sizeof g.device);
     /* Grants for different devices have nothing in common. */
-    if (a_wider || device_within(b->device, a->device))
+    if (a_wider || device_within(b->device, a->device)) {
         PST_TRY(meet_ranges(&g, a, b));
+    }
     *out = g;
     return PST_OK;
 }
@@ -341,30 +366,40 @@ pst_err pst_policy_decide(const struct pst_policy *policy, const struct pst_peer
 {
     struct pst_grants asked, g;
 
-    if (!peer->role_eku)
+    if (!peer->role_eku) {
         return refuse(why, "the certificate is not for a debugger: its key usage is missing");
-    if (peer->grant_len == 0 || peer->grant_len > sizeof peer->grant)
+    }
+    if (peer->grant_len == 0 || peer->grant_len > sizeof peer->grant) {
         return refuse(why, "the certificate carries no grant");
+    }
     pst_err err =
         pst_grants_parse(&asked, (const char *)peer->grant, peer->grant_len, policy->fenced, NULL);
-    if (err == PST_ERR_DENIED)
+    if (err == PST_ERR_DENIED) {
         return refuse(why, "the grant reaches the whole device but names memory ranges");
-    if (err != PST_OK)
+    }
+    if (err != PST_OK) {
         return refuse(why, "the certificate's grant is not understood");
-    if (!device_within(asked.device, device))
+    }
+    if (!device_within(asked.device, device)) {
         return refuse(why, "the grant is for another device");
-    if (!device_within(policy->allow.device, device))
+    }
+    if (!device_within(policy->allow.device, device)) {
         return refuse(why, "the policy is for another device");
-    if (asked.epoch < epoch_floor(policy))
+    }
+    if (asked.epoch < epoch_floor(policy)) {
         return refuse(why, "the grant's epoch is over: it was revoked");
-    if (pst_grants_meet(&g, &asked, &policy->allow) != PST_OK)
+    }
+    if (pst_grants_meet(&g, &asked, &policy->allow) != PST_OK) {
         return refuse(why, "the grant and the policy together need too many ranges");
-    if (g.count == 0)
+    }
+    if (g.count == 0) {
         return refuse(why, "the grant and the policy have nothing in common");
+    }
     g.epoch = asked.epoch;
     g.until = sooner(g.until, peer->not_after);
-    if (now != 0 && g.until != 0 && now >= g.until)
+    if (now != 0 && g.until != 0 && now >= g.until) {
         return refuse(why, "the grant has expired");
+    }
     *out = g;
     return PST_OK;
 }
@@ -380,10 +415,12 @@ static bool reach(const struct pst_grants *g, uint8_t space, uint8_t right, uint
     for (uint8_t i = 0; i < g->count; i++) {
         const struct pst_grant_range *r = &g->ranges[i];
 
-        if (r->space != space || (r->rights & right) == 0 || r->first > at || r->last < at)
+        if (r->space != space || (r->rights & right) == 0 || r->first > at || r->last < at) {
             continue;
-        if (!any || r->last > *last)
+        }
+        if (!any || r->last > *last) {
             *last = r->last;
+        }
         any = true;
     }
     return any;
@@ -396,10 +433,12 @@ static bool covers_right(const struct pst_grants *g, uint8_t space, uint8_t righ
 
     /* Each round takes at least one more range. */
     for (uint8_t i = 0; i < g->count; i++) {
-        if (!reach(g, space, right, first, &upto))
+        if (!reach(g, space, right, first, &upto)) {
             return false;
-        if (upto >= last)
+        }
+        if (upto >= last) {
             return true;
+        }
         first = upto + 1;
     }
     return false;
@@ -408,8 +447,9 @@ static bool covers_right(const struct pst_grants *g, uint8_t space, uint8_t righ
 static bool has_space(const struct pst_grants *g, uint8_t space)
 {
     for (uint8_t i = 0; i < g->count; i++) {
-        if (g->ranges[i].space == space)
+        if (g->ranges[i].space == space) {
             return true;
+        }
     }
     return false;
 }
@@ -419,13 +459,16 @@ bool pst_grants_cover(const struct pst_grants *g, uint8_t space, uint8_t rights,
 {
     uint64_t last = address;
 
-    if (rights == 0)
+    if (rights == 0) {
         return has_space(g, space);
-    if (len > 0 && !pst_add_u64(address, len - 1, &last))
+    }
+    if (len > 0 && !pst_add_u64(address, len - 1, &last)) {
         return false;
+    }
     for (unsigned right = 1; right <= rights; right <<= 1) {
-        if ((rights & right) != 0 && !covers_right(g, space, (uint8_t)right, address, last))
+        if ((rights & right) != 0 && !covers_right(g, space, (uint8_t)right, address, last)) {
             return false;
+        }
     }
     return true;
 }
@@ -470,8 +513,9 @@ static bool is_debug(const struct pst_grants *g)
 {
     for (uint8_t space = 0; space < PST_AS_COUNT; space++) {
         if (!pst_grants_cover(g, space, ALL_RIGHTS, 0, UINT64_MAX) ||
-            !pst_grants_cover(g, space, ALL_RIGHTS, UINT64_MAX, 1))
+            !pst_grants_cover(g, space, ALL_RIGHTS, UINT64_MAX, 1)) {
             return false;
+        }
     }
     return true;
 }
@@ -496,8 +540,9 @@ static bool is_observed(const struct pst_grants *g, const struct pst_grant_range
 /* Begins a clause; false once the text is full. */
 static bool next_clause(struct pst_writer *w)
 {
-    if (w->used > 0)
+    if (w->used > 0) {
         put_text(w, " ");
+    }
     return !w->failed;
 }
 
@@ -508,20 +553,23 @@ static void put_ranges(struct pst_writer *w, const struct pst_grants *g, size_t 
     for (uint8_t i = 0; i < g->count && !w->failed; i++) {
         *whole = w->used;
         if (!is_observed(g, &g->ranges[i])) {
-            if (next_clause(w))
+            if (next_clause(w)) {
                 put_range(w, &g->ranges[i]);
+            }
         } else if (!observed) {
             observed = true;
-            if (next_clause(w))
+            if (next_clause(w)) {
                 put_text(w, "observe");
+            }
         }
     }
 }
 
 static void put_setting(struct pst_writer *w, const char *name, uint64_t v, size_t *whole)
 {
-    if (v == 0 || w->failed)
+    if (v == 0 || w->failed) {
         return;
+    }
     *whole = w->used;
     if (next_clause(w)) {
         put_text(w, name);
@@ -535,12 +583,14 @@ size_t pst_grants_text(const struct pst_grants *g, char *out, size_t cap)
     struct pst_writer w = pst_writer_of(out, cap > sizeof cut ? cap - sizeof cut : 0);
     size_t whole = 0;
 
-    if (cap == 0)
+    if (cap == 0) {
         return 0;
-    if (is_debug(g))
+    }
+    if (is_debug(g)) {
         put_text(&w, "debug");
-    else
+    } else {
         put_ranges(&w, g, &whole);
+    }
     if (g->device[0] != '\0' && !w.failed) {
         whole = w.used;
         if (next_clause(&w)) {

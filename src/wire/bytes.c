@@ -5,16 +5,18 @@
 
 static void poke(uint8_t *at, uint64_t v, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         at[i] = (uint8_t)(v >> (8 * i));
+    }
 }
 
 static uint64_t peek(const uint8_t *at, size_t len)
 {
     uint64_t v = 0;
 
-    for (size_t i = len; i > 0; i--)
+    for (size_t i = len; i > 0; i--) {
         v = v << 8 | at[i - 1];
+    }
     return v;
 }
 
@@ -50,16 +52,18 @@ uint64_t pst_peek_u64(const uint8_t *at)
 
 bool pst_add_size(size_t a, size_t b, size_t *sum)
 {
-    if (b > SIZE_MAX - a)
+    if (b > SIZE_MAX - a) {
         return false;
+    }
     *sum = a + b;
     return true;
 }
 
 bool pst_add_u64(uint64_t a, uint64_t b, uint64_t *sum)
 {
-    if (b > UINT64_MAX - a)
+    if (b > UINT64_MAX - a) {
         return false;
+    }
     *sum = a + b;
     return true;
 }
@@ -71,15 +75,17 @@ bool pst_equal_ct(const void *a, const void *b, size_t len)
     /* volatile: the compiler may not notice that the outcome is settled and leave the loop. */
     volatile uint8_t differ = 0;
 
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         differ = (uint8_t)(differ | (x[i] ^ y[i]));
+    }
     return differ == 0;
 }
 
 void pst_wipe(void *at, size_t len)
 {
-    if (len == 0)
+    if (len == 0) {
         return;
+    }
     memset(at, 0, len);
     /* The bytes count as read here, so the memset is not dead. */
     __asm__ __volatile__("" : : "r"(at) : "memory");
@@ -94,7 +100,8 @@ size_t pst_digits(uint64_t v, unsigned base, char out[PST_DIGITS])
         reversed[len++] = "0123456789abcdef"[v % base];
         v /= base;
     } while (v > 0);
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         out[i] = reversed[len - 1 - i];
+    }
     return len;
 }

@@ -16,8 +16,9 @@ struct pst_bytes pst_get_block(struct pst_reader *r, size_t len)
         return block;
     }
     block.at = r->at;
-    if (len == 0)
+    if (len == 0) {
         return block;
+    }
     block.len = len;
     r->at += len;
     r->left -= len;
@@ -30,8 +31,9 @@ static uint64_t get_little(struct pst_reader *r, size_t len)
     struct pst_bytes b = pst_get_block(r, len);
     uint64_t v = 0;
 
-    for (size_t i = b.len; i > 0; i--)
+    for (size_t i = b.len; i > 0; i--) {
         v = v << 8 | b.at[i - 1];
+    }
     return v;
 }
 
@@ -40,8 +42,9 @@ static uint32_t get_big(struct pst_reader *r, size_t len)
     struct pst_bytes b = pst_get_block(r, len);
     uint32_t v = 0;
 
-    for (size_t i = 0; i < b.len; i++)
+    for (size_t i = 0; i < b.len; i++) {
         v = v << 8 | b.at[i];
+    }
     return v;
 }
 
@@ -84,10 +87,11 @@ void pst_get_copy(struct pst_reader *r, void *out, size_t len)
 {
     struct pst_bytes b = pst_get_block(r, len);
 
-    if (b.len > 0)
+    if (b.len > 0) {
         memcpy(out, b.at, b.len);
-    else if (len > 0)
+    } else if (len > 0) {
         memset(out, 0, len);
+    }
 }
 
 void pst_skip(struct pst_reader *r, size_t len)
@@ -97,8 +101,9 @@ void pst_skip(struct pst_reader *r, size_t len)
 
 void pst_require(struct pst_reader *r, bool ok)
 {
-    if (!ok)
+    if (!ok) {
         r->failed = true;
+    }
 }
 
 bool pst_reader_ok(const struct pst_reader *r)

@@ -23,16 +23,18 @@ static void put_little(struct pst_writer *w, uint64_t v, size_t len)
 {
     uint8_t *at = pst_put_room(w, len);
 
-    for (size_t i = 0; at != NULL && i < len; i++)
+    for (size_t i = 0; at != NULL && i < len; i++) {
         at[i] = (uint8_t)(v >> (8 * i));
+    }
 }
 
 static void put_big(struct pst_writer *w, uint32_t v, size_t len)
 {
     uint8_t *at = pst_put_room(w, len);
 
-    for (size_t i = 0; at != NULL && i < len; i++)
+    for (size_t i = 0; at != NULL && i < len; i++) {
         at[i] = (uint8_t)(v >> (8 * (len - 1 - i)));
+    }
 }
 
 void pst_put_u8(struct pst_writer *w, uint8_t v)
@@ -47,8 +49,9 @@ void pst_put_u16(struct pst_writer *w, uint16_t v)
 
 void pst_put_u24(struct pst_writer *w, uint32_t v)
 {
-    if (v > 0xFFFFFF)
+    if (v > 0xFFFFFF) {
         w->failed = true;
+    }
     put_little(w, v, 3);
 }
 
@@ -76,22 +79,25 @@ void pst_put_bytes(struct pst_writer *w, const void *at, size_t len)
 {
     uint8_t *room = pst_put_room(w, len);
 
-    if (room != NULL && len > 0)
+    if (room != NULL && len > 0) {
         memcpy(room, at, len);
+    }
 }
 
 void pst_put_zeros(struct pst_writer *w, size_t len)
 {
     uint8_t *room = pst_put_room(w, len);
 
-    if (room != NULL && len > 0)
+    if (room != NULL && len > 0) {
         memset(room, 0, len);
+    }
 }
 
 pst_err pst_written(const struct pst_writer *w, size_t *len)
 {
-    if (w->failed)
+    if (w->failed) {
         return PST_ERR_SPACE;
+    }
     *len = w->used;
     return PST_OK;
 }

@@ -150,8 +150,9 @@ static void a_running_hash_can_be_looked_at(void **state)
     struct pst_hash h;
 
     (void)state;
-    for (size_t i = 0; i < sizeof message; i++)
+    for (size_t i = 0; i < sizeof message; i++) {
         message[i] = (uint8_t)i;
+    }
     for (int id = PST_SHA256; id <= PST_SHA384; id++) {
         size_t size = pst_hash_row((pst_hash_id)id)->size;
         CHECK_EQ(c->hash_init(c->ctx, &h, (pst_hash_id)id), PST_OK);

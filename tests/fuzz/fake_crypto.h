@@ -28,16 +28,18 @@ static inline uint64_t fake_mix(uint64_t state, const void *data, size_t len)
 {
     const uint8_t *at = data;
 
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         state = (state ^ at[i]) * UINT64_C(0x100000001b3);
+    }
     return state;
 }
 
 static inline void fake_spread(uint64_t state, uint8_t *out, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (i % 8 == 0)
+        if (i % 8 == 0) {
             state = (state + UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
+        }
         out[i] = (uint8_t)(state >> (56 - 8 * (i % 8)));
     }
 }
@@ -46,8 +48,9 @@ static inline pst_err fake_random(void *ctx, void *out, size_t len)
 {
     struct fake_crypto *f = ctx;
 
-    if (f->random_fails)
+    if (f->random_fails) {
         return PST_ERR_RANDOM;
+    }
     fake_spread(f->random += UINT64_C(0x1234567), out, len);
     return PST_OK;
 }
@@ -109,8 +112,9 @@ static inline pst_err fake_dh_shared(void *ctx, const struct pst_dh_key *key,
 
     (void)ctx;
     for (size_t i = 8; i < key->store[1]; i++) {
-        if (peer_value[i] != 0)
+        if (peer_value[i] != 0) {
             return PST_ERR_DECODE; /* "not on the curve" */
+        }
     }
     memcpy(&peer, peer_value, 8);
     fake_spread(key->store[0] ^ peer, secret, (size_t)key->store[2]);
@@ -201,8 +205,9 @@ static inline pst_err fake_sign(void *ctx, pst_hash_id hash, const void *message
     struct fake_signer *s = ctx;
 
     (void)hash;
-    if (s->broken)
+    if (s->broken) {
         return PST_ERR_CRYPTO;
+    }
     if (s->pending > 0) {
         s->pending--;
         return PST_PENDING;
@@ -233,8 +238,9 @@ static inline pst_err fake_chain_begin(void *ctx, struct pst_chain_check *check,
     (void)hash;
     (void)root_hash;
     memset(check, 0, sizeof *check);
-    if (f->chain_fails)
+    if (f->chain_fails) {
         return PST_ERR_CERT;
+    }
     check->store[0] = 1;
     check->store[1] = peer_role;
     f->live_checks++;
@@ -246,8 +252,9 @@ static inline pst_err fake_chain_feed(void *ctx, struct pst_chain_check *check,
 {
     (void)ctx;
     need(check->store[0] == 1);
-    if (len > 0)
+    if (len > 0) {
         check->store[2] = bytes[len - 1];
+    }
     return PST_OK;
 }
 
@@ -266,8 +273,9 @@ static inline pst_err fake_chain_finish(void *ctx, struct pst_chain_check *check
     uint8_t sig = (uint8_t)check->store[2];
 
     fake_chain_abort(ctx, check);
-    if (pst_sig_row((pst_sig_id)sig) == NULL)
+    if (pst_sig_row((pst_sig_id)sig) == NULL) {
         return PST_ERR_CERT;
+    }
     memset(peer, 0, sizeof *peer);
     peer->key.sig_id = sig;
     peer->key.store[0] = 77;

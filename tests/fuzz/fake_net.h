@@ -76,29 +76,35 @@ static inline pst_err fnet_line(void *ctx, const char *line, size_t len, enum ps
     char copy[PST_AUDIT_LINE + 1];
 
     need(len > 2 && len <= PST_AUDIT_LINE && line[0] == '{' && line[len - 1] == '}');
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         need(line[i] >= 0x20 && line[i] < 0x7F);
-    if (n->log_fails)
+    }
+    if (n->log_fails) {
         return PST_ERR_IO;
+    }
     memcpy(copy, line, len);
     copy[len] = '\0';
-    if (strstr(copy, "\"event\":\"open\"") != NULL)
+    if (strstr(copy, "\"event\":\"open\"") != NULL) {
         n->ahead = 0;
+    }
     n->opened += strstr(copy, "\"event\":\"open\"") != NULL;
     n->ended += strstr(copy, "\"event\":\"end\"") != NULL;
     if (strstr(copy, "\"event\":\"effect\"") != NULL) {
         const char *again = strstr(copy, "\"and_again\":");
-        if (when == PST_AUDIT_ANNOUNCED) /* announced ahead, in this session */
+        if (when == PST_AUDIT_ANNOUNCED) { /* announced ahead, in this session */
             need(n->ahead-- > 0 && strstr(copy, "\"announced\":") != NULL);
-        else if (again != NULL)
+        } else if (again != NULL) {
             n->ahead = (unsigned)strtoul(again + 12, NULL, 10);
+        }
         char *rest = strchr(copy, ']'); /* what may come again is not done yet */
         need(rest != NULL);
         *rest = '\0';
-        for (const char *at = strchr(copy, '+'); at != NULL; at = strchr(at + 1, '+'))
+        for (const char *at = strchr(copy, '+'); at != NULL; at = strchr(at + 1, '+')) {
             n->announced += strtoull(at + 1, NULL, 10);
-        for (const char *at = copy; (at = strpbrk(at, "Zz")) != NULL; at++)
+        }
+        for (const char *at = copy; (at = strpbrk(at, "Zz")) != NULL; at++) {
             n->announced += at[-1] == '"' ? 16 : 0;
+        }
     }
     return PST_OK;
 }
@@ -107,10 +113,12 @@ static inline uint8_t fnet_right(void *ctx, uint64_t address, bool write)
 {
     const struct fnet_space *s = ctx;
 
-    if (address == 0xBAD)
+    if (address == 0xBAD) {
         return 0;
-    if (!write)
+    }
+    if (!write) {
         return PST_RIGHT_READ;
+    }
     return s == &s->net->run ? PST_RIGHT_RUN : PST_RIGHT_WRITE;
 }
 
@@ -118,8 +126,9 @@ static inline uint8_t fnet_right(void *ctx, uint64_t address, bool write)
 static inline bool fnet_live(const struct fnet *n)
 {
     for (size_t i = 0; i < FNET_CONTEXTS; i++) {
-        if (n->contexts[i].phase == PST_CONTEXT_LIVE)
+        if (n->contexts[i].phase == PST_CONTEXT_LIVE) {
             return true;
+        }
     }
     return false;
 }
@@ -135,18 +144,20 @@ static inline pst_err fnet_perform(void *ctx, struct pst_access *a)
         s->pending--;
         return PST_PENDING;
     }
-    if (s->fails)
+    if (s->fails) {
         return PST_ERR_FAULT;
+    }
     if (a->write) {
         n->performed += a->len > 0 ? a->len : 1;
         need(n->performed <= n->announced);
     }
     for (uint32_t i = 0; i < a->len; i++) {
         uint8_t *at = &n->ram[(a->address + i) % FNET_RAM];
-        if (a->write)
+        if (a->write) {
             *at = a->data[i];
-        else
+        } else {
             a->data[i] = *at;
+        }
     }
     return PST_OK;
 }
@@ -158,8 +169,9 @@ static inline pst_err fnet_enable(void *ctx, bool on, const struct pst_gate *gat
     (void)gate;
     if (on) {
         need(fnet_live(s->net));
-        if (s->fails)
+        if (s->fails) {
             return PST_ERR_FAULT;
+        }
         need(s->enables == 0); /* one holder */
         s->enables = 1;
         return PST_OK;
@@ -177,8 +189,9 @@ static inline size_t fnet_event(void *ctx, uint8_t *out, size_t cap)
     struct fnet_space *s = ctx;
 
     need(s->enables > 0);
-    if (!s->event || cap < 4)
+    if (!s->event || cap < 4) {
         return 0;
+    }
     s->event = false;
     memcpy(out, "stop", 4);
     return 4;
@@ -255,11 +268,12 @@ static inline void fnet_init_target(struct fnet *n, uint8_t how)
         .device = "Acme:Pump:0042",
         .audit_ahead = (how & FNET_REKEY) != 0 ? 4 : 0,
         .spaces = {[PST_AS_MEMORY] = &n->memory.space, [PST_AS_RUN] = &n->run.space},
-        .audit = { .ctx = n,                 .line = fnet_line,          .wall_s = fnet_wall},
+        .audit = {.ctx = n, .line = fnet_line, .wall_s = fnet_wall},
     };
-    for (size_t i = 0; i < FNET_CONTEXTS; i++)
+    for (size_t i = 0; i < FNET_CONTEXTS; i++) {
         n->buffers[i] = (struct pst_target_buffers){n->queue[i], sizeof n->queue[i], n->mailbox[i],
                                                     sizeof n->mailbox[i]};
+    }
     need(pst_target_init(&n->target, &n->config, n->contexts, n->buffers, FNET_CONTEXTS) == PST_OK);
 }
 
@@ -307,8 +321,9 @@ static inline void fnet_start(struct fnet *n)
 
 static inline void fnet_cut(struct fnet *n)
 {
-    if (!n->up)
+    if (!n->up) {
         return;
+    }
     n->up = false;
     pst_target_link_down(&n->target, 0);
     pst_debugger_link_down(&n->dts);
@@ -320,8 +335,9 @@ static inline pst_err fnet_to_target(struct fnet *n, uint32_t link, uint8_t kind
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
 
-    if (len > 0)
+    if (len > 0) {
         memcpy(copy, at, len);
+    }
     pst_err err = pst_target_receive(&n->target, link, kind, copy, len);
     free(copy);
     return err;
@@ -331,8 +347,9 @@ static inline void fnet_to_debugger(struct fnet *n, uint8_t kind, const uint8_t 
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
 
-    if (len > 0)
+    if (len > 0) {
         memcpy(copy, at, len);
+    }
     (void)!pst_debugger_receive(&n->dts, kind, copy, len);
     free(copy);
 }
@@ -347,8 +364,9 @@ static inline bool fnet_move(struct fnet *n, unsigned most)
     while (n->up && most > 0 && (len = pst_debugger_output(&n->dts, &kind, msg, sizeof msg)) > 0) {
         moved = true;
         most--;
-        if (fnet_to_target(n, 0, kind, msg, len) != PST_OK)
+        if (fnet_to_target(n, 0, kind, msg, len) != PST_OK) {
             fnet_cut(n);
+        }
     }
     while (n->up && most > 0 &&
            (len = pst_target_output(&n->target, 0, &kind, msg, sizeof msg)) > 0) {
@@ -357,8 +375,9 @@ static inline bool fnet_move(struct fnet *n, unsigned most)
         need(len <= n->traits.mtu);
         fnet_to_debugger(n, kind, msg, len);
     }
-    if (n->up && pst_target_wants_close(&n->target, 0))
+    if (n->up && pst_target_wants_close(&n->target, 0)) {
         fnet_cut(n);
+    }
     return moved;
 }
 
@@ -369,8 +388,9 @@ static inline void fnet_run(struct fnet *n, unsigned turns)
             n->now += 50;
             (void)pst_target_poll(&n->target);
             (void)pst_debugger_poll(&n->dts);
-            if (!fnet_move(n, 64))
+            if (!fnet_move(n, 64)) {
                 return;
+            }
         }
     }
 }
@@ -383,8 +403,9 @@ static inline void fnet_end(struct fnet *n)
     need(n->memory.enables == 0 && n->run.enables == 0);
     for (size_t i = 0; i < FNET_CONTEXTS; i++) {
         need(n->contexts[i].phase == PST_CONTEXT_FREE);
-        for (size_t j = 0; j < sizeof n->mailbox[i]; j++)
+        for (size_t j = 0; j < sizeof n->mailbox[i]; j++) {
             need(n->mailbox[i][j] == 0);
+        }
     }
     pst_debugger_wipe(&n->dts);
     fake_crypto_check(&n->fake);

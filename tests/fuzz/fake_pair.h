@@ -50,8 +50,9 @@ struct pair {
 static inline struct pair_key *pair_key_of(struct pair_side *s, uint32_t id)
 {
     for (size_t i = 0; i < sizeof s->keys / sizeof *s->keys; i++) {
-        if (s->keys[i].id == id)
+        if (s->keys[i].id == id) {
             return &s->keys[i];
+        }
     }
     return NULL;
 }
@@ -64,8 +65,9 @@ static inline pst_err pair_place(void *ctx, uint32_t id, pst_key_phase phase, ps
 
     (void)encrypt;
     need(id != PST_SPDM_CLEAR);
-    if (k == NULL)
+    if (k == NULL) {
         k = pair_key_of(s, 0);
+    }
     need(k != NULL); /* never more sessions than there are */
     need(!k->live[d] || k->phase[d] <= phase);
     k->id = id;
@@ -79,10 +81,12 @@ static inline void pair_drop(void *ctx, uint32_t id)
 {
     struct pair_key *k = pair_key_of(ctx, id);
 
-    if (k != NULL)
+    if (k != NULL) {
         memset(k->live, 0, sizeof k->live);
-    if (k != NULL && !k->open)
+    }
+    if (k != NULL && !k->open) {
         k->id = 0;
+    }
 }
 
 static inline pst_err pair_peer(void *ctx, const struct pst_peer *peer)
@@ -125,10 +129,12 @@ static inline pst_err pair_vendor(void *ctx, uint32_t context, uint16_t standard
     (void)context;
     (void)standard;
     (void)vendor_id;
-    if (payload.len > cap)
+    if (payload.len > cap) {
         return PST_ERR_SPACE;
-    if (payload.len > 0)
+    }
+    if (payload.len > 0) {
         memcpy(out, payload.at, payload.len);
+    }
     *out_len = payload.len;
     return PST_OK;
 }
@@ -145,8 +151,9 @@ static inline pst_err pair_measure(void *ctx, size_t n, pst_hash_id hash,
 
     (void)ctx;
     (void)hash;
-    if (n >= 3)
+    if (n >= 3) {
         return PST_ERR_ARGUMENT;
+    }
     *out = (struct pst_measurement){
         .index = (uint8_t)(n + 1),
         .type = (uint8_t)n,
@@ -238,12 +245,15 @@ static inline void pair_end(struct pair *p)
     pst_requester_wipe(&p->q);
     pst_responder_wipe(&p->r);
     need(p->dts.ended <= p->dts.established && p->ts.ended == p->ts.established);
-    for (size_t i = 0; i < sizeof p->ts.keys / sizeof *p->ts.keys; i++)
+    for (size_t i = 0; i < sizeof p->ts.keys / sizeof *p->ts.keys; i++) {
         need(p->ts.keys[i].id == 0 && !p->dts.keys[i].live[0] && !p->dts.keys[i].live[1]);
-    for (size_t i = 0; i < sizeof p->q; i++)
+    }
+    for (size_t i = 0; i < sizeof p->q; i++) {
         need(((const uint8_t *)&p->q)[i] == 0);
-    for (size_t i = 0; i < sizeof p->r; i++)
+    }
+    for (size_t i = 0; i < sizeof p->r; i++) {
         need(((const uint8_t *)&p->r)[i] == 0);
+    }
     fake_crypto_check(&p->fake);
     free(p->defer);
     free(p->out);
@@ -257,8 +267,9 @@ static inline void pair_answer(struct pair *p, pst_err err, size_t len)
     need(err == PST_OK || err == PST_PENDING);
     need(len <= p->out_cap);
     p->pending = err == PST_PENDING;
-    if (err != PST_OK)
+    if (err != PST_OK) {
         return;
+    }
     memcpy(p->response, p->out, len);
     p->response_len = len;
 }
@@ -269,8 +280,9 @@ static inline void pair_handle(struct pair *p, uint32_t context, const uint8_t *
     uint8_t *copy = malloc(len > 0 ? len : 1);
     size_t out_len = 0;
 
-    if (len > 0)
+    if (len > 0) {
         memcpy(copy, at, len);
+    }
     free(p->out);
     p->out_cap = cap < PAIR_BUFFER ? cap : PAIR_BUFFER;
     p->out = malloc(p->out_cap > 0 ? p->out_cap : 1);
@@ -283,16 +295,18 @@ static inline void pair_resume(struct pair *p)
 {
     size_t out_len = 0;
 
-    if (p->pending)
+    if (p->pending) {
         pair_answer(p, pst_responder_resume(&p->r, p->out, p->out_cap, &out_len), out_len);
+    }
 }
 
 static inline void pair_receive(struct pair *p, uint32_t context, const uint8_t *at, size_t len)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
 
-    if (len > 0)
+    if (len > 0) {
         memcpy(copy, at, len);
+    }
     (void)!pst_requester_receive(&p->q, context, copy, len);
     (void)pst_requester_answer(&p->q);
     free(copy);
@@ -305,8 +319,9 @@ static inline bool pair_next(struct pair *p)
 
     need(err == PST_OK || err == PST_PENDING || err == PST_ERR_STATE);
     need(len <= PAIR_BUFFER);
-    if (err != PST_OK)
+    if (err != PST_OK) {
         return false;
+    }
     p->request_len = len;
     pst_requester_sent(&p->q);
     return true;
@@ -317,10 +332,12 @@ static inline void pair_run(struct pair *p, unsigned turns)
 {
     for (unsigned i = 0; i < turns && pair_next(p); i++) {
         pair_handle(p, p->request_context, p->request, p->request_len, PAIR_BUFFER);
-        for (unsigned tries = 0; p->pending && tries < 4; tries++)
+        for (unsigned tries = 0; p->pending && tries < 4; tries++) {
             pair_resume(p);
-        if (p->pending || p->response_len == 0)
+        }
+        if (p->pending || p->response_len == 0) {
             return;
+        }
         pst_responder_sent(&p->r);
         pair_receive(p, p->request_context, p->response, p->response_len);
         p->now += pst_requester_wait(&p->q) > 1000 ? 0 : pst_requester_wait(&p->q);
@@ -340,8 +357,9 @@ static inline void pair_start(struct pair *p, uint8_t kind, uint8_t how)
         .portion = (how & 8) != 0 ? 40 : 0,
     };
 
-    if (op.kind >= PST_OP_HEARTBEAT || (op.kind == PST_OP_MEASUREMENTS && (how & 4) != 0))
+    if (op.kind >= PST_OP_HEARTBEAT || (op.kind == PST_OP_MEASUREMENTS && (how & 4) != 0)) {
         op.context = pst_requester_session(&p->q);
+    }
     (void)!pst_requester_start(&p->q, &op);
 }
 
@@ -363,8 +381,9 @@ static inline size_t pair_mutate(struct pst_reader *r, uint8_t *msg, size_t len)
     uint16_t at = pst_get_u16(r);
     uint8_t value = pst_get_u8(r);
 
-    if (len == 0)
+    if (len == 0) {
         return 0;
+    }
     switch (how & 3) {
     case 0:
         msg[at % len] ^= value;
@@ -372,8 +391,9 @@ static inline size_t pair_mutate(struct pst_reader *r, uint8_t *msg, size_t len)
     case 1:
         return at % len;
     case 2:
-        for (unsigned i = 0; i < value % 8u && len < PAIR_BUFFER; i++)
+        for (unsigned i = 0; i < value % 8u && len < PAIR_BUFFER; i++) {
             msg[len++] = (uint8_t)at;
+        }
         return len;
     default:
         msg[at % len] = value;
@@ -437,8 +457,9 @@ static inline void pair_common(struct pair *p, struct pst_reader *r, uint8_t op)
         break;
     default:
         pst_requester_cancel(&p->q, PST_ERR_TIMEOUT);
-        if (value & 1)
+        if (value & 1) {
             pst_requester_end(&p->q, pst_requester_session(&p->q), PST_ERR_CLOSED);
+        }
         break;
     }
 }

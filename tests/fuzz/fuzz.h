@@ -13,8 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static inline void need(bool ok)
 {
-    if (!ok)
+    if (!ok) {
         abort();
+    }
 }
 
 /* Input that is taken piece by piece; zeros at its end. */
@@ -25,8 +26,9 @@ struct input {
 
 static inline uint8_t next(struct input *in)
 {
-    if (in->left == 0)
+    if (in->left == 0) {
         return 0;
+    }
     in->left--;
     return *in->at++;
 }
@@ -38,8 +40,9 @@ static inline size_t some(struct input *in, uint8_t *out, size_t cap)
 
     len = len < cap ? len : cap;
     len = len < in->left ? len : in->left;
-    if (len > 0)
+    if (len > 0) {
         memcpy(out, in->at, len);
+    }
     in->at += len;
     in->left -= len;
     return len;

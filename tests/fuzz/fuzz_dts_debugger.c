@@ -74,17 +74,21 @@ static size_t compose(struct pst_reader *r, uint8_t *out, size_t cap)
             p.tag = f->tag;
             p.count = f->len;
         }
-        if ((how & 8) != 0)
+        if ((how & 8) != 0) {
             p.count = pst_get_u8(r);
-        if (psti_spp_returns_data(p.opcode) || p.opcode == PST_SPP_EVENT) {
-            if (p.count > sizeof zeros)
-                p.count = sizeof zeros;
-            p.data = (struct pst_bytes){zeros, p.count};
-            if ((what & 0x80) != 0 && p.count <= r->left)
-                p.data = pst_get_block(r, p.count);
         }
-        if (p.status != 0)
+        if (psti_spp_returns_data(p.opcode) || p.opcode == PST_SPP_EVENT) {
+            if (p.count > sizeof zeros) {
+                p.count = sizeof zeros;
+            }
+            p.data = (struct pst_bytes){zeros, p.count};
+            if ((what & 0x80) != 0 && p.count <= r->left) {
+                p.data = pst_get_block(r, p.count);
+            }
+        }
+        if (p.status != 0) {
             p.data = (struct pst_bytes){NULL, 0};
+        }
         pst_spp_put_response(&writer, &p);
     }
     return pst_written(&writer, &len) == PST_OK ? len : 0;
@@ -97,8 +101,9 @@ static struct pst_target_context *context(void)
         struct pst_target_context *c = &w.n.contexts[i];
         if (c->link == 0 && c->protected_ &&
             (c->phase == PST_CONTEXT_LIVE || c->phase == PST_CONTEXT_PENDING ||
-             c->phase == PST_CONTEXT_REFUSED))
+             c->phase == PST_CONTEXT_REFUSED)) {
             return c;
+        }
     }
     return NULL;
 }
@@ -116,14 +121,16 @@ static void say(struct pst_reader *r, bool composed, bool sealed)
         uint8_t how = pst_get_u8(r);
         struct pst_bytes b = pst_get_block(r, how / 2u < r->left ? how / 2u : r->left);
         len = b.len;
-        if (len > 0)
+        if (len > 0) {
             memcpy(buf + head, b.at, len);
+        }
         kind = (how & 1) != 0 ? PST_LINK_RECORD : PST_LINK_CLEAR;
     }
     if (c != NULL) {
         kind = PST_LINK_RECORD;
-        if (pst_record_seal(&c->record, buf, sizeof buf, len, 0, &len) != PST_OK)
+        if (pst_record_seal(&c->record, buf, sizeof buf, len, 0, &len) != PST_OK) {
             return;
+        }
     }
     fnet_to_debugger(&w.n, kind, buf, len);
 }
@@ -134,8 +141,9 @@ static void changed(uint16_t at, uint8_t value)
     uint8_t msg[2048], kind = 0;
     size_t len = pst_target_output(&w.n.target, 0, &kind, msg, sizeof msg);
 
-    if (len == 0)
+    if (len == 0) {
         return;
+    }
     msg[at % len] ^= value;
     fnet_to_debugger(&w.n, kind, msg, len);
 }
@@ -145,8 +153,9 @@ static void submit(uint8_t value, uint8_t where)
     unsigned i = value % OPS;
     struct pst_spp_op *op = &w.ops[i];
 
-    if (w.busy[i])
+    if (w.busy[i]) {
         return;
+    }
     w.busy[i] = true;
     *op = (struct pst_spp_op){
         .space = (value & 64) != 0 ? PST_AS_RUN : PST_AS_MEMORY,
@@ -156,10 +165,11 @@ static void submit(uint8_t value, uint8_t where)
         .done = done,
         .ctx = &w.busy[i],
     };
-    if ((value & 128) != 0)
+    if ((value & 128) != 0) {
         pst_debugger_write(&w.n.dts, op);
-    else
+    } else {
         pst_debugger_read(&w.n.dts, op);
+    }
 }
 
 static void take_output(void)
@@ -171,8 +181,9 @@ static void take_output(void)
         size_t len = pst_debugger_output(&w.n.dts, &kind, msg, sizeof msg);
         need(len <= w.n.traits.mtu && (len == 0 || !over));
         need(len == 0 || kind == PST_LINK_CLEAR || kind == PST_LINK_RECORD);
-        if (len == 0)
+        if (len == 0) {
             return;
+        }
     }
 }
 
@@ -209,8 +220,9 @@ static void command(struct pst_reader *r)
         w.resubmits = (value & 1) != 0;
         w.n.memory.pending = value >> 4;
         w.n.run.event = (value & 2) != 0;
-        if (value == 0xFF)
+        if (value == 0xFF) {
             pst_debugger_stop(&w.n.dts);
+        }
         break;
     }
 }
@@ -224,15 +236,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fnet_init(&w.n, how);
     w.n.dts_config.changed = on_changed;
     w.n.dts_config.event = on_event;
-    if ((how & FNET_NARROW) != 0)
+    if ((how & FNET_NARROW) != 0) {
         w.n.dts_config.device = (how & FNET_SHARE) != 0 ? "Acme:Pump:0043" : NULL;
+    }
     fnet_start(&w.n);
-    for (unsigned i = 0; r.left > 0 && !r.failed && i < 100; i++)
+    for (unsigned i = 0; r.left > 0 && !r.failed && i < 100; i++) {
         command(&r);
+    }
     w.resubmits = false;
     need((how & (FNET_NARROW | FNET_SHARE)) != (FNET_NARROW | FNET_SHARE) || !w.was_ready);
     fnet_end(&w.n);
-    for (size_t i = 0; i < OPS; i++)
+    for (size_t i = 0; i < OPS; i++) {
         need(!w.busy[i]);
+    }
     return 0;
 }

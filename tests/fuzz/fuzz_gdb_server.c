@@ -19,8 +19,9 @@ struct target {
 
 static void require(bool ok)
 {
-    if (!ok)
+    if (!ok) {
         abort();
+    }
 }
 
 /* What the session reports of an operation: any error, any number of bytes up to what was asked. */
@@ -42,8 +43,9 @@ static void complete(struct target *t, struct pst_spp_op *op)
         op->moved = len;
     } else {
         volatile uint8_t sum = 0; /* what is sent must be readable */
-        for (uint32_t i = 0; i < op->len; i++)
+        for (uint32_t i = 0; i < op->len; i++) {
             sum = (uint8_t)(sum + op->data[i]);
+        }
     }
     op->done(op->ctx, op);
 }
@@ -67,8 +69,9 @@ static void turn(struct target *t)
     size_t n = t->queued;
     memcpy(batch, t->queue, sizeof batch);
     t->queued = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         complete(t, batch[i]);
+    }
 }
 
 static void drain(struct pst_gdb_server *g, size_t most)
@@ -76,8 +79,9 @@ static void drain(struct pst_gdb_server *g, size_t most)
     struct pst_bytes out = pst_gdb_server_pending(g);
     volatile uint8_t sum = 0;
     require(out.len <= 3 * PACKET);
-    for (size_t i = 0; i < out.len; i++)
+    for (size_t i = 0; i < out.len; i++) {
         sum = (uint8_t)(sum + out.at[i]);
+    }
     pst_gdb_server_sent(g, out.len < most ? out.len : most);
 }
 
@@ -102,8 +106,9 @@ static void event(struct pst_gdb_server *g, struct pst_bytes report)
 {
     uint8_t *copy = malloc(report.len + 1); /* so that reading past its end is noticed */
     require(copy != NULL);
-    if (report.len > 0)
+    if (report.len > 0) {
         memcpy(copy, report.at, report.len);
+    }
     pst_gdb_server_event(g, (struct pst_bytes){copy, report.len});
     free(copy);
 }
@@ -113,8 +118,9 @@ static void move(struct pst_gdb_server *g, struct target *t, uint64_t *now)
     uint8_t what = pst_get_u8(&t->in);
     size_t len = pst_get_u8(&t->in);
     struct pst_bytes bytes = {NULL, 0};
-    if (what % 8 < 3)
+    if (what % 8 < 3) {
         bytes = pst_get_block(&t->in, len < t->in.left ? len : t->in.left);
+    }
     switch (what % 8) {
     case 0:
         feed(g, bytes.at, bytes.len);
@@ -137,8 +143,9 @@ static void move(struct pst_gdb_server *g, struct target *t, uint64_t *now)
         (void)pst_gdb_server_poll(g, *now);
         break;
     default:
-        if (len == 7)
+        if (len == 7) {
             pst_gdb_server_lost(g, NULL);
+        }
         drain(g, SIZE_MAX);
         break;
     }
@@ -163,11 +170,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(pst_gdb_server_init(&g, &config) == PST_OK);
     t.at_once = (flags & 1) != 0;
     pst_gdb_server_start(&g);
-    while (t.in.left > 0 && pst_reader_ok(&t.in))
+    while (t.in.left > 0 && pst_reader_ok(&t.in)) {
         move(&g, &t, &now);
+    }
     /* Whatever happened, everything comes to an end and a packet is answered. */
-    for (int i = 0; i < 64 && t.queued > 0; i++)
+    for (int i = 0; i < 64 && t.queued > 0; i++) {
         turn(&t);
+    }
     require(t.queued == 0);
     pst_gdb_server_lost(&g, NULL);
     drain(&g, SIZE_MAX);
@@ -176,8 +185,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         feed(&g, (const uint8_t *)"#00#00", 6); /* closes what was left open */
         drain(&g, SIZE_MAX);
         packet(&g, (struct pst_bytes){(const uint8_t *)"?", 1});
-        for (int i = 0; i < 64 && t.queued > 0; i++)
+        for (int i = 0; i < 64 && t.queued > 0; i++) {
             turn(&t);
+        }
         require(pst_gdb_server_pending(&g).len >= 4 || pst_gdb_server_ended(&g));
     }
     return 0;

@@ -14,13 +14,15 @@ static void unwrap(const struct pst_binding *b, const uint8_t *data, size_t size
     struct pst_bytes body;
     pst_bound kind;
 
-    if (pst_binding_unwrap(b, data, size, &kind, &body) != PST_OK)
+    if (pst_binding_unwrap(b, data, size, &kind, &body) != PST_OK) {
         return;
+    }
     need(body.len <= size);
     need(body.len == 0 || (body.at >= data && body.at + body.len <= data + size));
     need(kind == PST_BOUND_SPDM || kind == PST_BOUND_RECORD || kind == PST_BOUND_DISCOVERY);
-    if (kind == PST_BOUND_RECORD)
+    if (kind == PST_BOUND_RECORD) {
         (void)!pst_binding_get_inner(b, &body);
+    }
 }
 
 static void round_trip(const struct pst_binding *b, pst_bound kind, const uint8_t *data,
@@ -32,8 +34,9 @@ static void round_trip(const struct pst_binding *b, pst_bound kind, const uint8_
     size_t total = 0;
 
     if (b->head + size <= cap) {
-        if (size > 0)
+        if (size > 0) {
             memcpy(buf + b->head, data, size);
+        }
         if (pst_binding_wrap(b, kind, buf, cap, size, &total) == PST_OK) {
             need(total <= cap && total >= b->head + size && total - b->head - size < 4);
             if (size > 0 && pst_binding_unwrap(b, buf, total, &back, &body) == PST_OK) {
@@ -53,12 +56,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct pst_binding *b;
     uint8_t how;
 
-    if (size == 0)
+    if (size == 0) {
         return 0;
+    }
     how = data[0];
     b = pst_binding_find(names[how & 3]);
-    if (b == NULL || size > CAP)
+    if (b == NULL || size > CAP) {
         return 0;
+    }
     unwrap(b, data + 1, size - 1);
     round_trip(b, (pst_bound)(how >> 2 & 1), data + 1, size - 1, size + PST_BINDING_HEAD + 3);
     round_trip(b, (pst_bound)(how >> 2 & 1), data + 1, size - 1, how >> 3);

@@ -29,8 +29,9 @@ static void give(struct end *e, const uint8_t *msg, size_t len, uint64_t now)
     uint8_t *copy = malloc(len > 0 ? len : 1);
 
     need(copy != NULL);
-    if (len > 0)
+    if (len > 0) {
         memcpy(copy, msg, len);
+    }
     pst_broker_input(&e->b, copy, len, now);
     free(copy);
 }
@@ -62,10 +63,12 @@ static void accept_any(const uint8_t *data, size_t size)
     uint8_t *copy = malloc(size > 0 ? size : 1);
 
     need(copy != NULL);
-    if (size > 0)
+    if (size > 0) {
         memcpy(copy, data, size);
-    if (size > 0 && pst_broker_accept(&e.b, &cfg, copy, size, 0) == PST_OK)
+    }
+    if (size > 0 && pst_broker_accept(&e.b, &cfg, copy, size, 0) == PST_OK) {
         need(pst_broker_is_open(data, size) && e.b.state == PST_OK);
+    }
     free(copy);
 }
 

@@ -48,15 +48,17 @@ static void hostile_device(const uint8_t *data, size_t size)
     pst_err err = PST_PENDING;
 
     need(buffer != NULL);
-    if (pst_doe_find(&port, 0, &at, &version) != PST_OK)
+    if (pst_doe_find(&port, 0, &at, &version) != PST_OK) {
         at = 0x100;
+    }
     pst_doe_init(&doe, &port, at, 100, buffer, CAP);
     need(pst_doe_start(&doe, request, sizeof request, now) == PST_OK);
     while (err == PST_PENDING) {
         need(now <= 4000); /* busy, abort, wait, abort */
         err = pst_doe_step(&doe, now, &answer);
-        if (err == PST_OK)
+        if (err == PST_OK) {
             need(answer.at == buffer && answer.len >= PST_DOE_HEAD && answer.len <= CAP);
+        }
         now = err == PST_PENDING ? pst_doe_wake(&doe) : now;
     }
     need(device.accesses < 5000);
@@ -70,8 +72,9 @@ static void drain(struct pst_doe_end *e)
     struct pst_stream s;
     size_t used, len;
 
-    if (out.len == 0)
+    if (out.len == 0) {
         return;
+    }
     pst_stream_init(&s, message, sizeof message);
     need(pst_stream_receive(&s, out.at, out.len, &used, &kind, &payload, &len) == PST_OK);
     need(used == out.len);
@@ -100,8 +103,9 @@ static void both_ways(const uint8_t *data, size_t size, bool target)
             drain(&e);
         } else if (pst_doe_end_write(&e, object, n, &taken) == PST_OK) {
             need(taken <= n);
-            if (pst_doe_end_object(&e, &len) != NULL)
+            if (pst_doe_end_object(&e, &len) != NULL) {
                 need(len > PST_DOE_HEAD && len <= CAP - PST_DOE_SPARE);
+            }
             pst_doe_end_drop(&e);
         }
     }

@@ -9,8 +9,9 @@ enum { SEND = 600, RECEIVE = 300 };
 
 static void mend(uint8_t *at, size_t len)
 {
-    if (len >= 2)
+    if (len >= 2) {
         pst_poke_u16(at + len - 2, (uint16_t)~pst_fcs16(PST_FCS16_START, at, len - 2));
+    }
 }
 
 static size_t fragment(struct input *in, uint8_t out[PST_I3C_MAX])
@@ -18,16 +19,18 @@ static size_t fragment(struct input *in, uint8_t out[PST_I3C_MAX])
     const bool whole = next(in) % 4 != 0;
     const size_t len = some(in, out, PST_I3C_MAX);
 
-    if (whole)
+    if (whole) {
         mend(out, len);
+    }
     return len;
 }
 
 static void check_message(pst_err err, uint8_t kind, const uint8_t *payload, size_t len,
                           const uint8_t *buffer)
 {
-    if (err != PST_OK)
+    if (err != PST_OK) {
         return;
+    }
     need(payload == buffer && len <= RECEIVE);
     need(kind >= PST_LINK_CONTROL && kind <= PST_LINK_SPDM);
 }
@@ -40,14 +43,16 @@ static void use_target_bytes(struct pst_i3c_target *t, struct input *in, unsigne
     const size_t room = pst_i3c_target_room(t);
 
     need(room <= SEND);
-    if (what == 4)
+    if (what == 4) {
         need(pst_i3c_target_put(t, bytes, len) <= len);
-    else if (what == 5)
+    } else if (what == 5) {
         need(pst_i3c_target_get(t, bytes, len, &got) != PST_OK || (got > 0 && got <= len));
-    else if (next(in) % 4 == 0)
+    } else if (next(in) % 4 == 0) {
         pst_i3c_target_close(t);
-    if (!pst_i3c_target_is_open(t))
+    }
+    if (!pst_i3c_target_is_open(t)) {
         need(pst_i3c_target_put(t, bytes, len) == 0);
+    }
 }
 
 static void use_target(struct pst_i3c_target *t, struct input *in, const uint8_t *receive)
@@ -86,14 +91,15 @@ static void use_target(struct pst_i3c_target *t, struct input *in, const uint8_t
         (void)!pst_i3c_target_send(t, PST_LINK_CLEAR, bytes, len);
         break;
     default:
-        if (what / 8 >= 4 && what / 8 < 7)
+        if (what / 8 >= 4 && what / 8 < 7) {
             use_target_bytes(t, in, what / 8);
-        else if (pst_i3c_target_ibi(t, bytes) == 2)
+        } else if (pst_i3c_target_ibi(t, bytes) == 2) {
             pst_i3c_target_ibi_done(t, bytes);
-        else if (what / 8 == 3)
+        } else if (what / 8 == 3) {
             pst_i3c_target_pattern(t);
-        else
+        } else {
             pst_i3c_target_ready(t);
+        }
         break;
     }
 }
@@ -111,8 +117,9 @@ static void fuzz_target(struct input *in)
     need(pst_i3c_target_init(&t, &config) == PST_OK);
     need(pst_i3c_target_ccc(&t, PST_I3C_DBGOPCODE, PST_I3C_START, &port, 1) == PST_OK);
     need(pst_i3c_target_ccc(&t, PST_I3C_DBGOPCODE, PST_I3C_SELECT, &port, 1) == PST_OK);
-    while (in->left > 0)
+    while (in->left > 0) {
         use_target(&t, in, receive);
+    }
 }
 
 static pst_err answer(struct input *in)
@@ -144,10 +151,11 @@ static pst_err bus_ccc(void *ctx, uint8_t address, struct pst_i3c_ccc *c)
         return answer(in);
     }
     c->read_len = c->read_cap;
-    if (c->read_cap == 1)
+    if (c->read_cap == 1) {
         c->read[0] = PST_I3C_PORT_MESSAGES;
-    else if (c->read_cap == 4)
+    } else if (c->read_cap == 4) {
         memcpy(c->read, c->defining == PST_I3C_CAPABILITIES ? caps : status, 4);
+    }
     return PST_OK;
 }
 
@@ -169,8 +177,9 @@ static pst_err bus_poll(void *ctx, uint8_t address, struct pst_i3c_ibi *ibi)
     struct input *in = ctx;
 
     need(address == 9);
-    if (next(in) % 4 != 0)
+    if (next(in) % 4 != 0) {
         return PST_PENDING;
+    }
     ibi->len = fragment(in, ibi->bytes);
     if (ibi->len > 10) {
         ibi->bytes[0] = PST_I3C_IBI_DATA;
@@ -206,8 +215,9 @@ static void fuzz_debugger(struct input *in, uint8_t port)
         uint8_t kind = 0, *payload = NULL;
         size_t len = 0;
 
-        if (pst_i3c_debugger_step(&d, now, &wait) != PST_OK)
+        if (pst_i3c_debugger_step(&d, now, &wait) != PST_OK) {
             return;
+        }
         now += wait;
         const uint8_t what = next(in);
         if (what % 8 == 0) {
@@ -232,9 +242,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input in = {data, size};
     const uint8_t which = next(&in);
 
-    if (which % 2 == 0)
+    if (which % 2 == 0) {
         fuzz_target(&in);
-    else
+    } else {
         fuzz_debugger(&in, which / 2 % PST_I3C_PORTS);
+    }
     return 0;
 }

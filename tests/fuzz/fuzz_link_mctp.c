@@ -39,8 +39,9 @@ static uint32_t run(const uint8_t *data, size_t size, size_t step)
 
         need(used <= len && (err == PST_OK || used == len));
         at += used;
-        if (err != PST_OK)
+        if (err != PST_OK) {
             continue;
+        }
         sum = pst_crc32c(sum, packet.at, packet.len);
         again(packet);
         if (pst_mctp_receive(&rx, packet.at, packet.len, at, &from, &message) == PST_OK) {

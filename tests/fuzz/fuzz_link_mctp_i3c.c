@@ -13,8 +13,9 @@ static size_t transfer(struct input *in, bool read, uint8_t out[PST_I3C_MAX])
     const bool whole = next(in) % 4 != 0;
     size_t len = some(in, packet, sizeof packet);
 
-    if (whole && pst_mctp_i3c_put(ADDRESS, read, packet, len, out, &len) == PST_OK)
+    if (whole && pst_mctp_i3c_put(ADDRESS, read, packet, len, out, &len) == PST_OK) {
         return len;
+    }
     memcpy(out, packet, len);
     return len;
 }
@@ -43,8 +44,9 @@ static void fuzz_target(struct input *in)
             break;
         case 1:
             need(pst_mctp_i3c_target_read(&t, ADDRESS, bytes) <= PST_I3C_MAX);
-            if (pst_mctp_i3c_target_ibi(&t, bytes) == 1)
+            if (pst_mctp_i3c_target_ibi(&t, bytes) == 1) {
                 pst_mctp_i3c_target_ibi_done(&t);
+            }
             break;
         case 2:
             len = some(in, bytes, sizeof bytes);
@@ -91,11 +93,13 @@ static pst_err bus_poll(void *ctx, uint8_t address, struct pst_i3c_ibi *ibi)
     struct input *in = ctx;
 
     need(address == ADDRESS);
-    if (next(in) % 4 != 0)
+    if (next(in) % 4 != 0) {
         return PST_PENDING;
+    }
     ibi->len = some(in, ibi->bytes, sizeof ibi->bytes);
-    if (ibi->len > 0 && ibi->bytes[0] % 2 == 0)
+    if (ibi->len > 0 && ibi->bytes[0] % 2 == 0) {
         ibi->bytes[0] = PST_MCTP_I3C_IBI;
+    }
     return PST_OK;
 }
 
@@ -112,8 +116,9 @@ static void fuzz_controller(struct input *in)
     for (int i = 0; i < 1000 && in->left > 0; i++) {
         struct pst_bytes packet = {0};
 
-        if (pst_mctp_i3c_controller_step(&c, now, &wait) != PST_OK)
+        if (pst_mctp_i3c_controller_step(&c, now, &wait) != PST_OK) {
             return;
+        }
         now += wait;
         if (next(in) % 4 == 0) {
             const size_t len = some(in, bytes, sizeof bytes);
@@ -127,9 +132,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
 
-    if (next(&in) % 2 == 0)
+    if (next(&in) % 2 == 0) {
         fuzz_target(&in);
-    else
+    } else {
         fuzz_controller(&in);
+    }
     return 0;
 }

@@ -30,7 +30,7 @@ static void open_end(struct end *e, bool listens)
                  .sent = e->sent,
                  .sent_count = SENT},
         .listens = listens,
-        .door = {.key = "fifteen letters"      },
+        .door = {.key = "fifteen letters"},
         .eid = listens ? 9 : 8,
         .unit = PST_MCTP_BASELINE,
         .work = e->work,
@@ -49,11 +49,13 @@ static size_t turn(struct end *e, const uint8_t *in, size_t len, uint64_t now, u
     size_t n = 0, total = 0, message_len = 0;
 
     pst_mctp_line_input(&e->line, in, len, now);
-    while (pst_reliable_receive(link, &kind, &payload, &message_len) == PST_OK)
+    while (pst_reliable_receive(link, &kind, &payload, &message_len) == PST_OK) {
         need(message_len <= MESSAGE);
+    }
     (void)!pst_reliable_send(link, PST_LINK_CLEAR, (const uint8_t *)"hello", 5);
-    while (total < cap && (n = pst_mctp_line_output(&e->line, out + total, cap - total, now)) > 0)
+    while (total < cap && (n = pst_mctp_line_output(&e->line, out + total, cap - total, now)) > 0) {
         total += n;
+    }
     return total;
 }
 
@@ -71,10 +73,12 @@ static void talk(const uint8_t *data, size_t size, bool whole)
         const size_t n = size - at < STEP ? size - at : STEP;
         const size_t lead = whole ? 0 : n;
 
-        if (whole && n > 0)
+        if (whole && n > 0) {
             (void)pst_mctp_link_input(&server.line.mctp, data + at, n, now);
-        if (lead > 0)
+        }
+        if (lead > 0) {
             memcpy(noisy, data + at, lead);
+        }
         memcpy(noisy + lead, up, up_len);
         at += n;
         const size_t back_len = turn(&server, noisy, lead + up_len, now, back, sizeof back);

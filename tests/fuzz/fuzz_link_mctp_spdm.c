@@ -59,8 +59,9 @@ static size_t turn(struct end *e, const uint8_t *in, size_t len, uint64_t now, b
     pst_mctp_spdm_line_input(&e->line, in, len, now);
     hear(e, echo);
     while (total < cap &&
-           (n = pst_mctp_spdm_line_output(&e->line, out + total, cap - total, now)) > 0)
+           (n = pst_mctp_spdm_line_output(&e->line, out + total, cap - total, now)) > 0) {
         total += n;
+    }
     return total;
 }
 
@@ -80,15 +81,18 @@ static void talk(const uint8_t *data, size_t size, int how)
         const size_t n = size - at < STEP ? size - at : STEP;
         const size_t lead = how == 0 ? n : 0;
 
-        if (how == 1 && n > 0)
+        if (how == 1 && n > 0) {
             (void)pst_mctp_spdm_input(&server.line.mctp, data + at, n, now);
-        if (how == 2 && n > 0)
+        }
+        if (how == 2 && n > 0) {
             (void)pst_mctp_spdm_write(&client.line.mctp, data + at, n);
-        else if (how != 2)
+        } else if (how != 2) {
             said += pst_mctp_spdm_write(&client.line.mctp, says + said, sizeof says - said);
+        }
         said = said == sizeof says ? 0 : said;
-        if (lead > 0)
+        if (lead > 0) {
             memcpy(noisy, data + at, lead);
+        }
         memcpy(noisy + lead, up, up_len);
         at += n;
         const size_t back_len = turn(&server, noisy, lead + up_len, now, true, back, sizeof back);
@@ -101,7 +105,8 @@ static void talk(const uint8_t *data, size_t size, int how)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    for (int how = 0; how < 3; how++)
+    for (int how = 0; how < 3; how++) {
         talk(data, size, how);
+    }
     return 0;
 }

@@ -90,12 +90,15 @@ static void live(struct end *e, uint64_t now)
     uint8_t out[MTU], *payload = NULL, kind = 0;
     size_t len = 0, rounds = 0, n;
 
-    while ((n = pst_reliable_output(&e->r, out, sizeof out, now)) > 0)
+    while ((n = pst_reliable_output(&e->r, out, sizeof out, now)) > 0) {
         need(n <= MTU && ++rounds < 100);
-    while (pst_reliable_receive(&e->r, &kind, &payload, &len) == PST_OK)
+    }
+    while (pst_reliable_receive(&e->r, &kind, &payload, &len) == PST_OK) {
         need(payload == e->message && len <= MESSAGE);
-    while ((n = pst_reliable_output(&e->r, out, sizeof out, now)) > 0)
+    }
+    while ((n = pst_reliable_output(&e->r, out, sizeof out, now)) > 0) {
         need(n <= MTU && ++rounds < 100);
+    }
     need(pst_reliable_wake(&e->r) > now);
     need(e->r.mtu >= 64 && e->r.mtu <= MTU);
 }
@@ -105,8 +108,9 @@ static void give(struct end *e, uint8_t *datagram, size_t len, uint64_t now)
     uint8_t reply[PST_RELIABLE_REPLY];
     size_t n = 0;
 
-    if (greet(datagram, len, now, reply, &n) == PST_WANT_MORE)
+    if (greet(datagram, len, now, reply, &n) == PST_WANT_MORE) {
         need(n <= len && n <= sizeof reply);
+    }
     (void)pst_reliable_mine(&e->r, datagram, len);
     (void)pst_reliable_input(&e->r, datagram, len, now);
     live(e, now);
@@ -127,10 +131,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint8_t *copy = malloc(bytes.len + 1);
 
         need(copy != NULL);
-        if (bytes.len > 0)
+        if (bytes.len > 0) {
             memcpy(copy, bytes.at, bytes.len);
-        if ((control & 2) == 0 && bytes.len > 4)
+        }
+        if ((control & 2) == 0 && bytes.len > 4) {
             pst_poke_u32(copy + bytes.len - 4, pst_crc32c(0, copy, bytes.len - 4));
+        }
         now += (control >> 4) * (control >> 4) * UINT64_C(40);
         give((control & 1) != 0 ? &client : &server, copy, bytes.len, now);
         free(copy);

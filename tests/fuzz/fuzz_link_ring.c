@@ -19,8 +19,9 @@ static void scribble(struct shared *s)
     const uint8_t what = next(&s->in);
     const size_t block = s->listens ? PST_RING_BLOCK : 0;
 
-    if (what < 0x60)
+    if (what < 0x60) {
         return;
+    }
     if (what < 0xF0) { /* plausible words, near what they were */
         uint8_t *word = s->bytes + block + favourites[what % 6];
         pst_poke_u32(word, pst_peek_u32(word) + (uint32_t)(next(&s->in) - 0x40));
@@ -102,8 +103,9 @@ static void talk(struct shared *s)
         } else {
             need(pst_ring_read(&r, bytes, n) <= n);
         }
-        if (what == 0xFF)
+        if (what == 0xFF) {
             pst_ring_finish(&r);
+        }
     }
     (void)pst_ring_is_drained(&r);
     pst_ring_close(&r);

@@ -28,8 +28,9 @@ static void there_and_back(const uint8_t *data, size_t size)
     pst_cobs_init(&c, plain, size);
     const pst_err err = pst_cobs_receive(&c, coded, n + 1, &used, &frame);
     need(used == n + 1 && err == (size > 0 ? PST_OK : PST_WANT_MORE));
-    if (size > 0)
+    if (size > 0) {
         need(frame.len == size && memcmp(frame.at, data, size) == 0);
+    }
     free(coded);
     free(plain);
 }
@@ -75,7 +76,7 @@ static void open_end(struct end *e, bool listens)
                  .sent = e->sent,
                  .sent_count = SENT},
         .listens = listens,
-        .door = {.key = "fifteen letters"      },
+        .door = {.key = "fifteen letters"},
         .baud = 9600,
         .work = e->work,
         .work_len = PST_SERIAL_WORK(MTU),
@@ -91,11 +92,13 @@ static size_t turn(struct end *e, const uint8_t *in, size_t len, uint64_t now, u
     size_t n = 0, total = 0, message_len = 0;
 
     pst_serial_input(&e->s, in, len, now);
-    while (pst_reliable_receive(&e->s.link, &kind, &payload, &message_len) == PST_OK)
+    while (pst_reliable_receive(&e->s.link, &kind, &payload, &message_len) == PST_OK) {
         need(message_len <= MESSAGE);
+    }
     (void)!pst_reliable_send(&e->s.link, PST_LINK_CLEAR, (const uint8_t *)"hello", 5);
-    while (total < cap && (n = pst_serial_output(&e->s, out + total, cap - total, now)) > 0)
+    while (total < cap && (n = pst_serial_output(&e->s, out + total, cap - total, now)) > 0) {
         total += n;
+    }
     return total;
 }
 
@@ -112,8 +115,9 @@ static void line(const uint8_t *data, size_t size)
         const size_t n = size - at < 16 ? size - at : 16;
         uint8_t noisy[528];
 
-        if (n > 0)
+        if (n > 0) {
             memcpy(noisy, data + at, n);
+        }
         memcpy(noisy + n, up, up_len);
         at += n;
         down_len = turn(&server, noisy, n + up_len, now, down, sizeof down);

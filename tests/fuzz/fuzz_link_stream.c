@@ -17,10 +17,12 @@ static void control(const uint8_t *msg, size_t len)
     uint8_t again[PST_LINK_CONTROL_MAX], op = 0;
     pst_err why = PST_OK;
 
-    if (pst_link_get_control(msg, len, &op, &hello, &why) != PST_OK)
+    if (pst_link_get_control(msg, len, &op, &hello, &why) != PST_OK) {
         return;
-    if (op == PST_CONTROL_HELLO && hello.profile == PST_PROFILE_VERSION)
+    }
+    if (op == PST_CONTROL_HELLO && hello.profile == PST_PROFILE_VERSION) {
         need(pst_link_put_hello(again, &hello) == len && memcmp(again, msg, len) == 0);
+    }
     need(op == PST_CONTROL_HELLO || op == PST_CONTROL_BYE);
 }
 
@@ -41,16 +43,19 @@ static struct outcome run(const uint8_t *data, size_t size, size_t step)
         o.err = pst_stream_receive(&s, data + at, len, &used, &kind, &payload, &n);
         need(used <= len);
         at += used;
-        if (o.err != PST_OK)
+        if (o.err != PST_OK) {
             continue;
+        }
         need(payload == buffer && n <= CAP);
         o.messages++;
         o.bytes += n;
         o.sum = o.sum * 31 + kind;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             o.sum = o.sum * 31 + payload[i];
-        if (kind == PST_LINK_CONTROL)
+        }
+        if (kind == PST_LINK_CONTROL) {
             control(payload, n);
+        }
     }
     return o;
 }

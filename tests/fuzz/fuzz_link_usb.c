@@ -10,8 +10,9 @@ static void find(const uint8_t *data, size_t size)
 
     for (size_t i = 0; i < sizeof subclasses; i++) {
         struct pst_usb_found f;
-        if (pst_usb_find(data, size, subclasses[i], &f) != PST_OK)
+        if (pst_usb_find(data, size, subclasses[i], &f) != PST_OK) {
             continue;
+        }
         need(f.subclass == subclasses[i] && (f.in & 0x80) != 0 && (f.in & 0x70) == 0);
         need((f.out & 0xF0) == 0 && (f.out != 0 || f.subclass == PST_USB_DVC_TRACE));
         need(f.packet >= PST_USB_PACKET && f.packet % PST_USB_PACKET == 0);
@@ -40,8 +41,9 @@ static void answer(struct pst_usb_pipe *p, uint64_t now)
     uint8_t own[PST_USB_OWN], out[300];
     size_t len, taken;
 
-    while (pst_usb_pipe_output(p, now, own, &len) == PST_OK)
+    while (pst_usb_pipe_output(p, now, own, &len) == PST_OK) {
         need(len == PST_USB_HEAD);
+    }
     pst_usb_pipe_send(p, own, sizeof own, out, (uint8_t)now, &taken, &len);
     need(taken <= sizeof own && len <= (uint8_t)now && (len == 0) == (taken == 0));
     need(len == 0 || len % PST_USB_PACKET != 0);
@@ -76,10 +78,12 @@ static void pipe_against(struct pst_usb_pipe *p, const uint8_t *data, size_t siz
         need(e != PST_USB_CLOSED || ((was || called) && !p->open && !p->calling));
         need(e != PST_USB_LOST || (was && !p->open));
         free(copy);
-        if ((how & 0xE0) == 0xE0)
+        if ((how & 0xE0) == 0xE0) {
             pst_usb_pipe_close(p);
-        if ((how & 0xF0) == 0xC0)
+        }
+        if ((how & 0xF0) == 0xC0) {
             pst_usb_pipe_drop(p);
+        }
         now += how;
         answer(p, now);
         data += len;
@@ -91,8 +95,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct pst_usb_pipe p;
 
-    if (size == 0)
+    if (size == 0) {
         return 0;
+    }
     switch (data[0] & 3) {
     case 0:
         find(data + 1, size - 1);

@@ -37,11 +37,13 @@ static void place(struct world *w, uint8_t value)
     memset(key.key, value, sizeof key.key);
     key.key[0] = (uint8_t)(w->keys + 1);
     pst_err err = pst_record_place(&w->a, id, phase, PST_TO_RESPONDER, encrypt, &key);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = pst_record_place(&w->b, id, phase, PST_TO_RESPONDER, encrypt, &key);
+    }
     need(err == PST_OK || err == PST_ERR_STATE);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         w->keys++;
+    }
 }
 
 static void seal(struct world *w, uint8_t value)
@@ -54,8 +56,9 @@ static void seal(struct world *w, uint8_t value)
     pst_err err = pst_record_seal(&w->a, s->at, CAP - (value & 1u) * 600u, s->payload,
                                   value % 5u == 0 ? value % 7u : 0, &s->len);
     need(err == PST_OK || err == PST_ERR_STATE || err == PST_ERR_SPACE || err == PST_ERR_LIMIT);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         w->count++;
+    }
 }
 
 /* Opens a copy of exactly this size. */
@@ -67,11 +70,13 @@ static pst_err open_copy(struct world *w, const uint8_t *at, size_t len, struct 
     pst_key_phase phase;
     uint32_t id;
 
-    if (len > 0)
+    if (len > 0) {
         memcpy(copy, at, len);
+    }
     pst_err err = pst_record_session(copy, len, &id);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = pst_record_open(&w->b, copy, len, payload, &phase);
+    }
     if (err == PST_OK) {
         need(id == w->b.session_id);
         need(payload->at >= copy && payload->len <= len &&
@@ -89,12 +94,14 @@ static void deliver(struct world *w, uint8_t which, struct pst_reader *r, bool c
     struct pst_bytes payload;
     uint8_t copy[CAP], first = 0;
 
-    if (w->count == 0)
+    if (w->count == 0) {
         return;
+    }
     struct sent *s = &w->sent[which % (w->count < SENT ? w->count : SENT)];
     size_t len = s->len;
-    if (len == 0) /* nothing was sealed here */
+    if (len == 0) { /* nothing was sealed here */
         return;
+    }
     memcpy(copy, s->at, len);
     if (change) {
         copy[pst_get_u16(r) % len] ^= pst_get_u8(r);
@@ -102,8 +109,9 @@ static void deliver(struct world *w, uint8_t which, struct pst_reader *r, bool c
     }
     bool same = len == s->len && memcmp(copy, s->at, len) == 0;
     pst_err err = open_copy(w, copy, len, &payload, &first);
-    if (w->fake.any_tag)
+    if (w->fake.any_tag) {
         return;
+    }
     if (err == PST_OK) {
         need(same && s->keys == w->keys && !s->opened && payload.len == s->payload);
         need(s->payload == 0 || first == s->at[pst_record_head(&w->a)]);

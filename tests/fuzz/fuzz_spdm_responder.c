@@ -10,10 +10,12 @@ static void changed(struct pair *p, struct pst_reader *r)
 {
     uint8_t how = pst_get_u8(r);
 
-    if ((how & 1) != 0 && !pair_next(p))
+    if ((how & 1) != 0 && !pair_next(p)) {
         return;
-    if ((how & 2) != 0)
+    }
+    if ((how & 2) != 0) {
         p->request_len = pair_mutate(r, p->request, p->request_len);
+    }
     pair_handle(p, pair_context(p, how >> 4), p->request, p->request_len,
                 (how & 8) != 0 ? pst_get_u8(r) : PAIR_BUFFER);
     if ((how & 4) != 0) {
@@ -29,8 +31,9 @@ static void raw(struct pair *p, struct pst_reader *r)
     struct pst_bytes msg = pair_raw(r);
 
     pair_handle(p, pair_context(p, how), msg.at, msg.len, PAIR_BUFFER);
-    if ((how & 0x80) != 0)
+    if ((how & 0x80) != 0) {
         pst_responder_sent(&p->r);
+    }
 }
 
 static void rare(struct pair *p, uint8_t what)
@@ -63,8 +66,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct pst_reader r = pst_reader_of(data, size);
     uint8_t how[4];
 
-    for (size_t i = 0; i < sizeof how; i++)
+    for (size_t i = 0; i < sizeof how; i++) {
         how[i] = pst_get_u8(&r);
+    }
     pair_init(&p, how);
     for (unsigned steps = 0; r.left > 0 && !r.failed && steps < 200; steps++) {
         uint8_t op = pst_get_u8(&r);

@@ -47,8 +47,9 @@ static void check(const struct world *w)
     for (unsigned i = 0; i < OPS; i++) {
         need(w->done[i] <= 1);
         need((w->done[i] == 1) == (w->ops[i].result != PST_PENDING));
-        for (size_t k = w->ops[i].len; k < LEN + GUARD; k++)
+        for (size_t k = w->ops[i].len; k < LEN + GUARD; k++) {
             need(w->data[i][k] == 0xA5);
+        }
     }
 }
 
@@ -72,7 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     pst_spp_client_abort(&w.client, PST_ERR_CLOSED);
     check(&w);
-    for (unsigned i = 0; i < OPS; i++)
+    for (unsigned i = 0; i < OPS; i++) {
         need(w.done[i] == 1);
+    }
     return 0;
 }

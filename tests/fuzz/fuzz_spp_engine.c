@@ -43,10 +43,12 @@ static void drain(struct world *w)
         struct pst_spp_packet p;
 
         need(len <= w->cap);
-        while (r.left > 0)
+        while (r.left > 0) {
             need(pst_spp_get_response(&r, &p) == PST_OK);
-        if (len == 0 && !pst_spp_engine_waiting(&w->engine))
+        }
+        if (len == 0 && !pst_spp_engine_waiting(&w->engine)) {
             return;
+        }
     }
 }
 
@@ -67,8 +69,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         need(err == PST_OK || err == PST_ERR_DECODE || err == PST_ERR_LIMIT);
         drain(&w);
     }
-    for (size_t i = 0; i < PST_AS_SCM && (how & 3) != 0; i++)
+    for (size_t i = 0; i < PST_AS_SCM && (how & 3) != 0; i++) {
         need(w.spaces[i].performed + w.spaces[i].urgent + w.spaces[i].enabled == 0);
+    }
     for (unsigned i = 0; i < 4 && pst_spp_engine_stop(&w.engine) == PST_PENDING; i++)
         ;
     need(pst_spp_engine_stop(&w.engine) == PST_OK);

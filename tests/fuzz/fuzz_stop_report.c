@@ -20,19 +20,21 @@ static void submit(void *ctx, struct pst_spp_op *op)
     op->result = PST_OK;
     op->moved = 0;
     if (op->opcode == PST_SPP_READ && op->space == PST_AS_RUN) {
-        if (op->address == PST_RUN_ARCH)
+        if (op->address == PST_RUN_ARCH) {
             give = (struct pst_bytes){(const uint8_t *)"riscv:rv32", 10};
-        else if (op->address == PST_RUN_MEMORY_MAP)
+        } else if (op->address == PST_RUN_MEMORY_MAP) {
             give = t->map;
-        else if (op->address == PST_RUN_DESCRIPTION)
+        } else if (op->address == PST_RUN_DESCRIPTION) {
             give = t->description;
-        else if (op->address == PST_RUN_STATUS)
+        } else if (op->address == PST_RUN_STATUS) {
             give = t->status;
-        else
+        } else {
             op->result = PST_ERR_FAULT;
+        }
         op->moved = give.len < op->len ? (uint32_t)give.len : op->len;
-        if (op->moved > 0)
+        if (op->moved > 0) {
             memcpy(op->data, give.at, op->moved);
+        }
     } else if (op->opcode == PST_SPP_READ) {
         memset(op->data, 0, op->len);
         op->moved = op->len;
@@ -47,11 +49,13 @@ static void ask(struct pst_gdb_server *g, const char *text)
     struct pst_rsp_writer p = pst_rsp_begin(&w);
     pst_rsp_put_text(&p, text);
     pst_rsp_end(&p);
-    if (pst_gdb_server_receive(g, bytes, w.used) != w.used)
+    if (pst_gdb_server_receive(g, bytes, w.used) != w.used) {
         abort();
+    }
     struct pst_bytes out = pst_gdb_server_pending(g);
-    if (out.len < 4 || out.len > 3 * PACKET)
+    if (out.len < 4 || out.len > 3 * PACKET) {
         abort();
+    }
     pst_gdb_server_sent(g, out.len);
 }
 
@@ -66,8 +70,9 @@ static void ask_all(struct pst_gdb_server *g)
                                           "qXfer:features:read:target.xml:0,7f0",
                                           "m80000000,40",
                                           "m0,10"};
-    for (size_t i = 0; i < sizeof packets / sizeof packets[0]; i++)
+    for (size_t i = 0; i < sizeof packets / sizeof packets[0]; i++) {
         ask(g, packets[i]);
+    }
 }
 
 static struct pst_bytes get_part(struct pst_reader *r)
@@ -94,18 +99,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     t.description = get_part(&r);
     t.status = get_part(&r);
     memset(memory, 0, sizeof memory);
-    if (pst_gdb_server_init(&g, &config) != PST_OK)
+    if (pst_gdb_server_init(&g, &config) != PST_OK) {
         abort();
+    }
     pst_gdb_server_start(&g);
     while (r.left > 0 && pst_reader_ok(&r)) {
         struct pst_bytes report = get_part(&r);
         pst_gdb_server_event(&g, report);
         struct pst_bytes out = pst_gdb_server_pending(&g);
         pst_gdb_server_sent(&g, out.len);
-        if (pst_gdb_server_state(&g) != PST_GDB_ATTACHING)
+        if (pst_gdb_server_state(&g) != PST_GDB_ATTACHING) {
             ask_all(&g);
-        if (pst_gdb_server_state(&g) == PST_GDB_HALTED)
+        }
+        if (pst_gdb_server_state(&g) == PST_GDB_HALTED) {
             (void)pst_gdb_server_receive(&g, (const uint8_t *)"$c#63", 5);
+        }
     }
     return 0;
 }

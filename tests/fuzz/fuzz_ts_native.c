@@ -50,8 +50,9 @@ static void cut(struct world *w)
 
 static void to_target(struct world *w, uint32_t link, uint8_t kind, const uint8_t *at, size_t len)
 {
-    if (w->n.up && fnet_to_target(&w->n, link, kind, at, len) != PST_OK)
+    if (w->n.up && fnet_to_target(&w->n, link, kind, at, len) != PST_OK) {
         cut(w);
+    }
 }
 
 /* From the data link, exactly as large as it is. */
@@ -59,8 +60,9 @@ static void data_to_debugger(struct world *w, uint8_t kind, const uint8_t *at, s
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
 
-    if (len > 0)
+    if (len > 0) {
         memcpy(copy, at, len);
+    }
     (void)!pst_debugger_receive_data(&w->n.dts, kind, copy, len);
     free(copy);
 }
@@ -93,10 +95,12 @@ static void run(struct world *w, unsigned turns)
 {
     for (unsigned i = 0; i < turns; i++) {
         fnet_run(&w->n, 1);
-        if (!w->n.up)
+        if (!w->n.up) {
             cut(w);
-        if (!move_data(w) && !w->n.up)
+        }
+        if (!move_data(w) && !w->n.up) {
             return;
+        }
     }
 }
 
@@ -128,15 +132,17 @@ static void put_batch(struct pst_writer *out, struct pst_reader *r, uint8_t how)
             .address = addresses[where % (sizeof addresses / sizeof *addresses)],
             .count = where >> 4,
         };
-        if (p.opcode < PST_SPP_READ_CONFIG)
+        if (p.opcode < PST_SPP_READ_CONFIG) {
             p.count = 0;
-        else if (p.opcode < PST_SPP_READ)
+        } else if (p.opcode < PST_SPP_READ) {
             p.count = 4;
-        else if (p.opcode == PST_SPP_LOOP)
+        } else if (p.opcode == PST_SPP_LOOP) {
             p.count = PST_SPP_LOOP_OPERAND;
+        }
         if (p.opcode == PST_SPP_WRITE || p.opcode == PST_SPP_WRITE_READ ||
-            p.opcode == PST_SPP_LOOP || p.opcode == PST_SPP_WRITE_CONFIG)
+            p.opcode == PST_SPP_LOOP || p.opcode == PST_SPP_WRITE_CONFIG) {
             p.data = (struct pst_bytes){zeros, p.count};
+        }
         pst_spp_put_command(out, &p);
     }
 }
@@ -162,8 +168,9 @@ static size_t put_spdm(uint8_t *out, size_t cap, struct pst_reader *r, uint8_t c
         uint8_t *length = pst_put_room(&w, 2);
         const size_t before = w.used;
         put_batch(&w, r, how);
-        if (length != NULL)
+        if (length != NULL) {
             pst_poke_u16(length, (uint16_t)(w.used - before + ((how & 0x08) != 0)));
+        }
     }
     return pst_written(&w, &len) == PST_OK ? len : 0;
 }
@@ -175,12 +182,13 @@ static void clear(struct world *w, struct pst_reader *r, uint8_t value)
     const uint32_t link = (value & 4) != 0 ? DATA_LINK : 0;
     const size_t len = put_spdm(buf, sizeof buf, r, PST_VENDOR_DEFINED_REQUEST);
 
-    if ((value & 8) == 0)
+    if ((value & 8) == 0) {
         to_target(w, link, kinds[value & 3], buf, len);
-    else if (link == 0)
+    } else if (link == 0) {
         fnet_to_debugger(&w->n, kinds[value & 3], buf, len);
-    else
+    } else {
         data_to_debugger(w, kinds[value & 3], buf, len);
+    }
 }
 
 static struct pst_target_context *context(struct world *w)
@@ -188,8 +196,9 @@ static struct pst_target_context *context(struct world *w)
     for (size_t i = 0; i < FNET_CONTEXTS; i++) {
         struct pst_target_context *c = &w->n.contexts[i];
         if (c->link == 0 && c->protected_ && c->phase != PST_CONTEXT_FREE &&
-            c->phase != PST_CONTEXT_ENDING)
+            c->phase != PST_CONTEXT_ENDING) {
             return c;
+        }
     }
     return NULL;
 }
@@ -202,17 +211,20 @@ static void sealed(struct world *w, struct pst_reader *r, uint8_t value)
     struct pst_record *keys = by_target ? (c != NULL ? &c->record : NULL) : &w->n.dts.record;
     uint8_t buf[1024];
 
-    if (keys == NULL || !keys->send.ready)
+    if (keys == NULL || !keys->send.ready) {
         return;
+    }
     const size_t head = pst_record_head(keys);
     size_t len = put_spdm(buf + head, 600, r,
                           by_target ? PST_VENDOR_DEFINED_RESPONSE : PST_VENDOR_DEFINED_REQUEST);
-    if (pst_record_seal(keys, buf, sizeof buf, len, 0, &len) != PST_OK)
+    if (pst_record_seal(keys, buf, sizeof buf, len, 0, &len) != PST_OK) {
         return;
-    if (by_target)
+    }
+    if (by_target) {
         fnet_to_debugger(&w->n, PST_LINK_RECORD, buf, len);
-    else
+    } else {
         to_target(w, (value & 2) != 0 ? DATA_LINK : 0, PST_LINK_RECORD, buf, len);
+    }
 }
 
 /* Under the keys of the data link. */
@@ -222,18 +234,21 @@ static void sealed_data(struct world *w, struct pst_reader *r, uint8_t value)
     struct pst_data *keys = by_target ? &w->paths[0].records : &w->n.dts.data.records;
     uint8_t buf[1024];
 
-    if (!keys->record.send.ready)
+    if (!keys->record.send.ready) {
         return;
+    }
     const size_t head = pst_data_head(keys);
     struct pst_writer batch = pst_writer_of(buf + head, 600);
     put_batch(&batch, r, value);
     size_t len = batch.used;
-    if (pst_data_seal(keys, buf, sizeof buf, len, &len) != PST_OK)
+    if (pst_data_seal(keys, buf, sizeof buf, len, &len) != PST_OK) {
         return;
-    if (by_target)
+    }
+    if (by_target) {
         data_to_debugger(w, PST_LINK_RECORD, buf, len);
-    else
+    } else {
         to_target(w, (value & 2) != 0 ? 0 : DATA_LINK, PST_LINK_RECORD, buf, len);
+    }
 }
 
 /* A message on its way, changed. */
@@ -244,22 +259,25 @@ static void changed(struct world *w, uint8_t value, uint16_t at)
                            ? pst_debugger_output(&w->n.dts, &kind, msg, sizeof msg)
                            : pst_target_output(&w->n.target, 0, &kind, msg, sizeof msg);
 
-    if (!w->n.up || len == 0)
+    if (!w->n.up || len == 0) {
         return;
+    }
     need(kind == PST_LINK_SPDM || kind == PST_LINK_RECORD);
     msg[at % len] ^= value | 1;
-    if ((value & 1) != 0)
+    if ((value & 1) != 0) {
         to_target(w, 0, kind, msg, len);
-    else
+    } else {
         fnet_to_debugger(&w->n, kind, msg, len);
+    }
 }
 
 static void submit(struct world *w, uint8_t value)
 {
     const unsigned i = value & 3;
 
-    if (w->busy[i])
+    if (w->busy[i]) {
         return;
+    }
     w->busy[i] = true;
     w->ops[i] = (struct pst_spp_op){
         .space = (value & 4) != 0 ? PST_AS_RUN : PST_AS_MEMORY,
@@ -271,10 +289,11 @@ static void submit(struct world *w, uint8_t value)
         .done = done,
         .ctx = &w->busy[i],
     };
-    if ((value & 8) != 0)
+    if ((value & 8) != 0) {
         pst_debugger_write(&w->n.dts, &w->ops[i]);
-    else
+    } else {
         pst_debugger_read(&w->n.dts, &w->ops[i]);
+    }
 }
 
 static void toggle(struct world *w, uint8_t value)
@@ -391,9 +410,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     w.n.log_fails = false;
     fnet_end(&w.n);
-    for (size_t i = 0; i < OPS; i++)
+    for (size_t i = 0; i < OPS; i++) {
         need(!w.busy[i]);
-    for (size_t i = 0; i < 2; i++)
+    }
+    for (size_t i = 0; i < 2; i++) {
         need(w.paths[i].context == NULL && !w.paths[i].records.record.send.ready);
+    }
     return 0;
 }

@@ -11,8 +11,9 @@ static bool within(const struct pst_grants *part, const struct pst_grants *all)
         const uint64_t len = r->last - r->first;
 
         if (!pst_grants_cover(all, r->space, r->rights, r->first, len) ||
-            !pst_grants_cover(all, r->space, r->rights, r->last, 1))
+            !pst_grants_cover(all, r->space, r->rights, r->last, 1)) {
             return false;
+        }
     }
     return true;
 }
@@ -35,8 +36,9 @@ static void check_meet(const struct pst_grants *a, const char *other)
     struct pst_grants b, both;
 
     need(pst_grants_parse(&b, other, strlen(other), true, NULL) == PST_OK);
-    if (pst_grants_meet(&both, a, &b) != PST_OK)
+    if (pst_grants_meet(&both, a, &b) != PST_OK) {
         return;
+    }
     need(within(&both, a) && within(&both, &b));
     need(a->until == 0 || (both.until != 0 && both.until <= a->until));
     need(a->session_s == 0 || (both.session_s != 0 && both.session_s <= a->session_s));

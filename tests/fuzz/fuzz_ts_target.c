@@ -70,18 +70,22 @@ static size_t compose(struct pst_reader *r, uint8_t *out, size_t cap)
             .address = addresses[(size_t)(what >> 5 | (where >> 3) << 3) % ADDRESSES],
             .count = data_len,
         };
-        if (p.opcode == PST_SPP_WRITE_CONFIG || p.opcode == PST_SPP_READ_CONFIG)
+        if (p.opcode == PST_SPP_WRITE_CONFIG || p.opcode == PST_SPP_READ_CONFIG) {
             p.count = 4;
-        if (p.opcode == PST_SPP_LOOP)
+        }
+        if (p.opcode == PST_SPP_LOOP) {
             p.count = PST_SPP_LOOP_OPERAND;
-        if (p.opcode < PST_SPP_READ_CONFIG)
+        }
+        if (p.opcode < PST_SPP_READ_CONFIG) {
             p.count = 0;
+        }
         bool sends = p.opcode == PST_SPP_WRITE || p.opcode == PST_SPP_WRITE_READ ||
                      p.opcode == PST_SPP_LOOP || p.opcode == PST_SPP_WRITE_CONFIG;
         if (sends) {
             p.data = pst_get_block(r, p.count < r->left ? p.count : r->left);
-            if (p.data.len < p.count)
+            if (p.data.len < p.count) {
                 break;
+            }
         }
         pst_spp_put_command(&w, &p);
     }
@@ -96,8 +100,9 @@ static void seal_and_send(struct world *w, uint8_t *buf, size_t cap, size_t payl
 
     if (n->up && n->dts.protected_ &&
         pst_record_seal(&n->dts.record, buf, cap, payload, 0, &len) == PST_OK &&
-        fnet_to_target(n, 0, PST_LINK_RECORD, buf, len) != PST_OK)
+        fnet_to_target(n, 0, PST_LINK_RECORD, buf, len) != PST_OK) {
         fnet_cut(n);
+    }
 }
 
 static void sealed(struct world *w, struct pst_reader *r, bool composed)
@@ -105,15 +110,17 @@ static void sealed(struct world *w, struct pst_reader *r, bool composed)
     uint8_t buf[1024];
     size_t head = pst_record_head(&w->n.dts.record), len;
 
-    if (w->n.dts.record.config.crypto == NULL)
+    if (w->n.dts.record.config.crypto == NULL) {
         return;
+    }
     if (composed) {
         len = compose(r, buf + head, sizeof buf - head - PST_TAG_LEN);
     } else {
         struct pst_bytes b = pst_get_block(r, pst_get_u8(r) < r->left ? 40 % (r->left + 1) : 0);
         len = b.len;
-        if (len > 0)
+        if (len > 0) {
             memcpy(buf + head, b.at, len);
+        }
     }
     seal_and_send(w, buf, sizeof buf, len);
 }
@@ -132,20 +139,22 @@ static void clear(struct world *w, struct pst_reader *r, uint8_t link, bool comp
         len = pst_get_u8(r);
         struct pst_bytes b = pst_get_block(r, len < r->left ? len : r->left);
         len = b.len;
-        if (len > 0)
+        if (len > 0) {
             memcpy(buf, b.at, len);
+        }
     }
     pst_err err = fnet_to_target(&w->n, link, kind, buf, len);
-    if (err != PST_OK && link == 0)
+    if (err != PST_OK && link == 0) {
         fnet_cut(&w->n);
+    }
 }
 
 static void plug(struct world *w, uint8_t link)
 {
     if (link == 0) {
-        if (w->n.up)
+        if (w->n.up) {
             fnet_cut(&w->n);
-        else {
+        } else {
             pst_debugger_wipe(&w->n.dts);
             fnet_start(&w->n);
         }
@@ -167,8 +176,9 @@ static void drain(struct world *w, uint8_t link, uint8_t value)
         len = pst_target_output(&w->n.target, link, &kind, out, cap);
         need(len <= cap && len <= w->n.traits.mtu);
         need(len == 0 || kind == PST_LINK_CLEAR || kind == PST_LINK_RECORD);
-        if (len > 0 && link == 0 && w->n.up && (value & 2) != 0)
+        if (len > 0 && link == 0 && w->n.up && (value & 2) != 0) {
             fnet_to_debugger(&w->n, kind, out, len);
+        }
     }
 }
 
@@ -178,11 +188,13 @@ static void changed(struct world *w, uint16_t at, uint8_t value)
     uint8_t msg[2048], kind;
     size_t len = w->n.up ? pst_debugger_output(&w->n.dts, &kind, msg, sizeof msg) : 0;
 
-    if (len == 0)
+    if (len == 0) {
         return;
+    }
     msg[at % len] ^= value;
-    if (fnet_to_target(&w->n, 0, kind, msg, len) != PST_OK)
+    if (fnet_to_target(&w->n, 0, kind, msg, len) != PST_OK) {
         fnet_cut(&w->n);
+    }
 }
 
 static void toggle(struct fnet *n, uint8_t value)
@@ -229,8 +241,9 @@ static void submit(struct world *w, uint8_t value, uint8_t where)
     unsigned i = value & 3;
     struct pst_spp_op *op = &w->ops[i];
 
-    if (w->busy[i])
+    if (w->busy[i]) {
         return;
+    }
     w->busy[i] = true;
     *op = (struct pst_spp_op){
         .space = (value & 4) != 0 ? PST_AS_RUN : PST_AS_MEMORY,
@@ -240,10 +253,11 @@ static void submit(struct world *w, uint8_t value, uint8_t where)
         .done = done,
         .ctx = &w->busy[i],
     };
-    if ((value & 8) != 0)
+    if ((value & 8) != 0) {
         pst_debugger_write(&w->n.dts, op);
-    else
+    } else {
         pst_debugger_read(&w->n.dts, op);
+    }
 }
 
 static void check(const struct world *w)
@@ -295,10 +309,11 @@ static void command(struct world *w, struct pst_reader *r)
         drain(w, value & 3, value >> 2);
         break;
     default:
-        if (value == 0)
+        if (value == 0) {
             pst_debugger_stop(&w->n.dts);
-        else
+        } else {
             changed(w, pst_get_u16(r), value);
+        }
         break;
     }
 }
@@ -317,7 +332,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     w.n.log_fails = false;
     fnet_end(&w.n);
-    for (size_t i = 0; i < OPS; i++)
+    for (size_t i = 0; i < OPS; i++) {
         need(!w.busy[i]);
+    }
     return 0;
 }

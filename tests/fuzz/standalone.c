@@ -26,8 +26,9 @@ static void say_running(void)
     static const char head[] = "\ninput: ";
 
     if (write(STDERR_FILENO, head, sizeof head - 1) < 0 ||
-        write(STDERR_FILENO, running, strlen(running)) < 0 || write(STDERR_FILENO, "\n", 1) < 0)
+        write(STDERR_FILENO, running, strlen(running)) < 0 || write(STDERR_FILENO, "\n", 1) < 0) {
         return;
+    }
 }
 
 static void on_signal(int number)
@@ -42,10 +43,11 @@ void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak)
 
 static void report_crashes(void)
 {
-    if (__sanitizer_set_death_callback != NULL)
+    if (__sanitizer_set_death_callback != NULL) {
         __sanitizer_set_death_callback(say_running);
-    else
+    } else {
         signal(SIGSEGV, on_signal);
+    }
     signal(SIGABRT, on_signal);
 }
 
@@ -54,10 +56,12 @@ static void run(const uint8_t *data, size_t len)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
 
-    if (copy == NULL)
+    if (copy == NULL) {
         abort();
-    if (len > 0)
+    }
+    if (len > 0) {
         memcpy(copy, data, len);
+    }
     LLVMFuzzerTestOneInput(copy, len);
     free(copy);
     runs++;
@@ -76,8 +80,9 @@ static void run_changed(const char *path, uint8_t *data, size_t len, size_t at)
     for (size_t i = 0; i < sizeof values; i++) {
         snprintf(running, sizeof running, "%s, byte %zu set to 0x%02x", path, at, values[i]);
         data[at] = values[i];
-        if (values[i] != was)
+        if (values[i] != was) {
             run(data, len);
+        }
     }
     data[at] = was;
 }
@@ -101,8 +106,9 @@ static uint8_t *load(const char *path, size_t *len)
     struct stat info;
     uint8_t *data = NULL;
 
-    if (file == NULL)
+    if (file == NULL) {
         return NULL;
+    }
     if (fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode)) {
         *len = (size_t)info.st_size;
         data = malloc(*len + 1);
@@ -143,8 +149,9 @@ static int each_file(const char *path, size_t budget, size_t *files)
     struct stat info;
     int failed = 0;
 
-    if (stat(path, &info) != 0)
+    if (stat(path, &info) != 0) {
         return 0;
+    }
     if (!S_ISDIR(info.st_mode)) {
         (*files)++;
         return budget > 0 ? run_file(path, budget) : 0;
@@ -154,8 +161,9 @@ static int each_file(const char *path, size_t budget, size_t *files)
         char inner[4096];
         snprintf(inner, sizeof inner, "%s/%s", path, entries[i]->d_name);
         (*files)++;
-        if (budget > 0)
+        if (budget > 0) {
             failed |= run_file(inner, budget);
+        }
         free(entries[i]);
     }
     free(entries);
@@ -182,16 +190,20 @@ int main(int argc, char **argv)
     int failed = 0;
 
     report_crashes();
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
         each_file(argv[i], 0, &files);
+    }
     size_t budget = RUNS_IN_ALL / (files > 0 ? files : 1);
-    if (budget > RUNS_PER_FILE_MAX)
+    if (budget > RUNS_PER_FILE_MAX) {
         budget = RUNS_PER_FILE_MAX;
-    if (budget < RUNS_PER_FILE_MIN)
+    }
+    if (budget < RUNS_PER_FILE_MIN) {
         budget = RUNS_PER_FILE_MIN;
+    }
     run_without_corpus();
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
         failed |= each_file(argv[i], budget, &again);
+    }
     printf("%zu files, %zu runs\n", files, runs);
     return failed;
 }

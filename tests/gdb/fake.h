@@ -66,12 +66,15 @@ static const char fake_cpu[] = "<feature name=\"org.gnu.gdb.riscv.cpu\">}#$*</fe
 static inline uint8_t *fake_at(struct fake *f, uint64_t address, uint32_t len)
 {
     uint64_t last = address + (len == 0 ? 0 : len - 1);
-    if (address >= FAKE_RAM && last < FAKE_RAM + FAKE_RAM_LEN)
+    if (address >= FAKE_RAM && last < FAKE_RAM + FAKE_RAM_LEN) {
         return f->ram + (address - FAKE_RAM);
-    if (address >= FAKE_ROM && last < FAKE_ROM + FAKE_ROM_LEN)
+    }
+    if (address >= FAKE_ROM && last < FAKE_ROM + FAKE_ROM_LEN) {
         return f->rom + (address - FAKE_ROM);
-    if (address >= FAKE_DEVICE && last < FAKE_DEVICE + sizeof f->device)
+    }
+    if (address >= FAKE_DEVICE && last < FAKE_DEVICE + sizeof f->device) {
         return f->device + (address - FAKE_DEVICE);
+    }
     return NULL;
 }
 
@@ -86,8 +89,9 @@ static inline void fake_report(struct fake *f, struct pst_writer *w)
     bool halted = f->state == PST_RUN_HALTED;
     pst_put_u16(w, halted ? 1 : 0);
     pst_put_u16(w, halted ? sizeof f->regs : 0);
-    if (!halted)
+    if (!halted) {
         return;
+    }
     pst_put_u32(w, 1);
     pst_put_bytes(w, f->regs, sizeof f->regs);
     struct pst_reader r = pst_reader_of(f->gather, f->gather_len);
@@ -98,14 +102,16 @@ static inline void fake_report(struct fake *f, struct pst_writer *w)
         uint32_t len = pst_get_u32(&r);
         uint64_t address = pst_get_u64(&r);
         CHECK(pst_reader_ok(&r));
-        if (base == PST_GATHER_REGISTER)
+        if (base == PST_GATHER_REGISTER) {
             address = (uint32_t)(address + pst_peek_u32(f->regs + offset));
+        }
         while (len > 0 && fake_at(f, address, 1) == NULL) {
             address++;
             len--;
         }
-        while (len > 0 && fake_at(f, address, len) == NULL)
+        while (len > 0 && fake_at(f, address, len) == NULL) {
             len--;
+        }
         if (len > 0 && address >= FAKE_RAM) {
             pst_put_u64(w, address);
             pst_put_u32(w, len);
@@ -120,8 +126,9 @@ static inline void fake_stop(struct fake *f)
     static uint8_t bytes[65536];
     struct pst_writer w = pst_writer_of(bytes, sizeof bytes);
     f->state = PST_RUN_HALTED;
-    if (f->stop_pc != 0)
+    if (f->stop_pc != 0) {
         pst_poke_u32(f->regs + 128, f->stop_pc);
+    }
     fake_report(f, &w);
     pst_gdb_server_event(&f->g, (struct pst_bytes){bytes, w.used});
 }
@@ -141,20 +148,24 @@ static inline pst_err fake_give(struct pst_spp_op *op, const void *from, size_t 
 static inline pst_err fake_memory(struct fake *f, struct pst_spp_op *op)
 {
     uint8_t *at = fake_at(f, op->address, op->len);
-    if (f->granted_last != 0 && op->address + op->len - 1 > f->granted_last)
+    if (f->granted_last != 0 && op->address + op->len - 1 > f->granted_last) {
         return PST_ERR_DENIED;
-    if (op->opcode == PST_SPP_WRITE && f->deny_memory_write != PST_OK)
+    }
+    if (op->opcode == PST_SPP_WRITE && f->deny_memory_write != PST_OK) {
         return f->deny_memory_write;
-    if (at == NULL)
+    }
+    if (at == NULL) {
         return PST_ERR_FAULT;
+    }
     if (op->address >= FAKE_DEVICE && op->address < FAKE_RAM) {
         f->device_reads++;
         f->last_device_len = op->len;
     }
-    if (op->opcode == PST_SPP_WRITE)
+    if (op->opcode == PST_SPP_WRITE) {
         memcpy(at, op->data, op->len);
-    else
+    } else {
         memcpy(op->data, at, op->len);
+    }
     op->moved = op->len;
     return PST_OK;
 }
@@ -163,8 +174,9 @@ static inline pst_err fake_break(struct fake *f, const struct pst_spp_op *op)
 {
     struct pst_reader r = pst_reader_of(op->data, op->len);
     f->break_writes++;
-    if (f->deny_break != PST_OK)
+    if (f->deny_break != PST_OK) {
         return f->deny_break;
+    }
     while (r.left > 0) {
         uint8_t set = pst_get_u8(&r);
         uint8_t type = pst_get_u8(&r);
@@ -178,8 +190,9 @@ static inline pst_err fake_break(struct fake *f, const struct pst_spp_op *op)
             bool same = f->breaks[i - 1].set && f->breaks[i - 1].type == type &&
                         f->breaks[i - 1].kind == kind && f->breaks[i - 1].address == address;
             CHECK(!(same && set == 1)); /* a server that keeps books sets none twice */
-            if (set == 1 ? !f->breaks[i - 1].set : same)
+            if (set == 1 ? !f->breaks[i - 1].set : same) {
                 at = i - 1;
+            }
         }
         CHECK(at < 128);
         f->breaks[at].set = set == 1;
@@ -199,8 +212,9 @@ static inline pst_err fake_run(struct fake *f, struct pst_spp_op *op)
         fake_report(f, &w);
         return fake_give(op, bytes, w.used, 0);
     }
-    if (!write && op->address == PST_RUN_ARCH)
+    if (!write && op->address == PST_RUN_ARCH) {
         return fake_give(op, "riscv:rv32", 10, 0);
+    }
     if (!write && op->address >= PST_RUN_MEMORY_MAP) {
         pst_put_u64(&w, FAKE_ROM);
         pst_put_u64(&w, FAKE_ROM + FAKE_ROM_LEN - 1);
@@ -221,37 +235,45 @@ static inline pst_err fake_run(struct fake *f, struct pst_spp_op *op)
         pst_put_bytes(&w, fake_cpu, sizeof fake_cpu - 1);
         return fake_give(op, bytes, w.used, op->address - PST_RUN_DESCRIPTION);
     }
-    if (f->deny_run != PST_OK)
+    if (f->deny_run != PST_OK) {
         return f->deny_run;
+    }
     if (op->address == PST_RUN_REGISTERS + 0x10000) {
-        if (!write)
+        if (!write) {
             return fake_give(op, f->regs, sizeof f->regs, 0);
-        if (op->len != sizeof f->regs)
+        }
+        if (op->len != sizeof f->regs) {
             return PST_ERR_ARGUMENT;
+        }
         memcpy(f->regs, op->data, sizeof f->regs);
         return PST_OK;
     }
     if (op->address >= PST_RUN_REGISTER && op->address < PST_RUN_DESCRIPTION) {
         uint64_t number = (op->address & 0xffff) >> 4;
-        if (number >= 33 && number != 0x342)
+        if (number >= 33 && number != 0x342) {
             return PST_ERR_FAULT;
+        }
         uint8_t *at = number == 0x342 ? f->csr : f->regs + number * 4;
-        if (!write)
+        if (!write) {
             return fake_give(op, at, 4, 0);
-        if (op->len != 4)
+        }
+        if (op->len != 4) {
             return PST_ERR_ARGUMENT;
+        }
         memcpy(at, op->data, 4);
         return PST_OK;
     }
-    if (!write)
+    if (!write) {
         return PST_ERR_ARGUMENT;
+    }
     switch (op->address) {
     case PST_RUN_BREAK:
         return fake_break(f, op);
     case PST_RUN_GATHER:
         f->gather_writes++;
-        if (f->deny_gather != PST_OK)
+        if (f->deny_gather != PST_OK) {
             return f->deny_gather;
+        }
         CHECK(op->len <= 16 * 16);
         memcpy(f->gather, op->data, op->len);
         f->gather_len = op->len;
@@ -265,8 +287,9 @@ static inline pst_err fake_run(struct fake *f, struct pst_spp_op *op)
         return PST_OK;
     case PST_RUN_INTERRUPT:
         f->interrupts++;
-        if (f->deny_interrupt != PST_OK)
+        if (f->deny_interrupt != PST_OK) {
             return f->deny_interrupt;
+        }
         return PST_OK;
     case PST_RUN_DETACH:
         f->detaches++;
@@ -283,22 +306,26 @@ static inline void fake_perform(struct fake *f, struct pst_spp_op *op)
     bool write = op->opcode == PST_SPP_WRITE;
     f->ops++;
     op->moved = 0;
-    if (f->closed)
+    if (f->closed) {
         op->result = PST_ERR_CLOSED;
-    else if (write && f->blocked)
+    } else if (write && f->blocked) {
         op->result = PST_ERR_STATE;
-    else
+    } else {
         op->result = op->space == PST_AS_MEMORY ? fake_memory(f, op) : fake_run(f, op);
-    if (write && op->result != PST_OK)
+    }
+    if (write && op->result != PST_OK) {
         f->blocked = true;
+    }
     bool stops =
         op->result == PST_OK && ((f->resumes > resumes && f->stop_at_once) ||
                                  (f->interrupts > interrupts && f->state == PST_RUN_RUNNING));
-    if (f->interrupts > interrupts && f->state == PST_RUN_RUNNING && f->stop_signal == 0)
+    if (f->interrupts > interrupts && f->state == PST_RUN_RUNNING && f->stop_signal == 0) {
         f->stop_signal = 2;
+    }
     op->done(op->ctx, op);
-    if (stops)
+    if (stops) {
         fake_stop(f);
+    }
 }
 
 static inline void fake_submit(void *ctx, struct pst_spp_op *op)
@@ -319,14 +346,16 @@ static inline bool fake_turn(struct fake *f)
 {
     size_t n = f->queued;
     struct pst_spp_op *batch[FAKE_QUEUE];
-    if (n == 0)
+    if (n == 0) {
         return false;
+    }
     memcpy(batch, f->queue, sizeof batch);
     f->queued = 0;
     f->batches++;
     f->blocked = false;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         fake_perform(f, batch[i]);
+    }
     return true;
 }
 
@@ -348,10 +377,12 @@ static inline void fake_init(struct fake *f, bool notices)
     memset(f, 0, sizeof *f);
     f->state = PST_RUN_HALTED;
     f->stop_signal = 5;
-    for (size_t i = 0; i < FAKE_RAM_LEN; i++)
+    for (size_t i = 0; i < FAKE_RAM_LEN; i++) {
         f->ram[i] = (uint8_t)(i * 7 + (i >> 8));
-    for (size_t i = 0; i < 33; i++)
+    }
+    for (size_t i = 0; i < 33; i++) {
         pst_poke_u32(f->regs + 4 * i, (uint32_t)(0x11110000 + i));
+    }
     pst_poke_u32(f->regs + 4, FAKE_RAM + 0x200);    /* ra */
     pst_poke_u32(f->regs + 8, FAKE_RAM + 0x10010);  /* sp */
     pst_poke_u32(f->regs + 32, FAKE_RAM + 0x10080); /* fp */
@@ -376,8 +407,9 @@ static inline void fake_collect(struct fake *f)
 {
     struct pst_bytes out = pst_gdb_server_pending(&f->g);
     CHECK(f->from_len + out.len <= sizeof f->from);
-    if (out.len > 0)
+    if (out.len > 0) {
         memcpy(f->from + f->from_len, out.at, out.len);
+    }
     f->from_len += out.len;
     pst_gdb_server_sent(&f->g, out.len);
 }
@@ -392,11 +424,13 @@ static inline void fake_feed(struct fake *f, const void *bytes, size_t len)
         at += n;
         len -= n;
         fake_collect(f);
-        if (n == 0 && !fake_turn(f))
+        if (n == 0 && !fake_turn(f)) {
             break;
+        }
     } while (len > 0);
-    while (fake_turn(f))
+    while (fake_turn(f)) {
         fake_collect(f);
+    }
     fake_collect(f);
 }
 
@@ -415,8 +449,9 @@ static inline unsigned fake_parse(struct fake *f)
         enum pst_rsp_item item;
         at += pst_rsp_read(&r, f->from + at, f->from_len - at, &item);
         CHECK(item != PST_RSP_BAD);
-        if (item != PST_RSP_PACKET)
+        if (item != PST_RSP_PACKET) {
             continue;
+        }
         if (r.len > 1 && buffer[0] == 'O' && buffer[1] != 'K') {
             struct pst_reader hex = pst_reader_of(buffer + 1, r.len - 1);
             size_t have = strlen(f->console);

@@ -44,8 +44,9 @@ static void test_map(void **state)
 
     struct pst_writer w = pst_writer_of(map, sizeof map);
     put_region(&w, 0x1000, 0x1FFF, PST_REGION_RAM);
-    for (size_t n = 1; n < w.used; n++)
+    for (size_t n = 1; n < w.used; n++) {
         CHECK_EQ(pst_cache_set_map(&c, map, n), PST_ERR_DECODE);
+    }
     CHECK_EQ(c.map_len, 0);
     put_region(&w, 0x1FFF, 0x2FFF, PST_REGION_RAM); /* overlap */
     CHECK_EQ(pst_cache_set_map(&c, map, w.used), PST_ERR_DECODE);
@@ -56,8 +57,9 @@ static void test_map(void **state)
     put_region(&w, 0, UINT64_MAX, PST_REGION_RAM);
     CHECK_EQ(pst_cache_set_map(&c, map, w.used), PST_OK);
     w = pst_writer_of(map, sizeof map);
-    for (uint64_t i = 0; i <= PST_CACHE_REGIONS; i++)
+    for (uint64_t i = 0; i <= PST_CACHE_REGIONS; i++) {
         put_region(&w, i * 16, i * 16 + 15, PST_REGION_RAM);
+    }
     CHECK_EQ(pst_cache_set_map(&c, map, w.used - 24), PST_OK);
     CHECK_EQ(c.map_len, PST_CACHE_REGIONS);
     CHECK_EQ(pst_cache_set_map(&c, map, w.used), PST_ERR_LIMIT);
@@ -136,8 +138,9 @@ static void test_model(void **state)
             pst_cache_forget(&c, 0x8000 + at, len);
             break;
         case 4:
-            if (i % 50 == 0)
+            if (i % 50 == 0) {
                 pst_cache_resume(&c);
+            }
             break;
         default:
             if (pst_cache_get(&c, 0x8000 + at, data, len)) {
@@ -164,8 +167,9 @@ static void test_gather(void **state)
     pst_gather_arch(&g, NULL);
     CHECK_EQ(pst_gather_list(&g, list), 0);
     pst_gather_arch(&g, pst_arch_find("riscv:rv32", 10));
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < 12; i++) {
         pst_gather_stop(&g);
+    }
     CHECK_EQ(pst_gather_list(&g, list), 32); /* SP and RA stay */
     CHECK_EQ(list[0], PST_GATHER_REGISTER);
     CHECK_EQ(pst_peek_u16(list + 2), 8);
@@ -194,11 +198,13 @@ static void test_gather(void **state)
     CHECK_EQ(pst_gather_list(&g, list), 64);
     CHECK_EQ(list[48], PST_GATHER_REGISTER);
     /* never more than there is room for */
-    for (uint64_t a = 0x8000; a < 0x10000; a += 0x400)
+    for (uint64_t a = 0x8000; a < 0x10000; a += 0x400) {
         pst_gather_note(&g, &ram, a, 4, regs, sizeof regs);
+    }
     CHECK_EQ(pst_gather_list(&g, list), PST_GATHER_BYTES);
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < 12; i++) {
         pst_gather_stop(&g);
+    }
     CHECK_EQ(pst_gather_list(&g, list), 32);
 }
 

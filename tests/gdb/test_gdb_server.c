@@ -25,16 +25,18 @@ static struct fake *attached(void)
 static void check_reply(struct fake *f, const char *packet, const char *expected, int line)
 {
     const char *got = fake_ask(f, packet);
-    if (strcmp(got, expected) != 0)
+    if (strcmp(got, expected) != 0) {
         fprintf(stderr, "line %d: %s -> %s, not %s\n", line, packet, got, expected);
+    }
     CHECK(strcmp(got, expected) == 0);
 }
 
 static void check_begins(struct fake *f, const char *packet, const char *expected, int line)
 {
     const char *got = fake_ask(f, packet);
-    if (strncmp(got, expected, strlen(expected)) != 0)
+    if (strncmp(got, expected, strlen(expected)) != 0) {
         fprintf(stderr, "line %d: %s -> %s, not %s…\n", line, packet, got, expected);
+    }
     CHECK(strncmp(got, expected, strlen(expected)) == 0);
 }
 
@@ -371,8 +373,9 @@ static void test_learns(void **state)
     BEGINS(f, "m80018000,20", "42");
     fake_ask(f, "m80010800,40");
     CHECK_EQ(f->batches, batches + 1);
-    for (int i = 0; i < 12; i++) /* nobody asks any more */
+    for (int i = 0; i < 12; i++) { /* nobody asks any more */
         fake_ask(f, "vCont;c");
+    }
     CHECK_EQ(f->gather_len, PST_GATHER_FIXED * PST_GATHER_ENTRY);
     fake_free(f);
 }
@@ -422,8 +425,9 @@ static void test_breakpoints(void **state)
     CHECK_EQ(f->break_records, 6);
     /* detaching takes away what is left */
     ASK(f, "D", "OK");
-    for (size_t i = 0; i < 128; i++)
+    for (size_t i = 0; i < 128; i++) {
         CHECK(!f->breaks[i].set);
+    }
     CHECK_EQ(f->detaches, 1);
     fake_free(f);
 }

@@ -37,8 +37,9 @@ static inline void path_init(struct path *p, const struct faults *faults, uint64
 {
     p->faults = *faults;
     p->count = p->busy_until = p->moved = 0;
-    for (size_t i = 0; i < PATH_PACKETS; i++)
+    for (size_t i = 0; i < PATH_PACKETS; i++) {
         p->packets[i].len = 0;
+    }
     p->rng.state = seed;
 }
 
@@ -52,17 +53,20 @@ static inline void path_place(struct path *p, uint64_t due, const uint8_t *at, s
     for (size_t i = 0; i < PATH_PACKETS; i++) {
         struct path_packet *q = &p->packets[i];
 
-        if (q->len > 0)
+        if (q->len > 0) {
             continue;
+        }
         q->due = due;
         q->order = p->count++;
         q->len = len;
         memcpy(q->bytes, at, len);
-        if (path_chance(p, p->faults.cut))
+        if (path_chance(p, p->faults.cut)) {
             q->len = 1 + pst_test_rng_below(&p->rng, len);
-        if (path_chance(p, p->faults.damage))
+        }
+        if (path_chance(p, p->faults.damage)) {
             q->bytes[pst_test_rng_below(&p->rng, q->len)] ^=
                 (uint8_t)(1u << pst_test_rng_below(&p->rng, 8));
+        }
         return;
     }
 }
@@ -79,15 +83,19 @@ static inline void path_send(struct path *p, uint64_t now, const uint8_t *at, si
         due = p->busy_until;
     }
     due += f->delay_ms;
-    if (path_chance(p, f->late))
+    if (path_chance(p, f->late)) {
         due += pst_test_rng_below(&p->rng, f->late_ms + 1);
-    if (due >= f->stall_from && due < f->stall_to)
+    }
+    if (due >= f->stall_from && due < f->stall_to) {
         due = f->stall_to;
-    if (path_chance(p, f->drop) || (f->mtu > 0 && len > f->mtu))
+    }
+    if (path_chance(p, f->drop) || (f->mtu > 0 && len > f->mtu)) {
         return;
+    }
     path_place(p, due, at, len);
-    if (path_chance(p, f->twice))
+    if (path_chance(p, f->twice)) {
         path_place(p, due + pst_test_rng_below(&p->rng, f->late_ms + 1), at, len);
+    }
 }
 
 /* The next one that is due, or NULL; set its `len` to 0 when done with it. */
@@ -100,8 +108,9 @@ static inline struct path_packet *path_due(struct path *p, uint64_t now)
 
         if (q->len > 0 && q->due <= now &&
             (first == NULL || q->due < first->due ||
-             (q->due == first->due && q->order < first->order)))
+             (q->due == first->due && q->order < first->order))) {
             first = q;
+        }
     }
     return first;
 }
@@ -111,8 +120,9 @@ static inline uint64_t path_next(const struct path *p)
     uint64_t at = UINT64_MAX;
 
     for (size_t i = 0; i < PATH_PACKETS; i++) {
-        if (p->packets[i].len > 0 && p->packets[i].due < at)
+        if (p->packets[i].len > 0 && p->packets[i].due < at) {
             at = p->packets[i].due;
+        }
     }
     return at;
 }

@@ -15,11 +15,13 @@ static void test_crc32c(void **state)
     CHECK_EQ(pst_crc32c(0, bytes, 32), 0x8A9136AA);
     memset(bytes, 0xFF, 32);
     CHECK_EQ(pst_crc32c(0, bytes, 32), 0x62A8AB43);
-    for (size_t i = 0; i < 32; i++)
+    for (size_t i = 0; i < 32; i++) {
         bytes[i] = (uint8_t)i;
+    }
     CHECK_EQ(pst_crc32c(0, bytes, 32), 0x46DD794E);
-    for (size_t i = 0; i < 32; i++)
+    for (size_t i = 0; i < 32; i++) {
         bytes[i] = (uint8_t)(31 - i);
+    }
     CHECK_EQ(pst_crc32c(0, bytes, 32), 0x113FDB5C);
     CHECK_EQ(pst_test_hex("01c00000 00000000 00000000 00000000 14000000 00000400 00000014 00000018"
                           "28000000 00000000 02000000 00000000",

@@ -22,8 +22,9 @@ struct program {
 static struct pst_i3c_device *device_of(struct pst_i3c_model *m, uint64_t id)
 {
     for (size_t i = 0; i < m->count; i++) {
-        if (m->devices[i]->id == id)
+        if (m->devices[i]->id == id) {
             return m->devices[i];
+        }
     }
     return NULL;
 }
@@ -47,8 +48,9 @@ static unsigned *fault_of(struct pst_i3c_faults *f, const char *name)
     };
 
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-        if (strcmp(faults[i].name, name) == 0)
+        if (strcmp(faults[i].name, name) == 0) {
             return faults[i].at;
+        }
     }
     return NULL;
 }
@@ -72,15 +74,17 @@ static bool on_device(struct pst_i3c_model *m, const char *what, uint64_t id)
 {
     struct pst_i3c_device *d = device_of(m, id);
 
-    if (d == NULL)
+    if (d == NULL) {
         return false;
+    }
     if (strcmp(what, "adaptor") == 0) {
         return d->ops->ccc(d->ctx, PST_I3C_RSTACT, PST_I3C_RESET, NULL, 0) == PST_OK &&
                pst_i3c_model_pattern(m) == 1;
     }
     d->absent = strcmp(what, "unplug") == 0;
-    if (!d->absent)
+    if (!d->absent) {
         d->address = 0; /* plugged in again, it has to be given one */
+    }
     return d->absent || strcmp(what, "plug") == 0;
 }
 
@@ -89,8 +93,9 @@ static void command(struct program *p, const char *line)
     struct pst_i3c_model *m = pst_i3c_host_model(p->host);
     char what[32] = "", value[32] = "";
 
-    if (sscanf(line, "%31s %31s", what, value) < 1)
+    if (sscanf(line, "%31s %31s", what, value) < 1) {
         return;
+    }
     unsigned *fault = fault_of(&m->faults, what);
     if (fault != NULL) {
         *fault = (unsigned)strtoul(value, NULL, 0);
@@ -130,8 +135,9 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
         p->have -= (size_t)(end + 1 - p->line);
         memmove(p->line, end + 1, p->have + 1);
     }
-    if (p->have == sizeof p->line - 1)
+    if (p->have == sizeof p->line - 1) {
         p->have = 0;
+    }
 }
 
 int main(int argc, char **argv)
@@ -153,8 +159,9 @@ int main(int argc, char **argv)
     }
     p.in.data = &p;
     if (uv_pipe_init(loop, &p.in, 0) != 0 || uv_pipe_open(&p.in, 0) != 0 ||
-        uv_read_start((uv_stream_t *)&p.in, on_alloc, on_read) != 0)
+        uv_read_start((uv_stream_t *)&p.in, on_alloc, on_read) != 0) {
         return 1;
+    }
     (void)uv_run(loop, UV_RUN_DEFAULT);
     return uv_loop_close(loop) == 0 ? 0 : 1;
 }

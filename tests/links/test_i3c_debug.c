@@ -25,8 +25,9 @@ static struct driver {
 
 static int refuse(pst_err err)
 {
-    if (err == PST_OK)
+    if (err == PST_OK) {
         return 0;
+    }
     errno = err == PST_ERR_BUSY ? EREMOTEIO : EIO;
     return -1;
 }
@@ -75,14 +76,18 @@ static int fake_ioctl(void *ctx, int fd, unsigned long request, void *argument)
 
     CHECK_EQ(fd, FD);
     errno = d->no_ioctls ? ENOTTY : d->unplugged;
-    if (errno != 0)
+    if (errno != 0) {
         return -1;
-    if (request == PST_I3C_IOCTL_EVENT)
+    }
+    if (request == PST_I3C_IOCTL_EVENT) {
         return on_event(d, argument);
-    if (d->logged < LOG)
+    }
+    if (d->logged < LOG) {
         d->log[d->logged++] = (uint16_t)((request & 0xFF) << 8 | first);
-    if (request == PST_I3C_IOCTL_OPCODE)
+    }
+    if (request == PST_I3C_IOCTL_OPCODE) {
         return on_opcode(d, argument);
+    }
     CHECK_EQ(request, PST_I3C_IOCTL_ACTION);
     struct pst_i3c_ccc ccc = {.code = PST_I3C_DBGACTION, .defining = first};
     return refuse(d->view.bus.ccc(&d->view, d->address, &ccc));
@@ -97,8 +102,9 @@ static long fake_read(void *ctx, int fd, void *out, size_t len)
     CHECK(fd == FD && len <= PST_I3C_MAX);
     errno = d->unplugged;
     if (errno != 0 ||
-        refuse(d->view.bus.read(&d->view, d->address, bytes, sizeof bytes, &got)) != 0)
+        refuse(d->view.bus.read(&d->view, d->address, bytes, sizeof bytes, &got)) != 0) {
         return -1;
+    }
     CHECK(got <= len);
     memcpy(out, bytes, got);
     return (long)got;
@@ -110,8 +116,9 @@ static long fake_write(void *ctx, int fd, const void *bytes, size_t len)
 
     CHECK_EQ(fd, FD);
     errno = d->unplugged;
-    if (errno != 0 || refuse(d->view.bus.write(&d->view, d->address, bytes, len)) != 0)
+    if (errno != 0 || refuse(d->view.bus.write(&d->view, d->address, bytes, len)) != 0) {
         return -1;
+    }
     return (long)len;
 }
 
@@ -164,8 +171,9 @@ static pst_err bring_up(void)
 {
     pst_err err = PST_OK;
 
-    for (int i = 0; i < 3000 && err == PST_OK && !pst_i3c_debugger_is_up(&dts.engine); i++)
+    for (int i = 0; i < 3000 && err == PST_OK && !pst_i3c_debugger_is_up(&dts.engine); i++) {
         err = turn();
+    }
     return err;
 }
 
@@ -173,8 +181,9 @@ static pst_err bring_up(void)
 static void test_numbers(void **state)
 {
     (void)state;
-    if (sizeof(void *) != 8)
+    if (sizeof(void *) != 8) {
         skip();
+    }
     CHECK_EQ(PST_I3C_IOCTL_OPCODE, 0xC0207941UL);
     CHECK_EQ(PST_I3C_IOCTL_ACTION, 0x40017942UL);
     CHECK_EQ(PST_I3C_IOCTL_EVENT, 0xC0107943UL);
@@ -193,8 +202,9 @@ static void test_bring_up(void **state)
     start(PST_I3C_PORT_MESSAGES);
     CHECK_EQ(bring_up(), PST_OK);
     CHECK_EQ(driver.logged, sizeof order / sizeof order[0]);
-    for (size_t i = 0; i < driver.logged; i++)
+    for (size_t i = 0; i < driver.logged; i++) {
         CHECK_EQ(driver.log[i], order[i]);
+    }
 }
 
 /* Bytes both ways, with events and without, on a bus that refuses and breaks off. */
@@ -219,8 +229,9 @@ static void test_bytes(void **state)
             CHECK_EQ(turn(), PST_OK);
             put += pst_i3c_debugger_put(&dts.engine, out + put, sizeof out - put);
             if (pst_i3c_target_room(t) >= sizeof piece &&
-                pst_i3c_target_get(t, piece, sizeof piece, &len) == PST_OK)
+                pst_i3c_target_get(t, piece, sizeof piece, &len) == PST_OK) {
                 CHECK_EQ(pst_i3c_target_put(t, piece, len), len); /* an echo */
+            }
             back += pst_i3c_debugger_get(&dts.engine, in + back, sizeof in - back);
         }
         CHECK_EQ(back, sizeof out);
@@ -239,14 +250,16 @@ static void test_spp(void **state)
     start(PST_I3C_PORT_SPP);
     CHECK_EQ(bring_up(), PST_OK);
     CHECK_EQ(pst_i3c_debugger_send(&dts.engine, PST_LINK_CLEAR, command, len), PST_OK);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 20; i++) {
         CHECK_EQ(turn(), PST_OK);
+    }
     CHECK_EQ(pst_i3c_target_receive(&driver.adaptor.engine, &kind, &payload, &got), PST_OK);
     CHECK_EQ(got, len);
     CHECK_BYTES(payload, command, len);
     CHECK_EQ(pst_i3c_target_send(&driver.adaptor.engine, PST_LINK_CLEAR, command, 9), PST_OK);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         CHECK_EQ(turn(), PST_OK);
+    }
     CHECK_EQ(pst_i3c_debugger_receive(&dts.engine, &kind, &payload, &got), PST_OK);
     CHECK_EQ(got, 9);
 }
@@ -262,8 +275,9 @@ static void test_unplugged(void **state)
         start(PST_I3C_PORT_MESSAGES);
         CHECK_EQ(bring_up(), PST_OK);
         driver.unplugged = errors[i];
-        for (int n = 0; n < 1000 && err == PST_OK; n++)
+        for (int n = 0; n < 1000 && err == PST_OK; n++) {
             err = turn();
+        }
         CHECK_EQ(err, PST_ERR_FAULT);
         CHECK_EQ(dts.bus.unplugged, errors[i]);
     }
@@ -280,11 +294,13 @@ static void test_unplugged_unread(void **state)
     start(PST_I3C_PORT_MESSAGES);
     CHECK_EQ(bring_up(), PST_OK);
     CHECK_EQ(pst_i3c_target_put(t, bytes, sizeof bytes), sizeof bytes);
-    for (int n = 0; n < 1000; n++)
+    for (int n = 0; n < 1000; n++) {
         CHECK_EQ(turn(), PST_OK);
+    }
     driver.unplugged = ENODEV;
-    for (int n = 0; n < 1000 && err == PST_OK; n++)
+    for (int n = 0; n < 1000 && err == PST_OK; n++) {
         err = turn();
+    }
     CHECK_EQ(err, PST_ERR_FAULT);
 }
 

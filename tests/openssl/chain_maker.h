@@ -41,11 +41,13 @@ static inline EVP_PKEY *maker_key(size_t index, pst_sig_id id)
 {
     static EVP_PKEY *keys[MAKER_MAX][4];
 
-    if (id == PST_SIG_NONE)
+    if (id == PST_SIG_NONE) {
         id = PST_ECDSA_P256;
-    if (keys[index][id] == NULL)
+    }
+    if (keys[index][id] == NULL) {
         keys[index][id] = id == PST_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
                                             : EVP_EC_gen(id == PST_ECDSA_P256 ? "P-256" : "P-384");
+    }
     CHECK(keys[index][id] != NULL);
     return keys[index][id];
 }
@@ -54,8 +56,9 @@ static inline void maker_extension(X509 *x, const char *oid, const char *value)
 {
     X509V3_CTX ctx;
 
-    if (value == NULL)
+    if (value == NULL) {
         return;
+    }
     X509V3_set_ctx(&ctx, x, x, NULL, NULL, 0);
     X509_EXTENSION *e = X509V3_EXT_conf(NULL, &ctx, oid, value);
     CHECK(e != NULL && X509_add_ext(x, e, -1) == 1);
@@ -79,9 +82,10 @@ static inline void maker_pad(X509 *x, size_t len)
 
 static inline void maker_name(X509_NAME *name, const char *text)
 {
-    if (text[0] != '\0')
+    if (text[0] != '\0') {
         CHECK(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)text, -1,
                                          -1, 0) == 1);
+    }
 }
 
 static inline size_t maker_make_one(const struct maker_chain *chain, size_t i, uint8_t *out)
@@ -108,14 +112,16 @@ static inline size_t maker_make_one(const struct maker_chain *chain, size_t i, u
     maker_extension(x, PST_OID_GRANT, c->grant);
     maker_extension(x, c->extra_oid, c->extra);
     maker_extension(x, c->extra2_oid, c->extra2);
-    if (c->padding > 0)
+    if (c->padding > 0) {
         maker_pad(x, c->padding);
+    }
     pst_sig_id id = chain->certs[signer].algorithm;
     CHECK(X509_sign(x, maker_key(signer, id), id == PST_ED25519 ? NULL : EVP_sha256()) > 0);
     int len = i2d_X509(x, &out);
     CHECK(len > 0);
-    if (c->flip_signature)
+    if (c->flip_signature) {
         out[-1] ^= 1;
+    }
     X509_free(x);
     return (size_t)len;
 }

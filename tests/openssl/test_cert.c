@@ -23,8 +23,9 @@ static pst_err verify_bytes(const uint8_t *der, size_t len, size_t root_len, pst
 
     CHECK_EQ(pst_hash_once(pst_openssl_crypto(), PST_SHA384, der, root_len, root_hash), PST_OK);
     CHECK_EQ(v->begin(v->ctx, &check, role, PST_SHA384, root_hash), PST_OK);
-    for (size_t at = 0; at < len && err == PST_OK; at += portion)
+    for (size_t at = 0; at < len && err == PST_OK; at += portion) {
         err = v->feed(v->ctx, &check, der + at, len - at < portion ? len - at : portion);
+    }
     pst_err end = v->finish(v->ctx, &check, peer);
     CHECK(err == PST_OK || end == err); /* a failure is final */
     CHECK_EQ(check.store[0], 0);
@@ -95,8 +96,9 @@ static void every_algorithm_verifies(void **state)
     (void)state;
     for (int i = PST_ECDSA_P256; i <= PST_ED25519; i++) {
         maker_good(&chain, PST_ROLE_RESPONDER);
-        for (size_t n = 0; n < 3; n++)
+        for (size_t n = 0; n < 3; n++) {
             chain.certs[n].algorithm = (pst_sig_id)(1 + (size_t)(i + (int)n) % 3);
+        }
         maker_make(&chain);
         trust_root_of(&chain);
         CHECK_EQ(verify(PST_ROLE_RESPONDER, &peer), PST_OK);
@@ -181,7 +183,7 @@ SPOIL(too_large_a_certificate, c->certs[2].padding = 16300)
 #define DEV PST_ROLE_RESPONDER
 #define CASE(role, spoil, reason)                                                                  \
     {                                                                                              \
-#spoil, role, spoil, reason                                                                \
+        #spoil, role, spoil, reason                                                                \
     }
 
 /* clang-format off */
@@ -245,8 +247,9 @@ static void each_broken_rule_is_refused_and_named(void **state)
         trust_root_of(&chain);
         pst_err err = verify(b->role, &peer);
         const char *reason = trust.verifier.reason(trust.verifier.ctx);
-        if (err != PST_ERR_CERT || strstr(reason, b->reason) == NULL)
+        if (err != PST_ERR_CERT || strstr(reason, b->reason) == NULL) {
             fprintf(stderr, "%s: %d, '%s', expected '%s'\n", b->name, err, reason, b->reason);
+        }
         CHECK_EQ(err, PST_ERR_CERT);
         CHECK(strstr(reason, b->reason) != NULL);
         CHECK_EQ(peer.key.sig_id, 0);
@@ -294,9 +297,10 @@ static void what_is_allowed_passes(void **state)
         maker_make(&chain);
         trust_root_of(&chain);
         pst_err err = verify(good_cases[i].role, &peer);
-        if (err != PST_OK)
+        if (err != PST_OK) {
             fprintf(stderr, "%s: %s\n", good_cases[i].name,
                     trust.verifier.reason(trust.verifier.ctx));
+        }
         CHECK_EQ(err, PST_OK);
         wipe(&peer);
     }
@@ -369,8 +373,9 @@ static void without_a_clock_dates_are_not_compared(void **state)
     wipe(&peer);
     /* The default is the system's clock: these ended in 1978. */
     maker_good(&chain, DEV);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         chain.certs[i].until = 9 * (long)MAKER_YEAR - MAKER_NOW;
+    }
     maker_make(&chain);
     trust_root_of(&chain);
     pst_trust_free(&trust);
@@ -456,8 +461,9 @@ static void every_truncation_is_refused(void **state)
     maker_good(&chain, DEV);
     maker_make(&chain);
     trust_root_of(&chain);
-    for (size_t n = 0; n < chain.at[3]; n++)
+    for (size_t n = 0; n < chain.at[3]; n++) {
         CHECK_EQ(verify_bytes(chain.der, n, chain.at[1], DEV, 100000, &peer), PST_ERR_CERT);
+    }
     /* and so is anything after the leaf */
     for (size_t n = 1; n < 5; n++) {
         memset(chain.der + chain.at[3], 0x30, n);
@@ -504,8 +510,9 @@ static void long_chain(size_t count, size_t padding, size_t last_padding)
     chain.certs[count - 1] = maker_leaf(DEV);
     chain.certs[count - 1].padding = last_padding;
     /* their signatures are all of one length */
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         chain.certs[i].algorithm = PST_ED25519;
+    }
     maker_make(&chain);
 }
 

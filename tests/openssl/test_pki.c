@@ -37,8 +37,9 @@ static const struct pst_pki_options usual = {.algorithm = PST_ECDSA_P256};
 static void make_ca(const char *name, const struct pst_pki_options *options)
 {
     pst_err err = pst_pki_init(in(name), options, why, sizeof why);
-    if (err != PST_OK)
+    if (err != PST_OK) {
         fprintf(stderr, "%s\n", why);
+    }
     CHECK_EQ(err, PST_OK);
 }
 
@@ -198,9 +199,10 @@ static void creation_checks_what_it_is_given(void **state)
     make_ca("ca-short", &days);
     static const char *const ids[] = {"",        "Acme",       "Acme:Pump",     ":Pump:1",
                                       "Acme::1", "Acme:Pump:", "Acme:Pump:1:2", "Acme:Pump:\n"};
-    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         CHECK_EQ(pst_pki_target(in("ca-short"), ids[i], in("x"), &usual, why, sizeof why),
                  PST_ERR_ARGUMENT);
+    }
     CHECK_EQ(pst_pki_engineer(in("ca-short"), "", "debug", in("x"), &usual, why, sizeof why),
              PST_ERR_ARGUMENT);
     memset(many, 'g', sizeof many);
@@ -290,8 +292,9 @@ static void lint_lists_everything_that_is_wrong(void **state)
     chain.certs[2].flip_signature = true;
     struct findings f = lint_chain(PST_ROLE_RESPONDER);
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
-        if (strstr(f.text, expected[i]) == NULL)
+        if (strstr(f.text, expected[i]) == NULL) {
             fprintf(stderr, "'%s' is not in:\n%s", expected[i], f.text);
+        }
         CHECK(strstr(f.text, expected[i]) != NULL);
     }
     CHECK_EQ(f.broken, sizeof expected / sizeof expected[0]);

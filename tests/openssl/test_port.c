@@ -187,8 +187,9 @@ static void aead_empty_parts(void **state)
                 aad[0] ^= 1;
             }
             CHECK_EQ(crypto()->aead_open(NULL, &a, iv, aad, aad_len, buf, len, tag), PST_OK);
-            for (size_t n = 0; n < sizeof buf; n++)
+            for (size_t n = 0; n < sizeof buf; n++) {
                 CHECK(buf[n] == 1);
+            }
         }
         crypto()->aead_wipe(NULL, &a);
     }
@@ -254,8 +255,9 @@ static void dh_keeps_leading_zeros(void **state)
         for (unsigned d = 2; d < 3000 && found < 2; d++) {
             uint8_t product[PST_MAX_DH], peer[PST_MAX_DH], z[PST_MAX_Z];
             multiple_of_base(id, 3 * d, product);
-            if (product[0] != 0)
+            if (product[0] != 0) {
                 continue;
+            }
             found++;
             struct pst_dh_key three = {
                 .store = {0, (uint64_t)id}

@@ -43,8 +43,9 @@ static pst_err verify(const uint8_t *blob, size_t len, pst_hash_id hash, pst_rol
         CHECK_EQ(v->begin(v->ctx, &check, role, hash, blob + 4), PST_OK);
         (void)v->feed(v->ctx, &check, der, len);
         err = v->finish(v->ctx, &check, peer);
-        if (err != PST_OK)
+        if (err != PST_OK) {
             fprintf(stderr, "  %s\n", v->reason(v->ctx));
+        }
     }
     pst_trust_free(&trust);
     return err;
@@ -61,8 +62,9 @@ static void try_chain(const char *file, const json_t *all, const char *field, co
     pst_hash_id hash = hash_named(json_string_value(json_object_get(algorithms, "base_hash")));
     struct pst_peer peer = {0};
 
-    if (hex == NULL || name == NULL || hash == PST_HASH_NONE)
+    if (hex == NULL || name == NULL || hash == PST_HASH_NONE) {
         return;
+    }
     size_t len = pst_test_hex(hex, blob, sizeof blob);
     pst_err err = verify(blob, len, hash, role, &peer);
     if (!is_ours(name)) {
@@ -70,8 +72,9 @@ static void try_chain(const char *file, const json_t *all, const char *field, co
         CHECK(err != PST_OK);
         return;
     }
-    if (err != PST_OK)
+    if (err != PST_OK) {
         fprintf(stderr, "%s: %s (%s)\n", file, field, name);
+    }
     CHECK_EQ(err, PST_OK);
     accepted++;
     pst_openssl_crypto()->public_key_wipe(NULL, &peer.key);
@@ -86,8 +89,9 @@ static void chains_of_others_are_understood(void **state)
     (void)state;
     CHECK(d != NULL);
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        if (strstr(e->d_name, ".json") == NULL)
+        if (strstr(e->d_name, ".json") == NULL) {
             continue;
+        }
         snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
         json_t *all = json_load_file(path, 0, NULL);
         CHECK(all != NULL);

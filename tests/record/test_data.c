@@ -73,8 +73,9 @@ static void test_ratchet(void **state)
         memcpy(first, e.dts.secret, sizeof first);
         CHECK_BYTES(e.dts.secret, e.ts.secret, sizeof first);
         CHECK(memcmp(first[0], first[1], 32) != 0);
-        for (uint32_t n = 0; n < 2 * PST_DATA_RATCHET + 3; n++)
+        for (uint32_t n = 0; n < 2 * PST_DATA_RATCHET + 3; n++) {
             carry(&e.dts, &e.ts, (uint8_t)n);
+        }
         CHECK_EQ(e.dts.record.send.sequence, 3);
         CHECK_EQ(e.ts.record.receive.sequence, 3);
         CHECK(memcmp(first[PST_TO_RESPONDER], e.ts.secret[PST_TO_RESPONDER], 32) != 0);
@@ -104,8 +105,9 @@ static void test_refused(void **state)
     CHECK_EQ(pst_data_open(&e.ts, copy, len, &got), PST_OK); /* the state was untouched */
     memcpy(copy, rec, len);
     CHECK_EQ(pst_data_open(&e.ts, copy, len, &got), PST_ERR_REPLAY);
-    for (uint32_t n = 1; n < PST_DATA_RATCHET; n++)
+    for (uint32_t n = 1; n < PST_DATA_RATCHET; n++) {
         carry(&e.dts, &e.ts, (uint8_t)n);
+    }
     CHECK_EQ(e.ts.record.receive.sequence, 0);
     memcpy(copy, rec, len); /* the same number, but another key */
     CHECK_EQ(pst_data_open(&e.ts, copy, len, &got), PST_ERR_AUTH);

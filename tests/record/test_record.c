@@ -219,8 +219,9 @@ static void open_known(const struct known *k)
 static void test_known(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         open_known(&known[i]);
+    }
 }
 
 /* No recording has 8 bytes: the layout by hand, the AEAD by the port. */
@@ -270,8 +271,9 @@ static void test_truncated(void **state)
 
         pair_open(&p, shapes[i]);
         size_t len = seal(&p.from, rec, "truncate me");
-        for (size_t n = 0; n < len; n++)
+        for (size_t n = 0; n < len; n++) {
             CHECK_EQ(try_open(&p.to, rec, n, ""), PST_ERR_DECODE);
+        }
         memset(rec + len, 0xA5, 3); /* a transport's padding does no harm */
         CHECK_EQ(try_open(&p.to, rec, len + 3, "truncate me"), PST_OK);
         pair_close(&p);
@@ -349,17 +351,20 @@ static void window_of(uint8_t sequence_len)
     size_t len = 0;
 
     pair_open(&p, (struct shape){.sequence_len = sequence_len, .window = true, .encrypt = true});
-    for (size_t i = 0; i < MANY; i++)
+    for (size_t i = 0; i < MANY; i++) {
         len = seal(&p.from, recs[i], "x");
+    }
     CHECK_EQ(try_open(&p.to, recs[100], len, "x"), PST_OK); /* a gap */
     CHECK_EQ(try_open(&p.to, recs[100], len, "x"), PST_ERR_REPLAY);
     CHECK_EQ(try_open(&p.to, recs[37], len, "x"), PST_OK); /* the oldest of 64 */
     CHECK_EQ(try_open(&p.to, recs[36], len, "x"), PST_ERR_REPLAY);
     CHECK_EQ(try_open(&p.to, recs[0], len, "x"), PST_ERR_REPLAY);
-    for (size_t i = 99; i > 37; i--)
+    for (size_t i = 99; i > 37; i--) {
         CHECK_EQ(try_open(&p.to, recs[i], len, "x"), PST_OK);
-    for (size_t i = 0; i <= 100; i++)
+    }
+    for (size_t i = 0; i <= 100; i++) {
         CHECK_EQ(try_open(&p.to, recs[i], len, "x"), PST_ERR_REPLAY);
+    }
     CHECK_EQ(try_open(&p.to, recs[163], len, "x"), PST_OK); /* shifts 63: 100 is still known */
     CHECK_EQ(try_open(&p.to, recs[100], len, "x"), PST_ERR_REPLAY);
     CHECK_EQ(try_open(&p.to, recs[101], len, "x"), PST_OK);
@@ -488,8 +493,9 @@ static void test_forgeries(void **state)
     pair_open(&p, (struct shape){.sequence_len = 2, .encrypt = true, .forgery_limit = 4});
     len = seal(&p.from, rec, "x");
     rec[len - 1] ^= 1;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         CHECK_EQ(try_open(&p.to, rec, len, ""), PST_ERR_AUTH);
+    }
     rec[len - 1] ^= 1;
     CHECK_EQ(try_open(&p.to, rec, len, "x"), PST_OK);
     len = seal(&p.from, rec, "y");
@@ -559,8 +565,9 @@ static bool holds(const void *memory, size_t len, const void *what, size_t what_
     const uint8_t *at = memory;
 
     for (size_t i = 0; i + what_len <= len; i++) {
-        if (memcmp(at + i, what, what_len) == 0)
+        if (memcmp(at + i, what, what_len) == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -643,8 +650,9 @@ static void test_key_port(void **state)
     size_t len;
 
     (void)state;
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         CHECK_EQ(pst_record_init(&records[i], &config), PST_OK);
+    }
     for (uint32_t id = 1; id <= 3; id++) {
         pst_err want = id < 3 ? PST_OK : PST_ERR_LIMIT;
 
@@ -672,10 +680,12 @@ struct model {
 
 static pst_err model_expect(const struct model *m, size_t n, bool window)
 {
-    if (!window)
+    if (!window) {
         return (int64_t)n == m->newest + 1 ? PST_OK : PST_ERR_REPLAY;
-    if (m->seen[n] || (int64_t)n <= m->newest - 64)
+    }
+    if (m->seen[n] || (int64_t)n <= m->newest - 64) {
         return PST_ERR_REPLAY;
+    }
     return PST_OK;
 }
 
@@ -704,13 +714,15 @@ static void property(struct shape shape, uint64_t seed)
                      PST_OK);
             sent++;
         }
-        if (sent == 0)
+        if (sent == 0) {
             continue;
+        }
         size_t back = pst_test_rng_below(&rng, pst_test_rng_below(&rng, 4) == 0 ? 100 : 4);
         size_t n = back < sent ? sent - 1 - back : 0;
 
-        if (!shape.window && pst_test_rng_below(&rng, 2) == 0 && model.newest + 1 < (int64_t)sent)
+        if (!shape.window && pst_test_rng_below(&rng, 2) == 0 && model.newest + 1 < (int64_t)sent) {
             n = (size_t)(model.newest + 1);
+        }
         memcpy(copy, recs[n], lens[n]);
         if (pst_test_rng_below(&rng, 3) == 0) {
             copy[pst_test_rng_below(&rng, lens[n])] ^= (uint8_t)(1u << pst_test_rng_below(&rng, 8));
@@ -721,10 +733,12 @@ static void property(struct shape shape, uint64_t seed)
         CHECK_EQ(pst_record_open(&p.to, copy, lens[n], &payload, &phase), want);
         if (want == PST_OK) {
             model.seen[n] = true;
-            if ((int64_t)n > model.newest)
+            if ((int64_t)n > model.newest) {
                 model.newest = (int64_t)n;
-            for (size_t i = 0; i < payload.len; i++)
+            }
+            for (size_t i = 0; i < payload.len; i++) {
                 CHECK_EQ(payload.at[i], n & 0xFF);
+            }
         }
     }
     CHECK(model.newest > 100);

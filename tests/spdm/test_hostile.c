@@ -160,10 +160,11 @@ static void logs_are_cleared(void **state)
         CHECK_EQ(wired_run(&w, &op), PST_OK);
         /* in the other context it leaves the log alone */
         bool same = i < 2;
-        if (same == (op.context != 0))
+        if (same == (op.context != 0)) {
             (void)wired_request(&w, id, beat, 4, out);
-        else
+        } else {
             (void)wired_request(&w, 0, digests, 4, out);
+        }
         op.sign = true;
         CHECK_EQ(wired_run(&w, &op), same ? PST_ERR_AUTH : PST_OK);
         wired_end(&w);
@@ -176,8 +177,9 @@ static void longer(struct wired *wire, pst_role to, uint32_t context, uint8_t *m
 
     (void)context;
     (void)len;
-    if (to == PST_ROLE_REQUESTER && msg[1] == PST_CERTIFICATE && ++*count == 3)
+    if (to == PST_ROLE_REQUESTER && msg[1] == PST_CERTIFICATE && ++*count == 3) {
         msg[6]++;
+    }
 }
 
 static void total_is_constant(void **state)
@@ -241,8 +243,9 @@ static void opaque_data(void **state)
         req[len] = (uint8_t)n;
         req[len + 1] = 0;
         (void)wired_request(&w, 0, req, len + 2 + n, out);
-        if ((out[1] == PST_KEY_EXCHANGE_RSP) != opaques[i].good)
+        if ((out[1] == PST_KEY_EXCHANGE_RSP) != opaques[i].good) {
             fprintf(stderr, "opaque %zu\n", i);
+        }
         CHECK_EQ(out[1], opaques[i].good ? PST_KEY_EXCHANGE_RSP : PST_ERROR);
         CHECK(opaques[i].good || out[2] == PST_SPDM_INVALID_REQUEST);
         pst_requester_cancel(&w.q, PST_ERR_CLOSED);

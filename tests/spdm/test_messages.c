@@ -41,8 +41,9 @@ static void challenge(void **state)
         CHECK_EQ(wired_run(&w, &op), PST_OK); /* without B */
         CHECK_EQ(wired_op(&w, PST_OP_DIGESTS), PST_OK);
         CHECK_EQ(wired_run(&w, &op), PST_OK); /* with half of B */
-        if (w.ts.config.basic_mutual && o.minor == 2)
+        if (w.ts.config.basic_mutual && o.minor == 2) {
             CHECK(strcmp(w.ts.log.name, "ada") == 0);
+        }
         CHECK_EQ(wired_op(&w, PST_OP_SESSION), PST_OK);
         wired_end(&w);
     }
@@ -84,10 +85,11 @@ static void measurements(void **state)
 
         o.minor = i & 1 ? 2 : 3;
         begin(&o);
-        if (i & 2)
+        if (i & 2) {
             op.context = wired_session(&w);
-        else
+        } else {
             connect_all();
+        }
         op.raw = (i & 4) != 0;
         CHECK_EQ(wired_run(&w, &op), PST_OK); /* how many */
         CHECK_EQ(pst_requester_answer(&w.q).at[0], 3);
@@ -124,8 +126,9 @@ static void measurement_logs(void **state)
         in.sign = out.sign = false;
         CHECK_EQ(wired_run(&w, &in), PST_OK);
         CHECK_EQ(wired_run(&w, &out), PST_OK);
-        if (round == 1)
+        if (round == 1) {
             CHECK_EQ(wired_op(&w, PST_OP_HEARTBEAT), PST_OK);
+        }
         in.sign = out.sign = true;
         CHECK_EQ(wired_run(&w, &out), PST_OK);
         CHECK_EQ(wired_run(&w, &in), PST_OK);
@@ -277,10 +280,12 @@ static void wrong_digests(struct wired *wire, pst_role to, uint32_t context, uin
 {
     (void)context;
     if (to == *(pst_role *)wire->tap_ctx && *len > 8) {
-        if (msg[1] == PST_DIGESTS)
+        if (msg[1] == PST_DIGESTS) {
             msg[4] ^= 1;
-        if (msg[1] == PST_DELIVER_ENCAPSULATED_RESPONSE && msg[5] == PST_DIGESTS)
+        }
+        if (msg[1] == PST_DELIVER_ENCAPSULATED_RESPONSE && msg[5] == PST_DIGESTS) {
             msg[8] ^= 1;
+        }
     }
 }
 
@@ -321,8 +326,9 @@ static void limits_and_time(void **state)
     (void)state;
     begin_default();
     uint32_t first = wired_session(&w);
-    for (unsigned i = 1; i < PST_SPDM_SESSIONS; i++)
+    for (unsigned i = 1; i < PST_SPDM_SESSIONS; i++) {
         CHECK_EQ(wired_op(&w, PST_OP_SESSION), PST_OK);
+    }
     CHECK_EQ(pst_requester_heartbeat_s(&w.q, first), 5);
     CHECK(wired_op(&w, PST_OP_SESSION) != PST_OK); /* the requester has no room */
     CHECK_EQ(pst_responder_poll(&w.r), 10000);
@@ -400,8 +406,9 @@ static void wrong_finish(struct wired *wire, pst_role to, uint32_t context, uint
 {
     (void)context;
     (void)wire;
-    if (to == PST_ROLE_RESPONDER && msg[1] == PST_FINISH)
+    if (to == PST_ROLE_RESPONDER && msg[1] == PST_FINISH) {
         msg[*len - *(size_t *)wire->tap_ctx] ^= 0x40;
+    }
 }
 
 static void bad_finish(void **state)

@@ -25,15 +25,17 @@ static void change(struct wired *wire, pst_role to, uint32_t context, uint8_t *m
 
     (void)to;
     (void)context;
-    if (s->seen++ != s->target)
+    if (s->seen++ != s->target) {
         return;
+    }
     s->len = *len;
     s->code = msg[1];
     s->done = true;
-    if (s->cut)
+    if (s->cut) {
         *len = s->place;
-    else if (s->place < *len)
+    } else if (s->place < *len) {
         msg[s->place] ^= s->flip;
+    }
 }
 
 /* Returns whether both ends hold an established session at the end of the first half. */
@@ -42,27 +44,34 @@ static bool run_once(pst_err *result)
     struct pst_op op = {.kind = PST_OP_CHALLENGE, .summary = 1};
 
     *result = wired_op(&w, PST_OP_CONNECT);
-    if (*result == PST_OK)
+    if (*result == PST_OK) {
         *result = wired_op(&w, PST_OP_DIGESTS);
-    if (*result == PST_OK)
+    }
+    if (*result == PST_OK) {
         *result = wired_op(&w, PST_OP_CERTIFICATE);
-    if (*result == PST_OK)
+    }
+    if (*result == PST_OK) {
         *result = wired_run(&w, &op);
-    if (*result == PST_OK)
+    }
+    if (*result == PST_OK) {
         *result = wired_op(&w, PST_OP_SESSION);
+    }
     bool both = *result == PST_OK && w.ts.log.established == 1;
     op = (struct pst_op){.kind = PST_OP_MEASUREMENTS,
                          .index = 0xff,
                          .sign = true,
                          .context = pst_requester_session(&w.q)};
-    if (*result == PST_OK)
+    if (*result == PST_OK) {
         *result = wired_run(&w, &op);
+    }
     static const pst_op_kind rest[] = {PST_OP_HEARTBEAT, PST_OP_KEY_UPDATE, PST_OP_ENCAPSULATED,
                                        PST_OP_END_SESSION};
-    if (*result == PST_OK && both)
+    if (*result == PST_OK && both) {
         CHECK_EQ(pst_responder_want_key_update(&w.r, pst_requester_session(&w.q)), PST_OK);
-    for (size_t i = 0; i < 4 && *result == PST_OK; i++)
+    }
+    for (size_t i = 0; i < 4 && *result == PST_OK; i++) {
         *result = wired_op(&w, rest[i]);
+    }
     return both;
 }
 
@@ -103,10 +112,11 @@ static void one(const struct wired_options *o, struct sweep *s)
     w.now += 100000;
     (void)pst_responder_poll(&w.r);
     w.tolerant = false;
-    if (s->place % 8 == 0)
+    if (s->place % 8 == 0) {
         CHECK_EQ(wired_try_session(&w), PST_OK);
-    else
+    } else {
         CHECK_EQ(wired_op(&w, PST_OP_CONNECT), PST_OK);
+    }
     wired_end(&w);
 }
 

@@ -40,9 +40,11 @@ static const struct {
 
 static const char *name_of(uint8_t code)
 {
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (names[i].code == code)
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (names[i].code == code) {
             return names[i].name;
+        }
+    }
     return "?";
 }
 
@@ -61,9 +63,11 @@ static const char *cap_name(uint32_t flag)
         {PST_CAP_KEY_UPD, "KEY_UPD"},
     };
 
-    for (size_t i = 0; i < sizeof caps / sizeof caps[0]; i++)
-        if (caps[i].flag == flag)
+    for (size_t i = 0; i < sizeof caps / sizeof caps[0]; i++) {
+        if (caps[i].flag == flag) {
             return caps[i].name;
+        }
+    }
     return flag == 0 ? "–" : "?";
 }
 
@@ -74,16 +78,18 @@ static void print_row(FILE *f, const struct pst_row *row)
     bool first = true;
 
     fprintf(f, "| %s | %02X | ", name_of(row->code), row->code);
-    if (row->since == 0)
+    if (row->since == 0) {
         fprintf(f, "all");
-    else if (row->since == row->until)
+    } else if (row->since == row->until) {
         fprintf(f, "1.%u", row->since);
-    else
+    } else {
         fprintf(f, "1.%u–1.%u", row->since, row->until);
+    }
     fprintf(f, " | ");
     for (unsigned i = 0; i < 7; i++) {
-        if ((row->phases >> i & 1) == 0)
+        if ((row->phases >> i & 1) == 0) {
             continue;
+        }
         fprintf(f, "%s%s", first ? "" : ", ", phase_names[i]);
         first = false;
     }
@@ -124,16 +130,19 @@ static void print_document(FILE *f)
             "awaited, unless marked *in flow*: RequestInFlight.\n");
     print_head(f, "Requests that the responder answers",
                "*Ours* are the responder's capabilities.");
-    for (size_t i = 0; i < psti_responder_row_count; i++)
+    for (size_t i = 0; i < psti_responder_row_count; i++) {
         print_row(f, &psti_responder_rows[i]);
+    }
     print_head(
         f, "Encapsulated requests that the requester answers",
         "*Ours* are the requester's capabilities. In a handshake any other ends the session.");
-    for (size_t i = 0; i < psti_encap_row_count; i++)
+    for (size_t i = 0; i < psti_encap_row_count; i++) {
         print_row(f, &psti_encap_rows[i]);
+    }
     print_head(f, "Requests that the requester sends", "*Size* is that of the answer.");
-    for (size_t i = 1; i < PST_STEPS; i++)
+    for (size_t i = 1; i < PST_STEPS; i++) {
         print_row(f, &psti_step_rows[i].row);
+    }
 }
 
 static void document_is_fresh(void **state)
@@ -196,24 +205,32 @@ static uint8_t expected(uint8_t code, char phase, uint8_t minor, uint32_t ts, ui
     const struct rule *r = NULL;
     bool agreed = phase != 's' && phase != 'v';
 
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-        if (rules[i].code == code)
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if (rules[i].code == code) {
             r = &rules[i];
-    if (r == NULL)
+        }
+    }
+    if (r == NULL) {
         return PST_SPDM_UNSUPPORTED_REQUEST;
+    }
     /* only GET_VERSION has another header version, and the walk sends the negotiated one */
-    if (agreed && r->ts != 0 && (in_force(ts, minor) & r->ts) == 0)
+    if (agreed && r->ts != 0 && (in_force(ts, minor) & r->ts) == 0) {
         return PST_SPDM_UNSUPPORTED_REQUEST;
-    if (agreed && r->dts != 0 && (in_force(dts, minor) & r->dts) == 0)
+    }
+    if (agreed && r->dts != 0 && (in_force(dts, minor) & r->dts) == 0) {
         return PST_SPDM_UNSUPPORTED_REQUEST;
+    }
     /* let in by its size, but in the clear handshake the requester's chain is awaited */
     if (code == 0xe0 && phase == 'h' &&
-        ((in_force(ts, minor) & in_force(dts, minor)) >> 12 & 1) != 0)
+        ((in_force(ts, minor) & in_force(dts, minor)) >> 12 & 1) != 0) {
         return PST_SPDM_REQUEST_IN_FLIGHT;
-    if (strchr(r->phases, phase) != NULL)
+    }
+    if (strchr(r->phases, phase) != NULL) {
         return PST_SPDM_INVALID_REQUEST; /* let in: then its size is wrong */
-    if ((phase == 'o' || phase == 'h') && strpbrk(r->phases, "svco") == NULL)
+    }
+    if ((phase == 'o' || phase == 'h') && strpbrk(r->phases, "svco") == NULL) {
         return PST_SPDM_SESSION_REQUIRED;
+    }
     return PST_SPDM_UNEXPECTED_REQUEST;
 }
 
@@ -233,8 +250,9 @@ static void walk_codes(uint32_t context, char phase)
 
         CHECK_EQ(wired_request(&w, context, req, sizeof req, out), 4);
         CHECK_EQ(out[1], PST_ERROR);
-        if (out[2] != want)
+        if (out[2] != want) {
             fprintf(stderr, "code %02x, phase %c, 1.%u\n", code, phase, minor);
+        }
         CHECK_EQ(out[2], want);
         CHECK_EQ(out[3], want == PST_SPDM_UNSUPPORTED_REQUEST ? code : 0);
         cells++;
@@ -291,8 +309,9 @@ static void walk_session(const struct wired_options *o)
     walk_codes(o->clear_handshake ? 0 : id, o->clear_handshake ? 'h' : 'H');
     /* another session's id, or one that never was: silence */
     CHECK_EQ(wired_request(&w, id ^ 0x10000, "\x13\xe8\0\0", 4, req), 0);
-    while (pst_requester_result(&w.q, NULL) == PST_PENDING)
+    while (pst_requester_result(&w.q, NULL) == PST_PENDING) {
         step(&context);
+    }
     CHECK_EQ(pst_requester_result(&w.q, NULL), PST_OK);
     walk_codes(id, 'A');
     walk_codes(0, 'o');
@@ -337,8 +356,9 @@ static void responder_walk(void **state)
         w.dts.config.capabilities &= ~without[i / 4].dts;
         wired_start(&w);
         walk_connection();
-        if (without[i / 4].session)
+        if (without[i / 4].session) {
             walk_session(&o);
+        }
         wired_end(&w);
     }
     print_message("%u cells\n", cells);
@@ -386,10 +406,12 @@ static void requester_walk(void **state)
         w.tap = change_inner;
         CHECK_EQ(pst_responder_want_key_update(&w.r, id), PST_OK);
         pst_err err = wired_op(&w, PST_OP_ENCAPSULATED);
-        if (code == PST_GET_DIGESTS || code == PST_GET_CERTIFICATE || code == PST_KEY_UPDATE)
+        if (code == PST_GET_DIGESTS || code == PST_GET_CERTIFICATE || code == PST_KEY_UPDATE) {
             want = PST_SPDM_INVALID_REQUEST;
-        if (code == PST_CHALLENGE && o.minor == 2)
+        }
+        if (code == PST_CHALLENGE && o.minor == 2) {
             want = PST_SPDM_UNEXPECTED_REQUEST;
+        }
         CHECK(inner.answered);
         CHECK_EQ(inner.answer, want);
         CHECK_EQ(err, PST_OK); /* the responder gives up, the session lives */
@@ -436,11 +458,13 @@ static void operations(void **state)
             struct pst_op op = {.kind = when[i].kind};
             bool may = strchr(when[i].when, (int)('0' + stage)) != NULL;
 
-            if (stage == 3 && op.kind >= PST_OP_HEARTBEAT)
+            if (stage == 3 && op.kind >= PST_OP_HEARTBEAT) {
                 op.context = pst_requester_session(&w.q);
+            }
             if (stage == 3 && (op.kind == PST_OP_KEY_UPDATE || op.kind == PST_OP_ENCAPSULATED ||
-                               op.kind == PST_OP_END_SESSION || op.kind == PST_OP_SESSION))
+                               op.kind == PST_OP_END_SESSION || op.kind == PST_OP_SESSION)) {
                 continue; /* giving these up ends the session: test_session runs them */
+            }
             CHECK_EQ(pst_requester_start(&w.q, &op), may ? PST_OK : PST_ERR_STATE);
             if (may) {
                 CHECK_EQ(pst_requester_start(&w.q, &op), PST_ERR_STATE);
@@ -448,8 +472,9 @@ static void operations(void **state)
                 CHECK_EQ(pst_requester_result(&w.q, NULL), PST_ERR_CLOSED);
             }
         }
-        if (stage < 3)
+        if (stage < 3) {
             CHECK_EQ(wired_op(&w, advance[stage]), PST_OK);
+        }
     }
     wired_end(&w);
 }
@@ -465,8 +490,9 @@ int main(int argc, char **argv)
 
     if (argc == 3 && strcmp(argv[1], "--write") == 0) {
         FILE *f = fopen(argv[2], "w");
-        if (f == NULL)
+        if (f == NULL) {
             return 1;
+        }
         print_document(f);
         return fclose(f) == 0 ? 0 : 1;
     }

@@ -28,8 +28,9 @@ struct fake {
 static inline uint8_t fake_right(void *ctx, uint64_t address, bool write)
 {
     (void)ctx;
-    if (address == 0xF00)
+    if (address == 0xF00) {
         return 0;
+    }
     return write ? PST_RIGHT_WRITE : PST_RIGHT_READ;
 }
 
@@ -53,24 +54,30 @@ static inline pst_err fake_perform(void *ctx, struct pst_access *a)
     f->waited = 0;
     f->performed++;
     if (a->exchange) {
-        for (uint32_t i = 0; i < a->len; i++)
+        for (uint32_t i = 0; i < a->len; i++) {
             a->data[i] ^= 0xFF;
+        }
         return PST_OK;
     }
-    if (a->address >= FAKE_SIZE || a->len > FAKE_SIZE - a->address)
+    if (a->address >= FAKE_SIZE || a->len > FAKE_SIZE - a->address) {
         return PST_ERR_ARGUMENT;
-    if (f->bad != 0 && a->address <= f->bad && f->bad - a->address < a->len)
+    }
+    if (f->bad != 0 && a->address <= f->bad && f->bad - a->address < a->len) {
         return PST_ERR_FAULT;
+    }
     if (a->write) {
         memcpy(f->bytes + a->address, a->data, a->len);
         return PST_OK;
     }
-    if (f->most != 0 && a->len > f->most)
+    if (f->most != 0 && a->len > f->most) {
         a->len = f->most;
-    if (f->end != 0 && a->address + a->len > f->end)
+    }
+    if (f->end != 0 && a->address + a->len > f->end) {
         a->len = a->address < f->end ? f->end - (uint32_t)a->address : 0;
-    if (a->len > 0)
+    }
+    if (a->len > 0) {
         memcpy(a->data, f->bytes + a->address, a->len);
+    }
     return PST_OK;
 }
 
@@ -91,10 +98,11 @@ static inline pst_err fake_enable(void *ctx, bool on, const struct pst_gate *gat
         f->enable_delay--;
         return PST_PENDING;
     }
-    if (on)
+    if (on) {
         f->enabled++;
-    else
+    } else {
         f->disabled++;
+    }
     return f->enable_err;
 }
 
@@ -103,8 +111,9 @@ static inline size_t fake_event(void *ctx, uint8_t *out, size_t cap)
     struct fake *f = ctx;
     const size_t len = f->event_len < cap ? f->event_len : cap;
 
-    if (len > 0)
+    if (len > 0) {
         memcpy(out, f->event, len);
+    }
     f->event_len = 0;
     return len;
 }
@@ -141,10 +150,12 @@ static inline pst_err fake_allow(void *ctx, uint8_t space, uint8_t rights, uint6
     g->rights |= rights;
     g->asked += rights != 0;
     g->implied += implied;
-    if ((g->spaces & (1U << space)) == 0)
+    if ((g->spaces & (1U << space)) == 0) {
         return PST_ERR_DENIED;
-    if (g->denied != 0 && address <= g->denied && g->denied - address < len)
+    }
+    if (g->denied != 0 && address <= g->denied && g->denied - address < len) {
         return PST_ERR_DENIED;
+    }
     return PST_OK;
 }
 

@@ -61,8 +61,9 @@ static bool turn(struct world *w)
 
 static void run_until(struct world *w, const unsigned *done)
 {
-    for (unsigned i = 0; i < 20000 && *done == 0; i++)
+    for (unsigned i = 0; i < 20000 && *done == 0; i++) {
         (void)turn(w);
+    }
     CHECK_EQ(*done, 1);
 }
 
@@ -226,8 +227,9 @@ static void test_space_with_a_small_buffer(void **state)
         CHECK_BYTES(t.data, w.memory.bytes + 100, DATA);
         do_op(&w, &t, PST_SPP_READ, PST_AS_RUN, 100, DATA); /* registers: short is the end */
         CHECK_EQ(t.op.result, PST_OK);
-        if (shapes[i].max_data > 50 && shapes[i].cap > 66)
+        if (shapes[i].max_data > 50 && shapes[i].cap > 66) {
             CHECK_EQ(t.op.moved, 50);
+        }
     }
 }
 
@@ -287,8 +289,9 @@ static void test_urgent_never_waits(void **state)
     w.run.stuck = true;
     submit(&w, &slow, PST_SPP_READ, PST_AS_RUN, 0x200, 4);
     submit(&w, &more, PST_SPP_WRITE, PST_AS_MEMORY, 0, DATA); /* eats all credit */
-    for (unsigned i = 0; i < 10; i++)
+    for (unsigned i = 0; i < 10; i++) {
         (void)turn(&w);
+    }
     stop.done = 0;
     stop.op = (struct pst_spp_op){.opcode = PST_SPP_WRITE,
                                   .space = PST_AS_RUN,
@@ -454,8 +457,9 @@ static void test_unasked(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         lone_init(&l, PST_SPP_TINY, PST_SPP_READ, 4);
-        if (answer(&l, bad[i]) != PST_ERR_DECODE)
+        if (answer(&l, bad[i]) != PST_ERR_DECODE) {
             fprintf(stderr, "%s\n", bad[i]);
+        }
         lone_init(&l, PST_SPP_TINY, PST_SPP_READ, 4);
         CHECK_EQ(answer(&l, bad[i]), PST_ERR_DECODE);
     }
@@ -518,11 +522,12 @@ static void test_changed_answers(void **state)
             const pst_err err = pst_spp_client_receive(&l.client, msg, len);
             CHECK(l.task.op.moved <= 4);
             CHECK(l.task.data[4] == 0);
-            if (v == was)
+            if (v == was) {
                 CHECK_EQ(l.task.op.result, PST_OK);
-            else if (err == PST_OK && l.task.done == 1 && l.task.op.result == PST_OK)
+            } else if (err == PST_OK && l.task.done == 1 && l.task.op.result == PST_OK) {
                 /* the data, a shorter second part, or a first part that became an event */
                 CHECK(l.task.op.moved == 4 || at >= 20 || v == 0xF3);
+            }
         }
         msg[at] = was;
     }
@@ -549,21 +554,25 @@ static void test_random_traffic(void **state)
             w.memory.bad = pst_test_rng_below(&rng, 3) == 0 ? pst_test_rng_below(&rng, 4096) : 0;
             w.memory.delay = (unsigned)pst_test_rng_below(&rng, 3);
             w.run.delay = (unsigned)pst_test_rng_below(&rng, 5);
-            for (size_t k = 0; k < 12; k++)
+            for (size_t k = 0; k < 12; k++) {
                 submit(&w, &tasks[k],
                        pst_test_rng_below(&rng, 2) == 0 ? PST_SPP_READ : PST_SPP_WRITE,
                        (uint8_t)(1 + pst_test_rng_below(&rng, 2)), pst_test_rng_below(&rng, 1000),
                        (uint32_t)pst_test_rng_below(&rng, 300));
-            for (size_t k = 0; k < 12; k++)
+            }
+            for (size_t k = 0; k < 12; k++) {
                 run_until(&w, &tasks[k].done);
+            }
             for (size_t k = 0; k < 12; k++) {
                 CHECK_EQ(tasks[k].done, 1);
                 CHECK(tasks[k].op.moved <= tasks[k].op.len);
-                if (tasks[k].op.result == PST_OK)
+                if (tasks[k].op.result == PST_OK) {
                     CHECK_EQ(tasks[k].op.moved, tasks[k].op.len);
+                }
             }
-            for (unsigned n = 0; n < 40; n++)
+            for (unsigned n = 0; n < 40; n++) {
                 (void)turn(&w);
+            }
             CHECK(!pst_spp_engine_waiting(&w.engine));
         }
     }

@@ -230,8 +230,9 @@ static void test_enable_takes_time(void **state)
     size_t answers = 0;
     for (unsigned i = 0; i < 6 && answers < 2; i++) {
         answers = collect(&t);
-        if (answers == 1)
+        if (answers == 1) {
             CHECK_EQ(t.answers[0].opcode, PST_SPP_READ);
+        }
     }
     CHECK_EQ(answers, 2);
     CHECK_EQ(value_of(&t, 0), 0x82);
@@ -252,8 +253,9 @@ static void check_bootstrap(struct rig *t)
     for (uint64_t address = 0; address < 0x400; address++) {
         bool allowed = false;
 
-        for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
+        for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
             allowed = allowed || told[i] == address;
+        }
         add(t, PST_SPP_READ_CONFIG, 0, address, NULL, 4);
         add_config(t, address, ALL_ON);
         send(t);
@@ -366,8 +368,9 @@ static void test_fault_blocks(void **state)
     static const uint8_t expected[] = {
         PST_SPP_FAULT, PST_SPP_BLOCKED, PST_SPP_BLOCKED, PST_SPP_OK, PST_SPP_OK,
         PST_SPP_OK,    PST_SPP_OK,      PST_SPP_BLOCKED, PST_SPP_OK, PST_SPP_OK};
-    for (size_t i = 0; i < sizeof expected; i++)
+    for (size_t i = 0; i < sizeof expected; i++) {
         check_status(&t, i, expected[i]);
+    }
     CHECK_EQ(t.memory.bytes[0x100], 0);
 }
 
@@ -505,8 +508,9 @@ static void test_long_read(void **state)
         add_read(&t, PST_AS_MEMORY, 0x100, total);
         send(&t);
         for (unsigned i = 0; i < 500 && !last; i++) {
-            if (collect(&t) == 0)
+            if (collect(&t) == 0) {
                 continue;
+            }
             CHECK_EQ(t.count, 1);
             memcpy(got + have, t.answers[0].data.at, t.answers[0].data.len);
             have += t.answers[0].data.len;
@@ -547,8 +551,9 @@ static void test_scm_between_outputs(void **state)
     (void)state;
     rig_open(&t);
     t.cap = PST_SPP_FULL_HEADER + 500;
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < 8; i++) {
         add_read(&t, PST_AS_MEMORY, 0x100, 500);
+    }
     add(&t, PST_SPP_WRITE, PST_AS_RUN, 0x10, "stop", 4);
     add_read(&t, PST_AS_SCM, 0x300, 4);
     send(&t);
@@ -583,8 +588,9 @@ static void test_loop(void **state)
     add_loop(&t, 100, 1, 1);
     add_read(&t, PST_AS_MEMORY, 0x100, 1);
     send(&t);
-    for (unsigned i = 0; i < 10; i++)
+    for (unsigned i = 0; i < 10; i++) {
         CHECK_EQ(collect(&t), 0);
+    }
     t.memory.bytes[0x100] = 0x81;
     CHECK_EQ(collect(&t), 1); /* the read behind it takes its own time */
     check_status(&t, 0, PST_SPP_OK);
@@ -607,8 +613,9 @@ static void test_loop_runs_out(void **state)
         add_read(&t, PST_AS_MEMORY, 0x100, 1);
         send(&t);
         const unsigned before = t.memory.performed;
-        while (collect(&t) == 0 && calls < 100)
+        while (collect(&t) == 0 && calls < 100) {
             calls++;
+        }
         CHECK_EQ(t.memory.performed - before, attempts);
         CHECK(calls <= attempts / 16 + 1 && calls >= (attempts - 1) / 16);
         CHECK_EQ(t.count, 2);
@@ -689,8 +696,9 @@ static void test_events(void **state)
         CHECK_EQ(t.answers[0].opcode, PST_SPP_EVENT);
         CHECK_EQ(t.answers[0].tag, i);
         seen |= 1U << t.answers[0].code;
-        if (t.answers[0].code == PST_AS_RUN)
+        if (t.answers[0].code == PST_AS_RUN) {
             CHECK_BYTES(t.answers[0].data.at, "stopped", 7);
+        }
     }
     CHECK_EQ(seen, 1U << PST_AS_RUN | 1U << PST_AS_MEMORY);
     CHECK_EQ(collect(&t), 0);
@@ -729,8 +737,9 @@ static void test_malformed_queues_nothing(void **state)
     const size_t one = t.w.used;
     add(&t, PST_SPP_WRITE, PST_AS_MEMORY, 0x100, "abcd", 4);
     for (size_t n = 1; n < t.w.used; n++) {
-        if (n == one)
+        if (n == one) {
             continue;
+        }
         CHECK_EQ(pst_spp_engine_receive(&t.engine, t.batch, n), PST_ERR_DECODE);
         CHECK_EQ(collect(&t), 0);
     }

@@ -91,18 +91,23 @@ static struct pst_spp_packet random_command(struct pst_test_rng *rng, const uint
     const bool tiny = p.style == PST_SPP_TINY;
 
     p.tag = tiny ? 0 : (uint16_t)pst_test_rng_u64(rng);
-    if (p.opcode >= PST_SPP_READ_CONFIG)
+    if (p.opcode >= PST_SPP_READ_CONFIG) {
         p.address = pst_test_rng_u64(rng);
-    if (tiny && (p.opcode < PST_SPP_READ || p.space == PST_AS_JTAG))
+    }
+    if (tiny && (p.opcode < PST_SPP_READ || p.space == PST_AS_JTAG)) {
         p.address &= UINT32_MAX;
-    if (p.opcode >= PST_SPP_READ)
+    }
+    if (p.opcode >= PST_SPP_READ) {
         p.count = (uint32_t)pst_test_rng_below(rng, 128);
-    else if (p.opcode >= PST_SPP_READ_CONFIG)
+    } else if (p.opcode >= PST_SPP_READ_CONFIG) {
         p.count = 4;
-    if (p.opcode == PST_SPP_LOOP)
+    }
+    if (p.opcode == PST_SPP_LOOP) {
         p.count = PST_SPP_LOOP_OPERAND;
-    if (p.opcode == PST_SPP_WRITE_CONFIG || p.opcode > PST_SPP_READ)
+    }
+    if (p.opcode == PST_SPP_WRITE_CONFIG || p.opcode > PST_SPP_READ) {
         p.data = (struct pst_bytes){data, p.count};
+    }
     return p;
 }
 
@@ -153,8 +158,9 @@ static void test_changed_bytes(void **state)
                 struct pst_spp_packet p;
 
                 bytes[at] = (uint8_t)v;
-                if (pst_spp_get_command(&r, &p) != PST_OK)
+                if (pst_spp_get_command(&r, &p) != PST_OK) {
                     continue;
+                }
                 pst_spp_put_command(&w, &p);
                 CHECK_EQ(w.used, len - r.left);
                 CHECK_BYTES(again, bytes, w.used);

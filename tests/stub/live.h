@@ -124,7 +124,7 @@ static inline void live_pump_supervised(struct live *l, int ms)
 {
     struct pollfd p[2] = {
         {.fd = l->fd, .events = POLLIN},
-        {.events = POLLIN          }
+        {.events = POLLIN}
     };
     if (pst_supervisor_write(&l->link)) {
         p[1].events |= POLLOUT;

@@ -87,8 +87,9 @@ static inline pst_err net_line(void *ctx, const char *line, size_t len, enum pst
 {
     struct net *n = ctx;
     n->durable_lines += when == PST_AUDIT_DURABLE;
-    if (n->log_fails)
+    if (n->log_fails) {
         return PST_ERR_IO;
+    }
     if (n->lines < 256) {
         CHECK(len < PST_AUDIT_LINE && line[0] == '{' && line[len - 1] == '}');
         memcpy(n->log[n->lines], line, len);
@@ -101,8 +102,9 @@ static inline pst_err net_line(void *ctx, const char *line, size_t len, enum pst
 static inline bool net_logged(const struct net *n, const char *text)
 {
     for (unsigned i = 0; i < n->lines && i < 256; i++) {
-        if (strstr(n->log[i], text) != NULL)
+        if (strstr(n->log[i], text) != NULL) {
             return true;
+        }
     }
     return false;
 }
@@ -126,17 +128,20 @@ static inline uint8_t net_run_right(void *ctx, uint64_t address, bool write)
 static inline void net_effect(struct net *n)
 {
     n->effects++;
-    if (n->lines == n->lines_at_effect)
+    if (n->lines == n->lines_at_effect) {
         n->unlogged_effects++;
+    }
 }
 
 static inline pst_err net_memory(void *ctx, struct pst_access *a)
 {
     struct net *n = ctx;
-    if (n->memory_pending)
+    if (n->memory_pending) {
         return PST_PENDING;
-    if (a->address < NET_RAM_AT || a->address - NET_RAM_AT > NET_RAM - a->len)
+    }
+    if (a->address < NET_RAM_AT || a->address - NET_RAM_AT > NET_RAM - a->len) {
         return PST_ERR_FAULT;
+    }
     uint8_t *at = n->ram + (a->address - NET_RAM_AT);
     if (a->write) {
         net_effect(n);
@@ -164,18 +169,20 @@ static inline pst_err net_enable(void *ctx, bool on, const struct pst_gate *gate
 {
     struct net *n = ctx;
     (void)gate;
-    if (on)
+    if (on) {
         n->opened++;
-    else
+    } else {
         n->released++;
+    }
     return PST_OK;
 }
 
 static inline size_t net_event(void *ctx, uint8_t *out, size_t cap)
 {
     struct net *n = ctx;
-    if (!n->run_event || cap < 4)
+    if (!n->run_event || cap < 4) {
         return 0;
+    }
     n->run_event = false;
     memcpy(out, "stop", 4);
     return 4;
@@ -185,8 +192,9 @@ static inline size_t net_event(void *ctx, uint8_t *out, size_t cap)
 
 static inline void net_must(pst_err err, const char *why)
 {
-    if (err != PST_OK)
+    if (err != PST_OK) {
         fprintf(stderr, "net: %s\n", why);
+    }
     CHECK_EQ(err, PST_OK);
 }
 
@@ -231,8 +239,9 @@ static inline int net_keys_free(void **state)
     struct pst_identity *all[] = {&k->pump, &k->pump43, &k->impostor, &k->ada,
                                   &k->olga, &k->eve,    &k->nobody};
     (void)state;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         pst_identity_free(all[i]);
+    }
     pst_trust_free(&k->devices);
     pst_trust_free(&k->engineers);
     return 0;
@@ -309,7 +318,7 @@ static inline struct net *net_new(const struct pst_identity *id, const char *pol
         .paths = n->paths,
         .path_count = 2,
         .spaces = {[PST_AS_MEMORY] = &n->memory, [PST_AS_RUN] = &n->run},
-        .audit = { .ctx = n,            .line = net_line,     .wall_s = net_wall},
+        .audit = {.ctx = n, .line = net_line, .wall_s = net_wall},
     };
     for (size_t i = 0; i < NET_CONTEXTS; i++) {
         n->buffers[i] = (struct pst_target_buffers){n->queue[i], sizeof n->queue[i], n->mailbox[i],
@@ -324,8 +333,9 @@ static inline void net_free(struct net *n)
 {
     while (pst_target_stop(&n->target, PST_OK) == PST_PENDING) {
     }
-    for (unsigned i = 0; i < NET_SIDES; i++)
+    for (unsigned i = 0; i < NET_SIDES; i++) {
         pst_debugger_wipe(&n->sides[i].dts);
+    }
     CHECK_EQ(n->opened, n->released); /* whatever happened, nothing stays open */
     CHECK_EQ(n->unlogged_effects, 0); /* and nothing happened unrecorded */
     free(n);
@@ -363,8 +373,9 @@ static inline void net_start(struct net_side *s)
 
 static inline void net_cut(struct net_side *s)
 {
-    if (!s->up)
+    if (!s->up) {
         return;
+    }
     s->up = false;
     pst_debugger_link_down(&s->dts);
     pst_target_link_down(&s->net->target, (uint32_t)(s - s->net->sides));
@@ -380,21 +391,25 @@ static inline bool net_move(struct net_side *s)
     bool moved = false;
     size_t len;
 
-    if (!s->up)
+    if (!s->up) {
         return false;
+    }
     while (s->up && (len = pst_debugger_output(&s->dts, &kind, msg, sizeof msg)) > 0) {
         moved = true;
         s->messages_out++;
-        if (n->tamper != NULL && !n->tamper(n, true, &kind, msg, &len))
+        if (n->tamper != NULL && !n->tamper(n, true, &kind, msg, &len)) {
             continue;
-        if (pst_target_receive(&n->target, link, kind, msg, len) != PST_OK)
+        }
+        if (pst_target_receive(&n->target, link, kind, msg, len) != PST_OK) {
             net_cut(s);
+        }
     }
     while (s->up && (len = pst_target_output(&n->target, link, &kind, msg, sizeof msg)) > 0) {
         moved = true;
         s->messages_in++;
-        if (n->tamper != NULL && !n->tamper(n, false, &kind, msg, &len))
+        if (n->tamper != NULL && !n->tamper(n, false, &kind, msg, &len)) {
             continue;
+        }
         (void)!pst_debugger_receive(&s->dts, kind, msg, len);
     }
     if (s->up && pst_target_wants_close(&n->target, link)) {
@@ -412,16 +427,19 @@ static inline void net_run_for(struct net *n, uint64_t ms)
         bool moved = true;
         while (moved) {
             moved = false;
-            for (unsigned i = 0; i < NET_SIDES; i++)
+            for (unsigned i = 0; i < NET_SIDES; i++) {
                 moved = (n->sides[i].up && net_move(&n->sides[i])) || moved;
+            }
         }
         (void)pst_target_poll(&n->target);
         for (unsigned i = 0; i < NET_SIDES; i++) {
-            if (n->sides[i].up)
+            if (n->sides[i].up) {
                 (void)pst_debugger_poll(&n->sides[i].dts);
+            }
         }
-        if (n->now >= end)
+        if (n->now >= end) {
             return;
+        }
         n->now += 250 < end - n->now ? 250 : end - n->now;
     }
 }
@@ -444,8 +462,9 @@ static inline pst_err net_op(struct net_side *s, bool write, uint8_t space, uint
     } else {
         pst_debugger_read(&s->dts, &op);
     }
-    for (unsigned i = 0; i < 40 && op.result == PST_PENDING; i++)
+    for (unsigned i = 0; i < 40 && op.result == PST_PENDING; i++) {
         net_run_for(s->net, i < 2 ? 0 : 250);
+    }
     if (op.result == PST_PENDING) {
         net_cut(s); /* gives the operation back */
         CHECK(op.result != PST_PENDING);

@@ -18,8 +18,9 @@ static void send_frame(int fd, enum tag tag, uint32_t word, const void *data, ui
 
 static bool receive_frame(int fd, uint32_t head[3], uint8_t *data, size_t cap)
 {
-    if (recv(fd, head, 12, MSG_WAITALL) != 12 || head[2] > cap)
+    if (recv(fd, head, 12, MSG_WAITALL) != 12 || head[2] > cap) {
         return false;
+    }
     return head[2] == 0 || recv(fd, data, head[2], MSG_WAITALL) == (ssize_t)head[2];
 }
 
@@ -58,13 +59,15 @@ static void run_agent(int fd)
     config.require_mutual = true;
     config.heartbeat_s = 5;
     config.keys = (struct pst_key_port){.ctx = &fd, .place = agent_place, .drop = agent_drop};
-    if (pst_responder_init(&responder, &config) != PST_OK)
+    if (pst_responder_init(&responder, &config) != PST_OK) {
         _exit(2);
+    }
     while (receive_frame(fd, head, in, sizeof in)) {
         if (head[0] == HANDLE) {
             if (pst_responder_handle(&responder, head[1], in, head[2], out, sizeof out, &len) !=
-                PST_OK)
+                PST_OK) {
                 _exit(3);
+            }
             send_frame(fd, RESULT, 0, out, (uint32_t)len);
         } else {
             pst_responder_sent(&responder);
@@ -158,8 +161,9 @@ static void run_op(int fd, struct pst_requester *q, const struct pst_op *op)
     uint32_t context;
     size_t len;
     CHECK_EQ(pst_requester_start(q, op), PST_OK);
-    while (pst_requester_next(q, &context, msg, sizeof msg, &len) == PST_OK)
+    while (pst_requester_next(q, &context, msg, sizeof msg, &len) == PST_OK) {
         exchange(fd, q, context, msg, len);
+    }
     CHECK_EQ(pst_requester_result(q, &code), PST_OK);
 }
 

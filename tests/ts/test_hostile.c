@@ -8,9 +8,10 @@
 
 static void check_open(const struct net_side *s)
 {
-    if (pst_debugger_state(&s->dts) != PST_DEBUGGER_READY)
+    if (pst_debugger_state(&s->dts) != PST_DEBUGGER_READY) {
         fprintf(stderr, "state %d why %d\n", (int)pst_debugger_state(&s->dts),
                 (int)pst_debugger_why(&s->dts));
+    }
     CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
 }
 
@@ -18,18 +19,21 @@ static void check_open(const struct net_side *s)
 static void check_next_opens(struct net *n)
 {
     n->tamper = NULL;
-    for (unsigned i = 0; i < NET_SIDES; i++)
+    for (unsigned i = 0; i < NET_SIDES; i++) {
         net_cut(&n->sides[i]);
+    }
     net_run_for(n, 15000);
-    for (unsigned i = 0; i < NET_CONTEXTS; i++)
+    for (unsigned i = 0; i < NET_CONTEXTS; i++) {
         CHECK_EQ(n->contexts[i].phase, PST_CONTEXT_FREE);
+    }
     check_open(net_connect(n, 0, &net_keys.ada));
 }
 
 static bool keep_record(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
-    if (to_target != (n->seen == 0) || *kind != PST_LINK_RECORD || n->kept_len > 0)
+    if (to_target != (n->seen == 0) || *kind != PST_LINK_RECORD || n->kept_len > 0) {
         return true;
+    }
     memcpy(n->kept, msg, *len);
     n->kept_len = *len;
     return false; /* held back */
@@ -132,8 +136,9 @@ static bool swap_after(const struct pst_identity *other, unsigned turn)
     CHECK_EQ(pst_debugger_start(&s->dts, &first->traits), PST_OK);
     run_between(s, first, second, turn);
     bool ready = pst_debugger_state(&s->dts) == PST_DEBUGGER_READY;
-    if (turn == 0 && other != &net_keys.pump)
+    if (turn == 0 && other != &net_keys.pump) {
         CHECK_EQ(pst_debugger_why(&s->dts), PST_ERR_IDENTITY);
+    }
     CHECK(turn == 0 || second->opened == 0); /* half a handshake is of no use to another device */
     CHECK_EQ(second->reads + second->effects, 0);
     net_free(second);
@@ -148,9 +153,10 @@ static void test_swapped_devices(void **state)
     CHECK(!swap_after(&net_keys.pump43, 0));
     for (turn = 1; turn < 60 && !swap_after(&net_keys.pump43, turn); turn++) {
     }
-    CHECK(turn > 5 && turn < 60);       /* in the end nothing was swapped */
-    for (unsigned i = 1; i < turn; i++) /* the same device, restarted in the middle */
+    CHECK(turn > 5 && turn < 60);         /* in the end nothing was swapped */
+    for (unsigned i = 1; i < turn; i++) { /* the same device, restarted in the middle */
         CHECK(!swap_after(&net_keys.pump, i));
+    }
 }
 
 /* --- reflection, replay --- */
@@ -158,13 +164,15 @@ static void test_swapped_devices(void **state)
 static bool reflect(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     static uint8_t copy[65600];
-    if (n->seen == 0 || --n->seen != 0)
+    if (n->seen == 0 || --n->seen != 0) {
         return true;
+    }
     memcpy(copy, msg, *len);
-    if (to_target)
+    if (to_target) {
         (void)!pst_debugger_receive(&n->sides[0].dts, *kind, copy, *len);
-    else
+    } else {
         (void)!pst_target_receive(&n->target, 0, *kind, copy, *len);
+    }
     return true;
 }
 
@@ -179,8 +187,9 @@ static void test_reflection(void **state)
         n->tamper = reflect;
         struct net_side *s = net_connect(n, 0, &net_keys.ada);
         if (pst_debugger_state(&s->dts) != PST_DEBUGGER_CLOSED &&
-            net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4) == PST_OK)
+            net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4) == PST_OK) {
             CHECK_BYTES(word, n->ram, 4);
+        }
         CHECK_EQ(n->effects, 0);
         check_next_opens(n);
         net_free(n);
@@ -254,8 +263,9 @@ static struct {
 static uint8_t *find_spdm(uint8_t *msg, size_t len, uint8_t code)
 {
     for (size_t i = PST_SPP_FULL_HEADER; i + 4 <= len; i++) {
-        if (msg[i] >= 0x10 && msg[i] <= 0x13 && msg[i + 1] == code && i % 4 == 0)
+        if (msg[i] >= 0x10 && msg[i] <= 0x13 && msg[i + 1] == code && i % 4 == 0) {
             return msg + i;
+        }
     }
     return NULL;
 }
@@ -263,19 +273,23 @@ static uint8_t *find_spdm(uint8_t *msg, size_t len, uint8_t code)
 static bool change_one(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     (void)n;
-    if (to_target != change.to_target || *kind != PST_LINK_CLEAR || change.done)
+    if (to_target != change.to_target || *kind != PST_LINK_CLEAR || change.done) {
         return true;
+    }
     uint8_t *spdm = find_spdm(msg, *len, change.code);
-    if (spdm == NULL)
+    if (spdm == NULL) {
         return true;
+    }
     change.done = true;
     change.too_far = (size_t)(msg + *len - spdm) <= change.at;
-    if (change.too_far)
+    if (change.too_far) {
         return true;
-    if (change.set)
+    }
+    if (change.set) {
         spdm[change.at] = 0;
-    else
+    } else {
         spdm[change.at] ^= change.bit;
+    }
     return true;
 }
 
@@ -292,8 +306,9 @@ static void check_downgrade(struct net *n, bool to_target, uint8_t code, size_t 
     struct net_side *s = net_connect(n, 0, &net_keys.ada);
     if (!change.too_far) {
         CHECK(change.done);
-        if (pst_debugger_state(&s->dts) == PST_DEBUGGER_READY)
+        if (pst_debugger_state(&s->dts) == PST_DEBUGGER_READY) {
             fprintf(stderr, "code %02x byte %zu bit %02x\n", code, at, bit);
+        }
         CHECK(pst_debugger_state(&s->dts) != PST_DEBUGGER_READY);
         CHECK_EQ(n->opened + n->reads + n->effects, 0);
         CHECK(!net_logged(n, "\"event\":\"open\""));
@@ -301,8 +316,9 @@ static void check_downgrade(struct net *n, bool to_target, uint8_t code, size_t 
     n->tamper = NULL;
     net_cut(s);
     net_run_for(n, 0);
-    if (change.too_far)
+    if (change.too_far) {
         n->opened = n->released = n->lines = 0;
+    }
 }
 
 static void test_downgrade(void **state)
@@ -328,9 +344,10 @@ static void test_downgrade(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof clear / sizeof *clear; i++) {
         struct net *n = net_new(&net_keys.pump, "debug");
-        for (size_t at = clear[i].from; at < clear[i].len; at += at < 56 ? 1 : 7)
+        for (size_t at = clear[i].from; at < clear[i].len; at += at < 56 ? 1 : 7) {
             check_downgrade(n, clear[i].to_target, clear[i].code, at, (uint8_t)(1u << (at % 8)),
                             false);
+        }
         check_next_opens(n);
         net_free(n);
     }
@@ -360,15 +377,17 @@ static void forge(struct net *n, struct net_side *s, bool survives)
         memset(record, 0, sizeof record);
         pst_poke_u32(record, s->dts.record.session_id);
         record[4 + n->traits.sequence_len] = 40;
-        if (to_target)
+        if (to_target) {
             (void)!pst_target_receive(&n->target, 0, PST_LINK_RECORD, record, 48);
-        else
+        } else {
             (void)!pst_debugger_receive(&s->dts, PST_LINK_RECORD, record, 48);
+        }
         (void)!pst_debugger_receive(&s->dts, PST_LINK_CLEAR, record, 48);
         net_run_for(n, 0);
         CHECK(op.result != PST_OK);
-        if (!survives)
+        if (!survives) {
             CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
+        }
         net_cut(s);
         net_run_for(n, 1000);
         s = net_connect(n, 0, &net_keys.ada);
@@ -399,10 +418,12 @@ static bool inject_before(struct net *n, bool to_target, uint8_t *kind, uint8_t 
     static uint8_t forged[2][65600];
     struct net_side *s = &n->sides[0];
 
-    if (*kind != PST_LINK_RECORD)
+    if (*kind != PST_LINK_RECORD) {
         return true;
-    for (unsigned i = 0; i < 2; i++)
+    }
+    for (unsigned i = 0; i < 2; i++) {
         memcpy(forged[i], msg, *len);
+    }
     forged[0][*len - 1] ^= 1;
     if (to_target) {
         CHECK_EQ(pst_target_receive(&n->target, 0, *kind, forged[0], *len), PST_OK);
@@ -411,8 +432,9 @@ static bool inject_before(struct net *n, bool to_target, uint8_t *kind, uint8_t 
     } else {
         CHECK_EQ(pst_debugger_receive(&s->dts, *kind, forged[0], *len), PST_OK);
         CHECK_EQ(pst_debugger_receive(&s->dts, *kind, msg, *len), PST_OK);
-        if (pst_debugger_state(&s->dts) != PST_DEBUGGER_CLOSED)
+        if (pst_debugger_state(&s->dts) != PST_DEBUGGER_CLOSED) {
             CHECK_EQ(pst_debugger_receive(&s->dts, *kind, forged[1], *len), PST_OK);
+        }
     }
     n->seen++;
     return false;
@@ -456,8 +478,9 @@ static struct {
 static void note_secret(const void *at, size_t len)
 {
     static const uint8_t zeros[16];
-    if (len >= 16 && memcmp(at, zeros, 16) != 0 && spy.count < SECRETS)
+    if (len >= 16 && memcmp(at, zeros, 16) != 0 && spy.count < SECRETS) {
         memcpy(spy.secret[spy.count++], at, 16);
+    }
 }
 
 static pst_err spy_hmac(void *ctx, pst_hash_id id, const void *key, size_t key_len,
@@ -477,8 +500,9 @@ static pst_err spy_dh_shared(void *ctx, const struct pst_dh_key *key, const uint
                              uint8_t *secret)
 {
     pst_err err = pst_openssl_crypto()->dh_shared(ctx, key, peer_value, secret);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         note_secret(secret, 32);
+    }
     return err;
 }
 
@@ -487,16 +511,18 @@ static unsigned count_secrets(const void *at, size_t len)
     const uint8_t *bytes = at;
     unsigned found = 0;
     for (size_t i = 0; i + 16 <= len; i++) {
-        for (unsigned k = 0; k < spy.count; k++)
+        for (unsigned k = 0; k < spy.count; k++) {
             found += bytes[i] == spy.secret[k][0] && memcmp(bytes + i, spy.secret[k], 16) == 0;
+        }
     }
     return found;
 }
 
 static unsigned count_in(const struct net *n, const struct net_side *s, bool target)
 {
-    if (!target)
+    if (!target) {
         return count_secrets(&s->dts, sizeof s->dts) + count_secrets(s->mailbox, sizeof s->mailbox);
+    }
     return count_secrets(n->contexts, sizeof n->contexts) +
            count_secrets(n->mailbox, sizeof n->mailbox) + count_secrets(n->queue, sizeof n->queue) +
            count_secrets(&n->target, sizeof n->target);
@@ -577,13 +603,15 @@ static void test_stalls(void **state)
         bool ready = pst_debugger_state(&s->dts) == PST_DEBUGGER_READY;
         net_run_for(n, 25000);
         CHECK(pst_debugger_state(&s->dts) == PST_DEBUGGER_CLOSED);
-        for (unsigned i = 0; i < NET_CONTEXTS; i++)
+        for (unsigned i = 0; i < NET_CONTEXTS; i++) {
             CHECK_EQ(n->contexts[i].phase, PST_CONTEXT_FREE);
+        }
         CHECK_EQ(count_in(n, s, true) + count_in(n, s, false), 0);
         check_next_opens(n);
         net_free(n);
-        if (ready)
+        if (ready) {
             return;
+        }
     }
     CHECK(!"a session never opened");
 }
@@ -627,15 +655,17 @@ static void test_flood_of_clear(void **state)
 
     check_open(s);
     unsigned lines = n->lines;
-    for (uint32_t link = 1; link < PST_TARGET_LINKS; link++)
+    for (uint32_t link = 1; link < PST_TARGET_LINKS; link++) {
         CHECK_EQ(pst_target_link_up(&n->target, link, &n->traits), PST_OK);
+    }
     for (unsigned round = 0; round < 20; round++) {
         for (uint32_t link = PST_TARGET_LINKS; link-- > 0;) {
             size_t len = get_version(msg, sizeof msg);
             pst_err err = pst_target_receive(&n->target, link, PST_LINK_CLEAR, msg, len);
             CHECK(link != 0 || err == PST_OK); /* the session's link is never to be closed */
-            while (link != 0 && pst_target_output(&n->target, link, &kind, out, sizeof out) > 0)
+            while (link != 0 && pst_target_output(&n->target, link, &kind, out, sizeof out) > 0) {
                 answers += kind == PST_LINK_CLEAR;
+            }
         }
         CHECK_EQ(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
         CHECK(!pst_target_wants_close(&n->target, 0));
@@ -645,8 +675,9 @@ static void test_flood_of_clear(void **state)
     CHECK(answers > 0);
     CHECK_EQ(n->lines, lines); /* who has not shown keys does not write into the log */
     CHECK_EQ(n->effects, 0);
-    for (uint32_t link = 1; link < PST_TARGET_LINKS; link++)
+    for (uint32_t link = 1; link < PST_TARGET_LINKS; link++) {
         pst_target_link_down(&n->target, link);
+    }
     check_next_opens(n);
     net_free(n);
 }
@@ -662,8 +693,9 @@ static bool clear_beside(struct net *n, bool to_target, uint8_t *kind, uint8_t *
         CHECK_EQ(pst_target_receive(&n->target, 0, PST_LINK_CLEAR, extra, extra_len), PST_OK);
         n->seen++;
     }
-    if (*kind == PST_LINK_RECORD) /* and one of session 0, which is nobody's */
+    if (*kind == PST_LINK_RECORD) { /* and one of session 0, which is nobody's */
         CHECK_EQ(pst_target_receive(&n->target, 0, PST_LINK_RECORD, (uint8_t[40]){0}, 40), PST_OK);
+    }
     return true;
 }
 
@@ -690,8 +722,9 @@ static void test_log_flood(void **state)
 
     check_open(s);
     unsigned lines = n->lines;
-    for (unsigned i = 0; i < 200; i++)
+    for (unsigned i = 0; i < 200; i++) {
         CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_ERR_DENIED);
+    }
     CHECK(n->lines - lines <= 5);
     net_run_for(n, 1500);
     CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_ERR_DENIED);
@@ -705,13 +738,15 @@ static void test_log_flood(void **state)
 static bool twice(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     static uint8_t copy[65600];
-    if (n->seen == 0 || (n->seen != UINT32_MAX && --n->seen != 0))
+    if (n->seen == 0 || (n->seen != UINT32_MAX && --n->seen != 0)) {
         return true;
+    }
     memcpy(copy, msg, *len);
-    if (to_target)
+    if (to_target) {
         (void)!pst_target_receive(&n->target, 0, *kind, copy, *len);
-    else
+    } else {
         (void)!pst_debugger_receive(&n->sides[0].dts, *kind, copy, *len);
+    }
     return true;
 }
 
@@ -724,8 +759,9 @@ static void test_repeated_messages(void **state)
         n->seen = at;
         n->tamper = twice;
         struct net_side *s = net_connect(n, 0, &net_keys.ada);
-        if (pst_debugger_state(&s->dts) == PST_DEBUGGER_READY)
+        if (pst_debugger_state(&s->dts) == PST_DEBUGGER_READY) {
             (void)!net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, word, 4);
+        }
         CHECK(n->effects <= 1);
         check_next_opens(n);
         net_free(n);
@@ -735,8 +771,9 @@ static void test_repeated_messages(void **state)
 /* The last message waits until another has passed. */
 static bool overtake(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
-    if (!to_target || *kind != PST_LINK_RECORD)
+    if (!to_target || *kind != PST_LINK_RECORD) {
         return true;
+    }
     if (n->kept_len == 0 && n->seen++ % 3 == 0 && *len <= sizeof n->kept) {
         memcpy(n->kept, msg, *len);
         n->kept_len = *len;
@@ -747,8 +784,9 @@ static bool overtake(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg,
 
 static void release_kept(struct net *n)
 {
-    if (n->kept_len > 0)
+    if (n->kept_len > 0) {
         (void)!pst_target_receive(&n->target, 0, PST_LINK_RECORD, n->kept, n->kept_len);
+    }
     n->kept_len = 0;
 }
 
@@ -781,16 +819,18 @@ static void test_lossy_link(void **state)
         n->lines_at_effect = n->lines;
         pst_debugger_write(&s->dts, &ops[i]);
         net_run_for(n, 0);
-        if (i % 4 == 3)
+        if (i % 4 == 3) {
             release_kept(n);
+        }
         net_run_for(n, 0);
     }
     n->tamper = NULL;
     release_kept(n);
     net_run_for(n, 500);
     check_open(s);
-    for (unsigned i = 0; i < 40; i++)
+    for (unsigned i = 0; i < 40; i++) {
         CHECK_EQ(ops[i].result, PST_OK);
+    }
     CHECK_EQ(n->effects, 60);
     net_free(n);
 }
@@ -799,8 +839,9 @@ static void test_lossy_link(void **state)
 static bool answer_only(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     uint8_t *spdm = to_target || *kind != PST_LINK_CLEAR ? NULL : find_spdm(msg, *len, PST_VERSION);
-    if (spdm == NULL)
+    if (spdm == NULL) {
         return true;
+    }
     size_t left = (size_t)(msg + *len - (spdm - PST_SPP_FULL_HEADER));
     memmove(msg, spdm - PST_SPP_FULL_HEADER, left);
     *len = left;

@@ -120,8 +120,9 @@ static void test_batch(void **state)
         pst_debugger_read(&s->dts, &ops[i]);
     }
     net_run_for(n, 0);
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < 8; i++) {
         CHECK_EQ(ops[i].result, PST_OK);
+    }
     CHECK_EQ(s->messages_out - before, 1);
     net_free(n);
 }
@@ -319,8 +320,9 @@ static size_t put_vendor(uint8_t *out, uint16_t standard, uint8_t id_len, uint8_
     pst_put_u16(&w, 0);
     pst_put_u16(&w, standard);
     pst_put_u8(&w, id_len);
-    for (unsigned i = 0; i < id_len; i++)
+    for (unsigned i = 0; i < id_len; i++) {
         pst_put_u8(&w, 0);
+    }
     pst_put_u16(&w, (uint16_t)b.used);
     pst_put_bytes(&w, batch, b.used);
     return w.used;
@@ -336,13 +338,15 @@ static uint8_t say(struct net_side *s, const uint8_t *msg, size_t len, uint8_t *
     uint8_t kind = 0;
     size_t n_out = 0;
 
-    if (len > 0)
+    if (len > 0) {
         memcpy(record + pst_record_head(&s->dts.record), msg, len);
+    }
     CHECK_EQ(pst_record_seal(&s->dts.record, record, sizeof record, len, 0, &len), PST_OK);
     (void)!pst_target_receive(&n->target, 0, PST_LINK_RECORD, record, len);
     n_out = pst_target_output(&n->target, 0, &kind, record, sizeof record);
-    if (n_out == 0)
+    if (n_out == 0) {
         return 0;
+    }
     CHECK_EQ(kind, PST_LINK_RECORD);
     CHECK_EQ(pst_record_open(&s->dts.record, record, n_out, &payload, &phase), PST_OK);
     memcpy(answer, payload.at, payload.len < 64 ? payload.len : 64);
@@ -360,16 +364,17 @@ static void test_malformed(void **state)
         size_t len = put_vendor(msg, how == 0 ? 3 : PST_VENDOR_STANDARD, how == 1 ? 4 : 2, 3);
         const size_t payload = 4 + 2 + 1 + 2 + 2;
         s->net->lines_at_effect = n->lines;
-        if (how == 2)
+        if (how == 2) {
             msg[7] = 0x5A; /* another vendor */
-        else if (how == 3)
+        } else if (how == 3) {
             msg[6] = 255; /* the id is longer than the message */
-        else if (how == 4)
+        } else if (how == 4) {
             pst_poke_u16(msg + payload - 2, 500); /* and so is the payload */
-        else if (how == 5)
+        } else if (how == 5) {
             len--; /* cut short */
-        else if (how == 6)
+        } else if (how == 6) {
             msg[payload] = 0x0F; /* no SPP */
+        }
         CHECK_EQ(say(s, msg, len, answer), PST_ERROR);
         CHECK_EQ(n->effects, 0);
         net_run_for(n, 0);
@@ -414,8 +419,9 @@ static bool vendor_between(struct net *n, bool to_target, uint8_t *kind, uint8_t
     (void)msg;
     (void)len;
     (void)kind;
-    if (to_target && n->seen++ == turn)
+    if (to_target && n->seen++ == turn) {
         clear_vendor(n, 0, 3);
+    }
     return true;
 }
 
@@ -440,8 +446,9 @@ static bool before_finish(struct net *n, bool to_target, uint8_t *kind, uint8_t 
 {
     (void)msg;
     (void)len;
-    if (!to_target || *kind != PST_LINK_RECORD || n->seen > 0)
+    if (!to_target || *kind != PST_LINK_RECORD || n->seen > 0) {
         return true;
+    }
     n->seen = 1; /* the first record is lost; the test goes on by itself */
     return false;
 }

@@ -24,8 +24,9 @@ static struct {
 static uint8_t *key_of(const struct pst_aead *a)
 {
     for (size_t i = 0; i < CIPHERS; i++) {
-        if (memory.ciphers[i].at == a)
+        if (memory.ciphers[i].at == a) {
             return memory.ciphers[i].key;
+        }
     }
     return NULL;
 }
@@ -33,8 +34,9 @@ static uint8_t *key_of(const struct pst_aead *a)
 static pst_err remember_key(void *ctx, struct pst_aead *a, pst_aead_id id, const uint8_t *key)
 {
     for (size_t i = 0; i < CIPHERS && key_of(a) == NULL; i++) {
-        if (memory.ciphers[i].at == NULL)
+        if (memory.ciphers[i].at == NULL) {
             memory.ciphers[i].at = a;
+        }
     }
     CHECK(key_of(a) != NULL);
     memset(key_of(a), 0, PST_MAX_KEY);
@@ -45,8 +47,9 @@ static pst_err remember_key(void *ctx, struct pst_aead *a, pst_aead_id id, const
 static void forget_key(void *ctx, struct pst_aead *a)
 {
     for (size_t i = 0; i < CIPHERS; i++) {
-        if (memory.ciphers[i].at == a)
+        if (memory.ciphers[i].at == a) {
             memory.ciphers[i].at = NULL;
+        }
     }
     pst_openssl_crypto()->aead_wipe(ctx, a);
 }
@@ -143,8 +146,9 @@ static bool move_data(struct net_side *s)
     while (s->up && (len = pst_debugger_output_data(&s->dts, &kind, msg, sizeof msg)) > 0) {
         CHECK(kind == PST_LINK_RECORD && len <= data_traits.mtu);
         moved = true;
-        if (n->tamper != NULL && !n->tamper(n, true, &kind, msg, &len))
+        if (n->tamper != NULL && !n->tamper(n, true, &kind, msg, &len)) {
             continue;
+        }
         (void)!pst_target_receive(&n->target, link, kind, msg, len);
     }
     while (s->up && (len = pst_target_output(&n->target, link, &kind, msg, sizeof msg)) > 0) {
@@ -163,11 +167,13 @@ static void run_for(struct net *n, uint64_t ms)
         while (moved) {
             net_run_for(n, 0);
             moved = false;
-            for (unsigned i = 0; i < NET_SIDES; i++)
+            for (unsigned i = 0; i < NET_SIDES; i++) {
                 moved = (n->sides[i].up && move_data(&n->sides[i])) || moved;
+            }
         }
-        if (n->now >= end)
+        if (n->now >= end) {
             return;
+        }
         n->now += 250 < end - n->now ? 250 : end - n->now;
     }
 }
@@ -192,13 +198,15 @@ static pst_err op(struct net_side *s, bool write, uint64_t address, void *data, 
 {
     struct pst_spp_op o = {.space = PST_AS_MEMORY, .address = address, .data = data, .len = len};
     s->net->lines_at_effect = s->net->lines;
-    if (write)
+    if (write) {
         pst_debugger_write(&s->dts, &o);
-    else
+    } else {
         pst_debugger_read(&s->dts, &o);
+    }
     run_for(s->net, 0);
-    if (o.result == PST_PENDING)
+    if (o.result == PST_PENDING) {
         cut(s);
+    }
     return o.result;
 }
 
@@ -320,10 +328,12 @@ static void test_confused(void **state)
 
     for (unsigned shared = 0; shared < 2; shared++) {
         struct net *n = band_net();
-        if (shared)
+        if (shared) {
             data_traits.shared = n->traits.shared = true;
-        if (shared)
+        }
+        if (shared) {
             data_traits.sequence_len = n->traits.sequence_len = 8;
+        }
         struct net_side *s = ready(n);
         n->tamper = keep;
         CHECK_EQ(op(s, true, NET_RAM_AT, word, 4), PST_OK);
@@ -409,8 +419,9 @@ static void test_forged(void **state)
         pst_err err = pst_debugger_receive_data(&s->dts, PST_LINK_RECORD, record, shared ? 54 : 46);
         CHECK_EQ(err == PST_OK, shared != 0);
         CHECK_EQ(pst_debugger_state(&s->dts), shared ? PST_DEBUGGER_READY : PST_DEBUGGER_CLOSED);
-        if (shared)
+        if (shared) {
             CHECK_EQ(op(s, true, NET_RAM_AT, word, 4), PST_OK);
+        }
         cut(s);
         net_free(n);
     }
@@ -430,8 +441,9 @@ static void test_forged_elsewhere(void **state)
     CHECK_EQ(pst_target_link_up(&n->target, 50, &data_traits), PST_OK);
     pst_poke_u32(record, s->dts.record.session_id);
     pst_poke_u16(record + 4, 40);
-    for (unsigned i = 0; i < 70000; i++)
+    for (unsigned i = 0; i < 70000; i++) {
         inject(n, 50, record, 46);
+    }
     CHECK_EQ(n->contexts[0].phase, PST_CONTEXT_LIVE);
     CHECK_EQ(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
     net_free(n);
@@ -545,8 +557,9 @@ static void test_recorder(void **state)
 
     memory_begin();
     CHECK_EQ(remember_key(NULL, &a, PST_AES_128_GCM, key), PST_OK);
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 3; i++) {
         CHECK_EQ(remember_seal(NULL, &a, nonce[i % 2], "", 0, tag, 0, tag), PST_OK);
+    }
     forget_key(NULL, &a);
     qsort(memory.used, memory.count, sizeof *memory.used, by_bytes);
     CHECK_EQ(memory.count, 3);

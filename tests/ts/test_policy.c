@@ -113,8 +113,9 @@ static void test_bad_words(void **state)
     (void)state;
     memset(&zero, 0, sizeof zero);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        if (parse(&g, bad[i], true) != PST_ERR_DECODE)
+        if (parse(&g, bad[i], true) != PST_ERR_DECODE) {
             fprintf(stderr, "%s\n", bad[i]);
+        }
         CHECK_EQ(parse(&g, bad[i], true), PST_ERR_DECODE);
         check_same(&g, &zero);
     }
@@ -298,8 +299,9 @@ static bool naive_cover(const struct pst_grants *g, uint8_t space, uint8_t right
 
     for (uint8_t i = 0; i < g->count; i++) {
         const struct pst_grant_range *r = &g->ranges[i];
-        if (r->space == space && r->first <= at && at <= r->last)
+        if (r->space == space && r->first <= at && at <= r->last) {
             have |= r->rights;
+        }
     }
     return (have & rights) == rights;
 }
@@ -310,8 +312,9 @@ static void check_property(const struct pst_grants *a, const struct pst_grants *
 {
     struct pst_grants g;
 
-    if (pst_grants_meet(&g, a, b) != PST_OK)
+    if (pst_grants_meet(&g, a, b) != PST_OK) {
         return;
+    }
     for (unsigned n = 0; n < 60; n++) {
         const uint8_t space = (uint8_t)pst_test_rng_below(rng, 3);
         const uint8_t right = (uint8_t)(1U << pst_test_rng_below(rng, 4));
@@ -319,12 +322,14 @@ static void check_property(const struct pst_grants *a, const struct pst_grants *
         uint64_t at = pst_test_rng_below(rng, 36);
         bool all = true;
 
-        if (pst_test_rng_below(rng, 3) == 0)
+        if (pst_test_rng_below(rng, 3) == 0) {
             at = UINT64_MAX - at;
+        }
         const bool wraps = at > UINT64_MAX - (len - 1);
-        for (uint64_t i = 0; i < len; i++)
+        for (uint64_t i = 0; i < len; i++) {
             all =
                 all && naive_cover(a, space, right, at + i) && naive_cover(b, space, right, at + i);
+        }
         CHECK_EQ(pst_grants_cover(&g, space, right, at, len), all && !wraps);
     }
 }
@@ -398,8 +403,9 @@ static void test_decide(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const pst_err err = decide(cases[i].policy, cases[i].grant, cases[i].now, &g, &why);
 
-        if (err != cases[i].err)
+        if (err != cases[i].err) {
             fprintf(stderr, "case %zu: %s\n", i, why == NULL ? "allowed" : why);
+        }
         CHECK_EQ(err, cases[i].err);
         CHECK((why != NULL) == (err != PST_OK));
     }
@@ -437,15 +443,19 @@ static void test_text_cut(void **state)
         const size_t n = pst_grants_text(&g, out, cap);
 
         CHECK(n < cap || cap == 0);
-        if (cap < sizeof out)
+        if (cap < sizeof out) {
             CHECK(out[cap] == '#');
-        if (cap == 0)
+        }
+        if (cap == 0) {
             continue;
+        }
         CHECK_EQ(strlen(out), n);
-        if (n < len && cap > 8)
+        if (n < len && cap > 8) {
             CHECK(strcmp(out + n - 4, " ...") == 0);
-        if (cap > len + 4)
+        }
+        if (cap > len + 4) {
             assert_string_equal(out, all);
+        }
     }
 }
 

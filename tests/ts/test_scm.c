@@ -4,9 +4,10 @@
 
 static void check_open(struct net_side *s)
 {
-    if (pst_debugger_state(&s->dts) != PST_DEBUGGER_READY)
+    if (pst_debugger_state(&s->dts) != PST_DEBUGGER_READY) {
         fprintf(stderr, "state %d why %d\n", (int)pst_debugger_state(&s->dts),
                 (int)pst_debugger_why(&s->dts));
+    }
     CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
 }
 
@@ -63,8 +64,9 @@ static void check_refused(const struct pst_identity *target, const struct pst_id
                           pst_err want)
 {
     struct net *n = net_new(target, "debug");
-    if (target != &net_keys.pump)
+    if (target != &net_keys.pump) {
         n->config.device = NET_DEVICE; /* a liar about its name, too */
+    }
     struct net_side *s = net_connect(n, 0, engineer);
     CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
     CHECK_EQ(pst_debugger_why(&s->dts), want);
@@ -261,8 +263,9 @@ static size_t command(uint8_t *out, size_t cap, uint8_t opcode, uint8_t space, u
                                .address = address};
     size_t len;
     struct pst_writer w = pst_writer_of(out, cap);
-    if (opcode == PST_SPP_WRITE)
+    if (opcode == PST_SPP_WRITE) {
         p.data = (struct pst_bytes){zeros, 4};
+    }
     pst_spp_put_command(&w, &p);
     CHECK_EQ(pst_written(&w, &len), PST_OK);
     return len;
@@ -289,8 +292,9 @@ static void test_unauthenticated_reach_nothing(void **state)
             len = command(msg, sizeof msg, opcode, space,
                           space == PST_AS_SCM ? PST_SCM_WHO : NET_RAM_AT);
             (void)!pst_target_receive(&n->target, 9, kinds[attempt / 2 / PST_AS_COUNT], msg, len);
-            while (pst_target_output(&n->target, 9, &kind, out, sizeof out) > 0)
+            while (pst_target_output(&n->target, 9, &kind, out, sizeof out) > 0) {
                 CHECK_EQ(kind, PST_LINK_CLEAR);
+            }
             (void)pst_target_poll(&n->target);
         }
         CHECK_EQ(n->reads + n->effects, 0);
@@ -327,8 +331,9 @@ static void test_clear_on_a_live_link(void **state)
 
     check_open(s);
     n->tamper = clear_beside;
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 20; i++) {
         CHECK_EQ(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
+    }
     CHECK_EQ(n->effects, 0);
     check_open(s);
     n->tamper = NULL;
@@ -374,8 +379,9 @@ static bool flip(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, siz
 {
     (void)to_target;
     (void)kind;
-    if (n->kept_len > 0 && n->kept_len-- == 1)
+    if (n->kept_len > 0 && n->kept_len-- == 1) {
         msg[n->seen % *len] ^= (uint8_t)(1u << (n->seen % 8));
+    }
     return true;
 }
 
@@ -442,15 +448,17 @@ static void test_flood(void **state)
 
     check_open(s);
     for (uint32_t link = 100; link < 100 + PST_TARGET_LINKS; link++) {
-        if (pst_target_link_up(&n->target, link, &n->traits) != PST_OK)
+        if (pst_target_link_up(&n->target, link, &n->traits) != PST_OK) {
             break;
+        }
         size_t len = command(msg, sizeof msg, PST_SPP_INIT, 0, 0);
         (void)!pst_target_receive(&n->target, link, PST_LINK_CLEAR, msg, len);
     }
     CHECK_EQ(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
     net_run_for(n, 11000);
-    for (uint32_t link = 100; link < 100 + PST_TARGET_LINKS; link++)
+    for (uint32_t link = 100; link < 100 + PST_TARGET_LINKS; link++) {
         pst_target_link_down(&n->target, link);
+    }
     struct net_side *second = net_connect(n, 1, &net_keys.olga);
     CHECK_EQ(pst_debugger_why(&second->dts), PST_ERR_BUSY); /* that is: it got in, and was told */
     check_open(s);
@@ -470,8 +478,9 @@ static struct {
 static bool lie(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     (void)n;
-    if (to_target)
+    if (to_target) {
         return true;
+    }
     CHECK(way.count < 40 && *len <= sizeof way.messages[0].bytes);
     way.messages[way.count].kind = *kind;
     way.messages[way.count].len = *len;

@@ -44,8 +44,9 @@ static void step(struct net_side *s, unsigned times, unsigned lines, unsigned du
     uint8_t resume[24] = {1};
     struct net *n = s->net;
     unsigned lines_before = n->lines, durable_before = n->durable_lines;
-    for (unsigned i = 0; i < times; i++)
+    for (unsigned i = 0; i < times; i++) {
         CHECK_EQ(net_op(s, true, PST_AS_RUN, PST_RUN_RESUME, resume, sizeof resume), PST_OK);
+    }
     CHECK_EQ(n->lines - lines_before, lines);
     CHECK_EQ(n->durable_lines - durable_before, durable);
 }

@@ -121,8 +121,9 @@ static void writer_never_passes_its_end(void **state)
         pst_put_bytes(&w, "abcd", 4);
         pst_put_u16(&w, 0);
         CHECK_EQ(pst_written(&w, &len), PST_ERR_SPACE);
-        for (size_t i = cap; i < sizeof buf; i++)
+        for (size_t i = cap; i < sizeof buf; i++) {
             CHECK_EQ(buf[i], 0x5A);
+        }
         CHECK(pst_put_room(&w, 0) == NULL);
     }
     uint8_t buf[8];
@@ -176,8 +177,9 @@ static void compare_and_wipe(void **state)
         b[bit / 8] = a[bit / 8];
     }
     pst_wipe(a, 32);
-    for (size_t i = 0; i < 32; i++)
+    for (size_t i = 0; i < 32; i++) {
         CHECK_EQ(a[i], 0);
+    }
     CHECK_EQ(a[32], 0x77);
     pst_wipe(NULL, 0);
 }
@@ -192,8 +194,9 @@ static void every_error_has_its_own_words(void **state)
     (void)state;
     for (size_t i = 0; i < n; i++) {
         CHECK(strcmp(pst_err_text((pst_err)values[i]), "unknown error") != 0);
-        for (size_t j = 0; j < i; j++)
+        for (size_t j = 0; j < i; j++) {
             CHECK(strcmp(pst_err_text((pst_err)values[i]), pst_err_text((pst_err)values[j])) != 0);
+        }
     }
     CHECK(strcmp(pst_err_text((pst_err)-99), "unknown error") == 0);
 }

@@ -13,10 +13,10 @@ static const uint8_t hashes[] = {PST_SHA384, PST_SHA256, 0};
 static const uint8_t sigs[] = {PST_ECDSA_P384, PST_ECDSA_P256, PST_ED25519, 0};
 /* What an identity can sign with: its key has one algorithm. */
 static const uint8_t own_sigs[][2] = {
-    [PST_SIG_NONE] = {0 },
-    [PST_ECDSA_P256] = { PST_ECDSA_P256, 0},
-    [PST_ECDSA_P384] = { PST_ECDSA_P384, 0},
-    [PST_ED25519] = { PST_ED25519, 0},
+    [PST_SIG_NONE] = {0},
+    [PST_ECDSA_P256] = {PST_ECDSA_P256, 0},
+    [PST_ECDSA_P384] = {PST_ECDSA_P384, 0},
+    [PST_ED25519] = {PST_ED25519, 0},
 };
 static const uint8_t dhs[] = {PST_SECP384R1, PST_SECP256R1, 0};
 static const uint8_t aeads[] = {PST_AES_256_GCM, PST_CHACHA20_POLY1305, PST_AES_128_GCM, 0};

@@ -43,8 +43,9 @@ static size_t least(size_t a, size_t b)
 
 static void end(struct pst_broker *b, pst_err why, bool tell)
 {
-    if (over(b))
+    if (over(b)) {
         return;
+    }
     b->close_due = tell && b->state == PST_OK;
     b->reason = (uint8_t)-why;
     b->state = why;
@@ -58,11 +59,13 @@ static pst_err unseal(const struct pst_broker *b, bool up, uint64_t number, size
 {
     const struct pst_broker_seal *seal = b->cfg.seal;
 
-    if (*len < head + tag_len(b))
+    if (*len < head + tag_len(b)) {
         return PST_ERR_DECODE;
+    }
     *len -= tag_len(b);
-    if (seal == NULL)
+    if (seal == NULL) {
         return PST_OK;
+    }
     const struct pst_bytes first = {msg, head};
     return seal->open(seal->ctx, up, msg[0], number, first, msg + head, *len - head, msg + *len);
 }
@@ -73,8 +76,9 @@ static size_t sealed(struct pst_broker *b, uint64_t number, size_t head, uint8_t
     const struct pst_broker_seal *seal = b->cfg.seal;
     const struct pst_bytes first = {msg, head};
 
-    if (seal == NULL)
+    if (seal == NULL) {
         return len;
+    }
     if (seal->seal(seal->ctx, !b->listener, msg[0], number, first, msg + head, len - head,
                    msg + len) != PST_OK) {
         end(b, PST_ERR_CRYPTO, false);
@@ -100,8 +104,9 @@ static bool limits_ok(uint16_t chunk, uint8_t window)
 static pst_err begin(struct pst_broker *b, const struct pst_broker_config *cfg, uint64_t now_ms)
 {
     if (!limits_ok(cfg->chunk, cfg->window) || cfg->receive == NULL || cfg->send == NULL ||
-        cfg->send_cap < cfg->chunk)
+        cfg->send_cap < cfg->chunk) {
         return PST_ERR_ARGUMENT;
+    }
     memset(b, 0, sizeof *b);
     b->state = PST_PENDING;
     b->cfg = *cfg;
@@ -136,18 +141,21 @@ pst_err pst_broker_accept(struct pst_broker *b, const struct pst_broker_config *
 {
     PST_TRY(begin(b, cfg, now_ms));
     b->listener = true;
-    if (!pst_broker_is_open(open, len) || len != OPEN_LEN + tag_len(b))
+    if (!pst_broker_is_open(open, len) || len != OPEN_LEN + tag_len(b)) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(unseal(b, true, 0, OPEN_LEN, open, &len));
     struct pst_reader r = pst_reader_of(open + 1 + 4, len - 1 - 4);
     const uint8_t profile = pst_get_u8(&r);
     const uint16_t chunk = pst_get_u16(&r);
     const uint8_t window = pst_get_u8(&r);
     PST_TRY(pst_finish(&r));
-    if (profile != PST_PROFILE_VERSION)
+    if (profile != PST_PROFILE_VERSION) {
         return PST_ERR_PROFILE;
-    if (!limits_ok(chunk, window))
+    }
+    if (!limits_ok(chunk, window)) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(set_keys(b, cfg->nonce));
     meet(b, chunk, window);
     return PST_OK;
@@ -164,16 +172,18 @@ static pst_err on_opened(struct pst_broker *b, uint8_t *msg, size_t len)
     const uint8_t window = pst_get_u8(&r);
 
     if (b->listener || b->state != PST_PENDING || !pst_reader_ok(&r) ||
-        len != OPENED_LEN + tag_len(b))
+        len != OPENED_LEN + tag_len(b)) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(set_keys(b, nonce.at));
     PST_TRY(unseal(b, false, 0, OPENED_LEN, msg, &len));
     if (profile != PST_PROFILE_VERSION) {
         end(b, PST_ERR_PROFILE, false);
         return PST_OK;
     }
-    if (!limits_ok(chunk, window))
+    if (!limits_ok(chunk, window)) {
         return PST_ERR_DECODE;
+    }
     meet(b, chunk, window);
     return PST_OK;
 }
@@ -182,8 +192,9 @@ static void heard(struct pst_broker *b, uint64_t limit, uint64_t now_ms)
 {
     b->heard_ms = now_ms;
     b->hinted = false;
-    if (limit > b->limit)
+    if (limit > b->limit) {
         b->limit = limit;
+    }
 }
 
 /* Credit beyond any window is a lie, and would let us flood the broker. */
@@ -198,12 +209,14 @@ static pst_err on_data(struct pst_broker *b, uint8_t *msg, size_t len, uint64_t 
     const uint64_t number = pst_get_u64(&r);
     const uint64_t limit = pst_get_u64(&r);
 
-    if (!pst_reader_ok(&r))
+    if (!pst_reader_ok(&r)) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(unseal(b, b->listener, number, DATA_HEAD, msg, &len));
     const size_t n = len - DATA_HEAD;
-    if (n == 0 || n > b->cfg.chunk || !limit_ok(b, limit))
+    if (n == 0 || n > b->cfg.chunk || !limit_ok(b, limit)) {
         return PST_ERR_DECODE;
+    }
     if (number < b->next_in) {
         b->repeated++;
         return PST_OK;
@@ -227,13 +240,16 @@ static pst_err on_credit(struct pst_broker *b, uint8_t *msg, size_t len, uint64_
     const uint64_t limit = pst_get_u64(&r);
     const uint8_t flags = pst_get_u8(&r);
 
-    if (!pst_reader_ok(&r) || len != CREDIT_LEN + tag_len(b))
+    if (!pst_reader_ok(&r) || len != CREDIT_LEN + tag_len(b)) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(unseal(b, b->listener, number, CREDIT_LEN, msg, &len));
-    if (!limit_ok(b, limit) || number == UINT64_MAX)
+    if (!limit_ok(b, limit) || number == UINT64_MAX) {
         return PST_ERR_DECODE;
-    if (number < b->credit_in)
+    }
+    if (number < b->credit_in) {
         return PST_OK; /* one that was overtaken, or is played again */
+    }
     b->credit_in = number + 1;
     b->credit_due = b->credit_due || (flags & PST_BROKER_ASK) != 0;
     heard(b, limit, now_ms);
@@ -246,32 +262,39 @@ static pst_err on_close(struct pst_broker *b, uint8_t *msg, size_t len)
     const uint64_t number = pst_get_u64(&r);
     const pst_err why = (pst_err) - (int)pst_get_u8(&r);
 
-    if (!pst_reader_ok(&r) || len != CLOSE_LEN + tag_len(b))
+    if (!pst_reader_ok(&r) || len != CLOSE_LEN + tag_len(b)) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(unseal(b, b->listener, number, CLOSE_LEN, msg, &len));
-    if (number < b->next_in)
+    if (number < b->next_in) {
         return PST_ERR_DECODE;
-    if (why != PST_ERR_CLOSED)
+    }
+    if (why != PST_ERR_CLOSED) {
         end(b, why == PST_ERR_BUSY || why == PST_ERR_IO ? why : PST_ERR_PEER, false);
-    else
+    } else {
         end(b, number > b->next_in ? PST_ERR_IO : PST_ERR_CLOSED, false);
+    }
     return PST_OK;
 }
 
 static pst_err on_message(struct pst_broker *b, uint8_t *msg, size_t len, uint64_t now_ms)
 {
-    if (len == 0)
+    if (len == 0) {
         return PST_ERR_DECODE;
+    }
     if (msg[0] == PST_BROKER_OPENED) {
         const pst_err err = on_opened(b, msg, len);
-        if (err == PST_OK)
+        if (err == PST_OK) {
             heard(b, 0, now_ms);
+        }
         return err;
     }
-    if (msg[0] == PST_BROKER_OPEN && b->listener)
+    if (msg[0] == PST_BROKER_OPEN && b->listener) {
         return PST_OK; /* came twice */
-    if (b->state != PST_OK)
+    }
+    if (b->state != PST_OK) {
         return PST_ERR_UNEXPECTED;
+    }
     switch (msg[0]) {
     case PST_BROKER_DATA:
         return on_data(b, msg, len, now_ms);
@@ -289,14 +312,16 @@ static pst_err on_message(struct pst_broker *b, uint8_t *msg, size_t len, uint64
 
 void pst_broker_input(struct pst_broker *b, uint8_t *msg, size_t len, uint64_t now_ms)
 {
-    if (!over(b) && on_message(b, msg, len, now_ms) != PST_OK)
+    if (!over(b) && on_message(b, msg, len, now_ms) != PST_OK) {
         b->refused++;
+    }
 }
 
 void pst_broker_hint(struct pst_broker *b, uint64_t now_ms)
 {
-    if (b->state != PST_OK || b->hinted)
+    if (b->state != PST_OK || b->hinted) {
         return;
+    }
     b->hinted = true;
     b->hint_ms = b->asked_ms = now_ms;
     b->ask_due = true;
@@ -324,23 +349,28 @@ static bool asking(const struct pst_broker *b)
 static void on_time(struct pst_broker *b, uint64_t now_ms)
 {
     if (b->state == PST_PENDING) {
-        if (now_ms - b->heard_ms >= b->cfg.timing.connect)
+        if (now_ms - b->heard_ms >= b->cfg.timing.connect) {
             end(b, PST_ERR_TIMEOUT, false);
+        }
         return;
     }
-    if (b->state != PST_OK)
+    if (b->state != PST_OK) {
         return;
+    }
     if (now_ms - b->heard_ms >= b->cfg.timing.dead ||
         (b->hinted && now_ms - b->hint_ms >= b->cfg.timing.hint)) {
         end(b, PST_ERR_TIMEOUT, true);
         return;
     }
-    if (now_ms - b->said_ms >= b->cfg.timing.keepalive)
+    if (now_ms - b->said_ms >= b->cfg.timing.keepalive) {
         b->credit_due = true;
-    if (asking(b) && now_ms - b->asked_ms >= b->cfg.timing.ask)
+    }
+    if (asking(b) && now_ms - b->asked_ms >= b->cfg.timing.ask) {
         b->ask_due = true;
-    if (credit_limit(b) - b->told >= b->cfg.window / 2u)
+    }
+    if (credit_limit(b) - b->told >= b->cfg.window / 2u) {
         b->credit_due = true;
+    }
 }
 
 static size_t put_greeting(struct pst_broker *b, uint8_t *out, size_t cap)
@@ -350,11 +380,13 @@ static size_t put_greeting(struct pst_broker *b, uint8_t *out, size_t cap)
 
     b->greet_due = false;
     pst_put_u8(&w, b->listener ? PST_BROKER_OPENED : PST_BROKER_OPEN);
-    if (!b->listener)
+    if (!b->listener) {
         pst_put_bytes(&w, PST_BROKER_MAGIC, 4);
+    }
     pst_put_u8(&w, PST_PROFILE_VERSION);
-    if (b->listener)
+    if (b->listener) {
         pst_put_bytes(&w, b->cfg.nonce, sizeof b->cfg.nonce);
+    }
     pst_put_u16(&w, b->cfg.chunk);
     pst_put_u8(&w, b->cfg.window);
     return pst_written(&w, &len) == PST_OK ? sealed(b, 0, len, out, len) : 0;
@@ -380,8 +412,9 @@ static size_t put_data(struct pst_broker *b, uint8_t *out, size_t cap)
     pst_put_u64(&w, number);
     pst_put_u64(&w, credit_limit(b));
     uint8_t *room = pst_put_room(&w, n);
-    if (room == NULL)
+    if (room == NULL) {
         return 0;
+    }
     from_ring(b, room, n);
     b->next_out++;
     b->told = credit_limit(b);
@@ -398,8 +431,9 @@ static size_t put_credit(struct pst_broker *b, uint8_t *out, size_t cap, uint64_
     pst_put_u64(&w, number);
     pst_put_u64(&w, credit_limit(b));
     pst_put_u8(&w, b->ask_due ? PST_BROKER_ASK : 0);
-    if (b->ask_due)
+    if (b->ask_due) {
         b->asked_ms = now_ms;
+    }
     b->told = credit_limit(b);
     b->credit_due = b->ask_due = false;
     return pst_written(&w, &len) == PST_OK ? sealed(b, number, len, out, len) : 0;
@@ -419,14 +453,18 @@ static size_t put_close(struct pst_broker *b, uint8_t *out, size_t cap)
 
 static size_t next_message(struct pst_broker *b, uint8_t *out, size_t cap, uint64_t now_ms)
 {
-    if (b->greet_due && (!over(b) || b->close_due))
+    if (b->greet_due && (!over(b) || b->close_due)) {
         return put_greeting(b, out, cap);
-    if (b->close_due)
+    }
+    if (b->close_due) {
         return put_close(b, out, cap);
-    if (b->state != PST_OK)
+    }
+    if (b->state != PST_OK) {
         return 0;
-    if (b->send_used > 0 && b->next_out < b->limit)
+    }
+    if (b->send_used > 0 && b->next_out < b->limit) {
         return put_data(b, out, cap);
+    }
     if (b->closing && b->send_used == 0) {
         end(b, PST_ERR_CLOSED, true);
         return put_close(b, out, cap);
@@ -436,8 +474,9 @@ static size_t next_message(struct pst_broker *b, uint8_t *out, size_t cap, uint6
 
 size_t pst_broker_output(struct pst_broker *b, uint8_t *out, size_t cap, int *qos, uint64_t now_ms)
 {
-    if (cap < PST_BROKER_MESSAGE(b->cfg.chunk))
+    if (cap < PST_BROKER_MESSAGE(b->cfg.chunk)) {
         return 0;
+    }
     on_time(b, now_ms);
     const size_t len = next_message(b, out, cap, now_ms);
     if (len > 0) {
@@ -456,13 +495,16 @@ uint64_t pst_broker_wake(const struct pst_broker *b)
 {
     const struct pst_broker_timing *t = &b->cfg.timing;
 
-    if (b->state == PST_PENDING)
+    if (b->state == PST_PENDING) {
         return b->heard_ms + t->connect;
-    if (b->state != PST_OK)
+    }
+    if (b->state != PST_OK) {
         return UINT64_MAX;
+    }
     uint64_t at = sooner(b->heard_ms + t->dead, b->said_ms + t->keepalive);
-    if (b->hinted)
+    if (b->hinted) {
         at = sooner(at, b->hint_ms + t->hint);
+    }
     return asking(b) ? sooner(at, b->asked_ms + t->ask) : at;
 }
 
@@ -479,8 +521,9 @@ size_t pst_broker_write(struct pst_broker *b, const uint8_t *bytes, size_t len)
     const size_t at = (b->send_head + b->send_used) % b->cfg.send_cap;
     const size_t first = least(n, b->cfg.send_cap - at);
 
-    if (n == 0)
+    if (n == 0) {
         return 0;
+    }
     memcpy(b->cfg.send + at, bytes, first);
     memcpy(b->cfg.send, bytes + first, n - first);
     b->send_used += n;
@@ -491,8 +534,9 @@ struct pst_bytes pst_broker_peek(const struct pst_broker *b)
 {
     const size_t slot = (size_t)(b->consumed % b->cfg.window);
 
-    if (b->consumed == b->next_in)
+    if (b->consumed == b->next_in) {
         return (struct pst_bytes){NULL, 0};
+    }
     return (struct pst_bytes){b->cfg.receive + slot * b->cfg.chunk + b->read_at,
                               b->lens[slot] - b->read_at};
 }
@@ -508,8 +552,9 @@ void pst_broker_taken(struct pst_broker *b, size_t len)
 
 void pst_broker_close(struct pst_broker *b)
 {
-    if (b->state == PST_PENDING)
+    if (b->state == PST_PENDING) {
         end(b, PST_ERR_CLOSED, false);
+    }
     b->closing = true;
 }
 

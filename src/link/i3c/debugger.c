@@ -26,15 +26,18 @@ pst_err pst_i3c_debugger_init(struct pst_i3c_debugger *d,
 
     if (bus == NULL || bus->find == NULL || bus->ccc == NULL || bus->write == NULL ||
         bus->read == NULL || config->port >= PST_I3C_PORTS ||
-        !psti_i3c_buffers_ok(&config->buffers))
+        !psti_i3c_buffers_ok(&config->buffers)) {
         return PST_ERR_ARGUMENT;
+    }
     memset(d, 0, sizeof *d);
     d->config = *config;
     d->now = d->progress_at = now_ms;
-    if (config->poll_ms == 0)
+    if (config->poll_ms == 0) {
         d->config.poll_ms = POLL_MS;
-    if (config->watch_ms == 0)
+    }
+    if (config->watch_ms == 0) {
         d->config.watch_ms = WATCH_MS;
+    }
     psti_i3c_pipe_init(&d->pipe, &config->buffers);
     d->interrupts = bus->poll_ibi != NULL;
     d->opening = config->port == PST_I3C_PORT_MESSAGES;
@@ -66,8 +69,9 @@ static void poll_soon(struct pst_i3c_debugger *d)
 static uint64_t longer(const struct pst_i3c_debugger *d, uint32_t *pause_ms)
 {
     *pause_ms = *pause_ms == 0 ? 1 : *pause_ms * 2;
-    if (*pause_ms > PAUSE_MAX_MS)
+    if (*pause_ms > PAUSE_MAX_MS) {
         *pause_ms = PAUSE_MAX_MS;
+    }
     return d->now + *pause_ms;
 }
 
@@ -85,14 +89,17 @@ static void pause_reads(struct pst_i3c_debugger *d)
 /* The first stage from `at` on that is to be done now. */
 static void go_to(struct pst_i3c_debugger *d, size_t at)
 {
-    while (at < PST_I3C_STAGES && d->resuming && psti_i3c_stages[at].fresh)
+    while (at < PST_I3C_STAGES && d->resuming && psti_i3c_stages[at].fresh) {
         at++;
+    }
     d->stage = (uint8_t)at;
     calm(d);
-    if (!is_running(d))
+    if (!is_running(d)) {
         return;
-    if (d->pipe.plain) /* it is there, whatever it makes of our packets: NACK is its right */
+    }
+    if (d->pipe.plain) { /* it is there, whatever it makes of our packets: NACK is its right */
         d->recoveries = 0;
+    }
     d->write_at = d->hold_at = d->now;
     d->must_ack = d->opened && !d->pipe.plain; /* it may have missed the last one */
     poll_soon(d);
@@ -128,12 +135,14 @@ static void give_up(struct pst_i3c_debugger *d, pst_err why)
 /* A transfer did not work: again after a pause, until the target counts as lost. */
 static void again(struct pst_i3c_debugger *d)
 {
-    if (++d->tries <= TRIES)
+    if (++d->tries <= TRIES) {
         return;
-    if (is_running(d))
+    }
+    if (is_running(d)) {
         recover(d);
-    else
+    } else {
         give_up(d, d->resuming ? PST_ERR_TIMEOUT : psti_i3c_stages[d->stage].refused);
+    }
 }
 
 static void begin_stage(struct pst_i3c_debugger *d)
@@ -142,11 +151,13 @@ static void begin_stage(struct pst_i3c_debugger *d)
     const bool configures = s->defining == PST_I3C_CONFIGURE;
 
     d->action = s->action;
-    if (s->action != COMMAND)
+    if (s->action != COMMAND) {
         return;
+    }
     d->out[0] = d->config.port;
-    if (configures)
+    if (configures) {
         d->out[0] = d->interrupts ? PST_I3C_INTERRUPT : PST_I3C_POLLING;
+    }
     d->ccc = (struct pst_i3c_ccc){
         .code = s->code,
         .defining = s->defining,
@@ -179,17 +190,20 @@ static bool may_read(const struct pst_i3c_debugger *d)
 {
     const bool wanted = d->want_read || d->pipe.sent > 0 || !d->opened;
 
-    if (d->opening || d->now < d->hold_at || (!wanted && d->now < d->read_at))
+    if (d->opening || d->now < d->hold_at || (!wanted && d->now < d->read_at)) {
         return false;
+    }
     return can_read(d);
 }
 
 static bool may_write(const struct pst_i3c_debugger *d)
 {
-    if (d->now < d->write_at)
+    if (d->now < d->write_at) {
         return false;
-    if (d->opening)
+    }
+    if (d->opening) {
         return true;
+    }
     return d->opened && (d->must_ack || psti_i3c_pipe_has_data(&d->pipe));
 }
 
@@ -211,8 +225,9 @@ static void begin_write(struct pst_i3c_debugger *d)
 static void begin(struct pst_i3c_debugger *d)
 {
     if (!is_running(d)) {
-        if (d->now >= d->write_at)
+        if (d->now >= d->write_at) {
             begin_stage(d);
+        }
         return;
     }
     if (d->missed && psti_i3c_pipe_has_room(&d->pipe)) {
@@ -268,30 +283,35 @@ static void differ(struct pst_i3c_debugger *d)
 {
     struct pst_i3c_fragment f;
 
-    if (d->in_len > sizeof d->in || psti_i3c_fragment_get(d->in, d->in_len, &f) != PST_OK)
+    if (d->in_len > sizeof d->in || psti_i3c_fragment_get(d->in, d->in_len, &f) != PST_OK) {
         return;
-    if (f.stream != 0 && f.stream == d->pipe.id)
+    }
+    if (f.stream != 0 && f.stream == d->pipe.id) {
         d->pipe.id = f.stream < UINT8_MAX ? (uint8_t)(f.stream + 1) : 1;
+    }
 }
 
 static void end_stage(struct pst_i3c_debugger *d)
 {
     const struct pst_i3c_stage *s = &psti_i3c_stages[d->stage];
 
-    if (s->action == DRAIN)
+    if (s->action == DRAIN) {
         differ(d);
-    if (s->action == DRAIN && ++d->drained < DRAINS)
+    }
+    if (s->action == DRAIN && ++d->drained < DRAINS) {
         return;
+    }
     if (s->action == COMMAND && d->ccc.read_len != s->read) {
         pause_writes(d);
         again(d);
         return;
     }
     const pst_err err = s->check == NULL ? PST_OK : s->check(d);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         go_to(d, (size_t)d->stage + 1);
-    else
+    } else {
         give_up(d, err);
+    }
 }
 
 static void end_write(struct pst_i3c_debugger *d)
@@ -310,8 +330,9 @@ static void end_write(struct pst_i3c_debugger *d)
     d->must_ack = false;
     d->reads = 0;
     d->ours = false;
-    if (d->stuck || d->flushed)
+    if (d->stuck || d->flushed) {
         poll_soon(d);
+    }
     d->stuck = false;
 }
 
@@ -321,10 +342,12 @@ static void rest(struct pst_i3c_debugger *d)
     d->want_read = false;
     d->counts.polls++;
     d->poll_ms = d->poll_ms == 0 ? POLL_MIN_MS : d->poll_ms * 2;
-    if (d->poll_ms > d->config.poll_ms)
+    if (d->poll_ms > d->config.poll_ms) {
         d->poll_ms = d->config.poll_ms;
-    if (d->interrupts)
+    }
+    if (d->interrupts) {
         d->poll_ms = d->config.watch_ms;
+    }
     d->read_at = d->now + d->poll_ms;
 }
 
@@ -349,15 +372,18 @@ static void take_bytes(struct pst_i3c_debugger *d, const struct pst_i3c_fragment
     const bool stuck =
         f->bytes.len == 0 && (err != PST_OK || more || (f->flags & PST_I3C_WAIT) != 0);
 
-    if (f->bytes.len > 0)
+    if (f->bytes.len > 0) {
         d->reads++;
-    if (err != PST_OK || stuck || (f->bytes.len > 0 && (!more || d->reads >= ACK_EVERY)))
+    }
+    if (err != PST_OK || stuck || (f->bytes.len > 0 && (!more || d->reads >= ACK_EVERY))) {
         d->must_ack = true;
+    }
     d->stuck = d->stuck || stuck;
-    if (f->bytes.len > 0)
+    if (f->bytes.len > 0) {
         poll_soon(d);
-    else
+    } else {
         rest(d); /* what is stuck goes on after our acknowledgement */
+    }
 }
 
 static void take_fragment(struct pst_i3c_debugger *d, const uint8_t *at, size_t len)
@@ -429,8 +455,9 @@ static void failed_write(struct pst_i3c_debugger *d, pst_err err)
         d->dead = PST_ERR_IO; /* nobody knows whether it was taken */
         return;
     }
-    if (!d->pipe.plain)
+    if (!d->pipe.plain) {
         d->pipe.sent = d->before;
+    }
     again(d);
 }
 
@@ -454,10 +481,11 @@ static void failed_read(struct pst_i3c_debugger *d, pst_err err)
 
 static void failed(struct pst_i3c_debugger *d, enum pst_i3c_action action, pst_err err)
 {
-    if (err == PST_ERR_BUSY)
+    if (err == PST_ERR_BUSY) {
         d->counts.nacks++;
-    else
+    } else {
         d->counts.faults++;
+    }
     if (err == PST_ERR_CLOSED) {
         recover(d);
     } else if (err != PST_ERR_BUSY && err != PST_ERR_IO) {
@@ -540,8 +568,9 @@ static void listen(struct pst_i3c_debugger *d)
             d->resuming = true;
             go_to(d, CONFIGURE_STAGE);
         } else {
-            if (err == PST_ERR_FAULT) /* no transfer may ever find out */
+            if (err == PST_ERR_FAULT) { /* no transfer may ever find out */
                 d->dead = err;
+            }
             return;
         }
     }
@@ -561,35 +590,41 @@ static uint32_t until(const struct pst_i3c_debugger *d)
     const uint64_t read_at = soon || d->read_at < d->hold_at ? d->hold_at : d->read_at;
     uint64_t at = d->now + d->config.watch_ms;
 
-    if (reads && read_at < at)
+    if (reads && read_at < at) {
         at = read_at;
-    if (writes && d->write_at < at)
+    }
+    if (writes && d->write_at < at) {
         at = d->write_at;
+    }
     return at > d->now ? (uint32_t)(at - d->now) : 1;
 }
 
 pst_err pst_i3c_debugger_step(struct pst_i3c_debugger *d, uint64_t now_ms, uint32_t *wait_ms)
 {
     *wait_ms = 0;
-    if (d->dead != PST_OK)
+    if (d->dead != PST_OK) {
         return d->dead;
+    }
     d->now = now_ms;
-    if (!is_waiting(d))
+    if (!is_waiting(d)) {
         d->progress_at = now_ms;
-    else if (d->config.give_up_ms != 0 && now_ms - d->progress_at > d->config.give_up_ms)
+    } else if (d->config.give_up_ms != 0 && now_ms - d->progress_at > d->config.give_up_ms) {
         d->dead = PST_ERR_TIMEOUT;
+    }
     listen(d);
-    if (d->dead == PST_OK && d->action == IDLE)
+    if (d->dead == PST_OK && d->action == IDLE) {
         begin(d);
+    }
     if (d->dead == PST_OK && d->action == IDLE) {
         *wait_ms = until(d);
     } else if (d->dead == PST_OK) {
         const pst_err err = run(d);
 
-        if (err == PST_PENDING)
+        if (err == PST_PENDING) {
             *wait_ms = 1;
-        else
+        } else {
             end(d, err);
+        }
     }
     return d->dead;
 }

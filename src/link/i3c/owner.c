@@ -4,8 +4,9 @@
 pst_err pst_i3c_target_send(struct pst_i3c_target *t, uint8_t kind, const uint8_t *payload,
                             size_t len)
 {
-    if (t->ended || !t->live)
+    if (t->ended || !t->live) {
         return PST_ERR_STATE;
+    }
     return psti_i3c_pipe_send(&t->pipe, kind, payload, len);
 }
 
@@ -52,12 +53,14 @@ bool pst_i3c_target_is_sent(const struct pst_i3c_target *t)
 pst_err pst_i3c_debugger_send(struct pst_i3c_debugger *d, uint8_t kind, const uint8_t *payload,
                               size_t len)
 {
-    if (d->dead != PST_OK || d->closing)
+    if (d->dead != PST_OK || d->closing) {
         return PST_ERR_CLOSED;
+    }
     const bool idle = d->pipe.tail == d->pipe.head;
     PST_TRY(psti_i3c_pipe_send(&d->pipe, kind, payload, len));
-    if (idle)
+    if (idle) {
         d->progress_at = d->now;
+    }
     return PST_OK;
 }
 
@@ -71,11 +74,13 @@ size_t pst_i3c_debugger_put(struct pst_i3c_debugger *d, const uint8_t *bytes, si
 {
     const bool idle = d->pipe.tail == d->pipe.head;
 
-    if (d->dead != PST_OK || d->closing)
+    if (d->dead != PST_OK || d->closing) {
         return 0;
+    }
     const size_t n = psti_i3c_pipe_put_bytes(&d->pipe, bytes, len);
-    if (n > 0 && idle)
+    if (n > 0 && idle) {
         d->progress_at = d->now;
+    }
     return n;
 }
 
@@ -96,9 +101,11 @@ bool pst_i3c_debugger_has_bytes(const struct pst_i3c_debugger *d)
 
 void pst_i3c_debugger_close(struct pst_i3c_debugger *d)
 {
-    if (d->closing || d->pipe.plain)
+    if (d->closing || d->pipe.plain) {
         return;
+    }
     d->closing = true;
-    if (d->pipe.tail == d->pipe.head)
+    if (d->pipe.tail == d->pipe.head) {
         d->progress_at = d->now;
+    }
 }

@@ -15,15 +15,17 @@ static pst_err check_status(struct pst_i3c_debugger *d)
 {
     static const uint8_t zeros[3] = {0};
 
-    if ((d->in[0] == 0x0B || d->in[0] == 0x2B) && memcmp(d->in + 1, zeros, sizeof zeros) == 0)
+    if ((d->in[0] == 0x0B || d->in[0] == 0x2B) && memcmp(d->in + 1, zeros, sizeof zeros) == 0) {
         return PST_OK;
+    }
     return d->resuming ? PST_ERR_CLOSED : PST_ERR_PEER;
 }
 
 static pst_err check_port(struct pst_i3c_debugger *d)
 {
-    if (d->in[0] == d->config.port)
+    if (d->in[0] == d->config.port) {
         return PST_OK;
+    }
     return d->resuming ? PST_ERR_CLOSED : PST_ERR_UNSUPPORTED;
 }
 

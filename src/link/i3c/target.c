@@ -32,8 +32,9 @@ static void reset(struct pst_i3c_target *t)
 pst_err pst_i3c_target_init(struct pst_i3c_target *t, const struct pst_i3c_target_config *config)
 {
     if (config->ports == 0 || config->ports > PST_I3C_PORTS ||
-        !psti_i3c_buffers_ok(&config->buffers))
+        !psti_i3c_buffers_ok(&config->buffers)) {
         return PST_ERR_ARGUMENT;
+    }
     memset(t, 0, sizeof *t);
     t->config = *config;
     psti_i3c_pipe_init(&t->pipe, &config->buffers);
@@ -43,16 +44,18 @@ pst_err pst_i3c_target_init(struct pst_i3c_target *t, const struct pst_i3c_targe
 
 static pst_err configure(struct pst_i3c_target *t, uint8_t mode)
 {
-    if (mode != PST_I3C_POLLING && mode != PST_I3C_INTERRUPT)
+    if (mode != PST_I3C_POLLING && mode != PST_I3C_INTERRUPT) {
         return PST_ERR_UNSUPPORTED;
+    }
     t->mode = mode;
     return PST_OK;
 }
 
 static pst_err use_port(struct pst_i3c_target *t, uint8_t opcode, uint8_t port)
 {
-    if (port >= t->config.ports)
+    if (port >= t->config.ports) {
         return PST_ERR_UNSUPPORTED;
+    }
     if (opcode == PST_I3C_START) {
         t->started = (uint8_t)(t->started | 1U << port);
     } else if (port != t->port) {
@@ -64,10 +67,12 @@ static pst_err use_port(struct pst_i3c_target *t, uint8_t opcode, uint8_t port)
 
 static pst_err on_opcode(struct pst_i3c_target *t, uint8_t opcode, const uint8_t *data, size_t len)
 {
-    if (opcode != PST_I3C_CONFIGURE && opcode != PST_I3C_START && opcode != PST_I3C_SELECT)
+    if (opcode != PST_I3C_CONFIGURE && opcode != PST_I3C_START && opcode != PST_I3C_SELECT) {
         return PST_ERR_UNSUPPORTED;
-    if (len != 1)
+    }
+    if (len != 1) {
         return PST_ERR_DECODE;
+    }
     return opcode == PST_I3C_CONFIGURE ? configure(t, data[0]) : use_port(t, opcode, data[0]);
 }
 
@@ -80,10 +85,12 @@ pst_err pst_i3c_target_ccc(struct pst_i3c_target *t, uint8_t code, uint8_t defin
         return on_opcode(t, defining, data, len);
     case PST_I3C_DBGACTION:
     case PST_I3C_DBGACTION_ALL:
-        if (defining != PST_I3C_CLEAR)
+        if (defining != PST_I3C_CLEAR) {
             return PST_ERR_UNSUPPORTED;
-        if (len != 0)
+        }
+        if (len != 0) {
             return PST_ERR_DECODE;
+        }
         restart(t, 0);
         return PST_OK;
     case PST_I3C_RSTACT:
@@ -121,10 +128,12 @@ pst_err pst_i3c_target_ccc_read(struct pst_i3c_target *t, uint8_t code, uint8_t 
                                 uint8_t out[PST_I3C_STATUS_LEN], size_t *len)
 {
     t->armed = false;
-    if (code == PST_I3C_DBGOPCODE)
+    if (code == PST_I3C_DBGOPCODE) {
         return read_opcode(t, defining, out, len);
-    if (code != PST_I3C_RSTACT || defining != PST_I3C_RESET_TIME)
+    }
+    if (code != PST_I3C_RSTACT || defining != PST_I3C_RESET_TIME) {
         return PST_ERR_UNSUPPORTED;
+    }
     out[0] = t->config.reset_time;
     *len = 1;
     return PST_OK;
@@ -150,18 +159,22 @@ static pst_err write_fragment(struct pst_i3c_target *t, const uint8_t *data, siz
     struct pst_i3c_fragment f;
 
     PST_TRY(psti_i3c_fragment_get(data, len, &f));
-    if (f.stream == 0)
+    if (f.stream == 0) {
         return PST_ERR_DECODE;
+    }
     /* An OPEN that comes again, since its answer was lost, begins nothing anew. */
-    if ((f.flags & PST_I3C_OPEN) != 0 && f.stream != t->pipe.id)
+    if ((f.flags & PST_I3C_OPEN) != 0 && f.stream != t->pipe.id) {
         restart(t, f.stream);
-    if (f.stream != t->pipe.id)
+    }
+    if (f.stream != t->pipe.id) {
         return PST_ERR_DECODE;
+    }
     t->live = true;
     const bool had_sent = t->pipe.sent > 0;
     const pst_err err = psti_i3c_pipe_take(&t->pipe, &f);
-    if (had_sent && psti_i3c_pipe_has_data(&t->pipe))
+    if (had_sent && psti_i3c_pipe_has_data(&t->pipe)) {
         t->told = false;
+    }
     /* What was not the next is not ours to complain of: the DTS reads our acknowledgement. */
     return err == PST_WANT_MORE ? PST_OK : err;
 }
@@ -169,8 +182,9 @@ static pst_err write_fragment(struct pst_i3c_target *t, const uint8_t *data, siz
 pst_err pst_i3c_target_write(struct pst_i3c_target *t, const uint8_t *data, size_t len)
 {
     t->armed = false;
-    if (!is_started(t))
+    if (!is_started(t)) {
         return PST_ERR_STATE;
+    }
     if (len > PST_I3C_MAX) {
         t->overflow = true;
         return PST_ERR_DECODE;
@@ -184,8 +198,9 @@ static size_t read_plain(struct pst_i3c_target *t, uint8_t out[PST_I3C_MAX])
 {
     const struct pst_bytes packet = psti_i3c_pipe_peek(&t->pipe);
 
-    if (packet.len > 0)
+    if (packet.len > 0) {
         memcpy(out, packet.at, packet.len);
+    }
     psti_i3c_pipe_drop(&t->pipe);
     t->told = false;
     return packet.len;
@@ -193,28 +208,33 @@ static size_t read_plain(struct pst_i3c_target *t, uint8_t out[PST_I3C_MAX])
 
 size_t pst_i3c_target_read(struct pst_i3c_target *t, uint8_t out[PST_I3C_MAX])
 {
-    if (!is_started(t))
+    if (!is_started(t)) {
         return 0;
-    if (t->pipe.plain)
+    }
+    if (t->pipe.plain) {
         return read_plain(t, out);
+    }
     const size_t len = psti_i3c_pipe_put(&t->pipe, t->pipe.id == 0 ? PST_I3C_NONE : 0, out);
     /* While there is more, the flag says so and no IBI is needed. */
-    if (!psti_i3c_pipe_has_data(&t->pipe))
+    if (!psti_i3c_pipe_has_data(&t->pipe)) {
         t->told = false;
+    }
     return len;
 }
 
 size_t pst_i3c_target_ibi(const struct pst_i3c_target *t, uint8_t out[2])
 {
-    if (!is_started(t) || t->mode != PST_I3C_INTERRUPT)
+    if (!is_started(t) || t->mode != PST_I3C_INTERRUPT) {
         return 0;
+    }
     if (t->overflow || (t->refused && psti_i3c_pipe_has_room(&t->pipe))) {
         out[0] = PST_I3C_IBI_STATUS;
         out[1] = t->overflow ? PST_I3C_IBI_OVERFLOW : PST_I3C_IBI_READY;
         return 2;
     }
-    if (t->told || !psti_i3c_pipe_has_data(&t->pipe))
+    if (t->told || !psti_i3c_pipe_has_data(&t->pipe)) {
         return 0;
+    }
     out[0] = PST_I3C_IBI_DATA;
     out[1] = PST_I3C_IBI_READY;
     return 2;
@@ -222,27 +242,30 @@ size_t pst_i3c_target_ibi(const struct pst_i3c_target *t, uint8_t out[2])
 
 void pst_i3c_target_ibi_done(struct pst_i3c_target *t, const uint8_t ibi[2])
 {
-    if (ibi[0] == PST_I3C_IBI_DATA)
+    if (ibi[0] == PST_I3C_IBI_DATA) {
         t->told = true;
-    else if (ibi[1] == PST_I3C_IBI_OVERFLOW)
+    } else if (ibi[1] == PST_I3C_IBI_OVERFLOW) {
         t->overflow = false;
-    else
+    } else {
         t->refused = false;
+    }
 }
 
 bool pst_i3c_target_pattern(struct pst_i3c_target *t)
 {
     const bool ours = t->armed;
 
-    if (ours)
+    if (ours) {
         reset(t);
+    }
     return ours;
 }
 
 void pst_i3c_target_close(struct pst_i3c_target *t)
 {
-    if (!pst_i3c_target_is_open(t))
+    if (!pst_i3c_target_is_open(t)) {
         return;
+    }
     restart(t, 0);
     t->ended = false;
     t->refused = true; /* an IBI, so that the DTS reads and finds no stream */

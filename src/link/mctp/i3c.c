@@ -17,8 +17,9 @@ static uint8_t pec_byte(uint8_t pec, uint8_t byte)
 {
     unsigned crc = (unsigned)pec ^ byte;
 
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         crc = (crc & 0x80) != 0 ? crc << 1 ^ 0x07 : crc << 1;
+    }
     return (uint8_t)crc;
 }
 
@@ -26,16 +27,18 @@ static uint8_t pec_of(uint8_t address, bool read, const uint8_t *at, size_t len)
 {
     uint8_t pec = pec_byte(0, (uint8_t)(address << 1 | (read ? 1 : 0)));
 
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         pec = pec_byte(pec, at[i]);
+    }
     return pec;
 }
 
 pst_err pst_mctp_i3c_put(uint8_t address, bool read, const uint8_t *packet, size_t len,
                          uint8_t out[PST_I3C_MAX], size_t *out_len)
 {
-    if (len < PST_MCTP_HEADER || len > PST_MCTP_I3C_PACKET)
+    if (len < PST_MCTP_HEADER || len > PST_MCTP_I3C_PACKET) {
         return PST_ERR_ARGUMENT;
+    }
     memcpy(out, packet, len);
     out[len] = pec_of(address, read, packet, len);
     *out_len = len + 1;
@@ -46,8 +49,9 @@ pst_err pst_mctp_i3c_get(uint8_t address, bool read, const uint8_t *in, size_t l
                          struct pst_bytes *packet)
 {
     if (len < PST_MCTP_HEADER + 1 || len > PST_I3C_MAX ||
-        in[len - 1] != pec_of(address, read, in, len - 1))
+        in[len - 1] != pec_of(address, read, in, len - 1)) {
         return PST_ERR_DECODE;
+    }
     *packet = (struct pst_bytes){in, len - 1};
     return PST_OK;
 }
@@ -56,10 +60,12 @@ pst_err pst_mctp_i3c_get(uint8_t address, bool read, const uint8_t *in, size_t l
 
 static pst_err push(struct pst_mctp_i3c_queue *q, const uint8_t *packet, size_t len)
 {
-    if (len < PST_MCTP_HEADER || len > PST_MCTP_I3C_PACKET)
+    if (len < PST_MCTP_HEADER || len > PST_MCTP_I3C_PACKET) {
         return PST_ERR_ARGUMENT;
-    if (q->count == PST_MCTP_I3C_QUEUE)
+    }
+    if (q->count == PST_MCTP_I3C_QUEUE) {
         return PST_ERR_BUSY;
+    }
     const size_t at = (size_t)(q->head + q->count) % PST_MCTP_I3C_QUEUE;
     memcpy(q->packets[at], packet, len);
     q->len[at] = (uint8_t)len;
@@ -70,8 +76,9 @@ static pst_err push(struct pst_mctp_i3c_queue *q, const uint8_t *packet, size_t 
 /* {NULL, 0} for none. */
 static struct pst_bytes peek(const struct pst_mctp_i3c_queue *q)
 {
-    if (q->count == 0)
+    if (q->count == 0) {
         return (struct pst_bytes){NULL, 0};
+    }
     return (struct pst_bytes){q->packets[q->head], q->len[q->head]};
 }
 
@@ -83,8 +90,9 @@ static void drop(struct pst_mctp_i3c_queue *q)
 
 static pst_err pop(struct pst_mctp_i3c_queue *q, struct pst_bytes *packet)
 {
-    if (q->count == 0)
+    if (q->count == 0) {
         return PST_PENDING;
+    }
     *packet = peek(q);
     drop(q); /* its bytes stay until the place is needed again */
     return PST_OK;
@@ -122,16 +130,18 @@ size_t pst_mctp_i3c_target_read(struct pst_mctp_i3c_target *t, uint8_t address,
 
     t->told = false;
     if (packet.len == 0 ||
-        pst_mctp_i3c_put(address, true, packet.at, packet.len, out, &len) != PST_OK)
+        pst_mctp_i3c_put(address, true, packet.at, packet.len, out, &len) != PST_OK) {
         return 0;
+    }
     drop(&t->out);
     return len;
 }
 
 size_t pst_mctp_i3c_target_ibi(const struct pst_mctp_i3c_target *t, uint8_t out[1])
 {
-    if (t->told || t->out.count == 0)
+    if (t->told || t->out.count == 0) {
         return 0;
+    }
     out[0] = PST_MCTP_I3C_IBI;
     return 1;
 }
@@ -161,8 +171,9 @@ pst_err pst_mctp_i3c_target_receive(struct pst_mctp_i3c_target *t, struct pst_by
 pst_err pst_mctp_i3c_controller_init(struct pst_mctp_i3c_controller *c,
                                      const struct pst_i3c_bus *bus, uint64_t id)
 {
-    if (bus == NULL || bus->find == NULL || bus->write == NULL || bus->read == NULL)
+    if (bus == NULL || bus->find == NULL || bus->write == NULL || bus->read == NULL) {
         return PST_ERR_ARGUMENT;
+    }
     memset(c, 0, sizeof *c);
     c->bus = bus;
     c->id = id;
@@ -183,14 +194,18 @@ static void listen(struct pst_mctp_i3c_controller *c)
     for (int i = 0; i < IBIS && c->interrupts && c->known; i++) {
         ibi.len = 0;
         const pst_err err = c->bus->poll_ibi(c->bus->ctx, c->address, &ibi);
-        if (err == PST_ERR_UNSUPPORTED)
+        if (err == PST_ERR_UNSUPPORTED) {
             c->interrupts = false;
-        if (err != PST_OK)
+        }
+        if (err != PST_OK) {
             return;
-        if (ibi.len > 0 && ibi.bytes[0] == PST_MCTP_I3C_IBI)
+        }
+        if (ibi.len > 0 && ibi.bytes[0] == PST_MCTP_I3C_IBI) {
             c->promised = PROMISE;
-        if (c->promised > 0)
+        }
+        if (c->promised > 0) {
             read_soon(c);
+        }
     }
 }
 
@@ -200,8 +215,9 @@ static void begin(struct pst_mctp_i3c_controller *c)
     const bool room = c->in.count < PST_MCTP_I3C_QUEUE;
     const bool read = room && (c->want_read || c->now >= c->read_at);
 
-    if (c->now < c->hold_at)
+    if (c->now < c->hold_at) {
         return;
+    }
     if (!c->known) {
         c->action = FIND;
     } else if (packet.len > 0 && !(read && c->wrote_last) &&
@@ -218,10 +234,12 @@ static pst_err run(struct pst_mctp_i3c_controller *c)
 {
     const struct pst_i3c_bus *bus = c->bus;
 
-    if (c->action == FIND)
+    if (c->action == FIND) {
         return bus->find(bus->ctx, c->id, &c->address);
-    if (c->action == WRITE)
+    }
+    if (c->action == WRITE) {
         return bus->write(bus->ctx, c->address, c->write, c->write_len);
+    }
     return bus->read(bus->ctx, c->address, c->read, sizeof c->read, &c->read_len);
 }
 
@@ -230,8 +248,9 @@ static void rest(struct pst_mctp_i3c_controller *c)
 {
     c->want_read = false;
     c->poll_ms = c->poll_ms == 0 ? 1 : c->poll_ms * 2;
-    if (c->poll_ms > POLL_MAX_MS)
+    if (c->poll_ms > POLL_MAX_MS) {
         c->poll_ms = POLL_MAX_MS;
+    }
     c->read_at = c->now + (c->interrupts ? WATCH_MS : c->poll_ms);
 }
 
@@ -246,8 +265,9 @@ static void took(struct pst_mctp_i3c_controller *c)
         c->read_at = c->now + WATCH_MS;
     }
     if (pst_mctp_i3c_get(c->address, true, c->read, c->read_len, &packet) != PST_OK ||
-        push(&c->in, packet.at, packet.len) != PST_OK)
+        push(&c->in, packet.at, packet.len) != PST_OK) {
         c->damaged++;
+    }
 }
 
 static void again(struct pst_mctp_i3c_controller *c)
@@ -257,8 +277,9 @@ static void again(struct pst_mctp_i3c_controller *c)
         return;
     }
     c->pause_ms = c->pause_ms == 0 ? 1 : c->pause_ms * 2;
-    if (c->pause_ms > PAUSE_MAX_MS)
+    if (c->pause_ms > PAUSE_MAX_MS) {
         c->pause_ms = PAUSE_MAX_MS;
+    }
     c->hold_at = c->now + c->pause_ms;
 }
 
@@ -300,8 +321,9 @@ static void end(struct pst_mctp_i3c_controller *c, pst_err err)
         read_soon(c);
     } else if (action == WRITE) {
         drop(&c->out);
-        if (!c->interrupts)
+        if (!c->interrupts) {
             read_soon(c);
+        }
     } else {
         took(c);
     }
@@ -312,10 +334,12 @@ static uint32_t until(const struct pst_mctp_i3c_controller *c)
     const bool room = c->in.count < PST_MCTP_I3C_QUEUE;
     uint64_t at = c->now + WATCH_MS;
 
-    if (room && c->read_at < at)
+    if (room && c->read_at < at) {
         at = c->read_at;
-    if (!c->known || c->out.count > 0 || (room && c->want_read))
+    }
+    if (!c->known || c->out.count > 0 || (room && c->want_read)) {
         at = c->hold_at;
+    }
     at = at > c->hold_at ? at : c->hold_at;
     return at > c->now ? (uint32_t)(at - c->now) : 1;
 }
@@ -324,8 +348,9 @@ pst_err pst_mctp_i3c_controller_step(struct pst_mctp_i3c_controller *c, uint64_t
                                      uint32_t *wait_ms)
 {
     *wait_ms = 0;
-    if (c->dead != PST_OK)
+    if (c->dead != PST_OK) {
         return c->dead;
+    }
     c->now = now_ms;
     if (c->action == IDLE) { /* what an IBI promises in between is for the next read */
         listen(c);
@@ -336,10 +361,11 @@ pst_err pst_mctp_i3c_controller_step(struct pst_mctp_i3c_controller *c, uint64_t
         return PST_OK;
     }
     const pst_err err = run(c);
-    if (err == PST_PENDING)
+    if (err == PST_PENDING) {
         *wait_ms = 1;
-    else
+    } else {
         end(c, err);
+    }
     return c->dead;
 }
 

@@ -10,16 +10,18 @@ pst_err pst_mctp_link_open(struct pst_mctp_link *l, const struct pst_mctp_link_c
 {
     const size_t message = (size_t)cfg->link.mtu_most + PST_MCTP_LINK_HEAD;
 
-    if (cfg->work_len < PST_MCTP_LINK_WORK(cfg->link.mtu_most) || cfg->unit < PST_MCTP_BASELINE)
+    if (cfg->work_len < PST_MCTP_LINK_WORK(cfg->link.mtu_most) || cfg->unit < PST_MCTP_BASELINE) {
         return PST_ERR_ARGUMENT;
+    }
     memset(l, 0, sizeof *l);
     /* A listener's too: so that what is wrong with it is known now, not when a client comes. */
     PST_TRY(pst_reliable_connect(&l->link, &cfg->link, now_ms));
     l->cfg = *cfg;
     l->peer = cfg->peer;
-    for (size_t i = 0; i < PST_MCTP_LINK_SLOTS; i++)
+    for (size_t i = 0; i < PST_MCTP_LINK_SLOTS; i++) {
         l->slots[i] =
             (struct pst_mctp_slot){.buffer = cfg->work + (1 + i) * message, .cap = message};
+    }
     l->in = (struct pst_mctp_receiver){.eid = cfg->eid,
                                        .slots = l->slots,
                                        .slot_count = PST_MCTP_LINK_SLOTS,
@@ -44,13 +46,16 @@ static void stranger(struct pst_mctp_link *l, struct pst_bytes d, uint64_t now_m
     const pst_err err =
         pst_reliable_greet(&l->cfg.door, from, d.at, d.len, now_ms, l->reply, &l->reply_len);
 
-    if (err == PST_WANT_MORE)
+    if (err == PST_WANT_MORE) {
         l->reply_to = l->from.source;
-    if (err != PST_OK || !from_peer(l))
+    }
+    if (err != PST_OK || !from_peer(l)) {
         return;
+    }
     if (!waiting(l)) {
-        if (l->link.state == PST_OK) /* else it has ended before, for a reason of its own */
+        if (l->link.state == PST_OK) { /* else it has ended before, for a reason of its own */
             l->link.forgotten = true;
+        }
         pst_reliable_abort(&l->link, PST_ERR_CLOSED);
         l->link.last_words = false; /* whom it would tell is no more */
     } else if (pst_reliable_accept(&l->link, &l->cfg.link, d.at, d.len, now_ms) == PST_OK) {
@@ -69,8 +74,9 @@ static void on_datagram(struct pst_mctp_link *l, struct pst_bytes d, uint64_t no
         l->damaged++;
     } else if (!waiting(l) && from_peer(l) && pst_reliable_mine(&l->link, d.at, d.len)) {
         (void)pst_reliable_input(&l->link, d.at, d.len, now_ms);
-        if (l->link.state == PST_OK)
+        if (l->link.state == PST_OK) {
             l->peer = l->from.source;
+        }
     } else if (l->cfg.listens) {
         stranger(l, d, now_ms);
     }
@@ -127,8 +133,9 @@ size_t pst_mctp_link_output(struct pst_mctp_link *l, uint8_t *out, size_t cap, u
 {
     size_t n = 0;
 
-    if (l->out.message.len == 0 && !next_message(l, now_ms))
+    if (l->out.message.len == 0 && !next_message(l, now_ms)) {
         return 0;
+    }
     return pst_mctp_next(&l->out, out, cap, &n) == PST_OK ? n : 0;
 }
 

@@ -19,10 +19,12 @@ pst_err pst_mctp_get(const uint8_t *packet, size_t len, struct pst_mctp_header *
     got.destination = pst_get_u8(&r);
     got.source = pst_get_u8(&r);
     const uint8_t flags = pst_get_u8(&r);
-    if (!pst_reader_ok(&r))
+    if (!pst_reader_ok(&r)) {
         return PST_ERR_DECODE;
-    if ((version & 0x0F) != VERSION)
+    }
+    if ((version & 0x0F) != VERSION) {
         return PST_ERR_VERSION;
+    }
     got.som = (flags & SOM) != 0;
     got.eom = (flags & EOM) != 0;
     got.sequence = flags >> 4 & (SEQUENCES - 1);
@@ -46,8 +48,9 @@ void pst_mctp_put(uint8_t out[PST_MCTP_HEADER], const struct pst_mctp_header *h)
 pst_err pst_mctp_send(struct pst_mctp_sender *s, const struct pst_mctp_header *to,
                       const uint8_t *message, size_t len, size_t unit)
 {
-    if (len == 0 || unit < PST_MCTP_BASELINE)
+    if (len == 0 || unit < PST_MCTP_BASELINE) {
         return PST_ERR_ARGUMENT;
+    }
     *s = (struct pst_mctp_sender){
         .next = *to, .message = {message, len},
              .unit = unit
@@ -61,10 +64,12 @@ pst_err pst_mctp_next(struct pst_mctp_sender *s, uint8_t *out, size_t cap, size_
 {
     const size_t n = s->message.len < s->unit ? s->message.len : s->unit;
 
-    if (n == 0)
+    if (n == 0) {
         return PST_ERR_STATE;
-    if (cap < PST_MCTP_HEADER + n)
+    }
+    if (cap < PST_MCTP_HEADER + n) {
         return PST_ERR_SPACE;
+    }
     s->next.eom = n == s->message.len;
     pst_mctp_put(out, &s->next);
     memcpy(out + PST_MCTP_HEADER, s->message.at, n);
@@ -88,8 +93,9 @@ static struct pst_mctp_slot *find(struct pst_mctp_receiver *rx, const struct pst
         struct pst_mctp_slot *slot = &rx->slots[i];
 
         if (slot->busy && slot->from.source == h->source && slot->from.tag == h->tag &&
-            slot->from.owner == h->owner && slot->from.destination == h->destination)
+            slot->from.owner == h->owner && slot->from.destination == h->destination) {
             return slot;
+        }
     }
     return NULL;
 }
@@ -99,16 +105,18 @@ static void expire(struct pst_mctp_receiver *rx, uint64_t now_ms)
     for (size_t i = 0; i < rx->slot_count; i++) {
         struct pst_mctp_slot *slot = &rx->slots[i];
 
-        if (slot->busy && now_ms - slot->since_ms > rx->timeout_ms)
+        if (slot->busy && now_ms - slot->since_ms > rx->timeout_ms) {
             abandon(rx, slot);
+        }
     }
 }
 
 static struct pst_mctp_slot *vacant(struct pst_mctp_receiver *rx)
 {
     for (size_t i = 0; i < rx->slot_count; i++) {
-        if (!rx->slots[i].busy)
+        if (!rx->slots[i].busy) {
             return &rx->slots[i];
+        }
     }
     return NULL;
 }
@@ -131,8 +139,9 @@ static pst_err start(struct pst_mctp_receiver *rx, const struct pst_mctp_header 
 {
     struct pst_mctp_slot *slot = vacant(rx);
 
-    if (slot == NULL)
+    if (slot == NULL) {
         return PST_ERR_BUSY;
+    }
     slot->from = *h;
     slot->have = 0;
     slot->unit = body.len;
@@ -156,8 +165,9 @@ static pst_err go_on(struct pst_mctp_receiver *rx, struct pst_mctp_slot *slot,
     }
     PST_TRY(append(rx, slot, body, now_ms));
     slot->from.sequence = h->sequence;
-    if (!h->eom)
+    if (!h->eom) {
         return PST_WANT_MORE;
+    }
     slot->busy = false;
     return PST_OK;
 }
@@ -167,16 +177,19 @@ static pst_err take(struct pst_mctp_receiver *rx, const struct pst_mctp_header *
 {
     struct pst_mctp_slot *slot = find(rx, h);
 
-    if (h->som && slot != NULL)
+    if (h->som && slot != NULL) {
         abandon(rx, slot); /* a new start ends what came before it */
+    }
     if (h->som && h->eom) {
         *message = body;
         return PST_OK;
     }
-    if (h->som)
+    if (h->som) {
         return start(rx, h, body, now_ms);
-    if (slot == NULL)
+    }
+    if (slot == NULL) {
         return PST_ERR_UNEXPECTED;
+    }
     PST_TRY(go_on(rx, slot, h, body, now_ms));
     *message = (struct pst_bytes){slot->buffer, slot->have};
     return PST_OK;
@@ -195,10 +208,12 @@ static pst_err receive(struct pst_mctp_receiver *rx, const uint8_t *packet, size
     struct pst_bytes body;
 
     PST_TRY(pst_mctp_get(packet, len, &h, &body));
-    if (body.len == 0)
+    if (body.len == 0) {
         return PST_ERR_DECODE;
-    if (!is_ours(rx, h.destination))
+    }
+    if (!is_ours(rx, h.destination)) {
         return PST_ERR_IDENTITY;
+    }
     PST_TRY(take(rx, &h, body, now_ms, message));
     *from = h;
     return PST_OK;
@@ -209,9 +224,10 @@ pst_err pst_mctp_receive(struct pst_mctp_receiver *rx, const uint8_t *packet, si
 {
     expire(rx, now_ms);
     const pst_err err = receive(rx, packet, len, now_ms, from, message);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         rx->counters.messages++;
-    else if (err != PST_WANT_MORE)
+    } else if (err != PST_WANT_MORE) {
         rx->counters.dropped++;
+    }
     return err;
 }

@@ -14,8 +14,9 @@ static void put_escaped(struct pst_writer *w, uint8_t byte)
 {
     const bool special = byte == FLAG || byte == ESCAPE;
 
-    if (special)
+    if (special) {
         pst_put_u8(w, ESCAPE);
+    }
     pst_put_u8(w, special ? byte ^ FLIP : byte);
 }
 
@@ -31,13 +32,15 @@ pst_err pst_mctp_serial_put(const uint8_t *packet, size_t len, uint8_t *out, siz
 {
     struct pst_writer w = pst_writer_of(out, cap);
 
-    if (len < PST_MCTP_HEADER || len > PST_MCTP_SERIAL_MAX)
+    if (len < PST_MCTP_HEADER || len > PST_MCTP_SERIAL_MAX) {
         return PST_ERR_ARGUMENT;
+    }
     pst_put_u8(&w, FLAG);
     pst_put_u8(&w, REVISION);
     pst_put_u8(&w, (uint8_t)len);
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         put_escaped(&w, packet[i]);
+    }
     pst_put_be16(&w, check(packet, (uint8_t)len));
     pst_put_u8(&w, FLAG);
     return pst_written(&w, written);
@@ -63,16 +66,18 @@ static void add(struct pst_mctp_serial *s, uint8_t byte)
 
 static void on_hunt(struct pst_mctp_serial *s, uint8_t byte)
 {
-    if (byte == FLAG)
+    if (byte == FLAG) {
         s->state = REV;
-    else
+    } else {
         s->skipped++;
+    }
 }
 
 static void on_revision(struct pst_mctp_serial *s, uint8_t byte)
 {
-    if (byte == FLAG)
+    if (byte == FLAG) {
         return; /* an end and a start, or a line that idles with flags */
+    }
     if (byte == REVISION) {
         s->state = COUNT;
         return;
@@ -86,26 +91,29 @@ static void on_count(struct pst_mctp_serial *s, uint8_t byte)
     s->count = byte;
     s->have = 0;
     s->state = BODY;
-    if (byte < PST_MCTP_HEADER)
+    if (byte < PST_MCTP_HEADER) {
         damage(s, byte);
+    }
 }
 
 static void on_body(struct pst_mctp_serial *s, uint8_t byte)
 {
-    if (byte == FLAG)
+    if (byte == FLAG) {
         damage(s, byte);
-    else if (byte == ESCAPE)
+    } else if (byte == ESCAPE) {
         s->state = ESCAPED;
-    else
+    } else {
         add(s, byte);
+    }
 }
 
 static void on_escaped(struct pst_mctp_serial *s, uint8_t byte)
 {
-    if (byte == (FLAG ^ FLIP) || byte == (ESCAPE ^ FLIP))
+    if (byte == (FLAG ^ FLIP) || byte == (ESCAPE ^ FLIP)) {
         add(s, byte ^ FLIP);
-    else
+    } else {
         damage(s, byte);
+    }
 }
 
 static bool step(struct pst_mctp_serial *s, uint8_t byte);
@@ -118,8 +126,9 @@ static void look_again(struct pst_mctp_serial *s, uint8_t byte)
     s->damaged++;
     s->state = HUNT;
     for (size_t i = 0; i < sizeof last; i++) {
-        if (s->state != HUNT || last[i] == FLAG)
+        if (s->state != HUNT || last[i] == FLAG) {
             step(s, last[i]);
+        }
     }
 }
 

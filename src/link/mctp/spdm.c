@@ -50,15 +50,17 @@ pst_err pst_mctp_spdm_open(struct pst_mctp_spdm *m, const struct pst_mctp_spdm_c
 
     if (cfg->most < PST_MCTP_SPDM_LEAST || cfg->most > PST_MCTP_SPDM_MOST ||
         cfg->work_len < PST_MCTP_SPDM_WORK(cfg->most) || cfg->unit < PST_MCTP_BASELINE ||
-        cfg->tries == 0)
+        cfg->tries == 0) {
         return PST_ERR_ARGUMENT;
+    }
     memset(m, 0, sizeof *m);
     m->cfg = *cfg;
     m->said = cfg->work;
     m->heard = cfg->work + (1 + PST_MCTP_SPDM_SLOTS) * message;
-    for (size_t i = 0; i < PST_MCTP_SPDM_SLOTS; i++)
+    for (size_t i = 0; i < PST_MCTP_SPDM_SLOTS; i++) {
         m->slots[i] =
             (struct pst_mctp_slot){.buffer = cfg->work + (1 + i) * message, .cap = message};
+    }
     m->in = (struct pst_mctp_receiver){.eid = cfg->eid,
                                        .slots = m->slots,
                                        .slot_count = PST_MCTP_SPDM_SLOTS,
@@ -78,8 +80,9 @@ static void transmit(struct pst_mctp_spdm *m)
         .tag = m->from.tag,
     };
 
-    if (pst_mctp_send(&m->out, &to, m->said, m->said_len, m->cfg.unit) == PST_OK)
+    if (pst_mctp_send(&m->out, &to, m->said, m->said_len, m->cfg.unit) == PST_OK) {
         m->phase = SENDING;
+    }
 }
 
 static void again(struct pst_mctp_spdm *m)
@@ -98,12 +101,15 @@ size_t pst_mctp_spdm_output(struct pst_mctp_spdm *m, uint8_t *out, size_t cap, u
     const bool asks = !m->cfg.listens;
     size_t n = 0;
 
-    if (over(m))
+    if (over(m)) {
         return 0;
-    if (asks && m->phase == WAITING && now_ms >= m->until_ms)
+    }
+    if (asks && m->phase == WAITING && now_ms >= m->until_ms) {
         again(m);
-    if (m->phase != SENDING || pst_mctp_next(&m->out, out, cap, &n) != PST_OK)
+    }
+    if (m->phase != SENDING || pst_mctp_next(&m->out, out, cap, &n) != PST_OK) {
         return 0;
+    }
     if (m->out.message.len == 0) {
         m->phase = asks ? WAITING : ANSWERED;
         m->until_ms = now_ms + m->cfg.answer_ms;
@@ -113,10 +119,12 @@ size_t pst_mctp_spdm_output(struct pst_mctp_spdm *m, uint8_t *out, size_t cap, u
 
 uint64_t pst_mctp_spdm_wake(const struct pst_mctp_spdm *m)
 {
-    if (over(m))
+    if (over(m)) {
         return UINT64_MAX;
-    if (m->phase == SENDING)
+    }
+    if (m->phase == SENDING) {
         return 0;
+    }
     return !m->cfg.listens && m->phase == WAITING ? m->until_ms : UINT64_MAX;
 }
 
@@ -129,8 +137,9 @@ static bool give(struct pst_mctp_spdm *m, struct pst_bytes message)
     const size_t len = message.len - 1;
 
     if (m->heard_at < m->heard_len || len > m->cfg.most ||
-        pst_stream_header(m->heard, kind, len) != PST_OK)
+        pst_stream_header(m->heard, kind, len) != PST_OK) {
         return false;
+    }
     memcpy(m->heard + PST_LINK_HEADER, message.at + 1, len);
     m->heard_len = PST_LINK_HEADER + len;
     m->heard_at = 0;
@@ -169,8 +178,10 @@ static void watch(struct pst_mctp_spdm *m, const uint8_t *packet, size_t len, ps
     struct pst_mctp_header h;
     struct pst_bytes body;
 
-    if (m->phase != WAITING || pst_mctp_get(packet, len, &h, &body) != PST_OK || !is_answer(m, &h))
+    if (m->phase != WAITING || pst_mctp_get(packet, len, &h, &body) != PST_OK ||
+        !is_answer(m, &h)) {
         return;
+    }
     m->until_ms = now_ms + (err != PST_WANT_MORE && h.eom ? 0 : m->cfg.pause_ms);
 }
 
@@ -204,15 +215,17 @@ static pst_err take_request(struct pst_mctp_spdm *m, const struct pst_mctp_heade
     if (came_again(m, from, message)) {
         m->repeated++;
         const bool anew = has_code(message, GET_VERSION) || has_code(message, GET_MEASUREMENTS);
-        if (m->phase != ANSWERED) /* the answer is being made, or on its way */
+        if (m->phase != ANSWERED) { /* the answer is being made, or on its way */
             return PST_OK;
+        }
         if (!anew) {
             transmit(m);
             return PST_OK;
         }
     }
-    if (saying || !give(m, message)) /* whoever asked asks again */
+    if (saying || !give(m, message)) { /* whoever asked asks again */
         return PST_ERR_BUSY;
+    }
     m->from = *from;
     m->phase = WAITING;
     m->state = PST_OK;
@@ -225,12 +238,14 @@ pst_err pst_mctp_spdm_input(struct pst_mctp_spdm *m, const uint8_t *packet, size
     struct pst_mctp_header from;
     struct pst_bytes message = {0};
 
-    if (over(m))
+    if (over(m)) {
         return PST_ERR_CLOSED;
+    }
     const pst_err err = pst_mctp_receive(&m->in, packet, len, now_ms, &from, &message);
     if (err != PST_OK) {
-        if (!m->cfg.listens)
+        if (!m->cfg.listens) {
             watch(m, packet, len, err, now_ms);
+        }
         return err == PST_WANT_MORE ? PST_OK : err;
     }
     if (message.len < 2 || (*message.at != PST_LINK_INNER && *message.at != SECURED)) {
@@ -246,18 +261,21 @@ static size_t copy(const uint8_t *from, size_t len, size_t *at, uint8_t *out, si
 {
     const size_t n = len - *at < cap ? len - *at : cap;
 
-    if (n > 0)
+    if (n > 0) {
         memcpy(out, from + *at, n);
+    }
     *at += n;
     return n;
 }
 
 size_t pst_mctp_spdm_read(struct pst_mctp_spdm *m, uint8_t *out, size_t cap)
 {
-    if (over(m))
+    if (over(m)) {
         return 0;
-    if (m->greeting_at < sizeof m->greeting)
+    }
+    if (m->greeting_at < sizeof m->greeting) {
         return copy(m->greeting, sizeof m->greeting, &m->greeting_at, out, cap);
+    }
     return copy(m->heard, m->heard_len, &m->heard_at, out, cap);
 }
 
@@ -273,10 +291,12 @@ static pst_err begin(struct pst_mctp_spdm *m)
         m->fate = STOPS;
         return m->left <= PST_LINK_CONTROL_MAX ? PST_OK : PST_ERR_DECODE;
     }
-    if (kind == PST_LINK_CLEAR || m->left > m->cfg.most)
+    if (kind == PST_LINK_CLEAR || m->left > m->cfg.most) {
         return PST_ERR_UNSUPPORTED;
-    if (m->left == 0)
+    }
+    if (m->left == 0) {
         m->fate = DROPPED;
+    }
     return kind == PST_LINK_SPDM || kind == PST_LINK_RECORD ? PST_OK : PST_ERR_DECODE;
 }
 
@@ -285,8 +305,9 @@ static bool admit(struct pst_mctp_spdm *m)
 {
     const uint8_t kind = m->head[PST_LINK_HEADER - 1];
 
-    if (m->cfg.listens ? m->phase == SENDING : m->phase != IDLE)
+    if (m->cfg.listens ? m->phase == SENDING : m->phase != IDLE) {
         return false;
+    }
     /* A responder has no answer to what it was not asked, in the same protection. */
     if (m->cfg.listens && (m->phase != WAITING || kind != m->heard[PST_LINK_HEADER - 1])) {
         m->fate = DROPPED;
@@ -321,10 +342,12 @@ static pst_err finish(struct pst_mctp_spdm *m)
 
     m->have = 0;
     m->fate = HELD;
-    if (fate == STOPS)
+    if (fate == STOPS) {
         return pst_link_get_control(m->control, m->head[0], &op, &hello, &why);
-    if (fate == DROPPED)
+    }
+    if (fate == DROPPED) {
         return PST_OK;
+    }
     if (!m->cfg.listens) {
         m->from.tag = (uint8_t)((m->from.tag + 1) % TAGS);
         m->tries = 1;
@@ -340,20 +363,24 @@ size_t pst_mctp_spdm_write(struct pst_mctp_spdm *m, const uint8_t *bytes, size_t
 
     while (!over(m)) {
         if (m->have < sizeof m->head) {
-            if (at == len)
+            if (at == len) {
                 break;
+            }
             m->head[m->have++] = bytes[at++];
             err = m->have == sizeof m->head ? begin(m) : PST_OK;
         } else {
-            if (m->fate == HELD && !admit(m))
+            if (m->fate == HELD && !admit(m)) {
                 break;
+            }
             at += take(m, bytes + at, len - at);
-            if (m->left > 0)
+            if (m->left > 0) {
                 break;
+            }
             err = finish(m);
         }
-        if (err != PST_OK)
+        if (err != PST_OK) {
             m->state = err;
+        }
     }
     return at;
 }

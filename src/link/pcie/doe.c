@@ -51,11 +51,13 @@ pst_err pst_doe_find(const struct pst_doe_port *port, uint16_t after, uint16_t *
         here = next_of(header);
     }
     for (unsigned i = 0; i < MOST_CAPABILITIES; i++) {
-        if (here < FIRST)
+        if (here < FIRST) {
             return PST_ERR_UNSUPPORTED;
+        }
         PST_TRY(port->read(port->ctx, here, &header));
-        if (header == GONE)
+        if (header == GONE) {
             return no_list(port);
+        }
         if ((header & 0xFFFF) == PST_DOE_CAPABILITY && here <= LAST - READ_WORD) {
             *at = here;
             *version = (uint8_t)(header >> 16 & 0xF);
@@ -99,10 +101,12 @@ static size_t words_of(uint32_t length)
 
 pst_err pst_doe_start(struct pst_doe *d, const uint8_t *object, size_t len, uint64_t now_ms)
 {
-    if (d->state != IDLE)
+    if (d->state != IDLE) {
         return PST_ERR_STATE;
-    if (len < PST_DOE_HEAD || len % 4 != 0 || words_of(pst_peek_u32(object + 4)) != len / 4)
+    }
+    if (len < PST_DOE_HEAD || len % 4 != 0 || words_of(pst_peek_u32(object + 4)) != len / 4) {
         return PST_ERR_ARGUMENT;
+    }
     d->object = object;
     d->len = len;
     d->state = BEGIN;
@@ -127,11 +131,13 @@ static void wait_in(struct pst_doe *d, enum state state, uint32_t limit_ms, uint
 /* false: the time is up. */
 static bool back_off(struct pst_doe *d, uint64_t now_ms)
 {
-    if (now_ms >= d->deadline_ms)
+    if (now_ms >= d->deadline_ms) {
         return false;
+    }
     d->wake_ms = now_ms + d->wait_ms;
-    if (d->wake_ms > d->deadline_ms)
+    if (d->wake_ms > d->deadline_ms) {
         d->wake_ms = d->deadline_ms;
+    }
     d->wait_ms = d->wait_ms * 2 > MOST_WAIT_MS ? MOST_WAIT_MS : d->wait_ms * 2;
     return true;
 }
@@ -149,8 +155,9 @@ static pst_err begin_abort(struct pst_doe *d, pst_err failing, uint64_t now_ms)
 
 static pst_err send(struct pst_doe *d, uint64_t now_ms)
 {
-    for (size_t i = 0; i < d->len; i += 4)
+    for (size_t i = 0; i < d->len; i += 4) {
         PST_TRY(put(d, WRITE_WORD, pst_peek_u32(d->object + i)));
+    }
     PST_TRY(put(d, CONTROL, CONTROL_GO));
     d->objects++;
     wait_in(d, WAITING, d->limit_ms, now_ms);
@@ -163,14 +170,16 @@ static pst_err on_begin(struct pst_doe *d, uint64_t now_ms)
 
     PST_TRY(get_status(d, &status));
     if ((status & STATUS_BUSY) != 0) {
-        if (d->state == BEGIN)
+        if (d->state == BEGIN) {
             wait_in(d, BUSY, BUSY_MS, now_ms);
+        }
         return back_off(d, now_ms) ? PST_PENDING : begin_abort(d, PST_OK, now_ms);
     }
     /* What is ready is an answer that nobody fetched: to a request that was given up. Words of an
      * object that somebody left unfinished do not show at all. */
-    if (!d->cleared || (status & (STATUS_ERROR | STATUS_READY)) != 0)
+    if (!d->cleared || (status & (STATUS_ERROR | STATUS_READY)) != 0) {
         return begin_abort(d, PST_OK, now_ms);
+    }
     return send(d, now_ms);
 }
 
@@ -179,10 +188,12 @@ static pst_err on_abort(struct pst_doe *d, uint64_t now_ms)
     uint32_t status;
 
     PST_TRY(get_status(d, &status));
-    if ((status & (STATUS_BUSY | STATUS_ERROR | STATUS_READY)) == 0)
+    if ((status & (STATUS_BUSY | STATUS_ERROR | STATUS_READY)) == 0) {
         return d->failing == PST_OK ? send(d, now_ms) : d->failing;
-    if (back_off(d, now_ms))
+    }
+    if (back_off(d, now_ms)) {
         return PST_PENDING;
+    }
     return d->failing == PST_OK ? PST_ERR_TIMEOUT : d->failing;
 }
 
@@ -204,24 +215,30 @@ static pst_err read_object(struct pst_doe *d, size_t *len)
     for (size_t i = 0; i < words; i++) {
         if (i + 1 == words && i > 1) { /* cut ones read as zeros: the last word tells */
             PST_TRY(get_status(d, &status));
-            if ((status & STATUS_READY) == 0)
+            if ((status & STATUS_READY) == 0) {
                 return (status & STATUS_ERROR) != 0 ? PST_ERR_PEER : PST_ERR_DECODE;
+            }
         }
         PST_TRY(fetch(d, i));
-        if (i != 1)
+        if (i != 1) {
             continue;
-        if (pst_peek_u32(d->buffer) == GONE)
+        }
+        if (pst_peek_u32(d->buffer) == GONE) {
             return PST_ERR_CLOSED;
+        }
         words = words_of(pst_peek_u32(d->buffer + 4));
-        if (words < 2)
+        if (words < 2) {
             return PST_ERR_DECODE;
-        if (words * 4 > d->cap)
+        }
+        if (words * 4 > d->cap) {
             return PST_ERR_LIMIT;
+        }
     }
     *len = words * 4;
     PST_TRY(get_status(d, &status));
-    if ((status & STATUS_ERROR) != 0)
+    if ((status & STATUS_ERROR) != 0) {
         return PST_ERR_PEER;
+    }
     return (status & STATUS_READY) != 0 ? PST_ERR_DECODE : PST_OK; /* more than it said */
 }
 
@@ -231,8 +248,9 @@ static pst_err on_answer(struct pst_doe *d, uint64_t now_ms, struct pst_bytes *a
     pst_err err = d->cap < PST_DOE_HEAD ? PST_ERR_LIMIT : read_object(d, &len);
 
     /* spec: vendor and type of the answer are those of the request */
-    if (err == PST_OK && memcmp(d->buffer, d->object, 3) != 0)
+    if (err == PST_OK && memcmp(d->buffer, d->object, 3) != 0) {
         err = PST_ERR_UNEXPECTED;
+    }
     if (err == PST_OK) {
         *answer = (struct pst_bytes){d->buffer, len};
         return PST_OK;
@@ -245,10 +263,12 @@ static pst_err on_wait(struct pst_doe *d, uint64_t now_ms, struct pst_bytes *ans
     uint32_t status;
 
     PST_TRY(get_status(d, &status));
-    if ((status & STATUS_ERROR) != 0)
+    if ((status & STATUS_ERROR) != 0) {
         return begin_abort(d, PST_ERR_PEER, now_ms);
-    if ((status & STATUS_READY) != 0)
+    }
+    if ((status & STATUS_READY) != 0) {
         return on_answer(d, now_ms, answer);
+    }
     return back_off(d, now_ms) ? PST_PENDING : begin_abort(d, PST_ERR_TIMEOUT, now_ms);
 }
 
@@ -270,18 +290,21 @@ static pst_err go_on(struct pst_doe *d, uint64_t now_ms, struct pst_bytes *answe
 
 pst_err pst_doe_step(struct pst_doe *d, uint64_t now_ms, struct pst_bytes *answer)
 {
-    if (d->state != IDLE && now_ms < d->wake_ms)
+    if (d->state != IDLE && now_ms < d->wake_ms) {
         return PST_PENDING;
+    }
     const pst_err err = go_on(d, now_ms, answer);
-    if (err != PST_PENDING)
+    if (err != PST_PENDING) {
         d->state = IDLE;
+    }
     return err;
 }
 
 void pst_doe_cancel(struct pst_doe *d)
 {
-    if (d->state == IDLE)
+    if (d->state == IDLE) {
         return;
+    }
     d->state = IDLE;
     d->aborts++;
     (void)!put(d, CONTROL, CONTROL_ABORT); /* if that fails, the next start finds out */
@@ -313,8 +336,9 @@ pst_err pst_doe_survey_take(struct pst_doe_survey *s, const uint8_t *object, siz
     const uint16_t vendor = pst_get_u16(&r);
     const uint8_t type = pst_get_u8(&r), next = pst_get_u8(&r);
     PST_TRY(pst_finish(&r));
-    if (next != 0 && next <= s->next)
+    if (next != 0 && next <= s->next) {
         return PST_ERR_DECODE; /* it would go round for ever */
+    }
     s->spdm = s->spdm || (vendor == VENDOR_PCI_SIG && type == 1);
     s->secured = s->secured || (vendor == VENDOR_PCI_SIG && type == 2);
     s->next = next;

@@ -34,8 +34,9 @@ static pst_err wrap_control(bool answer, uint8_t *buf, size_t cap, size_t *len)
     uint8_t control[PST_LINK_CONTROL_MAX];
     struct pst_writer w = pst_writer_of(buf + PST_DOE_HEAD, cap - PST_DOE_HEAD);
 
-    if (*len > sizeof control)
+    if (*len > sizeof control) {
         return PST_ERR_UNSUPPORTED;
+    }
     memcpy(control, buf + PST_DOE_HEAD, *len);
     pst_put_u8(&w, SPDM_VERSION);
     pst_put_u8(&w, answer ? VENDOR_RESPONSE : VENDOR_REQUEST);
@@ -50,14 +51,17 @@ static pst_err wrap_control(bool answer, uint8_t *buf, size_t cap, size_t *len)
 
 pst_err pst_doe_wrap(uint8_t kind, bool answer, uint8_t *buf, size_t cap, size_t len, size_t *total)
 {
-    if (cap < PST_DOE_HEAD || len > cap - PST_DOE_HEAD)
+    if (cap < PST_DOE_HEAD || len > cap - PST_DOE_HEAD) {
         return PST_ERR_SPACE;
-    if (len == 0)
+    }
+    if (len == 0) {
         return PST_ERR_UNSUPPORTED; /* an object is never empty */
-    if (kind == PST_LINK_CONTROL)
+    }
+    if (kind == PST_LINK_CONTROL) {
         PST_TRY(wrap_control(answer, buf, cap, &len));
-    else if (kind != PST_LINK_SPDM && kind != PST_LINK_RECORD)
+    } else if (kind != PST_LINK_SPDM && kind != PST_LINK_RECORD) {
         return PST_ERR_UNSUPPORTED;
+    }
     return pst_binding_wrap(doe(), kind == PST_LINK_RECORD ? PST_BOUND_RECORD : PST_BOUND_SPDM, buf,
                             cap, len, total);
 }
@@ -75,8 +79,9 @@ static bool is_control(struct pst_bytes *body)
     pst_require(&r, pst_get_u8(&r) == PST_VENDOR_ID_LEN);
     const struct pst_bytes id = pst_get_block(&r, PST_VENDOR_ID_LEN);
     const struct pst_bytes control = pst_get_block(&r, pst_get_u16(&r));
-    if (!pst_reader_ok(&r) || memcmp(id.at, vendor_id, sizeof vendor_id) != 0 || r.left > 3)
+    if (!pst_reader_ok(&r) || memcmp(id.at, vendor_id, sizeof vendor_id) != 0 || r.left > 3) {
         return false;
+    }
     *body = control;
     return true;
 }
@@ -86,12 +91,13 @@ pst_err pst_doe_unwrap(const uint8_t *object, size_t len, uint8_t *kind, struct 
     pst_bound bound;
 
     PST_TRY(pst_binding_unwrap(doe(), object, len, &bound, payload));
-    if (bound == PST_BOUND_DISCOVERY)
+    if (bound == PST_BOUND_DISCOVERY) {
         *kind = 0;
-    else if (bound == PST_BOUND_RECORD)
+    } else if (bound == PST_BOUND_RECORD) {
         *kind = PST_LINK_RECORD;
-    else
+    } else {
         *kind = is_control(payload) ? PST_LINK_CONTROL : PST_LINK_SPDM;
+    }
     return PST_OK;
 }
 
@@ -115,8 +121,9 @@ static uint32_t most(const struct pst_doe_end *e)
 /* A HELLO on its way through: nobody may be told to send more than the mailbox takes. */
 static void fit_hello(const struct pst_doe_end *e, struct pst_hello *hello)
 {
-    if (hello->largest > most(e))
+    if (hello->largest > most(e)) {
         hello->largest = most(e);
+    }
 }
 
 static pst_err on_own_control(struct pst_doe_end *e, uint8_t *msg, size_t *len)
@@ -143,14 +150,17 @@ pst_err pst_doe_end_write(struct pst_doe_end *e, const uint8_t *bytes, size_t le
     size_t n;
 
     *taken = 0;
-    if (e->full || len == 0)
+    if (e->full || len == 0) {
         return PST_OK;
+    }
     const pst_err err = pst_stream_receive(&e->stream, bytes, len, taken, &e->kind, &payload, &n);
-    if (err == PST_WANT_MORE)
+    if (err == PST_WANT_MORE) {
         return PST_OK;
+    }
     PST_TRY(err);
-    if (e->kind == PST_LINK_CONTROL)
+    if (e->kind == PST_LINK_CONTROL) {
         PST_TRY(on_own_control(e, payload, &n));
+    }
     if (e->swallow && e->kind == PST_LINK_CONTROL) {
         e->swallow = false;
         return PST_OK;
@@ -192,8 +202,9 @@ static void give_hello(struct pst_doe_end *e, bool of_target)
 /* For a device that knows SPDM, but no HELLO. */
 static pst_err answer_for_device(struct pst_doe_end *e)
 {
-    if (e->numbered)
+    if (e->numbered) {
         return PST_ERR_PROFILE;
+    }
     e->up = true;
     give_hello(e, true);
     return PST_OK;
@@ -207,8 +218,9 @@ static pst_err take_control(struct pst_doe_end *e, struct pst_bytes control)
     pst_err why;
 
     PST_TRY(pst_link_get_control(control.at, control.len, &op, &hello, &why));
-    if (len > sizeof copy)
+    if (len > sizeof copy) {
         return PST_ERR_DECODE;
+    }
     memcpy(copy, control.at, len);
     if (op == PST_CONTROL_HELLO && hello.profile == PST_PROFILE_VERSION) {
         fit_hello(e, &hello);
@@ -226,13 +238,16 @@ pst_err pst_doe_end_take(struct pst_doe_end *e, uint8_t *object, size_t len)
     struct pst_bytes payload;
     uint8_t kind;
 
-    if (e->out_len > 0)
+    if (e->out_len > 0) {
         return PST_ERR_STATE;
+    }
     PST_TRY(pst_doe_unwrap(object, len, &kind, &payload));
-    if (kind == 0)
+    if (kind == 0) {
         return PST_ERR_DECODE;
-    if (kind == PST_LINK_CONTROL)
+    }
+    if (kind == PST_LINK_CONTROL) {
         return take_control(e, payload);
+    }
     if (!e->target && !e->up) { /* the answer to our HELLO */
         const bool error = kind == PST_LINK_SPDM && payload.len > 1 && payload.at[1] == SPDM_ERROR;
         return error ? answer_for_device(e) : PST_ERR_DECODE;
@@ -247,8 +262,9 @@ pst_err pst_doe_end_take(struct pst_doe_end *e, uint8_t *object, size_t len)
 
 pst_err pst_doe_end_assume(struct pst_doe_end *e)
 {
-    if (e->out_len > 0)
+    if (e->out_len > 0) {
         return PST_ERR_STATE;
+    }
     e->swallow = true;
     give_hello(e, !e->target);
     return PST_OK;

@@ -17,10 +17,12 @@ static uint32_t ring_size(size_t len)
 {
     uint32_t size = PST_RING_MOST;
 
-    if (len < PST_RING_RINGS)
+    if (len < PST_RING_RINGS) {
         return 0;
-    while (size > (len - PST_RING_RINGS) / 2)
+    }
+    while (size > (len - PST_RING_RINGS) / 2) {
         size /= 2;
+    }
     return size;
 }
 
@@ -40,8 +42,9 @@ pst_err pst_ring_open(struct pst_ring *r, const struct pst_ring_port *port, size
 {
     const uint32_t size = ring_size(len);
 
-    if (size < PST_RING_LEAST || generation == 0)
+    if (size < PST_RING_LEAST || generation == 0) {
         return PST_ERR_ARGUMENT;
+    }
     memset(r, 0, sizeof *r);
     r->port = *port;
     r->size = size;
@@ -62,8 +65,9 @@ pst_err pst_ring_open(struct pst_ring *r, const struct pst_ring_port *port, size
 static pst_err end(struct pst_ring *r, pst_err why)
 {
     r->up = false;
-    if (r->ended == PST_OK)
+    if (r->ended == PST_OK) {
         r->ended = why;
+    }
     return r->ended;
 }
 
@@ -74,21 +78,26 @@ static pst_err greet(struct pst_ring *r, uint64_t now_ms)
     const uint32_t generation = theirs(r, PST_RING_GENERATION);
 
     introduce(r); /* again: somebody else may have written there while nobody came */
-    if (generation == 0 || theirs(r, PST_RING_MAGIC) != PST_RING_MAGIC_VALUE)
+    if (generation == 0 || theirs(r, PST_RING_MAGIC) != PST_RING_MAGIC_VALUE) {
         return PST_PENDING;
+    }
     const uint32_t named = theirs(r, PST_RING_PEER);
-    if (r->listens && named != r->generation)
+    if (r->listens && named != r->generation) {
         return PST_PENDING;
-    if (theirs(r, PST_RING_PROFILE) != PST_PROFILE_VERSION)
+    }
+    if (theirs(r, PST_RING_PROFILE) != PST_PROFILE_VERSION) {
         return end(r, PST_ERR_PROFILE);
-    if (theirs(r, PST_RING_SIZE) != r->size)
+    }
+    if (theirs(r, PST_RING_SIZE) != r->size) {
         return end(r, PST_ERR_DECODE);
+    }
     if (r->peer != generation) {
         r->peer = generation;
         put(r, PST_RING_PEER, generation);
     }
-    if (named != r->generation)
+    if (named != r->generation) {
         return PST_PENDING;
+    }
     r->up = true;
     r->heard_ms = now_ms;
     return PST_OK;
@@ -136,21 +145,26 @@ static pst_err look(struct pst_ring *r, uint64_t now_ms)
     const uint32_t state = theirs(r, PST_RING_STATE);
     const uint32_t generation = theirs(r, PST_RING_GENERATION);
 
-    if (generation != 0 && generation != r->peer)
+    if (generation != 0 && generation != r->peer) {
         return end(r, PST_ERR_UNEXPECTED);
-    if (!see_head(r))
+    }
+    if (!see_head(r)) {
         return r->ended;
-    if ((generation == 0 || state == PST_RING_IS_FINISHED) && r->known == r->tail)
+    }
+    if ((generation == 0 || state == PST_RING_IS_FINISHED) && r->known == r->tail) {
         return end(r, PST_ERR_CLOSED);
+    }
     return listen_to_beat(r, now_ms);
 }
 
 pst_err pst_ring_turn(struct pst_ring *r, uint64_t now_ms)
 {
-    if (r->ended != PST_OK)
+    if (r->ended != PST_OK) {
         return r->ended;
-    if (r->port.load(r->port.ctx, r->mine + PST_RING_GENERATION) != r->generation)
+    }
+    if (r->port.load(r->port.ctx, r->mine + PST_RING_GENERATION) != r->generation) {
         return end(r, PST_ERR_UNEXPECTED);
+    }
     put(r, PST_RING_BEAT, ++r->beat);
     return r->up ? look(r, now_ms) : greet(r, now_ms);
 }
@@ -162,15 +176,18 @@ static size_t least(size_t a, size_t b)
 
 size_t pst_ring_write(struct pst_ring *r, const uint8_t *bytes, size_t len)
 {
-    if (!r->up || r->finished || !see_tail(r))
+    if (!r->up || r->finished || !see_tail(r)) {
         return 0;
+    }
     const size_t n = least(len, r->size - (r->head - r->acked));
     const size_t at = r->head & (r->size - 1), first = least(n, r->size - at);
-    if (n == 0)
+    if (n == 0) {
         return 0;
+    }
     r->port.put(r->port.ctx, r->ring_mine + at, bytes, first);
-    if (n > first)
+    if (n > first) {
         r->port.put(r->port.ctx, r->ring_mine, bytes + first, n - first);
+    }
     r->head += (uint32_t)n;
     put(r, PST_RING_HEAD, r->head);
     return n;
@@ -178,15 +195,18 @@ size_t pst_ring_write(struct pst_ring *r, const uint8_t *bytes, size_t len)
 
 size_t pst_ring_read(struct pst_ring *r, uint8_t *out, size_t cap)
 {
-    if (!r->up || !see_head(r))
+    if (!r->up || !see_head(r)) {
         return 0;
+    }
     const size_t n = least(cap, r->known - r->tail);
     const size_t at = r->tail & (r->size - 1), first = least(n, r->size - at);
-    if (n == 0)
+    if (n == 0) {
         return 0;
+    }
     r->port.take(r->port.ctx, r->ring_theirs + at, out, first);
-    if (n > first)
+    if (n > first) {
         r->port.take(r->port.ctx, r->ring_theirs, out + first, n - first);
+    }
     r->tail += (uint32_t)n;
     put(r, PST_RING_TAIL, r->tail);
     return n;
@@ -195,8 +215,9 @@ size_t pst_ring_read(struct pst_ring *r, uint8_t *out, size_t cap)
 void pst_ring_finish(struct pst_ring *r)
 {
     r->finished = true;
-    if (r->up)
+    if (r->up) {
         put(r, PST_RING_STATE, PST_RING_IS_FINISHED);
+    }
 }
 
 bool pst_ring_is_drained(struct pst_ring *r)
@@ -208,8 +229,9 @@ void pst_ring_close(struct pst_ring *r)
 {
     /* Unless somebody has taken our place. */
     if (r->generation != 0 &&
-        r->port.load(r->port.ctx, r->mine + PST_RING_GENERATION) == r->generation)
+        r->port.load(r->port.ctx, r->mine + PST_RING_GENERATION) == r->generation) {
         put(r, PST_RING_GENERATION, 0);
+    }
     (void)end(r, PST_ERR_CLOSED);
     r->generation = 0;
 }

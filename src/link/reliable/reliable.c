@@ -46,8 +46,9 @@ static bool config_ok(const struct pst_reliable_config *cfg)
 
 static pst_err begin(struct pst_reliable *r, const struct pst_reliable_config *cfg, uint64_t now_ms)
 {
-    if (!config_ok(cfg))
+    if (!config_ok(cfg)) {
         return PST_ERR_ARGUMENT;
+    }
     memset(r, 0, sizeof *r);
     r->cfg = *cfg;
     r->state = PST_PENDING;
@@ -69,8 +70,9 @@ static void opened(struct pst_reliable *r, const struct greeting *g, uint32_t pe
     r->peer = g->hello;
     r->peer_id = peer_id;
     r->mtu_peak = g->mtu < r->cfg.mtu_most ? g->mtu : r->cfg.mtu_most;
-    if (r->mtu > r->mtu_peak)
+    if (r->mtu > r->mtu_peak) {
         r->mtu = r->mtu_peak;
+    }
     r->limit = r->cfg.start + g->credit;
     r->consumed = r->in_order = g->start;
     r->told = g->start + (uint32_t)r->cfg.receive_cap;
@@ -95,8 +97,9 @@ pst_err pst_reliable_accept(struct pst_reliable *r, const struct pst_reliable_co
     uint8_t type = 0;
 
     PST_TRY(psti_datagram_open(cfg->crc32c, hello, len, &type, &in));
-    if (type != PST_DATAGRAM_HELLO || psti_greeting_get(&in, false, &g) != PST_OK)
+    if (type != PST_DATAGRAM_HELLO || psti_greeting_get(&in, false, &g) != PST_OK) {
         return PST_ERR_DECODE;
+    }
     PST_TRY(begin(r, cfg, now_ms));
     r->server = true;
     r->welcome_due = true;
@@ -106,11 +109,13 @@ pst_err pst_reliable_accept(struct pst_reliable *r, const struct pst_reliable_co
 
 bool pst_reliable_mine(const struct pst_reliable *r, const uint8_t *datagram, size_t len)
 {
-    if (len < 5)
+    if (len < 5) {
         return false;
+    }
     const uint32_t id = pst_peek_u32(datagram + 1);
-    if (datagram[0] == PST_DATAGRAM_HELLO)
+    if (datagram[0] == PST_DATAGRAM_HELLO) {
         return r->server && id == r->peer_id;
+    }
     return id == (datagram[0] == PST_DATAGRAM_RESET ? r->peer_id : r->cfg.id);
 }
 
@@ -123,8 +128,9 @@ static void into_ring(struct pst_reliable *r, uint32_t offset, const uint8_t *at
     const size_t first = least(len, cap - index);
 
     memcpy(r->cfg.receive + index, at, first);
-    if (len > first)
+    if (len > first) {
         memcpy(r->cfg.receive, at + first, len - first);
+    }
 }
 
 static void island_drop(struct pst_reliable *r, size_t i)
@@ -144,14 +150,17 @@ static bool island_add(struct pst_reliable *r, uint32_t from, uint32_t to)
             i++;
             continue;
         }
-        if (pst_gap(r->island_from[i], from) < 0)
+        if (pst_gap(r->island_from[i], from) < 0) {
             from = r->island_from[i];
-        if (pst_gap(r->island_to[i], to) > 0)
+        }
+        if (pst_gap(r->island_to[i], to) > 0) {
             to = r->island_to[i];
+        }
         island_drop(r, i);
     }
-    if (r->islands == PST_RELIABLE_ISLANDS)
+    if (r->islands == PST_RELIABLE_ISLANDS) {
         return false;
+    }
     r->island_from[r->islands] = from;
     r->island_to[r->islands] = to;
     r->islands++;
@@ -165,8 +174,9 @@ static void swallow_islands(struct pst_reliable *r)
             i++;
             continue;
         }
-        if (pst_gap(r->island_to[i], r->in_order) > 0)
+        if (pst_gap(r->island_to[i], r->in_order) > 0) {
             r->in_order = r->island_to[i];
+        }
         island_drop(r, i);
         i = 0;
     }
@@ -179,8 +189,9 @@ static pst_err store(struct pst_reliable *r, uint32_t offset, struct pst_bytes b
     const uint32_t limit = r->consumed + (uint32_t)r->cfg.receive_cap;
     const int32_t old = pst_gap(r->in_order, offset);
 
-    if (pst_gap(end, limit) > 0 || pst_gap(offset, limit) > 0)
+    if (pst_gap(end, limit) > 0 || pst_gap(offset, limit) > 0) {
         return PST_ERR_LIMIT;
+    }
     if (pst_gap(end, r->in_order) <= 0) {
         r->counters.repeated += b.len;
         return PST_OK;
@@ -191,10 +202,11 @@ static pst_err store(struct pst_reliable *r, uint32_t offset, struct pst_bytes b
         b.len -= (size_t)old;
         offset = r->in_order;
     }
-    if (offset == r->in_order)
+    if (offset == r->in_order) {
         r->in_order = end;
-    else if (!island_add(r, offset, end))
+    } else if (!island_add(r, offset, end)) {
         return PST_ERR_LIMIT;
+    }
     into_ring(r, offset, b.at, b.len);
     swallow_islands(r);
     return PST_OK;
@@ -206,8 +218,9 @@ static bool note_number(struct pst_reliable *r, uint32_t number)
     const int32_t ahead = pst_gap(number, r->seen);
 
     if (ahead <= 0) {
-        if (ahead < 0 && ahead >= -MASK_SPAN)
+        if (ahead < 0 && ahead >= -MASK_SPAN) {
             r->missing &= ~(UINT64_C(1) << (-ahead - 1));
+        }
         return false;
     }
     r->missing = ahead >= MASK_SPAN ? 0 : r->missing << ahead;
@@ -218,12 +231,15 @@ static bool note_number(struct pst_reliable *r, uint32_t number)
 
 static void owe_ack(struct pst_reliable *r, bool in_turn, uint64_t now_ms)
 {
-    if (r->owed == 0)
+    if (r->owed == 0) {
         r->ack_ms = now_ms + r->cfg.timing.ack_delay;
-    if (r->owed < UINT8_MAX)
+    }
+    if (r->owed < UINT8_MAX) {
         r->owed++;
-    if (r->owed >= 2 || !in_turn)
+    }
+    if (r->owed >= 2 || !in_turn) {
         r->ack_ms = now_ms;
+    }
 }
 
 static pst_err on_data(struct pst_reliable *r, struct pst_reader *in, uint64_t now_ms)
@@ -231,17 +247,22 @@ static pst_err on_data(struct pst_reliable *r, struct pst_reader *in, uint64_t n
     struct data d;
 
     PST_TRY(psti_data_get(in, &d));
-    if (d.id != r->cfg.id || r->state != PST_OK)
+    if (d.id != r->cfg.id || r->state != PST_OK) {
         return PST_ERR_UNEXPECTED;
-    if ((d.flags & PST_DATAGRAM_ACK) != 0 && pst_gap(d.ack, r->next_number) >= 0)
+    }
+    if ((d.flags & PST_DATAGRAM_ACK) != 0 && pst_gap(d.ack, r->next_number) >= 0) {
         return PST_ERR_UNEXPECTED; /* never sent */
+    }
     r->heard_ms = now_ms;
-    if ((d.flags & PST_DATAGRAM_ACK) != 0)
+    if ((d.flags & PST_DATAGRAM_ACK) != 0) {
         psti_reliable_acked(r, &d, now_ms);
-    if ((d.flags & PST_DATAGRAM_BYTES) != 0)
+    }
+    if ((d.flags & PST_DATAGRAM_BYTES) != 0) {
         PST_TRY(store(r, d.offset, d.bytes));
-    if ((d.flags & PST_DATAGRAM_ASK) != 0)
+    }
+    if ((d.flags & PST_DATAGRAM_ASK) != 0) {
         owe_ack(r, note_number(r, d.number), now_ms);
+    }
     return PST_OK;
 }
 
@@ -251,11 +272,13 @@ static pst_err on_cookie(struct pst_reliable *r, struct pst_reader *in, uint64_t
     const uint64_t cookie = pst_get_u64(in);
 
     PST_TRY(pst_finish(in));
-    if (id != r->cfg.id || r->server || r->state != PST_PENDING)
+    if (id != r->cfg.id || r->server || r->state != PST_PENDING) {
         return PST_ERR_UNEXPECTED;
+    }
     /* Only the first one is answered at once, or a strange server could keep us busy. */
-    if (!r->cookie_known)
+    if (!r->cookie_known) {
         psti_reliable_greeted(r, now_ms);
+    }
     r->cookie_known = true;
     r->cookie = cookie;
     return PST_OK;
@@ -269,18 +292,21 @@ static pst_err on_hello(struct pst_reliable *r, struct pst_reader *in, bool welc
     const bool wanted = welcome ? !r->server && g.id == r->cfg.id && r->state == PST_PENDING
                                 : r->server && g.id == r->peer_id && r->state == PST_OK;
 
-    if (err != PST_OK && err != PST_ERR_PROFILE)
+    if (err != PST_OK && err != PST_ERR_PROFILE) {
         return err;
-    if (!wanted)
+    }
+    if (!wanted) {
         return PST_ERR_UNEXPECTED;
+    }
     if (err == PST_ERR_PROFILE) {
         psti_reliable_end(r, PST_ERR_PROFILE, false);
         return PST_OK;
     }
-    if (welcome)
+    if (welcome) {
         opened(r, &g, g.sender, now_ms);
-    else
+    } else {
         r->welcome_due = true;
+    }
     return PST_OK;
 }
 
@@ -290,8 +316,9 @@ static pst_err on_close(struct pst_reliable *r, struct pst_reader *in)
     const int reason = -(int)pst_get_u8(in);
 
     PST_TRY(pst_finish(in));
-    if (id != r->cfg.id)
+    if (id != r->cfg.id) {
         return PST_ERR_UNEXPECTED;
+    }
     /* No reason, and the two states, are as good as none. */
     psti_reliable_end(r, reason > PST_ERR_ARGUMENT ? PST_ERR_CLOSED : (pst_err)reason, false);
     return PST_OK;
@@ -302,8 +329,9 @@ static pst_err on_reset(struct pst_reliable *r, struct pst_reader *in)
     const uint32_t id = pst_get_u32(in);
 
     PST_TRY(pst_finish(in));
-    if (r->state != PST_OK || id != r->peer_id)
+    if (r->state != PST_OK || id != r->peer_id) {
         return PST_ERR_UNEXPECTED;
+    }
     psti_reliable_end(r, PST_ERR_CLOSED, false);
     r->forgotten = true;
     return PST_OK;
@@ -312,8 +340,9 @@ static pst_err on_reset(struct pst_reliable *r, struct pst_reader *in)
 /* A peer that missed our CLOSE is told again; only what would want an answer gets one. */
 static pst_err after_end(struct pst_reliable *r, uint8_t type, struct pst_reader *in)
 {
-    if (type == PST_DATAGRAM_DATA && pst_get_u32(in) == r->cfg.id && r->known)
+    if (type == PST_DATAGRAM_DATA && pst_get_u32(in) == r->cfg.id && r->known) {
         r->last_words = true;
+    }
     return PST_ERR_UNEXPECTED;
 }
 
@@ -324,8 +353,9 @@ static pst_err dispatch(struct pst_reliable *r, const uint8_t *datagram, size_t 
     uint8_t type = 0;
 
     PST_TRY(psti_datagram_open(r->cfg.crc32c, datagram, len, &type, &in));
-    if (r->state != PST_OK && r->state != PST_PENDING)
+    if (r->state != PST_OK && r->state != PST_PENDING) {
         return after_end(r, type, &in);
+    }
     switch (type) {
     case PST_DATAGRAM_HELLO:
         return on_hello(r, &in, false, now_ms);
@@ -350,10 +380,11 @@ pst_err pst_reliable_input(struct pst_reliable *r, const uint8_t *datagram, size
     const pst_err err = dispatch(r, datagram, len, now_ms);
 
     r->counters.received++;
-    if (err == PST_ERR_DECODE)
+    if (err == PST_ERR_DECODE) {
         r->counters.damaged++;
-    else if (err != PST_OK)
+    } else if (err != PST_OK) {
         r->counters.refused++;
+    }
     return err;
 }
 
@@ -370,8 +401,9 @@ static void consume(struct pst_reliable *r, size_t n)
     r->consumed += (uint32_t)n;
     r->receive_head = (r->receive_head + n) % r->cfg.receive_cap;
     /* A half of the buffer is worth a datagram of its own. */
-    if (r->consumed + (uint32_t)r->cfg.receive_cap - r->told >= r->cfg.receive_cap / 2)
+    if (r->consumed + (uint32_t)r->cfg.receive_cap - r->told >= r->cfg.receive_cap / 2) {
         r->credit_due = true;
+    }
 }
 
 size_t pst_reliable_read(struct pst_reliable *r, uint8_t *out, size_t cap)
@@ -403,8 +435,9 @@ pst_err pst_reliable_receive(struct pst_reliable *r, uint8_t *kind, uint8_t **pa
                                                &used, kind, payload, len);
 
         consume(r, used);
-        if (err == PST_OK)
+        if (err == PST_OK) {
             return PST_OK;
+        }
         if (err != PST_WANT_MORE) {
             pst_reliable_abort(r, err);
             return err;
@@ -423,12 +456,14 @@ size_t pst_reliable_write(struct pst_reliable *r, const uint8_t *bytes, size_t l
     const size_t cap = r->cfg.send_cap, queued = r->written - r->oldest;
 
     len = least(len, pst_reliable_room(r));
-    if (len == 0)
+    if (len == 0) {
         return 0;
+    }
     const size_t index = (r->send_head + queued) % cap, first = least(len, cap - index);
     memcpy(r->cfg.send + index, bytes, first);
-    if (len > first)
+    if (len > first) {
         memcpy(r->cfg.send, bytes + first, len - first);
+    }
     r->written += (uint32_t)len;
     return len;
 }
@@ -437,15 +472,19 @@ pst_err pst_reliable_send(struct pst_reliable *r, uint8_t kind, const uint8_t *p
 {
     uint8_t header[PST_LINK_HEADER];
 
-    if (r->state == PST_PENDING || r->closing)
+    if (r->state == PST_PENDING || r->closing) {
         return PST_ERR_STATE;
-    if (r->state != PST_OK)
+    }
+    if (r->state != PST_OK) {
         return r->state;
-    if (len > r->peer.largest || len > r->cfg.send_cap - sizeof header)
+    }
+    if (len > r->peer.largest || len > r->cfg.send_cap - sizeof header) {
         return PST_ERR_SPACE;
+    }
     PST_TRY(pst_stream_header(header, kind, len));
-    if (r->cfg.send_cap - (r->written - r->oldest) < sizeof header + len)
+    if (r->cfg.send_cap - (r->written - r->oldest) < sizeof header + len) {
         return PST_PENDING;
+    }
     pst_reliable_write(r, header, sizeof header);
     pst_reliable_write(r, payload, len);
     return PST_OK;
@@ -453,13 +492,15 @@ pst_err pst_reliable_send(struct pst_reliable *r, uint8_t kind, const uint8_t *p
 
 void pst_reliable_close(struct pst_reliable *r)
 {
-    if (r->state == PST_PENDING)
+    if (r->state == PST_PENDING) {
         psti_reliable_end(r, PST_ERR_CLOSED, false);
+    }
     r->closing = true;
 }
 
 void pst_reliable_abort(struct pst_reliable *r, pst_err why)
 {
-    if (r->state == PST_OK || r->state == PST_PENDING)
+    if (r->state == PST_OK || r->state == PST_PENDING) {
         psti_reliable_end(r, why, r->state == PST_OK);
+    }
 }

@@ -43,10 +43,12 @@ uint64_t psti_siphash(const uint8_t key[16], const void *at, size_t len)
     uint64_t last = (uint64_t)len << 56;
     size_t i = 0;
 
-    for (; len - i >= 8; i += 8)
+    for (; len - i >= 8; i += 8) {
         absorb(v, pst_peek_u64(bytes + i));
-    for (unsigned shift = 0; i < len; i++, shift += 8)
+    }
+    for (unsigned shift = 0; i < len; i++, shift += 8) {
         last |= (uint64_t)bytes[i] << shift;
+    }
     absorb(v, last);
     v[2] ^= 0xff;
     rounds(v, 4);

@@ -20,11 +20,13 @@ static uint32_t crc_of(pst_crc_fn *crc, const uint8_t *at, size_t len)
 pst_err psti_datagram_open(pst_crc_fn *crc, const uint8_t *datagram, size_t len, uint8_t *type,
                            struct pst_reader *r)
 {
-    if (len < 1 + DATAGRAM_CRC)
+    if (len < 1 + DATAGRAM_CRC) {
         return PST_ERR_DECODE;
+    }
     len -= DATAGRAM_CRC;
-    if (crc_of(crc, datagram, len) != pst_peek_u32(datagram + len))
+    if (crc_of(crc, datagram, len) != pst_peek_u32(datagram + len)) {
         return PST_ERR_DECODE;
+    }
     *r = pst_reader_of(datagram, len);
     *type = pst_get_u8(r);
     return PST_OK;
@@ -51,8 +53,9 @@ pst_err psti_greeting_get(struct pst_reader *r, bool welcome, struct greeting *g
         pst_require(r, memcmp(name, magic, sizeof magic) == 0);
     }
     g->hello.profile = pst_get_u8(r);
-    if (pst_reader_ok(r) && g->hello.profile != PST_PROFILE_VERSION)
+    if (pst_reader_ok(r) && g->hello.profile != PST_PROFILE_VERSION) {
         return PST_ERR_PROFILE;
+    }
     const uint8_t flags = pst_get_u8(r);
     pst_require(r, (flags & ~PST_LINK_FLAG_TARGET) == 0);
     g->hello.target = (flags & PST_LINK_FLAG_TARGET) != 0;
@@ -73,18 +76,20 @@ size_t psti_greeting_put(uint8_t *out, size_t cap, bool welcome, const struct gr
 
     pst_put_u8(&w, welcome ? PST_DATAGRAM_WELCOME : PST_DATAGRAM_HELLO);
     pst_put_u32(&w, g->id);
-    if (welcome)
+    if (welcome) {
         pst_put_u32(&w, g->sender);
-    else
+    } else {
         pst_put_bytes(&w, magic, sizeof magic);
+    }
     pst_put_u8(&w, g->hello.profile);
     pst_put_u8(&w, g->hello.target ? PST_LINK_FLAG_TARGET : 0);
     pst_put_u16(&w, g->mtu);
     pst_put_u32(&w, g->hello.largest);
     pst_put_u32(&w, g->start);
     pst_put_u32(&w, g->credit);
-    if (!welcome)
+    if (!welcome) {
         pst_put_u64(&w, g->cookie);
+    }
     return psti_datagram_seal(NULL, &w);
 }
 
@@ -92,8 +97,9 @@ size_t psti_mask_len(uint64_t missing)
 {
     size_t n = 0;
 
-    for (; missing != 0; missing >>= 8)
+    for (; missing != 0; missing >>= 8) {
         n++;
+    }
     return n;
 }
 
@@ -105,8 +111,9 @@ static void get_ack(struct pst_reader *r, struct data *d)
     d->credit = pst_get_u32(r);
     pst_require(r, mask_len <= MASK_MAX);
     const struct pst_bytes mask = pst_get_block(r, mask_len);
-    for (size_t i = mask.len; i > 0; i--)
+    for (size_t i = mask.len; i > 0; i--) {
         d->missing = d->missing << 8 | mask.at[i - 1];
+    }
 }
 
 pst_err psti_data_get(struct pst_reader *r, struct data *d)
@@ -121,10 +128,12 @@ pst_err psti_data_get(struct pst_reader *r, struct data *d)
 
     pst_require(r, (ask || ack) && (ask || !bytes) && !(bytes && pad));
     pst_require(r, ack || (d->flags & MASK_BITS) == 0);
-    if (ask)
+    if (ask) {
         d->number = pst_get_u32(r);
-    if (ack)
+    }
+    if (ack) {
         get_ack(r, d);
+    }
     if (bytes) {
         d->offset = pst_get_u32(r);
         pst_require(r, r->left > 0);
@@ -143,16 +152,19 @@ void psti_data_put(struct pst_writer *w, const struct data *d)
     pst_put_u8(w, PST_DATAGRAM_DATA);
     pst_put_u32(w, d->id);
     pst_put_u8(w, (uint8_t)(d->flags | mask_len));
-    if ((d->flags & PST_DATAGRAM_ASK) != 0)
+    if ((d->flags & PST_DATAGRAM_ASK) != 0) {
         pst_put_u32(w, d->number);
+    }
     if (ack) {
         pst_put_u32(w, d->ack);
         pst_put_u32(w, d->credit);
-        for (size_t i = 0; i < mask_len; i++)
+        for (size_t i = 0; i < mask_len; i++) {
             pst_put_u8(w, (uint8_t)(d->missing >> 8 * i));
+        }
     }
-    if ((d->flags & PST_DATAGRAM_BYTES) != 0)
+    if ((d->flags & PST_DATAGRAM_BYTES) != 0) {
         pst_put_u32(w, d->offset);
+    }
 }
 
 /* Binds the client's address and its random numbers to our key and the time. */
@@ -185,8 +197,9 @@ static pst_err answer_hello(const struct pst_reliable_door *door, struct pst_byt
     }
     PST_TRY(err);
     const uint64_t good = cookie_of(door, from, &g, period);
-    if (g.cookie == good || (period > 0 && g.cookie == cookie_of(door, from, &g, period - 1)))
+    if (g.cookie == good || (period > 0 && g.cookie == cookie_of(door, from, &g, period - 1))) {
         return PST_OK;
+    }
     pst_put_u8(reply, PST_DATAGRAM_COOKIE);
     pst_put_u32(reply, g.id);
     pst_put_u64(reply, good);
@@ -202,8 +215,9 @@ pst_err pst_reliable_greet(const struct pst_reliable_door *door, struct pst_byte
     uint8_t type = 0;
     pst_err err = PST_WANT_MORE;
 
-    if (from.len > ADDRESS_MAX)
+    if (from.len > ADDRESS_MAX) {
         return PST_ERR_ARGUMENT;
+    }
     PST_TRY(psti_datagram_open(NULL, datagram, len, &type, &r));
     if (type == PST_DATAGRAM_HELLO) {
         err = answer_hello(door, from, &r, now_ms, &w);
@@ -213,11 +227,13 @@ pst_err pst_reliable_greet(const struct pst_reliable_door *door, struct pst_byte
     } else {
         return PST_ERR_UNEXPECTED;
     }
-    if (err != PST_WANT_MORE)
+    if (err != PST_WANT_MORE) {
         return err;
+    }
     const size_t n = psti_datagram_seal(NULL, &w);
-    if (n > len)
+    if (n > len) {
         return PST_ERR_DECODE;
+    }
     *reply_len = n;
     return PST_WANT_MORE;
 }

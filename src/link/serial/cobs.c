@@ -13,15 +13,18 @@ pst_err pst_cobs_put(const uint8_t *in, size_t len, uint8_t *out, size_t cap, si
     for (;;) {
         size_t run = 0;
 
-        while (run < RUN_MAX && at + run < len && in[at + run] != 0)
+        while (run < RUN_MAX && at + run < len && in[at + run] != 0) {
             run++;
+        }
         pst_put_u8(&w, (uint8_t)(run + 1));
         pst_put_bytes(&w, in + at, run);
         at += run;
-        if (at == len)
+        if (at == len) {
             break;
-        if (run < RUN_MAX)
+        }
+        if (run < RUN_MAX) {
             at++; /* the zero that the code stands for; after it there is always a code */
+        }
     }
     return pst_written(&w, written);
 }
@@ -47,8 +50,9 @@ static void take(struct pst_cobs *c, uint8_t byte)
         c->left--;
         return;
     }
-    if (c->inside && c->code <= RUN_MAX)
+    if (c->inside && c->code <= RUN_MAX) {
         append(c, 0);
+    }
     c->inside = true;
     c->code = byte;
     c->left = (uint8_t)(byte - 1);
@@ -60,10 +64,11 @@ static bool delimit(struct pst_cobs *c, struct pst_bytes *frame)
     const bool good = !c->bad && c->left == 0 && c->have > 0;
 
     *frame = (struct pst_bytes){c->buffer, c->have};
-    if (c->inside && good)
+    if (c->inside && good) {
         c->frames++;
-    else if (c->inside)
+    } else if (c->inside) {
         c->malformed++;
+    }
     c->have = 0;
     c->left = 0;
     c->inside = c->bad = false;

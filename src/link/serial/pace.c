@@ -16,8 +16,9 @@ bool psti_pace_free(struct pst_pace *p, uint64_t now_ms)
 
 void psti_pace_take(struct pst_pace *p, size_t len, uint64_t now_ms)
 {
-    if (p->busy_us < now_ms * 1000)
+    if (p->busy_us < now_ms * 1000) {
         p->busy_us = now_ms * 1000;
+    }
     p->busy_us += psti_pace_us(p->baud, len);
 }
 

@@ -38,8 +38,9 @@ pst_err pst_serial_open(struct pst_serial *s, const struct pst_serial_config *cf
     const size_t mtu = cfg->link.mtu_most;
 
     if (cfg->work_len < PST_SERIAL_WORK(mtu) || mtu > PST_SERIAL_MOST_MTU ||
-        cfg->link.mtu_first != mtu)
+        cfg->link.mtu_first != mtu) {
         return PST_ERR_ARGUMENT;
+    }
     memset(s, 0, sizeof *s);
     /* A listener's too: so that what is wrong with it is known now, not when a client comes. */
     PST_TRY(pst_reliable_connect(&s->link, &cfg->link, now_ms));
@@ -64,17 +65,20 @@ static void stranger(struct pst_serial *s, struct pst_bytes d, uint64_t now_ms)
     const pst_err err =
         pst_reliable_greet(&s->cfg.door, nowhere, d.at, d.len, now_ms, s->reply, &s->reply_len);
 
-    if (err != PST_OK)
+    if (err != PST_OK) {
         return;
+    }
     if (!waiting(s)) {
-        if (s->link.state == PST_OK) /* else it has ended before, for a reason of its own */
+        if (s->link.state == PST_OK) { /* else it has ended before, for a reason of its own */
             s->link.forgotten = true;
+        }
         pst_reliable_abort(&s->link, PST_ERR_CLOSED);
         s->link.last_words = false; /* whom it would tell is no more */
         return;
     }
-    if (pst_reliable_accept(&s->link, &s->cfg.link, d.at, d.len, now_ms) != PST_OK)
+    if (pst_reliable_accept(&s->link, &s->cfg.link, d.at, d.len, now_ms) != PST_OK) {
         s->link.state = PST_PENDING;
+    }
 }
 
 static void on_frame(struct pst_serial *s, struct pst_bytes d, uint64_t now_ms)
@@ -86,10 +90,11 @@ static void on_frame(struct pst_serial *s, struct pst_bytes d, uint64_t now_ms)
         s->damaged++;
         return;
     }
-    if (!waiting(s) && pst_reliable_mine(&s->link, d.at, d.len))
+    if (!waiting(s) && pst_reliable_mine(&s->link, d.at, d.len)) {
         (void)pst_reliable_input(&s->link, d.at, d.len, now_ms);
-    else if (s->cfg.listens)
+    } else if (s->cfg.listens) {
         stranger(s, d, now_ms);
+    }
 }
 
 void pst_serial_input(struct pst_serial *s, const uint8_t *bytes, size_t len, uint64_t now_ms)
@@ -98,8 +103,9 @@ void pst_serial_input(struct pst_serial *s, const uint8_t *bytes, size_t len, ui
         struct pst_bytes frame;
         size_t used = 0;
 
-        if (pst_cobs_receive(&s->in, bytes, len, &used, &frame) == PST_OK)
+        if (pst_cobs_receive(&s->in, bytes, len, &used, &frame) == PST_OK) {
             on_frame(s, frame, now_ms);
+        }
         bytes += used;
         len -= used;
     }
@@ -125,13 +131,16 @@ static void make_frame(struct pst_serial *s, uint64_t now_ms)
     const uint8_t *datagram;
     size_t n = 0;
 
-    if (!psti_pace_free(&s->pace, now_ms))
+    if (!psti_pace_free(&s->pace, now_ms)) {
         return;
+    }
     const size_t len = next_datagram(s, &datagram, now_ms);
     const size_t lead = s->quiet ? 1 : 0;
     s->quiet = len == 0;
-    if (len == 0 || pst_cobs_put(datagram, len, s->frame + lead, PST_COBS_ROOM(len), &n) != PST_OK)
+    if (len == 0 ||
+        pst_cobs_put(datagram, len, s->frame + lead, PST_COBS_ROOM(len), &n) != PST_OK) {
         return;
+    }
     s->frame[0] = lead > 0 ? 0 : s->frame[0];
     s->frame[lead + n] = 0;
     s->frame_len = lead + n + 1;
@@ -141,19 +150,22 @@ static void make_frame(struct pst_serial *s, uint64_t now_ms)
 
 size_t pst_serial_output(struct pst_serial *s, uint8_t *out, size_t cap, uint64_t now_ms)
 {
-    if (s->frame_at == s->frame_len)
+    if (s->frame_at == s->frame_len) {
         make_frame(s, now_ms);
+    }
     const size_t left = s->frame_len - s->frame_at;
     const size_t n = left < cap ? left : cap;
-    if (n > 0)
+    if (n > 0) {
         memcpy(out, s->frame + s->frame_at, n);
+    }
     s->frame_at += n;
     return n;
 }
 
 uint64_t pst_serial_wake(const struct pst_serial *s)
 {
-    if (s->pace.held)
+    if (s->pace.held) {
         return psti_pace_wake(&s->pace);
+    }
     return waiting(s) ? UINT64_MAX : pst_reliable_wake(&s->link);
 }

@@ -41,8 +41,9 @@ static void take(struct pst_stream *s, uint8_t *to, size_t wanted, const uint8_t
     const size_t left = len - *used;
     const size_t n = left < wanted ? left : wanted;
 
-    if (n > 0)
+    if (n > 0) {
         memcpy(to, in + *used, n);
+    }
     s->have += n;
     *used += n;
 }
@@ -53,22 +54,27 @@ pst_err pst_stream_receive(struct pst_stream *s, const uint8_t *in, size_t len, 
     const size_t head = sizeof s->header;
 
     *used = 0;
-    if (s->broken)
+    if (s->broken) {
         return PST_ERR_DECODE;
-    if (s->have < head)
+    }
+    if (s->have < head) {
         take(s, s->header + s->have, head - s->have, in, len, used);
-    if (s->have < head)
+    }
+    if (s->have < head) {
         return PST_WANT_MORE;
+    }
     const size_t total = header_len(s);
     if (!is_kind(s->header[3]) || total > s->cap || total > PST_LINK_MAX_MESSAGE) {
         s->broken = true;
         return PST_ERR_DECODE;
     }
     const size_t got = s->have - head;
-    if (total > got)
+    if (total > got) {
         take(s, s->buffer + got, total - got, in, len, used);
-    if (s->have - head < total)
+    }
+    if (s->have - head < total) {
         return PST_WANT_MORE;
+    }
     s->have = 0;
     *kind = s->header[3];
     *payload = s->buffer;
@@ -80,8 +86,9 @@ pst_err pst_stream_header(uint8_t out[PST_LINK_HEADER], uint8_t kind, size_t len
 {
     struct pst_writer w = pst_writer_of(out, PST_LINK_HEADER);
 
-    if (len > PST_LINK_MAX_MESSAGE)
+    if (len > PST_LINK_MAX_MESSAGE) {
         return PST_ERR_SPACE;
+    }
     pst_put_u24(&w, (uint32_t)len);
     pst_put_u8(&w, kind);
     return PST_OK;
@@ -161,12 +168,13 @@ pst_err pst_link_get_control(const uint8_t *msg, size_t len, uint8_t *op, struct
     struct pst_reader r = pst_reader_of(msg, len);
     const uint8_t what = pst_get_u8(&r);
 
-    if (what == PST_CONTROL_HELLO)
+    if (what == PST_CONTROL_HELLO) {
         PST_TRY(get_hello(&r, hello));
-    else if (what == PST_CONTROL_BYE)
+    } else if (what == PST_CONTROL_BYE) {
         PST_TRY(get_bye(&r, why));
-    else
+    } else {
         return PST_ERR_DECODE;
+    }
     *op = what;
     return PST_OK;
 }

@@ -38,8 +38,9 @@ static unsigned put_endpoint(struct pst_writer *w, uint8_t address, enum pst_usb
     pst_put_u8(w, BULK);
     pst_put_u16(w, packet_of(speed));
     pst_put_u8(w, 0);
-    if (speed != PST_USB_SUPER)
+    if (speed != PST_USB_SUPER) {
         return 1;
+    }
     pst_put_u8(w, 6);
     pst_put_u8(w, COMPANION);
     pst_put_zeros(w, 4); /* no bursts */
@@ -63,8 +64,9 @@ static void put_attributes(struct pst_writer *w)
 
 static bool consistent(const struct pst_usb_function *f)
 {
-    if ((f->in & IN) == 0 || (f->out & IN) != 0 || f->first > 0xFE)
+    if ((f->in & IN) == 0 || (f->out & IN) != 0 || f->first > 0xFE) {
         return false;
+    }
     return f->subclass == PST_USB_DVC_GP ? f->out != 0
                                          : f->subclass == PST_USB_DVC_TRACE && f->out == 0;
 }
@@ -75,8 +77,9 @@ pst_err pst_usb_function_put(const struct pst_usb_function *f, enum pst_usb_spee
     struct pst_writer w = pst_writer_of(out, cap);
     unsigned n = 3;
 
-    if (!consistent(f))
+    if (!consistent(f)) {
         return PST_ERR_ARGUMENT;
+    }
     const uint8_t association[] = {8,           ASSOCIATION, f->first,    2, PST_USB_CLASS,
                                    f->subclass, f->protocol, f->data_text};
     pst_put_bytes(&w, association, sizeof association);
@@ -88,8 +91,9 @@ pst_err pst_usb_function_put(const struct pst_usb_function *f, enum pst_usb_spee
     put_interface(&w, (uint8_t)(f->first + 1), f->out != 0 ? 2 : 1, f->subclass, f->protocol,
                   f->data_text);
     n += put_endpoint(&w, f->in, speed);
-    if (f->out != 0)
+    if (f->out != 0) {
         n += put_endpoint(&w, f->out, speed);
+    }
     PST_TRY(pst_written(&w, len));
     *count += n;
     return PST_OK;
@@ -101,10 +105,12 @@ pst_err pst_usb_config_put(const struct pst_usb_function *functions, size_t n,
     size_t used = PST_USB_CONFIG_HEAD;
     unsigned count = 0;
 
-    if (n == 0 || n > 127)
+    if (n == 0 || n > 127) {
         return PST_ERR_ARGUMENT;
-    if (cap < used)
+    }
+    if (cap < used) {
         return PST_ERR_SPACE;
+    }
     for (size_t i = 0; i < n; i++) {
         size_t one;
         PST_TRY(pst_usb_function_put(&functions[i], speed, out + used, cap - used, &one, &count));
@@ -152,8 +158,9 @@ static void see_interface(struct walk *w, struct pst_reader *d)
         w->has_control = true;
         w->control = number;
     }
-    if (!w->inside)
+    if (!w->inside) {
         return;
+    }
     w->f = (struct pst_usb_found){.configuration = w->f.configuration,
                                   .has_control = w->has_control,
                                   .control = w->has_control ? w->control : 0,
@@ -170,8 +177,9 @@ static void see_endpoint(struct walk *w, struct pst_reader *d)
     const uint16_t packet = pst_get_u16(d) & 0x07FF;
 
     if (!w->inside || kind != BULK || (address & ~IN) == 0 || packet == 0 ||
-        packet % PST_USB_PACKET != 0)
+        packet % PST_USB_PACKET != 0) {
         return;
+    }
     if ((address & IN) != 0 && w->f.in == 0) {
         w->f.in = address;
         w->f.packet = packet;
@@ -183,10 +191,11 @@ static void see_endpoint(struct walk *w, struct pst_reader *d)
 /* One descriptor without its first two bytes. Longer ones than we know are fine. */
 static void see(struct walk *w, uint8_t type, struct pst_reader *d)
 {
-    if (type == INTERFACE)
+    if (type == INTERFACE) {
         see_interface(w, d);
-    else if (type == ENDPOINT)
+    } else if (type == ENDPOINT) {
         see_endpoint(w, d);
+    }
 }
 
 pst_err pst_usb_find(const uint8_t *config, size_t len, uint8_t subclass,
@@ -196,11 +205,13 @@ pst_err pst_usb_find(const uint8_t *config, size_t len, uint8_t subclass,
     struct walk w = {.subclass = subclass};
     const struct pst_bytes head = pst_get_block(&r, PST_USB_CONFIG_HEAD);
 
-    if (!pst_reader_ok(&r) || head.at[0] != PST_USB_CONFIG_HEAD || head.at[1] != CONFIGURATION)
+    if (!pst_reader_ok(&r) || head.at[0] != PST_USB_CONFIG_HEAD || head.at[1] != CONFIGURATION) {
         return PST_ERR_DECODE;
+    }
     const size_t total = pst_peek_u16(head.at + 2);
-    if (total < PST_USB_CONFIG_HEAD || total > len)
+    if (total < PST_USB_CONFIG_HEAD || total > len) {
         return PST_ERR_DECODE;
+    }
     r.left = total - PST_USB_CONFIG_HEAD; /* another configuration may follow */
     w.f.configuration = head.at[5];
     while (pst_reader_ok(&r) && r.left > 0) {
@@ -210,17 +221,21 @@ pst_err pst_usb_find(const uint8_t *config, size_t len, uint8_t subclass,
         const struct pst_bytes body = pst_get_block(&r, size >= 2 ? size - 2U : 0);
         struct pst_reader d = pst_reader_of(body.at, body.len);
 
-        if (!pst_reader_ok(&r))
+        if (!pst_reader_ok(&r)) {
             break;
-        if (type == INTERFACE && usable(&w))
+        }
+        if (type == INTERFACE && usable(&w)) {
             break; /* the setting before this one is whole */
+        }
         see(&w, type, &d);
         pst_require(&r, pst_reader_ok(&d));
     }
-    if (!pst_reader_ok(&r))
+    if (!pst_reader_ok(&r)) {
         return PST_ERR_DECODE;
-    if (!usable(&w))
+    }
+    if (!usable(&w)) {
         return PST_ERR_UNSUPPORTED;
+    }
     *found = w.f;
     return PST_OK;
 }

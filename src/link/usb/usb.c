@@ -75,26 +75,31 @@ pst_usb_verdict pst_usb_control_run(struct pst_usb_control *c, const uint8_t set
 
     *len = 0;
     *reset = false;
-    if (setup[0] == FROM_INTERFACE && (request & 0x80) != 0)
+    if (setup[0] == FROM_INTERFACE && (request & 0x80) != 0) {
         return run_get(c, request, asked, out, len);
-    if (setup[0] != TO_INTERFACE || asked != 0)
+    }
+    if (setup[0] != TO_INTERFACE || asked != 0) {
         return refuse(c, PST_USB_BAD_REQUEST);
+    }
     if (request == PST_USB_SET_RESET) {
         *reset = true;
         memset(c, 0, sizeof *c);
         return PST_USB_ACCEPT;
     }
-    if (request != PST_USB_SET_OPERATING_MODE)
+    if (request != PST_USB_SET_OPERATING_MODE) {
         return refuse(c, PST_USB_BAD_REQUEST);
-    if (value != PST_USB_MODE_DEBUG)
+    }
+    if (value != PST_USB_MODE_DEBUG) {
         return refuse(c, PST_USB_BAD_VALUE);
+    }
     return PST_USB_ACCEPT;
 }
 
 pst_err pst_usb_info_get(const uint8_t *info, size_t len)
 {
-    if (len < PST_USB_INFO_LEN || memcmp(info, magic, sizeof magic) != 0)
+    if (len < PST_USB_INFO_LEN || memcmp(info, magic, sizeof magic) != 0) {
         return PST_ERR_UNSUPPORTED;
+    }
     return info[4] == PST_PROFILE_VERSION && pst_peek_u16(info + 6) == PST_USB_TRANSFER
                ? PST_OK
                : PST_ERR_PROFILE;
@@ -151,8 +156,9 @@ static void say_gone(struct pst_usb_pipe *p, uint32_t stream)
 
 static pst_usb_event on_open(struct pst_usb_pipe *p, uint32_t stream, uint64_t now_ms)
 {
-    if (!p->device)
+    if (!p->device) {
         return PST_USB_NOTHING;
+    }
     begin(p, stream, now_ms);
     p->refused = 0;
     p->reply = PST_USB_OPENS;
@@ -162,8 +168,9 @@ static pst_usb_event on_open(struct pst_usb_pipe *p, uint32_t stream, uint64_t n
 
 static pst_usb_event on_opens(struct pst_usb_pipe *p, uint32_t stream, uint64_t now_ms)
 {
-    if (p->device || !p->calling || p->tries == 0 || stream != p->stream)
+    if (p->device || !p->calling || p->tries == 0 || stream != p->stream) {
         return PST_USB_NOTHING;
+    }
     begin(p, stream, now_ms);
     return PST_USB_OPENED;
 }
@@ -171,8 +178,9 @@ static pst_usb_event on_opens(struct pst_usb_pipe *p, uint32_t stream, uint64_t 
 static pst_usb_event on_data(struct pst_usb_pipe *p, uint32_t stream, uint32_t number)
 {
     if (!p->open || stream != p->stream) {
-        if (p->device && !p->open)
+        if (p->device && !p->open) {
             say_gone(p, stream);
+        }
         return PST_USB_NOTHING;
     }
     if (number != p->received) {
@@ -190,16 +198,18 @@ static pst_usb_event on_end(struct pst_usb_pipe *p, uint32_t stream, pst_usb_eve
     /* A device that does not take a stream closes it at once. */
     const bool refused = event == PST_USB_CLOSED && p->calling && p->tries > 0;
 
-    if ((!p->open && !refused) || stream != p->stream)
+    if ((!p->open && !refused) || stream != p->stream) {
         return PST_USB_NOTHING;
+    }
     pst_usb_pipe_drop(p);
     return event;
 }
 
 void pst_usb_pipe_heard(struct pst_usb_pipe *p, uint64_t now_ms)
 {
-    if (p->device && p->open)
+    if (p->device && p->open) {
         p->wake = now_ms + PST_USB_DEAD_MS;
+    }
 }
 
 pst_usb_event pst_usb_pipe_receive(struct pst_usb_pipe *p, uint64_t now_ms, const uint8_t *transfer,
@@ -216,10 +226,12 @@ pst_usb_event pst_usb_pipe_receive(struct pst_usb_pipe *p, uint64_t now_ms, cons
     pst_require(&r, r.left == ((PST_USB_HEAD + (size_t)count) % PST_USB_PACKET == 0 ? 1 : 0));
     pst_require(&r, (count != 0) == (kind == PST_USB_DATA));
     pst_require(&r, kind == PST_USB_DATA || number == 0);
-    if (!pst_reader_ok(&r))
+    if (!pst_reader_ok(&r)) {
         return PST_USB_NOTHING; /* the rest of a transfer that was cut: numbers tell what is lost */
-    if (stream == p->stream)
+    }
+    if (stream == p->stream) {
         pst_usb_pipe_heard(p, now_ms);
+    }
     switch (kind) {
     case PST_USB_OPEN:
         return on_open(p, stream, now_ms);
@@ -247,8 +259,9 @@ static size_t put_head(uint8_t *out, uint8_t kind, uint32_t stream, uint32_t num
     pst_poke_u16(out + 2, (uint16_t)count);
     pst_poke_u32(out + 4, stream);
     pst_poke_u32(out + 8, number);
-    if (len % PST_USB_PACKET == 0)
+    if (len % PST_USB_PACKET == 0) {
         out[len++] = 0;
+    }
     return len;
 }
 
@@ -269,14 +282,18 @@ pst_err pst_usb_pipe_output(struct pst_usb_pipe *p, uint64_t now_ms, uint8_t out
         p->reply = 0;
         return PST_OK;
     }
-    if (!p->calling)
+    if (!p->calling) {
         return PST_WANT_MORE;
-    if (p->tries > PST_USB_OPEN_TRIES)
+    }
+    if (p->tries > PST_USB_OPEN_TRIES) {
         return PST_ERR_TIMEOUT;
-    if (now_ms < p->wake)
+    }
+    if (now_ms < p->wake) {
         return PST_WANT_MORE;
-    if (p->tries++ > 0)
+    }
+    if (p->tries++ > 0) {
         p->stream++; /* an answer to the former one is too late */
+    }
     if (p->tries > PST_USB_OPEN_TRIES) {
         p->wake = UINT64_MAX;
         return PST_ERR_TIMEOUT;
@@ -297,10 +314,12 @@ void pst_usb_pipe_send(struct pst_usb_pipe *p, const uint8_t *bytes, size_t byte
     size_t n = bytes_len < PST_USB_PAYLOAD ? bytes_len : PST_USB_PAYLOAD;
 
     *taken = *len = 0;
-    if (!p->open || p->reply != 0 || cap <= PST_USB_OWN || n == 0)
+    if (!p->open || p->reply != 0 || cap <= PST_USB_OWN || n == 0) {
         return;
-    if (n > cap - PST_USB_OWN)
+    }
+    if (n > cap - PST_USB_OWN) {
         n = cap - PST_USB_OWN;
+    }
     memcpy(out + PST_USB_HEAD, bytes, n);
     *len = put_head(out, PST_USB_DATA, p->stream, p->sent++, n);
     *taken = n;

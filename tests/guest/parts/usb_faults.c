@@ -31,7 +31,7 @@ static struct {                      /* from the device: comes in place of a lat
 
 static int submit(struct libusb_transfer *t)
 {
-    static int (*real)(struct libusb_transfer * t);
+    static int (*real)(struct libusb_transfer *t);
 
     if (real == NULL) {
         *(void **)&real = dlsym(RTLD_NEXT, "libusb_submit_transfer");
@@ -211,7 +211,7 @@ int libusb_submit_transfer(struct libusb_transfer *t)
 
 int libusb_cancel_transfer(struct libusb_transfer *t)
 {
-    static int (*real)(struct libusb_transfer * t);
+    static int (*real)(struct libusb_transfer *t);
 
     if (real == NULL) {
         *(void **)&real = dlsym(RTLD_NEXT, "libusb_cancel_transfer");
@@ -227,7 +227,7 @@ int libusb_cancel_transfer(struct libusb_transfer *t)
 
 int libusb_wrap_sys_device(libusb_context *ctx, intptr_t sys_dev, libusb_device_handle **device)
 {
-    static int (*real)(libusb_context * ctx, intptr_t sys_dev, libusb_device_handle * *device);
+    static int (*real)(libusb_context *ctx, intptr_t sys_dev, libusb_device_handle **device);
 
     if (real == NULL) {
         *(void **)&real = dlsym(RTLD_NEXT, "libusb_wrap_sys_device");

@@ -16,8 +16,9 @@ struct toy {
 
 static uint32_t sum(uint32_t s, const uint8_t *at, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         s = (s ^ at[i]) * 16777619u;
+    }
     return s;
 }
 
@@ -27,8 +28,9 @@ static pst_err toy_key(void *ctx, const uint8_t caller[PST_BROKER_ID],
     struct toy *t = ctx;
 
     t->key = sum(t->secret, caller, PST_BROKER_ID);
-    if (listener != NULL)
+    if (listener != NULL) {
         t->key = sum(t->key, listener, PST_BROKER_ID);
+    }
     return PST_OK;
 }
 
@@ -51,8 +53,9 @@ static pst_err toy_seal(void *ctx, bool up, uint8_t type, uint64_t number, struc
     t->twice = t->twice || (t->used[up][kind] && number <= t->last[up][kind]);
     t->used[up][kind] = true;
     t->last[up][kind] = number;
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         data[i] ^= 0xFF;
+    }
     toy_tag(t, up, type, number, head, data, len, tag);
     return PST_OK;
 }
@@ -63,10 +66,12 @@ static pst_err toy_open(void *ctx, bool up, uint8_t type, uint64_t number, struc
     uint8_t good[PST_BROKER_TAG];
 
     toy_tag(ctx, up, type, number, head, data, len, good);
-    if (memcmp(good, tag, sizeof good) != 0)
+    if (memcmp(good, tag, sizeof good) != 0) {
         return PST_ERR_AUTH;
-    for (size_t i = 0; i < len; i++)
+    }
+    for (size_t i = 0; i < len; i++) {
         data[i] ^= 0xFF;
+    }
     return PST_OK;
 }
 
@@ -109,8 +114,9 @@ static void end_init(struct end *e, bool listener, bool secret)
         .send = e->send,
         .send_cap = SEND,
     };
-    if (listener)
+    if (listener) {
         memcpy(e->cfg.nonce, "listener's nonce", PST_BROKER_ID);
+    }
 }
 
 static void drain(struct end *e, size_t way)
@@ -121,12 +127,14 @@ static void drain(struct end *e, size_t way)
         CHECK(net.queued[way] < QUEUE);
         m = &net.queue[way][net.queued[way]];
         m->len = pst_broker_output(&e->b, m->bytes, sizeof m->bytes, &m->qos, net.now);
-        if (m->len == 0)
+        if (m->len == 0) {
             return;
+        }
         CHECK(m->qos == (m->bytes[0] == PST_BROKER_CREDIT ? 0 : 1));
         net.queued[way]++;
-        if (net.queued[way] > net.most)
+        if (net.queued[way] > net.most) {
             net.most = net.queued[way];
+        }
     }
 }
 
@@ -169,12 +177,15 @@ static void settle(void)
         read_all(&net.listener);
         drain(&net.caller, 0);
         drain(&net.listener, 1);
-        if (net.queued[0] + net.queued[1] == 0)
+        if (net.queued[0] + net.queued[1] == 0) {
             return;
-        while (net.queued[0] > 0)
+        }
+        while (net.queued[0] > 0) {
             deliver(&net.listener, 0);
-        while (net.queued[1] > 0)
+        }
+        while (net.queued[1] > 0) {
             deliver(&net.caller, 1);
+        }
     }
     CHECK(false);
 }
@@ -209,16 +220,18 @@ static void say(struct end *e, size_t len)
     uint8_t bytes[SEND];
 
     len = len < sizeof bytes ? len : sizeof bytes;
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         bytes[i] = nth(e->sent + i);
+    }
     e->sent += pst_broker_write(&e->b, bytes, len);
 }
 
 static void check_got(const struct end *e, size_t len)
 {
     CHECK_EQ(e->got_len, len);
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         CHECK_EQ(e->got[i], nth(i));
+    }
 }
 
 static void test_both_ways(void **state)
@@ -266,12 +279,14 @@ static void test_lost_credit(void **state)
 {
     (void)state;
     join(true);
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         say(&net.caller, SEND);
+    }
     for (int i = 0; i < 20; i++) {
         drain(&net.caller, 0);
-        while (net.queued[0] > 0)
+        while (net.queued[0] > 0) {
             deliver(&net.listener, 0);
+        }
         read_all(&net.listener);
         drain(&net.listener, 1);
         net.queued[1] = 0; /* all lost */
@@ -411,8 +426,9 @@ static void test_hint(void **state)
     join(true);
     pst_broker_input(&net.caller.b, lost, pst_broker_lost(lost), net.now);
     settle();
-    for (uint64_t until = net.now + 2 * pst_broker_usual.hint; net.now < until; net.now += 500)
+    for (uint64_t until = net.now + 2 * pst_broker_usual.hint; net.now < until; net.now += 500) {
         settle();
+    }
     CHECK_EQ(net.caller.b.state, PST_OK);
     pst_broker_hint(&net.caller.b, net.now);
     const uint64_t since = net.now;
@@ -496,8 +512,9 @@ static void test_replayed(void **state)
     struct message m = pop(0, 0);
     CHECK_EQ(pst_broker_accept(&net.listener.b, &net.listener.cfg, m.bytes, m.len, net.now),
              PST_OK);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         pst_broker_input(&net.listener.b, seen[i].bytes, seen[i].len, net.now);
+    }
     CHECK_EQ(net.listener.b.state, PST_OK);
     CHECK_EQ(net.listener.b.refused, 4);
     CHECK_EQ(pst_broker_peek(&net.listener.b).len, 0);

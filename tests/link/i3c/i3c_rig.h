@@ -101,13 +101,15 @@ static inline void talk_dts(struct pair *p)
     uint8_t kind, *payload;
     size_t len;
 
-    while (pst_i3c_debugger_receive(&p->debugger, &kind, &payload, &len) == PST_OK)
+    while (pst_i3c_debugger_receive(&p->debugger, &kind, &payload, &len) == PST_OK) {
         check_message(&p->ts, p->dts.got++, kind, payload, len);
+    }
     while (p->dts.sent < rig.count) {
         len = make_message(&p->dts, p->dts.sent, &kind, scratch);
         const pst_err err = pst_i3c_debugger_send(&p->debugger, kind, scratch, len);
-        if (err == PST_ERR_BUSY)
+        if (err == PST_ERR_BUSY) {
             return;
+        }
         CHECK_EQ(err, PST_OK);
         p->dts.sent++;
     }
@@ -120,15 +122,17 @@ static inline void talk_ts(struct pair *p)
     size_t len;
     pst_err err;
 
-    while ((err = pst_i3c_target_receive(t, &kind, &payload, &len)) == PST_OK)
+    while ((err = pst_i3c_target_receive(t, &kind, &payload, &len)) == PST_OK) {
         check_message(&p->dts, p->ts.got++, kind, payload, len);
+    }
     p->closed += err == PST_ERR_CLOSED;
     CHECK(err == PST_PENDING || err == PST_ERR_CLOSED);
     while (p->ts.sent < rig.count) {
         len = make_message(&p->ts, p->ts.sent, &kind, scratch);
         err = pst_i3c_target_send(t, kind, scratch, len);
-        if (err == PST_ERR_BUSY || err == PST_ERR_STATE)
+        if (err == PST_ERR_BUSY || err == PST_ERR_STATE) {
             return;
+        }
         CHECK_EQ(err, PST_OK);
         p->ts.sent++;
     }
@@ -150,19 +154,23 @@ static inline pst_err turn(size_t pairs)
         uint32_t wait = 0;
         const pst_err err = pst_i3c_debugger_step(&p->debugger, rig.now, &wait);
 
-        if (err != PST_OK)
+        if (err != PST_OK) {
             return err;
+        }
         p->up = p->up || pst_i3c_debugger_is_up(&p->debugger);
-        if (rig.count > 0)
+        if (rig.count > 0) {
             talk_dts(p);
-        if (rig.count > 0 && !p->deaf)
+        }
+        if (rig.count > 0 && !p->deaf) {
             talk_ts(p);
+        }
         least = wait < least ? wait : least;
     }
-    if (least == 0) /* transfers take time, too */
+    if (least == 0) { /* transfers take time, too */
         rig.now += ++rig.busy % 8 == 0;
-    else
+    } else {
         rig.now += least < 5 ? least : 5; /* an IBI may come at any time */
+    }
     return PST_OK;
 }
 
@@ -172,10 +180,12 @@ static inline void deliver(size_t pairs)
         bool done = true;
 
         CHECK_EQ(turn(pairs), PST_OK);
-        for (size_t j = 0; j < pairs; j++)
+        for (size_t j = 0; j < pairs; j++) {
             done = done && is_done(&rig.pairs[j]);
-        if (done)
+        }
+        if (done) {
             return;
+        }
     }
     fail_msg("not everything arrived");
 }
@@ -185,8 +195,9 @@ static inline pst_err run_until_error(void)
     for (unsigned i = 0; i < 100000; i++) {
         const pst_err err = turn(1);
 
-        if (err != PST_OK)
+        if (err != PST_OK) {
             return err;
+        }
     }
     return PST_OK;
 }
@@ -197,10 +208,12 @@ static inline void run_until_up(size_t pairs)
         bool up = true;
 
         CHECK_EQ(turn(pairs), PST_OK);
-        for (size_t j = 0; j < pairs; j++)
+        for (size_t j = 0; j < pairs; j++) {
             up = up && pst_i3c_debugger_is_up(&rig.pairs[j].debugger);
-        if (up)
+        }
+        if (up) {
             return;
+        }
     }
     fail_msg("the link did not come up");
 }

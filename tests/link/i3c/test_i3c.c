@@ -12,8 +12,9 @@ static void test_bring_up(void **state)
         CHECK(!pst_i3c_debugger_is_up(&rig.pairs[0].debugger));
         run_until_up(1);
         CHECK_EQ(rig.model.logged, sizeof order / sizeof order[0]);
-        for (size_t i = 0; i < rig.model.logged; i++)
+        for (size_t i = 0; i < rig.model.logged; i++) {
             CHECK_EQ(rig.model.log[i], order[i]);
+        }
         CHECK_EQ(rig.pairs[0].debugger.counts.recoveries, 0);
         CHECK_EQ(rig.model.finds, 1);
     }
@@ -64,16 +65,16 @@ static void test_arbitration(void **state)
 
 /* Each kind of fault alone and often, then all together; with IBIs and without. */
 static const struct pst_i3c_faults kinds[] = {
-    {.nack = 400    },
-    {.pend = 700    },
-    {.lose = 300    },
-    {.twice = 500   },
-    {.broken = 200  },
-    {.write = 300   },
-    {.read = 300    },
-    {.cut = 300     },
+    {.nack = 400},
+    {.pend = 700},
+    {.lose = 300},
+    {.twice = 500},
+    {.broken = 200},
+    {.write = 300},
+    {.read = 300},
+    {.cut = 300},
     {.drop_ibi = 900, .refuse_ibi = 500},
-    {.drop_ibi = 1000              },
+    {.drop_ibi = 1000},
     {.bus_reset = 15},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
@@ -133,8 +134,9 @@ static void test_bus_reset(void **state)
     rig.count = 20;
     rig.longest = 2000;
     for (int i = 0; i < 10; i++) {
-        for (int j = 0; j < 25; j++)
+        for (int j = 0; j < 25; j++) {
             CHECK_EQ(turn(2), PST_OK);
+        }
         pst_i3c_model_reset(&rig.model);
     }
     deliver(2);
@@ -149,8 +151,9 @@ static void test_bus_reset_idle(void **state)
     (void)state;
     start(6, true, PST_I3C_PORT_MESSAGES);
     run_until_up(1);
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     pst_i3c_model_reset(&rig.model);
     rig.count = 1;
     rig.longest = 10;
@@ -211,13 +214,15 @@ static void test_begins_anew(void **state)
 
     rig.count = 5;
     rig.longest = 4000;
-    for (int i = 0; i < 40; i++)
+    for (int i = 0; i < 40; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     CHECK(!is_done(p));
     start_debugger(p, true, PST_I3C_PORT_MESSAGES);
     rig.count = 0;
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < 60; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     uint8_t kind, *payload;
     size_t len;
     CHECK_EQ(pst_i3c_target_receive(&p->target->engine, &kind, &payload, &len), PST_ERR_CLOSED);
@@ -250,8 +255,9 @@ static void test_another_begins(void **state)
     rig.count = 3;
     second->dts.sent = second->dts.got = second->ts.sent = second->ts.got = 0;
     first->deaf = true; /* the target's owner now speaks with the second one */
-    for (int i = 0; i < 20000 && err == PST_OK; i++)
+    for (int i = 0; i < 20000 && err == PST_OK; i++) {
         err = turn(2);
+    }
     CHECK_EQ(err, PST_ERR_CLOSED);
     CHECK(pst_i3c_debugger_is_up(&second->debugger));
     deliver(1);
@@ -271,11 +277,13 @@ static void test_another_stays(void **state)
     start_debugger(second, true, PST_I3C_PORT_MESSAGES);
     run_until_up(1);
     pst_i3c_debugger_close(&first->debugger);
-    for (int i = 0; i < 1000 && err == PST_OK; i++)
+    for (int i = 0; i < 1000 && err == PST_OK; i++) {
         err = turn(2);
+    }
     CHECK_EQ(err, PST_ERR_CLOSED);
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     CHECK(pst_i3c_debugger_is_up(&second->debugger));
 }
 
@@ -290,8 +298,9 @@ static void test_backpressure(void **state)
     rig.count = 10;
     rig.longest = 2000;
     p->deaf = true;
-    for (int i = 0; i < 5000; i++)
+    for (int i = 0; i < 5000; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     CHECK(rig.now > 1000);
     CHECK(rig.model.writes < 100);
     CHECK_EQ(p->debugger.counts.recoveries, 0);

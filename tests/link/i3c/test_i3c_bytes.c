@@ -136,8 +136,9 @@ static void test_dts_closes(void **state)
         CHECK_EQ(pst_i3c_debugger_put(&p->debugger, upward, 1), 0);
         for (int i = 0; i < 20000 && err == PST_OK; i++) {
             err = turn(1);
-            if (err == PST_OK && i % 5 == 0)
+            if (err == PST_OK && i % 5 == 0) {
                 CHECK_EQ(serve(p, &up, &none, 100), PST_PENDING);
+            }
         }
         CHECK_EQ(err, PST_ERR_CLOSED);
         CHECK_EQ(up.got, 3000);
@@ -159,8 +160,9 @@ static void test_close_waits(void **state)
     run_until_up(1);
     CHECK_EQ(pst_i3c_debugger_put(&p->debugger, upward, 500), 500);
     pst_i3c_debugger_close(&p->debugger);
-    for (int i = 0; i < 3000; i++)
+    for (int i = 0; i < 3000; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     CHECK(pst_i3c_target_is_open(&p->target->engine));
 }
 
@@ -179,8 +181,9 @@ static void test_ts_closes(void **state)
     CHECK(pst_i3c_target_is_open(t) && pst_i3c_target_is_sent(t));
     CHECK_EQ(pst_i3c_target_put(t, downward, 200), 200);
     CHECK(!pst_i3c_target_is_sent(t));
-    for (int i = 0; i < 100 && !pst_i3c_target_is_sent(t); i++)
+    for (int i = 0; i < 100 && !pst_i3c_target_is_sent(t); i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     CHECK(pst_i3c_target_is_sent(t));
     const uint64_t then = rig.now;
     pst_i3c_target_close(t);
@@ -232,17 +235,20 @@ static void test_bits(void **state)
     CHECK_EQ(m->bits[PST_I3C_BITS_WRITE], 0);
     CHECK_EQ(m->bits[PST_I3C_BITS_DAA], 10 + 9 + 2 * (10 + 64 + 9) + 10 + 1);
     CHECK_EQ(pst_i3c_debugger_send(&rig.pairs[0].debugger, PST_LINK_CLEAR, upward, 12), PST_OK);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     CHECK_EQ(m->bits[PST_I3C_BITS_WRITE], 10 + 10 + 12 * 9 + 1);
     CHECK_EQ(pst_i3c_target_receive(&rig.targets[0].engine, &kind, &payload, &len), PST_OK);
     CHECK_EQ(pst_i3c_target_send(&rig.targets[0].engine, PST_LINK_CLEAR, upward, 5), PST_OK);
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < 50; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     CHECK_EQ(m->bits[PST_I3C_BITS_READ], 10 + 10 + 5 * 9 + 1);
     uint64_t sum = 0;
-    for (size_t i = 0; i < PST_I3C_BITS_KINDS; i++)
+    for (size_t i = 0; i < PST_I3C_BITS_KINDS; i++) {
         sum += m->bits[i];
+    }
     CHECK_EQ(sum, pst_i3c_model_bits(m));
 }
 

@@ -23,8 +23,9 @@ static size_t fragment(uint8_t *out, uint8_t flags, uint8_t stream, uint16_t seq
     out[1] = stream;
     pst_poke_u16(out + 2, sequence);
     pst_poke_u16(out + 4, ack);
-    if (len > 0)
+    if (len > 0) {
         memcpy(out + 6, bytes, len);
+    }
     pst_poke_u16(out + 6 + len, fcs(out, 6 + len));
     return len + 8;
 }
@@ -52,10 +53,11 @@ static pst_err stranger_ccc(void *ctx, uint8_t address, struct pst_i3c_ccc *c)
 
     CHECK_EQ(address, 9);
     c->read_len = c->read_cap;
-    if (c->read_cap == 1)
+    if (c->read_cap == 1) {
         c->read[0] = s->port;
-    else if (c->read_cap == 4)
+    } else if (c->read_cap == 4) {
         memcpy(c->read, c->defining == PST_I3C_CAPABILITIES ? s->caps : s->status, 4);
+    }
     return PST_OK;
 }
 
@@ -90,8 +92,9 @@ static pst_err stranger_reset(void *ctx, uint8_t address, uint8_t action)
     (void)address;
     CHECK_EQ(action, 0x03);
     s->resets++;
-    if (s->mends)
+    if (s->mends) {
         s->status = "\x2B\0\0";
+    }
     return PST_OK;
 }
 
@@ -114,8 +117,9 @@ static pst_err meet(struct stranger *s, uint8_t port)
     for (int i = 0; i < 3000; i++) {
         const pst_err err = turn(1);
 
-        if (err != PST_OK || pst_i3c_debugger_is_up(&p->debugger))
+        if (err != PST_OK || pst_i3c_debugger_is_up(&p->debugger)) {
             return err;
+        }
     }
     return PST_PENDING;
 }
@@ -183,8 +187,9 @@ static pst_err shift(void *ctx, struct pst_access *a)
 
     f->performed++;
     CHECK(a->write && a->len <= 3);
-    for (uint32_t i = 0; a->exchange && i < a->len; i++)
+    for (uint32_t i = 0; a->exchange && i < a->len; i++) {
         a->data[i] ^= 0xFF;
+    }
     return PST_OK;
 }
 
@@ -216,8 +221,9 @@ static void spp_serve(struct spp_rig *s, struct pst_i3c_target *t)
         CHECK_BYTES(payload, expected, len);
         CHECK_EQ(pst_spp_engine_receive(&s->engine, payload, len), PST_OK);
     }
-    while ((len = pst_spp_engine_output(&s->engine, out, sizeof out)) > 0)
+    while ((len = pst_spp_engine_output(&s->engine, out, sizeof out)) > 0) {
         CHECK_EQ(pst_i3c_target_send(t, PST_LINK_CLEAR, out, len), PST_OK);
+    }
 }
 
 static void exchange(struct spp_rig *s, size_t n)
@@ -230,8 +236,9 @@ static void exchange(struct spp_rig *s, size_t n)
     for (int i = 0; i < 1000; i++) {
         CHECK_EQ(turn(1), PST_OK);
         spp_serve(s, &p->target->engine);
-        if (pst_i3c_debugger_receive(&p->debugger, &kind, &payload, &len) != PST_OK)
+        if (pst_i3c_debugger_receive(&p->debugger, &kind, &payload, &len) != PST_OK) {
             continue;
+        }
         CHECK_EQ(pst_test_hex(vectors[n].response, bytes, sizeof bytes), len);
         CHECK_BYTES(payload, bytes, len);
         CHECK_EQ(kind, PST_LINK_CLEAR);
@@ -281,8 +288,9 @@ static void test_plain_limits(void **state)
     CHECK_EQ(pst_i3c_debugger_send(&p->debugger, PST_LINK_CLEAR, bytes, 0), PST_ERR_ARGUMENT);
     CHECK_EQ(pst_i3c_debugger_send(&p->debugger, PST_LINK_CLEAR, bytes, 256), PST_ERR_SPACE);
     CHECK_EQ(pst_i3c_debugger_send(&p->debugger, PST_LINK_CLEAR, bytes, 255), PST_OK);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 20; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     CHECK(!pst_i3c_target_ready(t));
     CHECK_EQ(pst_i3c_target_write(t, bytes, 4), PST_ERR_BUSY);
     CHECK_EQ(pst_i3c_target_ibi(t, ibi), 0);
@@ -307,8 +315,9 @@ static void test_plain_limits(void **state)
     start(23, true, PST_I3C_PORT_SPP);
     run_until_up(1);
     CHECK_EQ(pst_i3c_debugger_send(&p->debugger, PST_LINK_CLEAR, bytes, 4), PST_OK);
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 200; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     rig.model.faults.broken = 1000;
     CHECK_EQ(pst_i3c_target_send(t, PST_LINK_CLEAR, bytes, 4), PST_OK);
     CHECK_EQ(run_until_error(), PST_ERR_IO);
@@ -329,12 +338,14 @@ static void test_plain_backpressure(void **state)
              PST_OK);
     CHECK_EQ(pst_i3c_debugger_send(&p->debugger, PST_LINK_CLEAR, (const uint8_t *)"two!", 4),
              PST_OK);
-    while (rig.now < 20000)
+    while (rig.now < 20000) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     CHECK_EQ(pst_i3c_target_receive(t, &kind, &payload, &len), PST_OK);
     CHECK_BYTES(payload, "one!", 4);
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         CHECK_EQ(turn(1), PST_OK);
+    }
     CHECK_EQ(pst_i3c_target_receive(t, &kind, &payload, &len), PST_OK);
     CHECK_BYTES(payload, "two!", 4);
 }
@@ -353,13 +364,16 @@ static void test_plain_along(void **state)
     rig.model.along = true;
     CHECK_EQ(pst_i3c_debugger_send(&p->debugger, PST_LINK_CLEAR, (const uint8_t *)"one!", 4),
              PST_OK);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         CHECK_EQ(turn(1), PST_OK);
-    for (uint8_t n = 0; n < 5; n++)
-        CHECK_EQ(pst_i3c_target_send(t, PST_LINK_CLEAR, &n, 1), PST_OK);
+    }
     for (uint8_t n = 0; n < 5; n++) {
-        for (int i = 0; i < 100; i++)
+        CHECK_EQ(pst_i3c_target_send(t, PST_LINK_CLEAR, &n, 1), PST_OK);
+    }
+    for (uint8_t n = 0; n < 5; n++) {
+        for (int i = 0; i < 100; i++) {
             CHECK_EQ(turn(1), PST_OK);
+        }
         CHECK_EQ(pst_i3c_debugger_receive(&p->debugger, &kind, &payload, &len), PST_OK);
         CHECK_EQ(len, 1);
         CHECK_EQ(payload[0], n);
@@ -378,20 +392,25 @@ static void test_unheard_ibis(void **state)
     rig.model.along = true;
     const bool first = rig.targets[0].device.address < rig.targets[1].device.address;
     struct pair *unheard = &rig.pairs[!first], *other = &rig.pairs[first];
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         CHECK_EQ(pst_i3c_debugger_send(&rig.pairs[i].debugger, PST_LINK_CLEAR,
                                        (const uint8_t *)"one!", 4),
                  PST_OK);
-    for (int i = 0; i < 100; i++)
+    }
+    for (int i = 0; i < 100; i++) {
         CHECK_EQ(turn(2), PST_OK);
-    for (uint8_t n = 0; n < 2 * PST_I3C_MODEL_IBIS; n++)
+    }
+    for (uint8_t n = 0; n < 2 * PST_I3C_MODEL_IBIS; n++) {
         CHECK_EQ(pst_i3c_target_send(&unheard->target->engine, PST_LINK_CLEAR, &n, 1), PST_OK);
-    for (int i = 0; i < 200; i++)
+    }
+    for (int i = 0; i < 200; i++) {
         CHECK_EQ(turn(2), PST_OK);
+    }
     const unsigned before = other->target->device.ibis;
     CHECK_EQ(pst_i3c_target_send(&other->target->engine, PST_LINK_CLEAR, &kind, 1), PST_OK);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         CHECK_EQ(turn(2), PST_OK);
+    }
     CHECK_EQ(other->target->device.ibis, before + 1);
     CHECK_EQ(pst_i3c_debugger_receive(&other->debugger, &kind, &payload, &len), PST_OK);
 }
@@ -463,8 +482,9 @@ static void test_every_change(void **state)
 
     (void)state;
     init_target(&t, &rig.pairs[0].ts);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         CHECK_EQ(pst_i3c_target_write(&t, in, i), PST_ERR_DECODE);
+    }
     for (size_t i = 0; i < n; i++) {
         for (unsigned change = 1; change < 256; change++) {
             memcpy(changed, in, n);

@@ -16,8 +16,9 @@ struct rig {
 static void rig_init(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         rig->slots[i] = (struct pst_mctp_slot){.buffer = rig->buffers[i], .cap = CAP};
+    }
     rig->rx = (struct pst_mctp_receiver){
         .eid = OURS, .slots = rig->slots, .slot_count = 2, .timeout_ms = 100};
 }
@@ -63,8 +64,9 @@ static void test_header(void **state)
         pst_mctp_put(again, &h);
         CHECK_BYTES(in, again, sizeof in);
     }
-    for (size_t n = 0; n < PST_MCTP_HEADER; n++)
+    for (size_t n = 0; n < PST_MCTP_HEADER; n++) {
         CHECK_EQ(pst_mctp_get(packet, n, &h, &body), PST_ERR_DECODE);
+    }
     for (unsigned version = 0; version < 256; version++) {
         const uint8_t in[PST_MCTP_HEADER] = {(uint8_t)version, 2, 3, 4};
 
@@ -105,8 +107,9 @@ static void round_trip(size_t len, size_t unit)
 static void test_lengths(void **state)
 {
     (void)state;
-    for (size_t len = 1; len <= CAP; len++)
+    for (size_t len = 1; len <= CAP; len++) {
         round_trip(len, PST_MCTP_BASELINE);
+    }
     round_trip(CAP, 251);
     round_trip(CAP, CAP);
 }
@@ -175,8 +178,9 @@ static void test_new_start(void **state)
     CHECK_EQ(rig.rx.counters.abandoned, 1);
     CHECK_EQ(give(&rig, E, 3, 1, 7, 70, 0), PST_OK);
     CHECK_EQ(rig.message.len, 140);
-    for (size_t i = 0; i < 140; i++)
+    for (size_t i = 0; i < 140; i++) {
         CHECK_EQ(rig.message.at[i], 7);
+    }
     CHECK_EQ(give(&rig, S, 0, 1, 1, 64, 0), PST_WANT_MORE);
     CHECK_EQ(give(&rig, S | E, 0, 1, 8, 3, 0), PST_OK);
     CHECK_EQ(rig.message.len, 3);
@@ -236,8 +240,9 @@ static void test_memory_is_bounded(void **state)
     (void)state;
     rig_init(&rig);
     CHECK_EQ(give(&rig, S, 0, 1, 1, 64, 0), PST_WANT_MORE);
-    while ((err = give(&rig, 0, sequence, 1, 1, 64, 0)) == PST_WANT_MORE)
+    while ((err = give(&rig, 0, sequence, 1, 1, 64, 0)) == PST_WANT_MORE) {
         sequence = (sequence + 1) & 3;
+    }
     CHECK_EQ(err, PST_ERR_SPACE);
     CHECK_EQ(rig.rx.counters.abandoned, 1);
     CHECK_EQ(give(&rig, S | E, 0, 1, 1, 64, 0), PST_OK);
@@ -284,15 +289,18 @@ static void test_faulty_bus(void **state)
 
         memset(message, (int)round, len);
         CHECK_EQ(pst_mctp_send(&tx, &to, message, len, 64), PST_OK);
-        while (pst_mctp_next(&tx, packets[n], sizeof packets[n], &lens[n]) == PST_OK)
+        while (pst_mctp_next(&tx, packets[n], sizeof packets[n], &lens[n]) == PST_OK) {
             n++;
+        }
         const size_t lost = pst_test_rng_below(&rng, n * 4);
         for (size_t i = 0; i < n; i++) {
-            if (i == lost)
+            if (i == lost) {
                 continue;
+            }
             if (pst_mctp_receive(&rig.rx, packets[i], lens[i], now, &rig.from, &rig.message) !=
-                PST_OK)
+                PST_OK) {
                 continue;
+            }
             CHECK_EQ(rig.message.len, len);
             CHECK_BYTES(rig.message.at, message, len);
             whole++;
@@ -324,11 +332,13 @@ static void test_serial_vectors(void **state)
         CHECK_EQ(pst_mctp_serial_put(packet, n, out, sizeof out, &written), PST_OK);
         CHECK_EQ(written, m);
         CHECK_BYTES(out, line, m);
-        for (size_t cap = 0; cap < m; cap++)
+        for (size_t cap = 0; cap < m; cap++) {
             CHECK_EQ(pst_mctp_serial_put(packet, n, out, cap, &written), PST_ERR_SPACE);
+        }
         pst_mctp_serial_init(&s);
-        for (size_t at = 0; at + 1 < m; at++)
+        for (size_t at = 0; at + 1 < m; at++) {
             CHECK_EQ(pst_mctp_serial_receive(&s, line + at, 1, &written, &got), PST_WANT_MORE);
+        }
         CHECK_EQ(pst_mctp_serial_receive(&s, line + m - 1, 1, &written, &got), PST_OK);
         CHECK_EQ(got.len, n);
         CHECK_BYTES(got.at, packet, n);
@@ -373,12 +383,14 @@ static size_t feed(struct pst_mctp_serial *s, const uint8_t *line, size_t len, c
         const pst_err err = pst_mctp_serial_receive(s, line + at, len - at, &used, &got);
 
         at += used;
-        if (err != PST_OK)
+        if (err != PST_OK) {
             continue;
-        if (got.len == n && memcmp(got.at, want, n) == 0)
+        }
+        if (got.len == n && memcmp(got.at, want, n) == 0) {
             good++;
-        else
+        } else {
             *other = true;
+        }
     }
     return good;
 }

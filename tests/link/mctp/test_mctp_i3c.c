@@ -26,8 +26,9 @@ static void test_pec(void **state)
     CHECK_EQ(pst_mctp_i3c_get(9, true, out, len, &got), PST_ERR_DECODE);
     CHECK_EQ(pst_mctp_i3c_get(8, false, out, len, &got), PST_ERR_DECODE);
     CHECK_EQ(pst_mctp_i3c_put(9, false, packet, 20, out, &len), PST_OK);
-    for (size_t n = 0; n < len; n++)
+    for (size_t n = 0; n < len; n++) {
         CHECK_EQ(pst_mctp_i3c_get(9, false, out, n, &got), PST_ERR_DECODE);
+    }
     for (size_t i = 0; i < 8 * len; i++) {
         bit = (uint8_t)(1u << i % 8);
         out[i / 8] ^= bit;
@@ -123,14 +124,17 @@ static void test_packets(void **state)
         rig.model.faults.pend = 200;
         for (int i = 0; i < 100000 && (in[0] < 200 || in[1] < 200); i++) {
             CHECK_EQ(turn(), PST_OK);
-            if (i % 97 == 0)
+            if (i % 97 == 0) {
                 pst_i3c_model_reset(&rig.model);
+            }
             packet[4] = (uint8_t)out[0];
-            if (out[0] < 200)
+            if (out[0] < 200) {
                 out[0] += pst_mctp_i3c_controller_send(&rig.controller, packet, 5) == PST_OK;
+            }
             packet[4] = (uint8_t)out[1];
-            if (out[1] < 200)
+            if (out[1] < 200) {
                 out[1] += pst_mctp_i3c_target_send(&rig.target, packet, 68) == PST_OK;
+            }
             if (pst_mctp_i3c_target_receive(&rig.target, &got) == PST_OK) {
                 CHECK_EQ(got.len, 5);
                 CHECK_EQ(got.at[4], in[0]++);
@@ -155,13 +159,15 @@ static void test_limits(void **state)
     start(2, true);
     CHECK_EQ(pst_mctp_i3c_target_send(&rig.target, packet, 3), PST_ERR_ARGUMENT);
     CHECK_EQ(pst_mctp_i3c_target_send(&rig.target, packet, 255), PST_ERR_ARGUMENT);
-    for (int i = 0; i < PST_MCTP_I3C_QUEUE; i++)
+    for (int i = 0; i < PST_MCTP_I3C_QUEUE; i++) {
         CHECK_EQ(pst_mctp_i3c_target_send(&rig.target, packet, 254), PST_OK);
+    }
     CHECK_EQ(pst_mctp_i3c_target_send(&rig.target, packet, 254), PST_ERR_BUSY);
     /* Nobody there. */
     rig.device.absent = true;
-    for (int i = 0; i < 10000 && err == PST_OK; i++)
+    for (int i = 0; i < 10000 && err == PST_OK; i++) {
         err = turn();
+    }
     CHECK_EQ(err, PST_ERR_TIMEOUT);
     CHECK_EQ(pst_mctp_i3c_controller_send(&rig.controller, packet, 5), PST_ERR_CLOSED);
 }
@@ -210,15 +216,19 @@ static void carry(void)
     size_t len;
 
     while (pst_mctp_i3c_controller_room(&rig.controller) &&
-           (len = pst_mctp_link_output(&ends.link[1], packet, sizeof packet, rig.now)) > 0)
+           (len = pst_mctp_link_output(&ends.link[1], packet, sizeof packet, rig.now)) > 0) {
         CHECK_EQ(pst_mctp_i3c_controller_send(&rig.controller, packet, len), PST_OK);
+    }
     while (pst_mctp_i3c_target_room(&rig.target) &&
-           (len = pst_mctp_link_output(&ends.link[0], packet, sizeof packet, rig.now)) > 0)
+           (len = pst_mctp_link_output(&ends.link[0], packet, sizeof packet, rig.now)) > 0) {
         CHECK_EQ(pst_mctp_i3c_target_send(&rig.target, packet, len), PST_OK);
-    while (pst_mctp_i3c_target_receive(&rig.target, &got) == PST_OK)
+    }
+    while (pst_mctp_i3c_target_receive(&rig.target, &got) == PST_OK) {
         (void)pst_mctp_link_input(&ends.link[0], got.at, got.len, rig.now);
-    while (pst_mctp_i3c_controller_receive(&rig.controller, &got) == PST_OK)
+    }
+    while (pst_mctp_i3c_controller_receive(&rig.controller, &got) == PST_OK) {
         (void)pst_mctp_link_input(&ends.link[1], got.at, got.len, rig.now);
+    }
 }
 
 static void test_link(void **state)
@@ -232,7 +242,7 @@ static void test_link(void **state)
         size_t put[2] = {0}, got[2] = {0};
 
         start(3, true);
-        if (faults != 0)
+        if (faults != 0) {
             rig.model.faults = (struct pst_i3c_faults){.nack = 50,
                                                        .pend = 50,
                                                        .lose = 10,
@@ -243,6 +253,7 @@ static void test_link(void **state)
                                                        .cut = 10,
                                                        .drop_ibi = 100,
                                                        .bus_reset = 2};
+        }
         open_end(0);
         open_end(1);
         for (int i = 0; i < 2000000 && (got[0] < STREAM || got[1] < STREAM); i++) {
@@ -250,8 +261,9 @@ static void test_link(void **state)
             rig.now += i % 8 == 0;
             carry();
             for (int e = 0; e < 2; e++) {
-                if (ends.link[e].link.state != PST_OK)
+                if (ends.link[e].link.state != PST_OK) {
                     continue;
+                }
                 put[e] +=
                     pst_reliable_write(&ends.link[e].link, ends.stream + put[e], STREAM - put[e]);
                 const size_t n = pst_reliable_read(&ends.link[e].link, piece, sizeof piece);
@@ -286,8 +298,9 @@ static pst_err slow_read(void *ctx, uint8_t address, uint8_t *data, size_t cap, 
 {
     (void)ctx;
     CHECK(cap >= PST_I3C_MAX);
-    if (!slow.done)
+    if (!slow.done) {
         return PST_PENDING;
+    }
     slow.done = false;
     slow.reads++;
     return pst_mctp_i3c_put(address, true, (const uint8_t *)"packet", 6, data, len);
@@ -295,8 +308,9 @@ static pst_err slow_read(void *ctx, uint8_t address, uint8_t *data, size_t cap, 
 static pst_err slow_ibi(void *ctx, uint8_t address, struct pst_i3c_ibi *ibi)
 {
     (void)ctx, (void)address;
-    if (slow.ibis == 0)
+    if (slow.ibis == 0) {
         return PST_PENDING;
+    }
     slow.ibis--;
     *ibi = (struct pst_i3c_ibi){.bytes = {PST_MCTP_I3C_IBI}, .len = 1};
     return PST_OK;

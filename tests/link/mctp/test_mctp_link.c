@@ -105,13 +105,16 @@ static void wire_put(struct wire *w, uint8_t byte)
 {
     w->free_us =
         (w->free_us > now * 1000 ? w->free_us : now * 1000) + (baud > 0 ? 10000000 / baud : 0);
-    if (chance(w, w->noise.lose))
+    if (chance(w, w->noise.lose)) {
         return;
-    if (chance(w, w->noise.change))
+    }
+    if (chance(w, w->noise.change)) {
         byte ^= (uint8_t)(1u << pst_test_rng_below(&w->rng, 8));
+    }
     wire_place(w, byte);
-    while (chance(w, w->noise.add))
+    while (chance(w, w->noise.add)) {
         wire_place(w, (uint8_t)pst_test_rng_u64(&w->rng));
+    }
 }
 
 static size_t make(const struct end *from, uint32_t i, uint8_t *out)
@@ -120,8 +123,9 @@ static size_t make(const struct end *from, uint32_t i, uint8_t *out)
     const size_t len = pst_test_rng_below(&rng, i % 4 == 0 ? 1500 : 60);
 
     pst_test_rng_fill(&rng, out, len);
-    if (i % 3 == 0)
+    if (i % 3 == 0) {
         memset(out, 0x7E, len); /* what this framing likes least */
+    }
     return len;
 }
 
@@ -135,8 +139,9 @@ static void owner(struct end *e, const struct end *other)
     while (e->sent_count < e->to_send) {
         const size_t n = make(e, e->sent_count, bytes);
 
-        if (pst_reliable_send(link, PST_LINK_RECORD, bytes, n) != PST_OK)
+        if (pst_reliable_send(link, PST_LINK_RECORD, bytes, n) != PST_OK) {
             break;
+        }
         e->sent_count++;
     }
     while (pst_reliable_receive(link, &kind, &payload, &len) == PST_OK) {
@@ -152,8 +157,9 @@ static void flush(struct wire *w, struct end *e)
     size_t n;
 
     while ((n = pst_mctp_line_output(&e->line, out, sizeof out, now)) > 0) {
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             wire_put(w, out[i]);
+        }
     }
 }
 
@@ -188,10 +194,12 @@ static void step(void)
         flush(&down, &server);
     }
     uint64_t next = sooner(pst_mctp_line_wake(&client.line), pst_mctp_line_wake(&server.line));
-    if (up.count > 0)
+    if (up.count > 0) {
         next = sooner(next, (up.due_us[up.head] + 999) / 1000);
-    if (down.count > 0)
+    }
+    if (down.count > 0) {
         next = sooner(next, (down.due_us[down.head] + 999) / 1000);
+    }
     now = next > now + 1000 ? now + 1000 : next > now ? next : now + 1;
 }
 
@@ -232,8 +240,9 @@ static void test_every_speed(void **state)
             CHECK_EQ(client.line.mctp.in.counters.abandoned, 0);
             /* The timeouts suit the line: nothing is sent twice on a good one. */
             CHECK_EQ(client.line.mctp.link.counters.lost + server.line.mctp.link.counters.lost, 0);
-            if (bauds[b] > 0) /* one frame ahead, and no more */
+            if (bauds[b] > 0) { /* one frame ahead, and no more */
                 CHECK(up.most <= 2 * sizeof client.line.frame + bauds[b] / 10000 * 4);
+            }
         }
     }
 }
@@ -289,8 +298,9 @@ static void test_next_client(void **state)
         CHECK(now < 100000);
     }
     open_end(&client, 50, false, MTU, 64);
-    for (const uint64_t until = now + 3000; now < until;)
+    for (const uint64_t until = now + 3000; now < until;) {
         step();
+    }
     CHECK_EQ(server.line.mctp.link.state, PST_ERR_CLOSED);
     CHECK(!server.line.mctp.link.forgotten);
 }
@@ -319,13 +329,16 @@ static void move(struct end *from, struct end *to, struct wire *w)
     size_t n;
 
     while ((n = pst_mctp_link_output(&from->line.mctp, packet, sizeof packet, now)) > 0) {
-        if (chance(w, w->noise.lose))
+        if (chance(w, w->noise.lose)) {
             continue;
-        if (chance(w, w->noise.change))
+        }
+        if (chance(w, w->noise.change)) {
             packet[pst_test_rng_below(&w->rng, n)] ^= 0x10;
+        }
         (void)pst_mctp_link_input(&to->line.mctp, packet, n, now);
-        if (chance(w, w->noise.add))
+        if (chance(w, w->noise.add)) {
             (void)pst_mctp_link_input(&to->line.mctp, packet, n, now);
+        }
     }
 }
 
@@ -386,10 +399,12 @@ static void test_company(void **state)
         uint8_t packet[PST_MCTP_HEADER + 64];
         size_t n;
 
-        while ((n = pst_mctp_link_output(&late.line.mctp, packet, sizeof packet, now)) > 0)
+        while ((n = pst_mctp_link_output(&late.line.mctp, packet, sizeof packet, now)) > 0) {
             (void)pst_mctp_link_input(&server.line.mctp, packet, n, now);
-        while ((n = pst_mctp_link_output(&server.line.mctp, packet, sizeof packet, now)) > 0)
+        }
+        while ((n = pst_mctp_link_output(&server.line.mctp, packet, sizeof packet, now)) > 0) {
             (void)pst_mctp_link_input(&late.line.mctp, packet, n, now);
+        }
     }
     CHECK_EQ(late.line.mctp.link.state, PST_PENDING);
     CHECK_EQ(server.line.mctp.link.state, PST_OK); /* the first one stays */

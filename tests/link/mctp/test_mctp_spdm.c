@@ -39,8 +39,9 @@ static bool hear(struct end *e)
     while (pst_mctp_spdm_read(&e->m, &byte, 1) == 1) {
         pst_err err = pst_stream_receive(&e->stream, &byte, 1, &used, &e->kind, &e->got, &e->len);
         CHECK(err == PST_OK || err == PST_WANT_MORE);
-        if (err == PST_OK)
+        if (err == PST_OK) {
             return true;
+        }
     }
     return false;
 }
@@ -60,9 +61,11 @@ static unsigned carry(struct end *from, struct end *to, uint64_t now, uint32_t l
     uint8_t packet[PACKET];
     unsigned count = 0;
 
-    for (size_t n; (n = pst_mctp_spdm_output(&from->m, packet, sizeof packet, now)) > 0; count++)
-        if ((lost >> count & 1) == 0)
+    for (size_t n; (n = pst_mctp_spdm_output(&from->m, packet, sizeof packet, now)) > 0; count++) {
+        if ((lost >> count & 1) == 0) {
             (void)pst_mctp_spdm_input(&to->m, packet, n, now);
+        }
+    }
     return count;
 }
 
@@ -174,8 +177,9 @@ static void test_lost(void **state)
             }
             (void)carry(&ts, &dts, now, round == 0 ? rows[i / 2].down : 0);
             now = dts.m.until_ms;
-            if (round == 0)
+            if (round == 0) {
                 CHECK(now <= 10 + ANSWER_MS);
+            }
             (void)carry(&dts, &ts, now, 0);
         }
         CHECK_EQ(heard, 1);
@@ -251,8 +255,9 @@ static void test_gives_up(void **state)
     start(&dts, &ts);
     CHECK(say(&dts, PST_LINK_SPDM, get_caps, sizeof get_caps));
     CHECK(!say(&dts, PST_LINK_SPDM, get_caps, sizeof get_caps)); /* one at a time */
-    for (uint64_t now = 0; now < 60000; now += 100)
+    for (uint64_t now = 0; now < 60000; now += 100) {
         sent += carry(&dts, &ts, now, 1);
+    }
     CHECK_EQ(sent, 4);
     CHECK_EQ(dts.m.state, PST_ERR_TIMEOUT);
     CHECK_EQ(pst_mctp_spdm_wake(&dts.m), UINT64_MAX);
@@ -326,8 +331,9 @@ static void test_owner(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct end dts, ts;
         start(&dts, &ts);
-        for (size_t at = 0; at < rows[i].len; at++)
+        for (size_t at = 0; at < rows[i].len; at++) {
             (void)pst_mctp_spdm_write(&dts.m, rows[i].bytes + at, 1);
+        }
         CHECK_EQ(dts.m.state, rows[i].state);
         CHECK_EQ(carry(&dts, &ts, 0, 0), 0);
     }
@@ -353,9 +359,11 @@ static void noisy(uint64_t seed)
             waiting = true;
         }
         for (unsigned i = 0; i < 2; i++) {
-            for (size_t n; (n = pst_mctp_spdm_output(&ends[i].m, packet, PACKET, now)) > 0;)
-                for (size_t k = pst_test_rng_below(&rng, 100); k > 2; k = k > 97 ? 50 : 0)
+            for (size_t n; (n = pst_mctp_spdm_output(&ends[i].m, packet, PACKET, now)) > 0;) {
+                for (size_t k = pst_test_rng_below(&rng, 100); k > 2; k = k > 97 ? 50 : 0) {
                     (void)pst_mctp_spdm_input(&ends[1 - i].m, packet, n, now);
+                }
+            }
             if (i == 0 && hear(ts)) {
                 CHECK_EQ(pst_peek_u32(ts->got), ++heard);
                 memset(body, 2, sizeof body);
@@ -376,8 +384,9 @@ static void noisy(uint64_t seed)
 static void test_noisy(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 20; seed++)
+    for (uint64_t seed = 1; seed <= 20; seed++) {
         noisy(seed);
+    }
 }
 
 /* The same on a serial line, at its pace. */

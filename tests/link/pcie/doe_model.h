@@ -43,14 +43,16 @@ static inline void doe_model_go(struct doe_model *m)
     m->ready_at = 0;
     m->ready_count = m->mute ? 0 : m->answer(m);
     m->written_count = 0;
-    if (m->mute)
+    if (m->mute) {
         m->status |= 1;
-    else if (m->ready_count == 0)
+    } else if (m->ready_count == 0) {
         m->status |= 4;
-    else
+    } else {
         m->status |= m->slow > 0 ? 1 : 0x80000000u;
-    if (m->cut > 0 && m->cut < m->ready_count)
+    }
+    if (m->cut > 0 && m->cut < m->ready_count) {
         m->ready_count = m->cut;
+    }
 }
 
 static inline uint32_t doe_model_status(struct doe_model *m)
@@ -59,8 +61,9 @@ static inline uint32_t doe_model_status(struct doe_model *m)
         m->busy--;
         return 1;
     }
-    if (m->slow > 0 && m->status == 1 && !m->mute && --m->slow == 0)
+    if (m->slow > 0 && m->status == 1 && !m->mute && --m->slow == 0) {
         m->status = 0x80000000u;
+    }
     return m->status;
 }
 
@@ -75,18 +78,21 @@ static inline pst_err doe_model_read(void *ctx, uint16_t at, uint32_t *word)
     struct doe_model *m = ctx;
 
     *word = 0xFFFFFFFF;
-    if (doe_model_out(m))
+    if (doe_model_out(m)) {
         return PST_OK;
-    if (m->fail_after > 0 && m->accesses > m->fail_after)
+    }
+    if (m->fail_after > 0 && m->accesses > m->fail_after) {
         return PST_ERR_IO;
-    if (at == DOE_AT + 0x0C)
+    }
+    if (at == DOE_AT + 0x0C) {
         *word = doe_model_status(m);
-    else if (at == DOE_AT + 0x14)
+    } else if (at == DOE_AT + 0x14) {
         *word = m->ready_at < m->ready_count ? m->ready[m->ready_at] : 0;
-    else if (at < 4096 && at % 4 == 0)
+    } else if (at < 4096 && at % 4 == 0) {
         *word = m->words[at / 4];
-    else
+    } else {
         return PST_ERR_ARGUMENT;
+    }
     return PST_OK;
 }
 
@@ -108,16 +114,19 @@ static inline pst_err doe_model_write(void *ctx, uint16_t at, uint32_t word)
 {
     struct doe_model *m = ctx;
 
-    if (doe_model_out(m))
+    if (doe_model_out(m)) {
         return PST_OK;
-    if (m->fail_after > 0 && m->accesses > m->fail_after)
+    }
+    if (m->fail_after > 0 && m->accesses > m->fail_after) {
         return PST_ERR_IO;
-    if (at == DOE_AT + 0x08)
+    }
+    if (at == DOE_AT + 0x08) {
         doe_model_control(m, word);
-    else if (at == DOE_AT + 0x10 && m->written_count < DOE_WORDS)
+    } else if (at == DOE_AT + 0x10 && m->written_count < DOE_WORDS) {
         m->written[m->written_count++] = word;
-    else if (at == DOE_AT + 0x14 && ++m->ready_at >= m->ready_count)
+    } else if (at == DOE_AT + 0x14 && ++m->ready_at >= m->ready_count) {
         m->status &= ~0x80000000u;
+    }
     return PST_OK;
 }
 

@@ -15,8 +15,9 @@ static struct {
 /* The same object again, with the words after the head inverted. */
 static size_t echo(struct doe_model *m)
 {
-    for (size_t i = 0; i < m->written_count; i++)
+    for (size_t i = 0; i < m->written_count; i++) {
         m->ready[i] = i < 2 ? m->written[i] : ~m->written[i];
+    }
     return m->written_count;
 }
 
@@ -58,8 +59,9 @@ static void begin(size_t (*answer)(struct doe_model *m), size_t body)
     doe_model_init(&rig.model, answer);
     const struct pst_doe_port port = doe_model_port(&rig.model);
     pst_doe_init(&rig.doe, &port, DOE_AT, 100, rig.answer, sizeof rig.answer);
-    for (size_t i = 0; i < body; i++)
+    for (size_t i = 0; i < body; i++) {
         rig.request[PST_DOE_HEAD + i] = (uint8_t)(i * 7);
+    }
     CHECK_EQ(pst_doe_wrap(PST_LINK_SPDM, false, rig.request, sizeof rig.request, body, &rig.len),
              PST_OK);
 }
@@ -71,8 +73,9 @@ static pst_err ask(void)
     CHECK_EQ(err, PST_OK);
     for (unsigned steps = 0; steps < 1000; steps++) {
         err = pst_doe_step(&rig.doe, rig.now, &rig.got);
-        if (err != PST_PENDING)
+        if (err != PST_PENDING) {
             return err;
+        }
         CHECK(pst_doe_wake(&rig.doe) >= rig.now);
         rig.now = pst_doe_wake(&rig.doe);
     }
@@ -88,8 +91,9 @@ static void good_again(void)
     rig.model.mute = false;
     CHECK_EQ(ask(), PST_OK);
     CHECK_EQ(rig.got.len, rig.len);
-    for (size_t i = PST_DOE_HEAD; i < rig.len; i++)
+    for (size_t i = PST_DOE_HEAD; i < rig.len; i++) {
         CHECK_EQ(rig.got.at[i], (uint8_t)~rig.request[i]);
+    }
 }
 
 static void test_find(void **state)
@@ -396,8 +400,9 @@ static void test_messages(void **state)
     uint8_t bytes[CAP];
 
     (void)state;
-    for (size_t i = 0; i < sizeof bytes; i++)
+    for (size_t i = 0; i < sizeof bytes; i++) {
         bytes[i] = (uint8_t)(i + 1);
+    }
     greet(true);
     greet(false);
     for (size_t len = 1; len <= CAP - PST_DOE_SPARE - PST_DOE_HEAD; len++) {
@@ -502,8 +507,9 @@ static void test_refused(void **state)
     memcpy(pair.object + PST_DOE_HEAD, "\x10\x04\0", 4);
     CHECK_EQ(pst_doe_wrap(PST_LINK_SPDM, true, pair.object, CAP, 4, &len), PST_OK);
     CHECK_EQ(pst_doe_end_take(&pair.dts, pair.object, len), PST_ERR_DECODE);
-    for (size_t n = 0; n < len; n++)
+    for (size_t n = 0; n < len; n++) {
         CHECK_EQ(pst_doe_end_take(&pair.ts, pair.object, n), PST_ERR_DECODE);
+    }
 }
 
 int main(void)

@@ -57,8 +57,9 @@ static struct pst_ring listener, caller;
 
 static void clear(void)
 {
-    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
+    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) {
         atomic_store(&memory[i], 0);
+    }
 }
 
 static void listen(uint32_t generation)
@@ -113,11 +114,13 @@ static void test_interleavings(void **state)
         size_t sent[2] = {0}, got[2] = {0};
 
         clear();
-        if (seed % 2 == 0)
+        if (seed % 2 == 0) {
             call(2);
+        }
         listen(1);
-        if (seed % 2 != 0)
+        if (seed % 2 != 0) {
             call(2);
+        }
         for (unsigned step = 0; step < 20000 && (got[0] < 20000 || got[1] < 20000); step++) {
             const int side = (int)pst_test_rng_below(&rng, 2);
             struct pst_ring *r = side == 0 ? &listener : &caller;
@@ -125,16 +128,18 @@ static void test_interleavings(void **state)
             size_t done;
             CHECK(pst_ring_turn(r, step) >= PST_PENDING);
             if (pst_test_rng_below(&rng, 2) == 0) {
-                for (size_t i = 0; i < n; i++)
+                for (size_t i = 0; i < n; i++) {
                     bytes[i] = (uint8_t)(out[side] + i * 7);
+                }
                 done = pst_ring_write(r, bytes, n);
                 CHECK(done <= n && done <= PST_RING_LEAST);
                 out[side] = (uint8_t)(out[side] + done * 7);
                 sent[side] += done;
             } else {
                 done = pst_ring_read(r, bytes, n);
-                for (size_t i = 0; i < done; i++)
+                for (size_t i = 0; i < done; i++) {
                     CHECK_EQ(bytes[i], (uint8_t)(in[side] + i * 7));
+                }
                 in[side] = (uint8_t)(in[side] + done * 7);
                 got[side] += done;
                 CHECK(got[side] <= sent[1 - side]);
@@ -215,11 +220,13 @@ static void test_restarts(void **state)
     pst_ring_close(&listener);
     CHECK_EQ(pst_ring_turn(&caller, 0), PST_ERR_CLOSED);
     call(7); /* what a dead listener left behind is no listener */
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         CHECK_EQ(pst_ring_turn(&caller, 0), PST_PENDING);
+    }
     poke(0, PST_RING_GENERATION, 5);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         CHECK_EQ(pst_ring_turn(&caller, 0), PST_PENDING);
+    }
 }
 
 /* What one caller scribbled over a listener that waits does not keep the next one away. */
@@ -297,10 +304,11 @@ static void test_lies(void **state)
         CHECK_EQ(pst_ring_write(&listener, (const uint8_t *)"abc", 3), 3);
         CHECK_EQ(pst_ring_turn(&listener, 0), PST_OK);
         poke(PST_RING_BLOCK, lies[i].word, lies[i].value);
-        if (lies[i].word == PST_RING_TAIL)
+        if (lies[i].word == PST_RING_TAIL) {
             CHECK_EQ(pst_ring_write(&listener, bytes, 1), 0);
-        else
+        } else {
             CHECK_EQ(pst_ring_read(&listener, bytes, sizeof bytes), 0);
+        }
         CHECK_EQ(pst_ring_turn(&listener, 0), PST_ERR_DECODE);
     }
 }
@@ -336,15 +344,18 @@ static void *other_side(void *arg)
 
     (void)arg;
     while (got < THREADED) {
-        if (pst_ring_turn(&caller, 0) < PST_PENDING)
+        if (pst_ring_turn(&caller, 0) < PST_PENDING) {
             return NULL;
+        }
         const size_t n = pst_ring_read(&caller, bytes, 1 + pst_test_rng_below(&rng, 1500));
         for (size_t i = 0; i < n; i++) {
-            if (bytes[i] != (uint8_t)((got + i) * 11))
+            if (bytes[i] != (uint8_t)((got + i) * 11)) {
                 return NULL;
+            }
         }
-        for (size_t at = 0; at < n;)
+        for (size_t at = 0; at < n;) {
             at += pst_ring_write(&caller, bytes + at, n - at);
+        }
         got += n;
     }
     return &caller;
@@ -365,12 +376,14 @@ static void test_threads(void **state)
     while (got < THREADED) {
         CHECK(pst_ring_turn(&listener, 0) >= PST_PENDING);
         const size_t want = THREADED - sent < sizeof bytes ? THREADED - sent : sizeof bytes;
-        for (size_t i = 0; i < want; i++)
+        for (size_t i = 0; i < want; i++) {
             bytes[i] = (uint8_t)((sent + i) * 11);
+        }
         sent += pst_ring_write(&listener, bytes, want);
         const size_t n = pst_ring_read(&listener, bytes, sizeof bytes);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             CHECK_EQ(bytes[i], (uint8_t)((got + i) * 11));
+        }
         got += n;
     }
     CHECK_EQ(pthread_join(thread, &result), 0);

@@ -72,8 +72,9 @@ static void net_start(struct net *n)
 
 static void check_fences(const struct end *e)
 {
-    for (size_t i = 0; i < FENCE; i++)
+    for (size_t i = 0; i < FENCE; i++) {
         CHECK(e->fence_a[i] == 0xA5 && e->fence_b[i] == 0xA5 && e->fence_c[i] == 0xA5);
+    }
 }
 
 /* Message `i` of an end: kind, length and content follow from the seed. */
@@ -98,8 +99,9 @@ static void owner(struct end *e, const struct end *other)
     while (e->sent_count < e->to_send) {
         const size_t n = make(e, e->sent_count, &kind, bytes);
 
-        if (pst_reliable_send(&e->r, kind, bytes, n) != PST_OK)
+        if (pst_reliable_send(&e->r, kind, bytes, n) != PST_OK) {
             break;
+        }
         e->sent_count++;
     }
     while (pst_reliable_receive(&e->r, &kind, &payload, &len) == PST_OK) {
@@ -136,10 +138,11 @@ static void deliver(struct net *n, struct path *p, struct end *e)
     struct path_packet *q;
 
     while ((q = path_due(p, n->now)) != NULL) {
-        if (e->up && pst_reliable_mine(&e->r, q->bytes, q->len))
+        if (e->up && pst_reliable_mine(&e->r, q->bytes, q->len)) {
             (void)pst_reliable_input(&e->r, q->bytes, q->len, n->now);
-        else if (e == &n->server && !n->deaf_server)
+        } else if (e == &n->server && !n->deaf_server) {
             stranger(n, q->bytes, q->len);
+        }
         q->len = 0;
     }
 }
@@ -163,18 +166,22 @@ static void step(struct net *n)
     deliver(n, &n->up, &n->server);
     deliver(n, &n->down, &n->client);
     for (int twice = 0; twice < 2; twice++) {
-        if (n->client.up)
+        if (n->client.up) {
             owner(&n->client, &n->server);
-        if (n->server.up)
+        }
+        if (n->server.up) {
             owner(&n->server, &n->client);
+        }
         flush(n, &n->up, &n->client);
         flush(n, &n->down, &n->server);
     }
     next = path_next(&n->up) < path_next(&n->down) ? path_next(&n->up) : path_next(&n->down);
-    if (n->client.up && pst_reliable_wake(&n->client.r) < next)
+    if (n->client.up && pst_reliable_wake(&n->client.r) < next) {
         next = pst_reliable_wake(&n->client.r);
-    if (n->server.up && pst_reliable_wake(&n->server.r) < next)
+    }
+    if (n->server.up && pst_reliable_wake(&n->server.r) < next) {
         next = pst_reliable_wake(&n->server.r);
+    }
     n->now = next > n->now + 1000 ? n->now + 1000 : next > n->now ? next : n->now + 1;
 }
 
@@ -208,8 +215,9 @@ static void test_siphash(void **state)
     uint8_t key[16], text[15];
 
     (void)state;
-    for (size_t i = 0; i < 16; i++)
+    for (size_t i = 0; i < 16; i++) {
         key[i] = (uint8_t)i;
+    }
     memcpy(text, key, sizeof text);
     /* The example of the paper, appendix A. */
     CHECK(psti_siphash(key, text, sizeof text) == UINT64_C(0xa129ca6149be45e5));
@@ -242,15 +250,15 @@ static void test_clean(void **state)
 static void test_faults(void **state)
 {
     static const struct faults table[] = {
-        {.delay_ms = 5,      .drop = 100     },
-        {.delay_ms = 5,      .twice = 200,     .late_ms = 50},
-        {.delay_ms = 5,                  .late = 300,                      .late_ms = 60},
-        {.delay_ms = 5,     .damage = 100},
-        {.delay_ms = 5, .cut = 100                 },
-        {.delay_ms = 5,        .mtu = 1300      },
-        {.delay_ms = 5,.stall_from = 100,          .stall_to = 9000},
-        {.delay_ms = 300,  .drop = 20},
-        {.delay_ms = 2,    .bytes_per_ms = 20,         .drop = 10},
+        {.delay_ms = 5, .drop = 100},
+        {.delay_ms = 5, .twice = 200, .late_ms = 50},
+        {.delay_ms = 5, .late = 300, .late_ms = 60},
+        {.delay_ms = 5, .damage = 100},
+        {.delay_ms = 5, .cut = 100},
+        {.delay_ms = 5, .mtu = 1300},
+        {.delay_ms = 5, .stall_from = 100, .stall_to = 9000},
+        {.delay_ms = 300, .drop = 20},
+        {.delay_ms = 2, .bytes_per_ms = 20, .drop = 10},
         {.delay_ms = 20,
          .drop = 50,
          .twice = 50,
@@ -259,7 +267,7 @@ static void test_faults(void **state)
          .damage = 50,
          .cut = 50,
          .mtu = 1472},
-        {.delay_ms = 0,                  .drop = 300                    },
+        {.delay_ms = 0, .drop = 300},
     };
 
     (void)state;
@@ -268,9 +276,10 @@ static void test_faults(void **state)
             net_init(&net, &table[i], seed * 31 + i);
             load(40, MESSAGE);
             run(&net, 600000);
-            if (!all_there(&net))
+            if (!all_there(&net)) {
                 fprintf(stderr, "faults %zu, seed %llu: %d %d\n", i, (unsigned long long)seed,
                         (int)net.client.r.state, (int)net.server.r.state);
+            }
             CHECK(all_there(&net));
         }
     }
@@ -288,8 +297,9 @@ static void test_hopeless(void **state)
         net_init(&net, &bad, seed);
         load(50, 4000);
         net_start(&net);
-        while (net.now < 20000 && !all_there(&net))
+        while (net.now < 20000 && !all_there(&net)) {
             step(&net);
+        }
         net.up.faults.drop = net.down.faults.drop = 1000;
         const uint64_t died = net.now;
         while (!ended(&net.client) || (net.server.up && !ended(&net.server))) {
@@ -326,14 +336,16 @@ static void test_welcome_lost(void **state)
     (void)state;
     net_init(&net, &none, 3);
     net_start(&net);
-    while (net.now < 30) /* HELLO, COOKIE, HELLO */
+    while (net.now < 30) { /* HELLO, COOKIE, HELLO */
         step(&net);
+    }
     net.down.faults.drop = 1000;
     step(&net);
     net.down.faults.drop = 0;
     CHECK(net.server.up);
-    while (net.client.r.state != PST_OK)
+    while (net.client.r.state != PST_OK) {
         step(&net);
+    }
     CHECK(net.now < 20 + pst_reliable_ip.first_rto / 2);
 }
 
@@ -341,8 +353,9 @@ static void settle(uint64_t ms)
 {
     const uint64_t until = net.now + ms;
 
-    while (net.now < until)
+    while (net.now < until) {
         step(&net);
+    }
 }
 
 static void test_keepalive(void **state)
@@ -377,8 +390,9 @@ static void test_close(void **state)
         net.client.to_send = 20;
         net.client.longest = 3000;
         net_start(&net);
-        while (net.client.sent_count < 20)
+        while (net.client.sent_count < 20) {
             step(&net);
+        }
         pst_reliable_close(&net.client.r);
         CHECK_EQ(pst_reliable_send(&net.client.r, PST_LINK_CLEAR, NULL, 0), PST_ERR_STATE);
         const uint64_t since = net.now;
@@ -475,8 +489,9 @@ static void test_path_shrinks(void **state)
         net_init(&net, &f, 90 + seed);
         load(300, MESSAGE);
         net_start(&net);
-        while (net.client.r.mtu < 8952 || net.server.got < 20)
+        while (net.client.r.mtu < 8952 || net.server.got < 20) {
             step(&net);
+        }
         net.up.faults.mtu = net.down.faults.mtu = 1250;
         while (!all_there(&net)) {
             step(&net);
@@ -498,8 +513,9 @@ static void test_path_shrinks_one_way(void **state)
         net_init(&net, &f, 120 + seed);
         load(1000000, MESSAGE);
         net_start(&net);
-        while (net.client.r.mtu < 8952 || net.server.got < 20)
+        while (net.client.r.mtu < 8952 || net.server.got < 20) {
             step(&net);
+        }
         net.up.faults.mtu = 1250;
         const uint64_t since = net.now;
         const uint32_t got = net.server.got;
@@ -527,8 +543,9 @@ static void test_path_shrinks_with_gaps(void **state)
         net.client.to_send = 40;
         net.client.longest = MESSAGE;
         net_start(&net);
-        while (net.client.r.mtu < 4000 || net.server.got < 5)
+        while (net.client.r.mtu < 4000 || net.server.got < 5) {
             step(&net);
+        }
         net.up.faults.drop = 300;
         net.up.faults.mtu = 100;
         settle(3000);
@@ -556,8 +573,9 @@ static void test_credit(void **state)
     net_start(&net);
     settle(1000);
     for (unsigned i = 0; i < 2000; i++) {
-        for (size_t k = 0; k < sizeof bytes; k++)
+        for (size_t k = 0; k < sizeof bytes; k++) {
             bytes[k] = (uint8_t)((written + k) % 251);
+        }
         written += pst_reliable_write(&net.client.r, bytes, sizeof bytes);
         deliver(&net, &net.up, &net.server);
         deliver(&net, &net.down, &net.client);
@@ -570,8 +588,9 @@ static void test_credit(void **state)
     for (unsigned i = 0; i < 4000 && seen < written; i++) {
         const size_t n = pst_reliable_read(&net.server.r, got, 1 + i % sizeof got);
 
-        for (size_t k = 0; k < n; k++)
+        for (size_t k = 0; k < n; k++) {
             CHECK_EQ(got[k], (uint8_t)((seen + k) % 251));
+        }
         seen += n;
         deliver(&net, &net.up, &net.server);
         deliver(&net, &net.down, &net.client);
@@ -735,8 +754,9 @@ static void test_cookie(void **state)
 
         with[at] ^= 1;
         seal(with, len);
-        if (bound)
+        if (bound) {
             CHECK(greet("a", with, len, 5, reply, &n) != PST_OK);
+        }
         with[at] = was;
     }
     /* A server that asks forever is not obeyed forever: one HELLO at once, then only by the timer.
@@ -799,10 +819,12 @@ static void test_tampered(void **state)
     while (net.now < 200) {
         step(&net);
         for (size_t i = 0; net.server.up && i < PATH_PACKETS; i++) {
-            if (net.up.packets[i].len > 0 && net.up.packets[i].len < 200)
+            if (net.up.packets[i].len > 0 && net.up.packets[i].len < 200) {
                 check_tampered(net.up.packets[i].bytes, net.up.packets[i].len);
-            if (net.down.packets[i].len > 0 && net.down.packets[i].len < 200)
+            }
+            if (net.down.packets[i].len > 0 && net.down.packets[i].len < 200) {
                 check_tampered(net.down.packets[i].bytes, net.down.packets[i].len);
+            }
         }
     }
     CHECK(all_there(&net));
@@ -825,13 +847,15 @@ static void test_tampered_and_sealed(void **state)
         while (net.now < 100) {
             step(&net);
             struct path_packet *q = path_due(&net.up, UINT64_MAX);
-            if (q == NULL || !net.server.up || q->len > 200)
+            if (q == NULL || !net.server.up || q->len > 200) {
                 continue;
+            }
             memcpy(copy, q->bytes, q->len);
             copy[pst_test_rng_below(&rng, q->len - 4)] = (uint8_t)pst_test_rng_u64(&rng);
             /* Not the stream's own bytes: that they are believed is what records are for. */
-            if (copy[0] == PST_DATAGRAM_DATA && (copy[5] & PST_DATAGRAM_BYTES) != 0)
+            if (copy[0] == PST_DATAGRAM_DATA && (copy[5] & PST_DATAGRAM_BYTES) != 0) {
                 continue;
+            }
             seal(copy, q->len);
             (void)pst_reliable_input(&net.server.r, copy, q->len, net.now);
             (void)pst_reliable_output(&net.server.r, out, sizeof out, net.now);
@@ -908,8 +932,9 @@ static void test_greedy_sender(void **state)
     CHECK_EQ(by_hand(0, 0x7FFFFFFF, bytes, 1000), PST_ERR_LIMIT);
     CHECK_EQ(pst_reliable_output(&net.server.r, out, sizeof out, net.now + 100), 0);
     CHECK_EQ(by_hand(1, BUFFER - 4, bytes, 4), PST_OK);
-    for (uint32_t i = 1; i < PST_RELIABLE_ISLANDS; i++)
+    for (uint32_t i = 1; i < PST_RELIABLE_ISLANDS; i++) {
         CHECK_EQ(by_hand(1 + i, 2 * i, bytes, 1), PST_OK);
+    }
     CHECK_EQ(by_hand(50, 100, bytes, 1), PST_ERR_LIMIT);
     CHECK_EQ(by_hand(51, 3, bytes, 1), PST_OK); /* joins two of them */
     CHECK_EQ(by_hand(52, 100, bytes, 1), PST_OK);

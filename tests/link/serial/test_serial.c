@@ -31,17 +31,20 @@ static void check_cobs(const uint8_t *plain, size_t len, const uint8_t *coded, s
     size_t n = 0;
 
     CHECK_EQ(pst_cobs_put(plain, len, out, PST_COBS_ROOM(len), &n), PST_OK);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         CHECK(out[i] != 0);
+    }
     if (coded != NULL) {
         CHECK_EQ(n, coded_len);
         CHECK_BYTES(out, coded, n);
     }
-    for (size_t cap = n > 5 ? n - 5 : 0; cap < n; cap++)
+    for (size_t cap = n > 5 ? n - 5 : 0; cap < n; cap++) {
         CHECK_EQ(pst_cobs_put(plain, len, back, cap, &coded_len), PST_ERR_SPACE);
+    }
     out[n] = 0;
-    if (len == 0)
+    if (len == 0) {
         return;
+    }
     CHECK_EQ(decode(out, n + 1, back, len, &n), PST_OK);
     CHECK_EQ(n, len);
     CHECK_BYTES(back, plain, len);
@@ -70,8 +73,9 @@ static void test_cobs_vectors(void **state)
 
         check_cobs(plain, n, coded, pst_test_hex(cases[i].coded, coded, sizeof coded));
     }
-    for (size_t i = 0; i < 300; i++)
+    for (size_t i = 0; i < 300; i++) {
         plain[i] = (uint8_t)i; /* 00 01 .. FF 00 .. */
+    }
     coded[0] = 0xFF;
     memcpy(coded + 1, plain + 1, 254);
     check_cobs(plain + 1, 254, coded, 255); /* 01..FE */
@@ -103,8 +107,9 @@ static void test_cobs_any(void **state)
         const size_t len = pst_test_rng_below(&rng, round % 20 == 0 ? 2000 : 300);
         const size_t zeros = pst_test_rng_below(&rng, 400);
 
-        for (size_t i = 0; i < len; i++)
+        for (size_t i = 0; i < len; i++) {
             plain[i] = pst_test_rng_below(&rng, 400) < zeros ? 0 : (uint8_t)(1 + i % 255);
+        }
         check_cobs(plain, len, NULL, 0);
     }
 }
@@ -234,15 +239,19 @@ static void wire_put(struct wire *w, uint64_t now, uint8_t byte)
     w->free_us =
         (w->free_us > now_us ? w->free_us : now_us) + (w->baud > 0 ? 10000000 / w->baud : 0);
     uint64_t due = w->free_us;
-    if (due / 1000 >= w->noise.stall_from && due / 1000 < w->noise.stall_to)
+    if (due / 1000 >= w->noise.stall_from && due / 1000 < w->noise.stall_to) {
         return; /* an unplugged line keeps nothing */
-    if (chance(w, w->noise.lose))
+    }
+    if (chance(w, w->noise.lose)) {
         return;
-    if (chance(w, w->noise.change))
+    }
+    if (chance(w, w->noise.change)) {
         byte ^= (uint8_t)(1u << pst_test_rng_below(&w->rng, 8));
+    }
     wire_place(w, due, byte);
-    while (chance(w, w->noise.add))
+    while (chance(w, w->noise.add)) {
         wire_place(w, due, (uint8_t)pst_test_rng_u64(&w->rng));
+    }
 }
 
 static size_t make(const struct end *from, uint32_t i, uint8_t *out)
@@ -252,8 +261,9 @@ static size_t make(const struct end *from, uint32_t i, uint8_t *out)
     const size_t len = pst_test_rng_below(&rng, (most < from->longest ? most : from->longest) + 1);
 
     pst_test_rng_fill(&rng, out, len);
-    if (i % 3 == 0)
+    if (i % 3 == 0) {
         memset(out, 0, len); /* what COBS likes least */
+    }
     return len;
 }
 
@@ -266,8 +276,9 @@ static void owner(struct end *e, const struct end *other)
     while (e->sent_count < e->to_send) {
         const size_t n = make(e, e->sent_count, bytes);
 
-        if (pst_reliable_send(&e->s.link, PST_LINK_RECORD, bytes, n) != PST_OK)
+        if (pst_reliable_send(&e->s.link, PST_LINK_RECORD, bytes, n) != PST_OK) {
             break;
+        }
         e->sent_count++;
     }
     while (pst_reliable_receive(&e->s.link, &kind, &payload, &len) == PST_OK) {
@@ -288,10 +299,12 @@ static void flush(struct wire *w, struct end *e)
     size_t n;
 
     while ((n = pst_serial_output(&e->s, out, sizeof out, net.now)) > 0) {
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             wire_put(w, net.now, out[i]);
-        if (w->baud > 0) /* one frame ahead, and no more */
+        }
+        if (w->baud > 0) { /* one frame ahead, and no more */
             CHECK(w->count <= 2 * PST_COBS_ROOM(e->cfg.link.mtu_most) + 8 + w->baud / 10000 * 4);
+        }
     }
 }
 
@@ -336,10 +349,12 @@ static void step(void)
         flush(&net.down, &net.server);
     }
     uint64_t next = sooner(pst_serial_wake(&net.client.s), pst_serial_wake(&net.server.s));
-    if (net.up.count > 0)
+    if (net.up.count > 0) {
         next = sooner(next, (net.up.due_us[net.up.head] + 999) / 1000);
-    if (net.down.count > 0)
+    }
+    if (net.down.count > 0) {
         next = sooner(next, (net.down.due_us[net.down.head] + 999) / 1000);
+    }
     net.now = next > net.now + 1000 ? net.now + 1000 : next > net.now ? next : net.now + 1;
 }
 
@@ -435,8 +450,9 @@ static void test_wrong_speed(void **state)
         pst_test_rng_fill(&rng, noise, sizeof noise);
         pst_serial_input(&net.client.s, noise, sizeof noise, net.now);
         pst_serial_input(&net.server.s, noise, sizeof noise, net.now);
-        while (pst_serial_output(&net.client.s, out, sizeof out, net.now) > 0)
+        while (pst_serial_output(&net.client.s, out, sizeof out, net.now) > 0) {
             continue;
+        }
         CHECK_EQ(pst_serial_output(&net.server.s, out, sizeof out, net.now), 0);
         net.now += 5;
         CHECK(net.now < 60000);
@@ -476,8 +492,9 @@ static void test_next_client(void **state)
         CHECK(net.now < 100000);
     }
     end_init(&net.client, 1235, false, 115200, MTU);
-    for (const uint64_t until = net.now + 3000; net.now < until;)
+    for (const uint64_t until = net.now + 3000; net.now < until;) {
         step();
+    }
     CHECK_EQ(net.server.s.link.state, PST_ERR_CLOSED);
     CHECK(!net.server.s.link.forgotten);
 }
@@ -518,8 +535,9 @@ static void test_every_byte(void **state)
     for (size_t at = 1; at + 1 < n; at++) {
         end_init(&net.server, 12, true, 0, MTU);
         for (unsigned value = 0; value < 256; value++) {
-            if (value == frame[at])
+            if (value == frame[at]) {
                 continue;
+            }
             memcpy(bad, frame, n);
             bad[at] = (uint8_t)value;
             pst_serial_input(&net.server.s, bad, n, 0);

@@ -42,8 +42,9 @@ static void test_round_trip(void **state)
             CHECK_EQ(pst_binding_unwrap(b, buf, total, &kind, &body), PST_OK);
             CHECK_EQ(kind, want);
             CHECK(body.len >= len && body.len - len < 4 && body.at == buf + b->head);
-            for (size_t i = 0; i < body.len; i++)
+            for (size_t i = 0; i < body.len; i++) {
                 CHECK_EQ(body.at[i], i < len ? 7 : 0); /* padding is zeros */
+            }
             CHECK_EQ(pst_binding_wrap(b, want, buf, b->head + len - 1, len, &total), PST_ERR_SPACE);
         }
     }
@@ -58,8 +59,9 @@ static void test_refused(void **state)
     const struct pst_binding *b = pst_binding_find("doe");
     (void)state;
 
-    for (size_t len = 0; len < sizeof doe; len++)
+    for (size_t len = 0; len < sizeof doe; len++) {
         CHECK_EQ(pst_binding_unwrap(b, doe, len, &kind, &body), PST_ERR_DECODE);
+    }
     for (size_t i = 0; i < 8; i++) {
         memcpy(buf, doe, sizeof doe);
         buf[i] ^= 0x08;

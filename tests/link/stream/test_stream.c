@@ -25,8 +25,9 @@ static pst_err feed(struct pst_stream *s, const uint8_t *in, size_t len, struct 
             CHECK(n <= sizeof got->bytes[0]);
             got->kinds[got->count] = kind;
             got->lens[got->count] = n;
-            if (n > 0)
+            if (n > 0) {
                 memcpy(got->bytes[got->count], payload, n);
+            }
             got->count++;
         } else if (err == PST_WANT_MORE) {
             CHECK_EQ(used, len);
@@ -80,8 +81,9 @@ static void test_byte_by_byte(void **state)
 
     (void)state;
     pst_stream_init(&s, buffer, sizeof buffer);
-    for (size_t i = 0; i < sizeof wire; i++)
+    for (size_t i = 0; i < sizeof wire; i++) {
         CHECK_EQ(feed(&s, wire + i, 1, &got), PST_WANT_MORE);
+    }
     check_three(&got);
 }
 
@@ -126,8 +128,9 @@ static void test_not_ours(void **state)
     for (unsigned kind = 0; kind < 256; kind++) {
         const uint8_t head[4] = {1, 0, 0, (uint8_t)kind};
 
-        if (kind < PST_LINK_CONTROL || kind > PST_LINK_SPDM)
+        if (kind < PST_LINK_CONTROL || kind > PST_LINK_SPDM) {
             check_refused(head, sizeof head, 64);
+        }
     }
 }
 
@@ -169,8 +172,9 @@ static void test_hello(void **state)
     CHECK_EQ(back.profile, hello.profile);
     CHECK(back.target);
     CHECK_EQ(back.largest, hello.largest);
-    for (size_t n = 0; n < 12; n++)
+    for (size_t n = 0; n < 12; n++) {
         CHECK_EQ(pst_link_get_control(msg, n, &op, &back, &why), PST_ERR_DECODE);
+    }
     CHECK_EQ(pst_link_get_control(msg, 13, &op, &back, &why), PST_ERR_DECODE);
 }
 

@@ -34,8 +34,9 @@ static void test_bytes(void **state)
     CHECK_EQ(count, 5 + 8);
     CHECK_BYTES(out + 17, ((const uint8_t[]){39, 0x24, 4, 0, 1, 39, 0}), 7);
     CHECK_BYTES(out + len - 13, ((const uint8_t[]){7, 5, 1, 2, 0, 4, 0, 6, 0x30, 0, 0, 0, 0}), 13);
-    for (size_t cap = 0; cap < PST_USB_FUNCTION_MAX; cap++)
+    for (size_t cap = 0; cap < PST_USB_FUNCTION_MAX; cap++) {
         CHECK_EQ(pst_usb_function_put(&f, PST_USB_SUPER, out, cap, &len, &count), PST_ERR_SPACE);
+    }
     CHECK_EQ(count, 13);
 }
 
@@ -195,7 +196,7 @@ static void test_requests(void **state)
     CHECK(reset);
     CHECK_EQ(ask(&c, PST_USB_SET_RESET, 0, 1, out, &n, &reset), PST_USB_STALL); /* has data */
     CHECK(!reset);
-    for (unsigned type = 0; type < 256; type++) /* nothing else is ever accepted */
+    for (unsigned type = 0; type < 256; type++) { /* nothing else is ever accepted */
         for (unsigned request = 0; request < 256; request++) {
             pst_usb_setup_put(setup, (uint8_t)request, 0, 0, 0);
             setup[0] = (uint8_t)type;
@@ -203,6 +204,7 @@ static void test_requests(void **state)
             CHECK(v == PST_USB_STALL || type == 0x21 || type == 0xA1);
             CHECK(!reset || (type == 0x21 && request == PST_USB_SET_RESET));
         }
+    }
 }
 
 /* --- the pipe --- */
@@ -280,8 +282,9 @@ static void test_cut(void **state)
     (void)state;
     rig_init(&rig);
     size_t len = send_some(&rig.host, 200);
-    for (size_t n = 0; n < len; n++)
+    for (size_t n = 0; n < len; n++) {
         CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, transfer, n, &bytes), PST_USB_NOTHING);
+    }
     transfer[len] = 0;
     CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, transfer, len + 1, &bytes),
              PST_USB_NOTHING);
@@ -427,7 +430,7 @@ static void test_head(void **state)
     (void)state;
     rig_init(&rig);
     const size_t len = send_some(&rig.host, 20);
-    for (size_t i = 0; i < PST_USB_HEAD; i++)
+    for (size_t i = 0; i < PST_USB_HEAD; i++) {
         for (unsigned bit = 0; bit < 8; bit++) {
             struct rig other = rig;
             memcpy(copy, transfer, len);
@@ -435,6 +438,7 @@ static void test_head(void **state)
             const pst_usb_event e = pst_usb_pipe_receive(&other.device, rig.now, copy, len, &bytes);
             CHECK_EQ(e, i >= 8 ? PST_USB_LOST : PST_USB_NOTHING);
         }
+    }
 }
 
 /* A host that makes no requests and sends nothing is taken for dead. */

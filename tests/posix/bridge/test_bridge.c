@@ -34,16 +34,18 @@ static void on_play(uv_timer_t *timer)
     p->ticks++;
     CHECK(p->ticks < 2000);
     p->act(p);
-    if (p->step != step)
+    if (p->step != step) {
         p->ticks = 0;
+    }
 }
 
 static void on_note(void *ctx, const char *text)
 {
     struct play *p = ctx;
 
-    if (p->place[0] == '\0')
+    if (p->place[0] == '\0') {
         snprintf(p->place, sizeof p->place, "%s", text);
+    }
     const size_t len = strlen(p->notes);
     snprintf(p->notes + len, sizeof p->notes - len, "%s\n", text);
 }
@@ -53,8 +55,9 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct play *p = prepare->data;
 
-    if (p->stop_again)
+    if (p->stop_again) {
         uv_stop(&p->loop);
+    }
 }
 
 /* The address of `scheme` at `name`, which lies in the directory if it begins with a slash. */
@@ -95,8 +98,9 @@ static void play_end(struct play *p)
     uv_close((uv_handle_t *)&p->timer, NULL);
     uv_close((uv_handle_t *)&p->prepare, NULL);
     loop_end(&p->loop);
-    if (p->fd >= 0)
+    if (p->fd >= 0) {
         CHECK_EQ(close(p->fd), 0);
+    }
     snprintf(path, sizeof path, "%s/memory", p->dir);
     (void)unlink(path);
     CHECK_EQ(rmdir(p->dir), 0);
@@ -222,17 +226,20 @@ static void act_last_words(struct play *p)
         }
         break;
     case 4: /* which nobody takes */
-        if (p->ticks == 20)
+        if (p->ticks == 20) {
             p->step++;
+        }
         break;
     default:
         while ((n = read(p->fd, bytes, sizeof bytes)) > 0) {
-            for (ssize_t i = 0; i < n; i++)
+            for (ssize_t i = 0; i < n; i++) {
                 CHECK_EQ(bytes[i], (uint8_t)pst_test_rng_u64(&p->near.in_rng));
+            }
             p->got += (size_t)n;
         }
-        if (n == 0)
+        if (n == 0) {
             uv_stop(&p->loop);
+        }
     }
 }
 

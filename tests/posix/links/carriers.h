@@ -47,8 +47,9 @@ static inline void end_push(struct end *e)
         const size_t n =
             pst_carrier_write(e->carrier, e->chunk + e->chunk_at, e->chunk_len - e->chunk_at);
         e->chunk_at += n;
-        if (e->chunk_at < e->chunk_len)
+        if (e->chunk_at < e->chunk_len) {
             return;
+        }
     }
 }
 
@@ -118,8 +119,9 @@ static inline void link_of(struct pst_address *a, const char *text)
 {
     char why[TEXT] = "";
 
-    if (pst_address_parse(a, text, why, sizeof why) != PST_OK)
+    if (pst_address_parse(a, text, why, sizeof why) != PST_OK) {
         fprintf(stderr, "%s\n", why);
+    }
     CHECK_EQ(why[0], '\0');
 }
 
@@ -139,8 +141,9 @@ static inline void door_peer(void *ctx, struct pst_carrier *c)
 {
     struct door *d = ctx;
 
-    if (d->taken >= d->count)
+    if (d->taken >= d->count) {
         return; /* it is closed for us */
+    }
     struct end *e = d->ends[d->taken++];
     pst_carrier_own(c, &end_events, e);
     e->carrier = c;
@@ -198,8 +201,9 @@ static inline void loop_end(uv_loop_t *loop)
 {
     const uint64_t until = clock_ms() + 3000;
 
-    while (uv_run(loop, UV_RUN_NOWAIT) != 0 && clock_ms() < until)
+    while (uv_run(loop, UV_RUN_NOWAIT) != 0 && clock_ms() < until) {
         uv_sleep(1);
+    }
     CHECK_EQ(uv_loop_close(loop), 0);
 }
 

@@ -46,8 +46,9 @@ static void reading_goes_on_at_once(void **state)
     for (uint64_t n = 1; n <= TURNS; n++) {
         const uint64_t since = clock_ms();
         UNTIL(&loop, dts.got >= n * EACH, 8000);
-        if (n > 1 && clock_ms() - since < fastest)
+        if (n > 1 && clock_ms() - since < fastest) {
             fastest = clock_ms() - since;
+        }
         dts.paused = true;
         pst_carrier_read(dts.carrier, false);
         for (int i = 0; i < 20; i++) { /* what comes now waits in the engine */
@@ -94,10 +95,11 @@ static void last_words(bool in_order)
         uv_run(&loop, UV_RUN_NOWAIT);
         uv_sleep(1);
     }
-    if (in_order)
+    if (in_order) {
         pst_carrier_finish(ts.carrier);
-    else
+    } else {
         pst_i3c_host_stop(host);
+    }
     UNTIL(&loop, ts.down, 3000);
     end_owes(&dts, &ts, 3 * CHUNK);
     UNTIL(&loop, dts.chunk_at == dts.chunk_len && dts.sent == dts.to_send, 3000);
@@ -108,8 +110,9 @@ static void last_words(bool in_order)
     CHECK_EQ(dts.got, WORDS);
     CHECK_EQ(dts.why, in_order ? PST_OK : PST_ERR_IO);
     pst_listener_close(door.listener);
-    if (in_order)
+    if (in_order) {
         pst_i3c_host_stop(host);
+    }
     loop_end(&loop);
     CHECK_EQ(rmdir(dir), 0);
 }
@@ -133,8 +136,9 @@ static int meet_bus(uv_loop_t *loop, const uint8_t *first, size_t len)
     memcpy(at.sun_path, path, strlen(path));
     CHECK_EQ(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
     CHECK_EQ(send(fd, first, len, MSG_NOSIGNAL), len);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         uv_run(loop, UV_RUN_NOWAIT);
+    }
     return fd;
 }
 
@@ -153,8 +157,9 @@ static void who_does_not_read_waits(void **state)
     CHECK_EQ(uv_loop_init(&loop), 0);
     CHECK_EQ(pst_i3c_host_start(&loop, path, 0, 1, &host, why, sizeof why), PST_OK);
     const int fd = meet_bus(&loop, look, sizeof look);
-    for (size_t i = 0; i < sizeof many; i += sizeof ask)
+    for (size_t i = 0; i < sizeof many; i += sizeof ask) {
         memcpy(many + i, ask, sizeof ask);
+    }
     for (int quiet = 0; quiet < QUIET && taken < MOST; quiet++) {
         const ssize_t n = send(fd, many + at, sizeof many - at, MSG_NOSIGNAL);
 
@@ -291,8 +296,9 @@ static void a_hanging_bus_hangs_alone(void **state)
     UNTIL(&loop, door.notes > 0, 3000);
     (void)alarm(0);
     pst_listener_close(door.listener);
-    while (count > 0)
+    while (count > 0) {
         CHECK_EQ(close(waiting[--count]), 0);
+    }
     CHECK_EQ(close(bus), 0);
     loop_end(&loop);
     CHECK_EQ(unlink(path), 0);

@@ -58,15 +58,19 @@ static size_t spoil(struct pst_test_rng *rng, const struct noise *noise, const u
     for (size_t i = 0; i < len; i++) {
         uint8_t byte = in[i];
 
-        if (pst_test_rng_below(rng, 100000) < noise->lose)
+        if (pst_test_rng_below(rng, 100000) < noise->lose) {
             continue;
-        if (pst_test_rng_below(rng, 100000) < noise->change)
+        }
+        if (pst_test_rng_below(rng, 100000) < noise->change) {
             byte ^= (uint8_t)(1u << pst_test_rng_below(rng, 8));
-        if (noise->wrong_speed) /* twice as many samples of half a byte each */
+        }
+        if (noise->wrong_speed) { /* twice as many samples of half a byte each */
             out[n++] = (uint8_t)((byte & 0x0F) * 0x11) & 0x66;
+        }
         out[n++] = noise->wrong_speed ? (uint8_t)((byte >> 4) * 0x11) & 0x66 : byte;
-        if (pst_test_rng_below(rng, 100000) < noise->add)
+        if (pst_test_rng_below(rng, 100000) < noise->add) {
             out[n++] = (uint8_t)pst_test_rng_u64(rng);
+        }
     }
     return n;
 }
@@ -80,17 +84,19 @@ static void carry(void *arg)
 
     while (!c->pulled) {
         struct pollfd p = {.fd = c->master[w->from], .events = POLLIN};
-        if (poll(&p, 1, 20) <= 0)
+        if (poll(&p, 1, 20) <= 0) {
             continue;
+        }
         const ssize_t got = read(c->master[w->from], in, sizeof in);
         const size_t len = got > 0 ? spoil(&rng, &c->noise, in, (size_t)got, out) : 0;
         for (size_t at = 0; at < len && !c->pulled;) {
             struct pollfd room = {.fd = c->master[!w->from], .events = POLLOUT};
             const ssize_t n = write(c->master[!w->from], out + at, len - at);
-            if (n > 0)
+            if (n > 0) {
                 at += (size_t)n;
-            else
+            } else {
                 (void)poll(&room, 1, 20);
+            }
         }
         c->moved[w->from] += len;
     }
@@ -108,17 +114,20 @@ static void plug(struct cable *c, const struct noise *noise)
         c->moved[i] = 0;
         ways[i] = (struct way){.cable = c, .from = i};
     }
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         CHECK_EQ(uv_thread_create(&c->threads[i], carry, &ways[i]), 0);
+    }
 }
 
 static void pull(struct cable *c)
 {
-    if (c->pulled)
+    if (c->pulled) {
         return;
+    }
     c->pulled = true;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         uv_thread_join(&c->threads[i]);
+    }
     for (int i = 0; i < 2; i++) {
         close(c->master[i]);
         close(c->slave[i]);
@@ -155,10 +164,12 @@ static void call(const char *scheme, const char *options)
 
 static void stop(void)
 {
-    if (client.carrier != NULL)
+    if (client.carrier != NULL) {
         pst_carrier_close(client.carrier);
-    if (server.carrier != NULL)
+    }
+    if (server.carrier != NULL) {
         pst_carrier_close(server.carrier);
+    }
     pst_listener_close(door.listener);
     loop_end(&loop);
     pull(&cable);
@@ -328,8 +339,9 @@ static void test_cookie_lasts(void **state)
     (void)state;
     start("serial", ",mtu=256", NULL);
     cable.pulled = true; /* nobody carries: we are at the listener's end ourselves */
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         uv_thread_join(&cable.threads[i]);
+    }
     caller_init(&early, 0x11111111);
     caller_init(&other, 0x22222222);
     const size_t cookie_len = caller_asks(&early, cookie, sizeof cookie);
@@ -369,8 +381,9 @@ static void test_client_restarts(void **state)
         (void)uv_loop_init(&own);
         end_init(&client, &own);
         end_connect(&client, at(text, "serial", 0, ""));
-        for (;;)
+        for (;;) {
             uv_run(&own, UV_RUN_ONCE);
+        }
     }
     UNTIL(&loop, server.open, 3000);
     kill(child, SIGKILL);
@@ -431,8 +444,9 @@ static void test_wrong_speed(void **state)
     (void)state;
     start("serial", "", &wrong);
     call("serial", "");
-    for (int i = 0; i < 600; i++) /* what either would hear from more talkative ones */
+    for (int i = 0; i < 600; i++) { /* what either would hear from more talkative ones */
         CHECK_EQ(write(cable.master[i % 2], "\x12\x66\x00\x41", 4), 4);
+    }
     UNTIL(&loop, client.down && door.notes == 1, 6000);
     CHECK(strstr(door.note, "baud rate") != NULL);
     printf("%s\n", client.text);
@@ -448,8 +462,9 @@ static void test_something_else(void **state)
 
     (void)state;
     start("serial", "", NULL);
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < 60; i++) {
         CHECK_EQ(write(cable.master[1], text, sizeof text - 1), sizeof text - 1);
+    }
     uv_run(&loop, UV_RUN_NOWAIT);
     end_owes(&client, &server, 100000);
     call("serial", "");
@@ -466,8 +481,9 @@ static void refuses(const char *text, const char *says)
     char why[TEXT] = "";
 
     pst_err err = pst_address_parse(&a, text, why, sizeof why);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = pst_carrier_connect(&loop, &a, &end_events, &client, &c, why, sizeof why);
+    }
     printf("%s\n", why);
     CHECK(err != PST_OK);
     CHECK(strstr(why, text) != NULL);
@@ -554,8 +570,9 @@ static void lock_a_namesake(const char *device, int ready)
             snprintf(path, sizeof path, "%s/%u", dir, i);
             close(fd);
             fd = open(path, O_CREAT | O_RDWR, 0600);
-            if (fstat(fd, &st) != 0)
+            if (fstat(fd, &st) != 0) {
                 break;
+            }
         }
     }
     const char byte = st.st_ino == wanted.st_ino && flock(fd, LOCK_EX) == 0;
@@ -573,11 +590,13 @@ static void test_busy_namesake(void **state)
     CHECK_EQ(openpty(&cable.master[0], &cable.slave[0], cable.name[0], NULL, NULL), 0);
     CHECK_EQ(pipe(ready), 0);
     const pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
         lock_a_namesake(cable.name[0], ready[1]);
+    }
     CHECK_EQ(read(ready[0], &byte, 1), 1);
-    if (byte == 0)
+    if (byte == 0) {
         printf("not tried: only root makes another file system\n");
+    }
     const bool somebody = pst_tty_user(cable.name[0], who, sizeof who);
     kill(child, SIGKILL);
     CHECK_EQ(waitpid(child, &status, 0), child);
@@ -585,8 +604,9 @@ static void test_busy_namesake(void **state)
     close(ready[1]);
     close(cable.master[0]);
     close(cable.slave[0]);
-    if (somebody)
+    if (somebody) {
         printf("%s\n", who);
+    }
     CHECK(!somebody);
 }
 
@@ -610,8 +630,9 @@ static void test_last_words(void **state)
     pst_tty_close(&tty);
     CHECK_EQ(pst_tty_open(&tty, cable.name[0], &settings, text, sizeof text), PST_OK);
     struct pollfd p = {.fd = cable.master[0], .events = POLLIN};
-    while (poll(&p, 1, 100) > 0 && (n = read(cable.master[0], in, sizeof in)) > 0)
+    while (poll(&p, 1, 100) > 0 && (n = read(cable.master[0], in, sizeof in)) > 0) {
         got += (size_t)n;
+    }
     CHECK_EQ(got, taken);
     pst_tty_close(&tty);
     close(cable.master[0]);

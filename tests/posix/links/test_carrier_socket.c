@@ -105,8 +105,9 @@ static void the_rest_is_asked_for(void **state)
     UNTIL(&loop, writable, 3000); /* it is open */
     const int fd = accept(server, NULL, NULL);
     CHECK(fd >= 0);
-    for (size_t i = 0; i < sizeof bytes; i += 4100)
+    for (size_t i = 0; i < sizeof bytes; i += 4100) {
         CHECK_EQ(pst_stream_header(bytes + i, PST_LINK_SPDM, 4096), PST_OK);
+    }
     size_t taken = 0, got = 0;
     while (taken < sizeof bytes) {
         writable = false;
@@ -116,8 +117,9 @@ static void the_rest_is_asked_for(void **state)
             got += n > 0 ? (size_t)n : 0;
             uv_run(&loop, UV_RUN_NOWAIT);
         }
-        if (taken < sizeof bytes)
+        if (taken < sizeof bytes) {
             UNTIL(&loop, writable, 1000);
+        }
     }
     CHECK_EQ(got, sizeof back);
     pst_carrier_close(c);

@@ -33,16 +33,19 @@ static void stop(void)
 {
     struct end *const all[] = {&client, &server, &client2, &server2};
 
-    if (door.listener != NULL)
+    if (door.listener != NULL) {
         pst_listener_close(door.listener);
+    }
     door.listener = NULL;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (all[i]->carrier != NULL)
+        if (all[i]->carrier != NULL) {
             pst_carrier_close(all[i]->carrier);
+        }
     }
     loop_end(&loop);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         CHECK(all[i]->carrier == NULL);
+    }
 }
 
 static void bulk(const char *at, const char *options, uint64_t bytes)
@@ -190,8 +193,9 @@ static void test_more_than_it_takes(void **state)
     UNTIL(&loop, many[MOST].down, 2000);
     CHECK_EQ(many[MOST].why, PST_ERR_BUSY);
     printf("%s\n", many[MOST].text);
-    for (size_t i = 0; i < MOST; i++)
+    for (size_t i = 0; i < MOST; i++) {
         pst_carrier_close(many[i].carrier);
+    }
     UNTIL(&loop, other[MOST - 1].down && other[0].down, 2000);
     stop();
 }
@@ -234,31 +238,36 @@ struct relay {
 
 static void relay_send(struct relay *r, int way, const uint8_t *bytes, size_t len)
 {
-    if (way == 0)
+    if (way == 0) {
         (void)!send(r->out, bytes, len, MSG_DONTWAIT);
-    else
+    } else {
         (void)!sendto(r->in, bytes, len, MSG_DONTWAIT, (struct sockaddr *)&r->client,
                       sizeof r->client);
+    }
 }
 
 static void relay_pass(struct relay *r, int way, uint8_t *bytes, size_t len)
 {
     const size_t fate = pst_test_rng_below(&r->rng, 100);
 
-    if (fate < 2 || len > r->longest)
+    if (fate < 2 || len > r->longest) {
         return;
-    if (fate == 2)
+    }
+    if (fate == 2) {
         bytes[pst_test_rng_below(&r->rng, len)] ^= 4;
-    if (fate == 3)
+    }
+    if (fate == 3) {
         len = pst_test_rng_below(&r->rng, len);
+    }
     if (fate == 4 && r->kept_len[way] == 0) {
         memcpy(r->kept[way], bytes, len);
         r->kept_len[way] = len;
         return;
     }
     relay_send(r, way, bytes, len);
-    if (fate == 5)
+    if (fate == 5) {
         relay_send(r, way, bytes, len);
+    }
     if (fate > 80 && r->kept_len[way] > 0) {
         relay_send(r, way, r->kept[way], r->kept_len[way]);
         r->kept_len[way] = 0;
@@ -277,10 +286,12 @@ static void on_relay(uv_poll_t *poll, int status, int events)
     (void)events;
     const ssize_t n = recvfrom(way == 0 ? r->in : r->out, bytes, sizeof bytes, MSG_DONTWAIT,
                                (struct sockaddr *)&from, &from_len);
-    if (n > 0 && way == 0)
+    if (n > 0 && way == 0) {
         r->client = from;
-    if (n > 0)
+    }
+    if (n > 0) {
         relay_pass(r, way, bytes, (size_t)n);
+    }
 }
 
 static void relay_open(struct relay *r, const char *server_place, char *place)
@@ -322,8 +333,9 @@ static void test_faults(void **state)
         pst_carrier_finish(client.carrier);
         UNTIL(&loop, client.down, 3000);
         CHECK_EQ(client.why, PST_OK);
-        for (int k = 0; k < 2; k++)
+        for (int k = 0; k < 2; k++) {
             uv_close((uv_handle_t *)&relay.polls[k], NULL);
+        }
         close(relay.in);
         close(relay.out);
         stop();
@@ -342,8 +354,9 @@ static void test_killed(void **state)
         struct sockaddr_in sa;
         socklen_t len = sizeof sa;
         if (getsockname(i, (struct sockaddr *)&sa, &len) == 0 && sa.sin_family == AF_INET &&
-            getpeername(i, (struct sockaddr *)&sa, &len) != 0)
+            getpeername(i, (struct sockaddr *)&sa, &len) != 0) {
             fd = i;
+        }
     }
     CHECK(fd >= 0);
     const int other = socket(AF_INET, SOCK_DGRAM, 0);
@@ -387,10 +400,12 @@ static pst_err caller_turn(struct caller *c, int fd)
     uint8_t bytes[PST_RELIABLE_MTU];
     ssize_t n;
 
-    while ((n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+    while ((n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0) {
         (void)pst_reliable_input(&c->link, bytes, (size_t)n, clock_ms());
-    while ((n = (ssize_t)pst_reliable_output(&c->link, bytes, sizeof bytes, clock_ms())) > 0)
+    }
+    while ((n = (ssize_t)pst_reliable_output(&c->link, bytes, sizeof bytes, clock_ms())) > 0) {
         CHECK_EQ(send(fd, bytes, (size_t)n, 0), n);
+    }
     return c->link.state;
 }
 
@@ -413,8 +428,9 @@ static void test_next_caller(void **state)
     CHECK_EQ(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     caller_init(&first, 1);
     UNTIL(&loop, caller_turn(&first, fd) == PST_OK, 1000);
-    for (size_t i = 0; i < sizeof bytes; i++)
+    for (size_t i = 0; i < sizeof bytes; i++) {
         bytes[i] = (uint8_t)pst_test_rng_u64(&rng);
+    }
     CHECK_EQ(pst_reliable_write(&first.link, bytes, sizeof bytes), sizeof bytes);
     pst_reliable_close(&first.link);
     UNTIL(&loop, caller_turn(&first, fd) == PST_ERR_CLOSED, 1000);
@@ -591,8 +607,9 @@ static void test_strangers(void **state)
         const size_t len = pst_test_rng_below(&rng, sizeof bytes);
 
         pst_test_rng_fill(&rng, bytes, len);
-        if (len > 0)
+        if (len > 0) {
             bytes[0] = (uint8_t)(0xE1 + i % 6);
+        }
         (void)!sendto(fd, bytes, len, 0, (struct sockaddr *)&to, sizeof to);
         close(fd);
         uv_run(&loop, UV_RUN_NOWAIT);

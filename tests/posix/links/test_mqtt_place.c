@@ -61,8 +61,9 @@ static void test_written_wrong(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK_EQ(place(cases[i].text, &p, why), PST_ERR_DECODE);
-        if (strstr(why, cases[i].says) == NULL)
+        if (strstr(why, cases[i].says) == NULL) {
             fprintf(stderr, "%s: %s\n", cases[i].text, why);
+        }
         CHECK(strstr(why, cases[i].says) != NULL);
     }
     memset(longer + 7, 'x', PST_MAX_NAME);
@@ -140,11 +141,13 @@ static pst_err sealed(struct pst_mqtt_seal *a, struct pst_mqtt_seal *b, bool up_
 
     CHECK_EQ(a->ops.seal(a, up_a, 0xB3, 7, head, message + 3, 5, message + 8), PST_OK);
     CHECK(memcmp(message + 3, "hello", 5) != 0);
-    if (flip < sizeof message)
+    if (flip < sizeof message) {
         message[flip] ^= 1;
+    }
     const pst_err err = b->ops.open(b, up_b, 0xB3, number_b, head, message + 3, 5, message + 8);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         CHECK_BYTES(message + 3, "hello", 5);
+    }
     return err;
 }
 
@@ -164,8 +167,9 @@ static void test_seal(void **state)
     CHECK_EQ(sealed(&a, &b, false, false, 7, SIZE_MAX), PST_OK);
     CHECK_EQ(sealed(&a, &b, true, false, 7, SIZE_MAX), PST_ERR_AUTH); /* reflected */
     CHECK_EQ(sealed(&a, &b, true, true, 8, SIZE_MAX), PST_ERR_AUTH);
-    for (size_t at = 0; at < 3 + 5 + PST_BROKER_TAG; at++)
+    for (size_t at = 0; at < 3 + 5 + PST_BROKER_TAG; at++) {
         CHECK_EQ(sealed(&a, &b, true, true, 7, at), PST_ERR_AUTH);
+    }
     CHECK_EQ(b.ops.key(&b, nonce, nonce), PST_OK); /* another call, another nonce, none */
     CHECK_EQ(sealed(&a, &b, true, true, 7, SIZE_MAX), PST_ERR_AUTH);
     CHECK_EQ(b.ops.key(&b, call, call), PST_OK);

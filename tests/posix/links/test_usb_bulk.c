@@ -29,8 +29,9 @@ static bool start_write(void *ctx, struct pst_usb_slot *slot)
 static void opened(void *ctx, struct pst_carrier *c)
 {
     (void)ctx;
-    if (no_room)
+    if (no_room) {
         return;
+    }
     CHECK(owner.carrier == NULL);
     end_init(&owner, &loop);
     owner.carrier = c;
@@ -116,8 +117,9 @@ static void test_late(void **state)
     start_stuck();
     pst_carrier_finish(owner.carrier);
     UNTIL(&loop, owner.down, PST_CARRIER_FINISH_MS + 1000);
-    for (int i = 0; i < PST_USB_WRITES; i++)
+    for (int i = 0; i < PST_USB_WRITES; i++) {
         CHECK_EQ(host_hears(), PST_USB_DATA);
+    }
     CHECK_EQ(write_count, 1);
     CHECK_EQ(host_hears(), PST_USB_CLOSE);
     stop();

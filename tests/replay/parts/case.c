@@ -21,8 +21,9 @@ void blob_add(struct blob *b, const void *at, size_t len)
         b->cap = 2 * b->cap + len;
         b->at = must(realloc(b->at, b->cap));
     }
-    if (len > 0)
+    if (len > 0) {
         memcpy(b->at + b->len, at, len);
+    }
     b->len += len;
 }
 
@@ -46,8 +47,9 @@ bool case_fail(struct recording *c, const char *format, ...)
 {
     va_list args;
 
-    if (c->why[0] != '\0')
+    if (c->why[0] != '\0') {
         return false;
+    }
     va_start(args, format);
     (void)vsnprintf(c->why, sizeof c->why, format, args);
     va_end(args);
@@ -65,8 +67,9 @@ static void *own(struct recording *c, size_t count, size_t size)
 
 void case_free(struct recording *c)
 {
-    for (size_t i = 0; i < c->owned_count; i++)
+    for (size_t i = 0; i < c->owned_count; i++) {
         free(c->owned[i]);
+    }
     free(c->owned);
     json_decref(c->json);
     *c = (struct recording){.json = NULL};
@@ -85,18 +88,21 @@ static struct pst_bytes hex_of(struct recording *c, const json_t *object, const 
     const char *text = json_string_value(json_object_get(object, key));
     struct pst_bytes bytes = {NULL, 0};
 
-    if (text == NULL)
+    if (text == NULL) {
         return bytes;
+    }
     bytes.len = strlen(text) / 2;
-    if (strlen(text) % 2 != 0)
+    if (strlen(text) % 2 != 0) {
         (void)case_fail(c, "%s has an odd number of digits", key);
+    }
     uint8_t *out = own(c, bytes.len, 1);
     for (size_t i = 0; i < bytes.len; i++) {
         int high = nibble(text[2 * i]);
         int low = nibble(text[2 * i + 1]);
 
-        if (high < 0 || low < 0)
+        if (high < 0 || low < 0) {
             (void)case_fail(c, "%s is not lower-case hex", key);
+        }
         out[i] = (uint8_t)(high << 4 | low);
     }
     bytes.at = out;
@@ -129,8 +135,9 @@ struct named {
 static int lookup(const struct named *rows, const char *name)
 {
     for (; rows->name != NULL; rows++) {
-        if (strcmp(rows->name, name) == 0)
+        if (strcmp(rows->name, name) == 0) {
             return rows->id;
+        }
     }
     return -1;
 }
@@ -188,8 +195,9 @@ static void out_of_scope(struct recording *c, const char *what, const char *valu
 {
     char *text = own(c, 96, 1);
 
-    if (c->scope != NULL)
+    if (c->scope != NULL) {
         return;
+    }
     (void)snprintf(text, 96, "%s %s", what, value);
     c->scope = text;
 }
@@ -200,8 +208,9 @@ static int algorithm(struct recording *c, const json_t *algorithms, const char *
     const char *name = text_of(algorithms, key);
     int id = lookup(rows, name);
 
-    if (id < 0)
+    if (id < 0) {
         out_of_scope(c, key, name[0] != '\0' ? name : "none");
+    }
     return id < 0 ? 0 : id;
 }
 
@@ -225,8 +234,9 @@ static void load_messages(struct recording *c)
         m->spdm = hex_of(c, item, "spdm_hex");
         m->app = hex_of(c, item, "app_hex");
         for (size_t f = 0; f < sizeof foreign / sizeof foreign[0]; f++) {
-            if (strcmp(foreign[f], m->name) == 0)
+            if (strcmp(foreign[f], m->name) == 0) {
                 out_of_scope(c, "message", m->name);
+            }
         }
     }
 }
@@ -300,8 +310,9 @@ static void load_algorithms(struct recording *c)
 static bool takes_turns(struct recording *c)
 {
     for (size_t i = 0; i < c->message_count; i++) {
-        if (c->messages[i].request != (i % 2 == 0))
+        if (c->messages[i].request != (i % 2 == 0)) {
             return case_fail(c, "message %zu is not a %s", i, i % 2 == 0 ? "request" : "response");
+        }
     }
     return c->message_count % 2 == 0 || case_fail(c, "the last request has no response");
 }
@@ -312,16 +323,19 @@ bool case_load(struct recording *c, const char *path)
 
     *c = (struct recording){.json = json_load_file(path, 0, &error)};
     c->name = text_of(c->json, "case");
-    if (c->json == NULL)
+    if (c->json == NULL) {
         return case_fail(c, "line %d: %s", error.line, error.text);
+    }
     const char *version = text_of(c->json, "spdm_version");
     int binding = lookup(bindings, text_of(c->json, "transport"));
-    if (c->name[0] == '\0' || strncmp(version, "1.", 2) != 0 || binding < 0)
+    if (c->name[0] == '\0' || strncmp(version, "1.", 2) != 0 || binding < 0) {
         return case_fail(c, "no case, spdm_version or known transport in it");
+    }
     c->binding = (binding_id)binding;
     c->minor = (uint8_t)strtoul(version + 2, NULL, 10);
-    if (c->minor != 2 && c->minor != 3)
+    if (c->minor != 2 && c->minor != 3) {
         out_of_scope(c, "SPDM", version);
+    }
     load_algorithms(c);
     load_messages(c);
     load_secrets(c);
@@ -335,8 +349,9 @@ struct secret *case_secret(struct recording *c, int session, const char *name, i
     for (size_t i = 0; i < c->secret_count; i++) {
         struct secret *s = &c->secrets[i];
 
-        if (s->session == session && strcmp(s->name, name) == 0 && nth-- == 0)
+        if (s->session == session && strcmp(s->name, name) == 0 && nth-- == 0) {
             return s;
+        }
     }
     return NULL;
 }

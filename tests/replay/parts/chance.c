@@ -12,8 +12,9 @@ static const uint8_t *value_in(const struct fakes *f, struct pst_bytes m, size_t
     size_t hash = pst_hash_row(f->c->hash)->size;
     size_t at = 0;
 
-    if (m.len < 4)
+    if (m.len < 4) {
         return NULL;
+    }
     switch (m.at[1]) {
     case 0x6A: /* ENCAPSULATED_REQUEST */
     case 0xEB: /* DELIVER_ENCAPSULATED_RESPONSE */
@@ -51,8 +52,9 @@ static pst_err recorded_random(void *ctx, void *out, size_t len)
     const uint8_t *value = f->outgoing != NULL ? value_in(f, f->outgoing->spdm, len) : NULL;
 
     memset(out, 0, len);
-    if (value != NULL)
+    if (value != NULL) {
         memcpy(out, value, len);
+    }
     return PST_OK;
 }
 
@@ -70,8 +72,9 @@ static EC_KEY *key_from(pst_dh_id id, struct pst_bytes scalar)
 
     BN_free(number);
     EC_POINT_free(point);
-    if (good)
+    if (good) {
         return key;
+    }
     EC_KEY_free(key);
     return NULL;
 }
@@ -87,13 +90,15 @@ static pst_err recorded_generate(void *ctx, pst_dh_id id, struct pst_dh_key *key
     uint8_t point[1 + PST_MAX_DH];
 
     f->placed[0] = f->placed[1] = 0;
-    if (scalar == NULL)
+    if (scalar == NULL) {
         return PST_ERR_CRYPTO;
+    }
     EC_KEY *made = key_from(id, scalar->value);
     if (made == NULL ||
         EC_POINT_point2oct(pst_ossl_group(id), EC_KEY_get0_public_key(made),
-                           POINT_CONVERSION_UNCOMPRESSED, point, 1 + size, NULL) != 1 + size)
+                           POINT_CONVERSION_UNCOMPRESSED, point, 1 + size, NULL) != 1 + size) {
         return PST_ERR_CRYPTO;
+    }
     memcpy(public_value, point + 1, size);
     pst_ossl_keep(key->store, made);
     key->store[1] = id; /* as the port does */
@@ -108,8 +113,9 @@ static pst_err substituting_final(void *ctx, struct pst_hash *h, uint8_t *digest
     size_t len = pst_hash_row(f->c->hash)->size;
 
     if (err == PST_OK && f->substitute && id == f->c->hash &&
-        memcmp(digest, f->summary_made, len) == 0)
+        memcmp(digest, f->summary_made, len) == 0) {
         memcpy(digest, f->summary_recorded, len);
+    }
     return err;
 }
 

@@ -12,8 +12,9 @@ static uint8_t answer[65536];
 
 bool engines_left_out(struct recording *c)
 {
-    if (c->responder_public_key.len == 0)
+    if (c->responder_public_key.len == 0) {
         return false;
+    }
     (void)snprintf(c->partly, sizeof c->partly,
                    "the engines: a provisioned public key in place of a chain");
     return true;
@@ -34,10 +35,12 @@ static bool same(struct recording *c, const struct message *m, const char *who, 
 {
     size_t at = 0;
 
-    while (at < len && at < m->spdm.len && answer[at] == m->spdm.at[at])
+    while (at < len && at < m->spdm.len && answer[at] == m->spdm.at[at]) {
         at++;
-    if (at == len && at == m->spdm.len)
+    }
+    if (at == len && at == m->spdm.len) {
         return true;
+    }
     return case_fail(c,
                      "message %d (%s): the %s says %02x at byte %zu of %zu, recorded %02x of %zu",
                      m->n, m->name, who, at < len ? answer[at] : 0, at, len,
@@ -56,15 +59,18 @@ static bool respond(struct recording *c, struct pst_responder *r, struct fakes *
     size_t len = 0;
 
     f->outgoing = rsp;
-    if (wants_key_update(rsp) && pst_responder_want_key_update(r, FAKES_SESSION) != PST_OK)
+    if (wants_key_update(rsp) && pst_responder_want_key_update(r, FAKES_SESSION) != PST_OK) {
         return case_fail(c, "message %d: the responder refuses to want a key update", rsp->n);
+    }
     pst_err err = pst_responder_handle(r, context_of(req), req->spdm.at, req->spdm.len, answer,
                                        sizeof answer, &len);
-    if (err != PST_OK)
+    if (err != PST_OK) {
         return case_fail(c, "message %d (%s): the responder: %s", req->n, req->name,
                          pst_err_text(err));
-    if (!same(c, rsp, "responder", len))
+    }
+    if (!same(c, rsp, "responder", len)) {
         return false;
+    }
     pst_responder_sent(r);
     return c->why[0] == '\0';
 }
@@ -75,12 +81,13 @@ bool engines_responder(struct recording *c)
     struct fakes f;
     bool good = fakes_init(c, true, &f);
 
-    if (good && pst_responder_init(&r, &f.config) != PST_OK)
+    if (good && pst_responder_init(&r, &f.config) != PST_OK) {
         good = case_fail(c, "the responder refuses the configuration");
-    else if (good) {
+    } else if (good) {
         for (size_t i = 0; good && i + 1 < c->message_count; i += 2) {
-            if (is_spdm(&c->messages[i]))
+            if (is_spdm(&c->messages[i])) {
                 good = respond(c, &r, &f, &c->messages[i], &c->messages[i + 1]);
+            }
         }
         good = good && fakes_complete(&f);
         pst_responder_wipe(&r);
@@ -160,15 +167,17 @@ static pst_err request(struct recording *c, struct pst_requester *q, struct fake
 
     f->outgoing = req;
     pst_err err = pst_requester_next(q, &context, answer, sizeof answer, &len);
-    if (err == PST_ERR_STATE)
+    if (err == PST_ERR_STATE) {
         return err;
+    }
     if (err != PST_OK || context != context_of(req)) {
         (void)case_fail(c, "message %d (%s): the requester: %s", req->n, req->name,
                         err != PST_OK ? pst_err_text(err) : "in another context");
         return PST_ERR_ARGUMENT;
     }
-    if (!same(c, req, "requester", len))
+    if (!same(c, req, "requester", len)) {
         return PST_ERR_ARGUMENT;
+    }
     pst_requester_sent(q);
     /* What it makes of the answer shows in the result and in what it says next. */
     (void)!pst_requester_receive(q, context, rsp->spdm.at, rsp->spdm.len);
@@ -182,21 +191,25 @@ static bool chain_given_up(struct recording *c, size_t i, const struct pst_op *o
     bool fetched = false, last = true;
 
     if (op->kind != PST_OP_CHALLENGE && op->kind != PST_OP_SESSION &&
-        !(op->kind == PST_OP_MEASUREMENTS && op->sign))
+        !(op->kind == PST_OP_MEASUREMENTS && op->sign)) {
         return false;
+    }
     while (at-- > 0) {
         struct pst_bytes m = c->messages[at].spdm;
 
-        if (!c->messages[at].request || m.len < 4 || m.at[1] != 0x82)
+        if (!c->messages[at].request || m.len < 4 || m.at[1] != 0x82) {
             continue;
+        }
         fetched = fetched || (m.at[2] & 0x0F) == op->slot;
-        if (!fetched)
+        if (!fetched) {
             last = false;
+        }
     }
-    if (fetched && !last)
+    if (fetched && !last) {
         (void)snprintf(c->partly, sizeof c->partly,
                        "the requester from message %d on: it keeps one chain at a time",
                        c->messages[i].n);
+    }
     return fetched && !last;
 }
 
@@ -208,26 +221,31 @@ static bool operate(struct recording *c, struct pst_requester *q, struct fakes *
     uint8_t code = 0;
     pst_err err;
 
-    if (!operation_of(c, first, &op))
+    if (!operation_of(c, first, &op)) {
         return case_fail(c, "message %d (%s): no such operation", first->n, first->name);
+    }
     if (chain_given_up(c, *i, &op)) {
         *i = c->message_count;
         return true;
     }
     f->outgoing = first;
     err = pst_requester_start(q, &op);
-    if (err != PST_OK)
+    if (err != PST_OK) {
         return case_fail(c, "message %d (%s): not started: %s", first->n, first->name,
                          pst_err_text(err));
-    while (*i + 1 < c->message_count && (err = request(c, q, f, *i)) == PST_OK)
+    }
+    while (*i + 1 < c->message_count && (err = request(c, q, f, *i)) == PST_OK) {
         *i += 2;
-    if (c->why[0] != '\0')
+    }
+    if (c->why[0] != '\0') {
         return false;
+    }
     bool refused = c->messages[*i - 1].spdm.at[1] == 0x7F;
     err = pst_requester_result(q, &code);
-    if (err != (refused ? PST_ERR_PEER : PST_OK))
+    if (err != (refused ? PST_ERR_PEER : PST_OK)) {
         return case_fail(c, "message %d (%s): the operation ended with: %s", c->messages[*i - 1].n,
                          c->messages[*i - 1].name, pst_err_text(err));
+    }
     return true;
 }
 
@@ -238,14 +256,15 @@ bool engines_requester(struct recording *c)
     bool good = fakes_init(c, false, &f);
     size_t i = 0;
 
-    if (good && pst_requester_init(&q, &f.config) != PST_OK)
+    if (good && pst_requester_init(&q, &f.config) != PST_OK) {
         good = case_fail(c, "the requester refuses the configuration");
-    else if (good) {
+    } else if (good) {
         while (good && i + 1 < c->message_count) {
-            if (is_spdm(&c->messages[i]))
+            if (is_spdm(&c->messages[i])) {
                 good = operate(c, &q, &f, &i);
-            else
+            } else {
                 i += 2;
+            }
         }
         good = good && (c->partly[0] != '\0' || fakes_complete(&f));
         pst_requester_wipe(&q);

@@ -22,8 +22,9 @@ static pst_err recorded_sign(void *ctx, pst_hash_id hash, const void *message, s
 
         if (s->responder != f->responder || s->hash.len != hash_len || n > 36 ||
             memcmp(at + 100, s->hash.at, hash_len) != 0 ||
-            memcmp(at + 100 - n, context, (size_t)n) != 0)
+            memcmp(at + 100 - n, context, (size_t)n) != 0) {
             continue;
+        }
         memcpy(signature, s->value.at, s->value.len);
         return PST_OK;
     }
@@ -52,10 +53,12 @@ static pst_err compare_key(void *ctx, uint32_t session_id, pst_key_phase phase,
     f->keys++;
     if (want == NULL || want_iv == NULL || key->aead != f->c->aead ||
         memcmp(key->key, want->value.at, want->value.len) != 0 ||
-        memcmp(key->iv, want_iv->value.at, PST_IV_LEN) != 0)
+        memcmp(key->iv, want_iv->value.at, PST_IV_LEN) != 0) {
         (void)case_fail(f->c, "the engine's %s differs", name);
-    if (session_id != FAKES_SESSION || encrypt != f->c->encrypt)
+    }
+    if (session_id != FAKES_SESSION || encrypt != f->c->encrypt) {
         (void)case_fail(f->c, "the engine places %s for another session", name);
+    }
     return PST_OK;
 }
 
@@ -67,8 +70,9 @@ static pst_err compare_export(void *ctx, uint32_t session_id, const struct pst_e
     if (want == NULL || session_id != FAKES_SESSION || e->hash != f->c->hash ||
         e->aead != f->c->aead || e->minor != f->c->minor || e->encrypt != f->c->encrypt ||
         want->value.len != pst_hash_row(e->hash)->size ||
-        memcmp(e->secret, want->value.at, want->value.len) != 0)
+        memcmp(e->secret, want->value.at, want->value.len) != 0) {
         (void)case_fail(f->c, "the engine's export_master_secret differs");
+    }
     f->exports++;
     return PST_OK;
 }
@@ -90,8 +94,9 @@ static pst_err get_block(void *ctx, size_t n, pst_hash_id hash, struct pst_measu
     const struct fakes *f = ctx;
 
     (void)hash;
-    if (n >= f->block_count)
+    if (n >= f->block_count) {
         return PST_ERR_ARGUMENT;
+    }
     *out = f->blocks[n];
     return PST_OK;
 }
@@ -108,8 +113,9 @@ bool fakes_complete(struct fakes *f)
         wanted += strstr(name, "_data_key") != NULL ||
                   (strstr(name, "_handshake_key") != NULL && !f->c->clear_handshake);
     }
-    if (f->exports != exports)
+    if (f->exports != exports) {
         return case_fail(f->c, "the engine exported %u secrets of %u", f->exports, exports);
+    }
     return f->keys == wanted || case_fail(f->c, "the engine placed %u keys of %u", f->keys, wanted);
 }
 
@@ -119,12 +125,15 @@ static struct pst_bytes find(const struct recording *c, bool request, uint8_t co
     for (size_t i = 0; i < c->message_count; i++) {
         struct pst_bytes m = c->messages[i].spdm;
 
-        if (m.len < 4 || c->messages[i].request != request)
+        if (m.len < 4 || c->messages[i].request != request) {
             continue;
-        if (m.at[1] == code)
+        }
+        if (m.at[1] == code) {
             return m;
-        if (m.at[1] == 0xEB && m.len >= 8 && m.at[5] == code)
+        }
+        if (m.at[1] == 0xEB && m.len >= 8 && m.at[5] == code) {
             return (struct pst_bytes){m.at + 4, m.len - 4};
+        }
     }
     return (struct pst_bytes){NULL, 0};
 }
@@ -135,8 +144,9 @@ static struct pst_bytes find_signed_measurements(const struct recording *c)
     for (size_t i = 0; i + 1 < c->message_count; i++) {
         struct pst_bytes req = c->messages[i].spdm, rsp = c->messages[i + 1].spdm;
 
-        if (req.len >= 4 && req.at[1] == 0xE0 && (req.at[2] & 1) != 0 && rsp.len >= 4)
+        if (req.len >= 4 && req.at[1] == 0xE0 && (req.at[2] & 1) != 0 && rsp.len >= 4) {
             return rsp;
+        }
     }
     return (struct pst_bytes){NULL, 0};
 }
@@ -155,8 +165,9 @@ static struct pst_bytes certificates_of(const struct fakes *f, struct pst_bytes 
 {
     size_t head = 4 + pst_hash_row(f->c->hash)->size;
 
-    if (chain.len <= head)
+    if (chain.len <= head) {
         return (struct pst_bytes){NULL, 0};
+    }
     return (struct pst_bytes){chain.at + head, chain.len - head};
 }
 
@@ -169,16 +180,19 @@ static bool fill_slots(struct fakes *f)
     uint8_t mask = digests.len >= 4 ? digests.at[3] : 1;
     size_t count = 0, nth = 0;
 
-    for (size_t i = 0; i < PST_MAX_SLOTS; i++)
+    for (size_t i = 0; i < PST_MAX_SLOTS; i++) {
         count += (size_t)(mask >> i & 1);
-    if (multi_key && digests.len > 0 && digests.len < 4 + count * (hash + 4))
+    }
+    if (multi_key && digests.len > 0 && digests.len < 4 + count * (hash + 4)) {
         return case_fail(f->c, "DIGESTS without the fields of a multi-key connection");
+    }
     for (size_t i = 0; i < PST_MAX_SLOTS; i++) {
         struct pst_bytes chain = f->responder ? f->c->responder_chain[i] : f->c->requester_chain;
         struct pst_bytes certs = certificates_of(f, chain);
 
-        if ((mask >> i & 1) == 0 || certs.len == 0)
+        if ((mask >> i & 1) == 0 || certs.len == 0) {
             continue;
+        }
         f->slots[i] = (struct pst_slot){.certs = certs.at,
                                         .certs_len = certs.len,
                                         .root_len = first_certificate(certs),
@@ -203,14 +217,16 @@ static void fill_known_peer(struct fakes *f)
 
     f->known_peer = (struct pst_slot){
         .certs = certs.at, .certs_len = certs.len, .root_len = first_certificate(certs)};
-    if (f->config.mutual == PST_MUTUAL_PLAIN)
+    if (f->config.mutual == PST_MUTUAL_PLAIN) {
         f->config.known_peer = &f->known_peer;
+    }
 }
 
 static bool fill_trust(struct fakes *f)
 {
-    if (pst_trust_init(&f->trust) != PST_OK)
+    if (pst_trust_init(&f->trust) != PST_OK) {
         return case_fail(f->c, "trust anchors");
+    }
     pst_trust_set_time(&f->trust, 0);
     pst_trust_set_lenient(&f->trust, true);
     for (size_t i = 0; i < PST_MAX_SLOTS; i++) {
@@ -219,8 +235,9 @@ static bool fill_trust(struct fakes *f)
         bool again = f->responder ? i > 0 : i == 4; /* the same root as slot 0 */
 
         if (certs.len > 0 && !again &&
-            pst_trust_add_der(&f->trust, certs.at, first_certificate(certs)) != PST_OK)
+            pst_trust_add_der(&f->trust, certs.at, first_certificate(certs)) != PST_OK) {
             return case_fail(f->c, "trust anchor of slot %zu", i);
+        }
     }
     return true;
 }
@@ -234,8 +251,9 @@ static bool fill_config(struct fakes *f)
     struct pst_bytes exchanged = find(f->c, false, 0x64);
     struct pst_bytes authenticated = find(f->c, false, 0x03);
 
-    if (capabilities.len < 20)
+    if (capabilities.len < 20) {
         return case_fail(f->c, "no capabilities recorded");
+    }
     config->min_minor = config->max_minor = f->c->minor;
     config->capabilities = pst_peek_u32(capabilities.at + 8);
     config->ct_exponent = capabilities.at[5];
@@ -254,14 +272,16 @@ static bool fill_config(struct fakes *f)
     config->measurement_hash = f->c->measurement_hash;
     config->multi_key = f->responder ? f->c->multi_key_req : f->c->multi_key_rsp;
     config->mel_format = algorithms.len >= 32 && algorithms.at[31] == 1;
-    if (!f->responder && asked.len > 6)
+    if (!f->responder && asked.len > 6) {
         config->session_policy = asked.at[6];
+    }
     if (f->responder && exchanged.len > 7) {
         config->heartbeat_s = exchanged.at[2];
         config->mutual = (pst_mutual)exchanged.at[6];
     }
-    if (f->responder && authenticated.len > 3)
+    if (f->responder && authenticated.len > 3) {
         config->basic_mutual = (authenticated.at[2] & 0x80) != 0;
+    }
     return true;
 }
 
@@ -273,8 +293,9 @@ bool fakes_init(struct recording *c, bool responder, struct fakes *f)
         .ctx = f, .sig_id = responder ? c->sig : c->peer_sig, .sign = recorded_sign};
     struct pst_bytes told = find_signed_measurements(c);
     f->measurements = (struct pst_measurements){.ctx = f, .get = get_block};
-    if (told.len > 3)
+    if (told.len > 3) {
         f->measurements.change = told.at[3] >> 4;
+    }
     f->config.crypto = &f->crypto;
     f->config.keys = (struct pst_key_port){
         .ctx = f, .place = compare_key, .drop = forget_keys, .exported = compare_export};
@@ -283,8 +304,9 @@ bool fakes_init(struct recording *c, bool responder, struct fakes *f)
         measured_gather(f);
         f->config.measurements = &f->measurements;
     }
-    if (!fill_config(f) || !fill_slots(f) || !fill_trust(f))
+    if (!fill_config(f) || !fill_slots(f) || !fill_trust(f)) {
         return false;
+    }
     f->config.verifier = &f->trust.verifier;
     fill_known_peer(f);
     return true;

@@ -39,13 +39,15 @@ bool leaf_of_chain(struct pst_bytes chain, size_t hash_len, pst_sig_id id,
     const uint8_t *end = chain.at + chain.len;
     X509 *leaf = NULL;
 
-    if (chain.len < 4 + hash_len)
+    if (chain.len < 4 + hash_len) {
         return false;
+    }
     while (at < end) {
         X509_free(leaf);
         leaf = d2i_X509(NULL, &at, (long)(end - at));
-        if (leaf == NULL)
+        if (leaf == NULL) {
             return false;
+        }
     }
     bool good = leaf != NULL && convert(X509_get0_pubkey(leaf), id, key);
     X509_free(leaf);

@@ -11,8 +11,9 @@ static pst_err recorded_padding(void *ctx, void *out, size_t len)
 {
     const struct protect *p = ctx;
 
-    if (len != p->padding.len)
+    if (len != p->padding.len) {
         return PST_ERR_RANDOM;
+    }
     memcpy(out, p->padding.at, len);
     return PST_OK;
 }
@@ -26,11 +27,13 @@ bool protect_init(struct recording *c, struct protect *p)
     p->crypto.random = recorded_padding;
     config.sequence_len = c->binding == BINDING_MCTP ? 2 : 0;
     config.sends = PST_TO_RESPONDER;
-    if (pst_record_init(&p->requester, &config) != PST_OK)
+    if (pst_record_init(&p->requester, &config) != PST_OK) {
         return case_fail(c, "record init");
+    }
     config.sends = PST_TO_REQUESTER;
-    if (pst_record_init(&p->responder, &config) != PST_OK)
+    if (pst_record_init(&p->responder, &config) != PST_OK) {
         return case_fail(c, "record init");
+    }
     return true;
 }
 
@@ -39,8 +42,9 @@ bool protect_place(struct recording *c, struct protect *p, pst_key_phase phase,
 {
     p->open = true;
     if (pst_record_place(&p->requester, SESSION, phase, direction, c->encrypt, key) != PST_OK ||
-        pst_record_place(&p->responder, SESSION, phase, direction, c->encrypt, key) != PST_OK)
+        pst_record_place(&p->responder, SESSION, phase, direction, c->encrypt, key) != PST_OK) {
         return case_fail(c, "placing keys");
+    }
     return true;
 }
 
@@ -56,10 +60,12 @@ static void inner_prefix(const struct recording *c, const struct message *m, str
 {
     uint8_t tcp[4] = {0, 0, 1, 5};
 
-    if (m->app.len > 0)
+    if (m->app.len > 0) {
         return;
-    if (c->binding == BINDING_MCTP)
+    }
+    if (c->binding == BINDING_MCTP) {
         blob_add(plain, "\x05", 1);
+    }
     if (c->binding == BINDING_TCP) {
         pst_poke_u16(tcp, (uint16_t)(m->spdm.len + 2));
         blob_add(plain, tcp, sizeof tcp);
@@ -73,10 +79,12 @@ static bool reseal(struct recording *c, struct pst_record *from, const struct me
     size_t len = 0;
 
     memcpy(out + pst_record_head(from), plain.at, plain.len);
-    if (pst_record_seal(from, out, sizeof out, plain.len, padding, &len) != PST_OK)
+    if (pst_record_seal(from, out, sizeof out, plain.len, padding, &len) != PST_OK) {
         return case_fail(c, "message %d: not sealed", m->n);
-    if (len > record.len || memcmp(out, record.at, len) != 0)
+    }
+    if (len > record.len || memcmp(out, record.at, len) != 0) {
         return case_fail(c, "message %d: sealing gives other bytes", m->n);
+    }
     return true;
 }
 
@@ -94,10 +102,11 @@ bool protect_message(struct recording *c, struct protect *p, const struct messag
     pst_err err = pst_record_open(to, copy.at, copy.len, &payload, &phase);
     inner_prefix(c, m, &plain);
     blob_put(&plain, m->app.len > 0 ? m->app : m->spdm);
-    if (err != PST_OK)
+    if (err != PST_OK) {
         good = case_fail(c, "message %d (%s): record: %s", m->n, m->name, pst_err_text(err));
-    else if (payload.len != plain.len || memcmp(payload.at, plain.at, plain.len) != 0)
+    } else if (payload.len != plain.len || memcmp(payload.at, plain.at, plain.len) != 0) {
         good = case_fail(c, "message %d (%s): the record holds something else", m->n, m->name);
+    }
     if (good) {
         const uint8_t *end = payload.at + payload.len;
         size_t body = pst_peek_u16(record.at + (c->binding == BINDING_MCTP ? 6 : 4));

@@ -8,11 +8,13 @@ static bool compare(struct schedule *s, const char *name, int nth, const uint8_t
 {
     struct secret *secret = case_secret(s->c, s->session, name, nth);
 
-    if (secret == NULL)
+    if (secret == NULL) {
         return case_fail(s->c, "session %d: no %s recorded", s->session, name);
+    }
     secret->used = true;
-    if (secret->value.len != len || memcmp(secret->value.at, value, len) != 0)
+    if (secret->value.len != len || memcmp(secret->value.at, value, len) != 0) {
         return case_fail(s->c, "session %d: %s differs", s->session, name);
+    }
     return true;
 }
 
@@ -43,11 +45,13 @@ static bool traffic(struct schedule *s, pst_direction d, const uint8_t *secret, 
 
     key->aead = s->c->aead;
     if (!expand(s, secret, "key", NULL, key->key, key_len) ||
-        !expand(s, secret, "iv", NULL, key->iv, PST_IV_LEN))
+        !expand(s, secret, "iv", NULL, key->iv, PST_IV_LEN)) {
         return false;
+    }
     (void)snprintf(rest, sizeof rest, "%s_key%s", stage, suffix);
-    if (!compare(s, name_of(name, d, rest), nth, key->key, key_len))
+    if (!compare(s, name_of(name, d, rest), nth, key->key, key_len)) {
         return false;
+    }
     (void)snprintf(rest, sizeof rest, "%s_iv%s", stage, suffix);
     return compare(s, name_of(name, d, rest), nth, key->iv, PST_IV_LEN);
 }
@@ -72,12 +76,14 @@ bool schedule_handshake(struct schedule *s, const uint8_t *th1)
     size_t len = pst_hash_row(s->c->hash)->size;
     struct secret *z = case_secret(s->c, s->session, "shared_secret", 0);
 
-    if (z == NULL)
+    if (z == NULL) {
         return case_fail(s->c, "session %d: no shared_secret recorded", s->session);
+    }
     z->used = true;
     if (pst_hkdf_extract(s->crypto, s->c->hash, zeros, len, z->value.at, z->value.len,
-                         s->handshake) != PST_OK)
+                         s->handshake) != PST_OK) {
         return case_fail(s->c, "HKDF-Extract");
+    }
     return compare(s, "th1", 0, th1, len) && compare(s, "handshake_secret", 0, s->handshake, len) &&
            handshake_direction(s, PST_TO_RESPONDER, th1) &&
            handshake_direction(s, PST_TO_REQUESTER, th1);
@@ -101,10 +107,12 @@ bool schedule_application(struct schedule *s, const uint8_t *th2)
     size_t len = pst_hash_row(s->c->hash)->size;
     uint8_t salt[PST_MAX_HASH], master[PST_MAX_HASH], exported[PST_MAX_HASH];
 
-    if (!expand(s, s->handshake, "derived", NULL, salt, len))
+    if (!expand(s, s->handshake, "derived", NULL, salt, len)) {
         return false;
-    if (pst_hkdf_extract(s->crypto, s->c->hash, salt, len, zeros, len, master) != PST_OK)
+    }
+    if (pst_hkdf_extract(s->crypto, s->c->hash, salt, len, zeros, len, master) != PST_OK) {
         return case_fail(s->c, "HKDF-Extract");
+    }
     return compare(s, "th2", 0, th2, len) && compare(s, "master_secret", 0, master, len) &&
            expand(s, master, "exp master", th2, exported, len) &&
            compare(s, "export_master_secret", 0, exported, len) &&
@@ -120,8 +128,9 @@ bool schedule_update(struct schedule *s, pst_direction d)
     char name[64];
 
     if (!expand(s, s->data[d], "traffic upd", NULL, next, len) ||
-        !compare(s, name_of(name, d, "data_secret_updated"), nth, next, len))
+        !compare(s, name_of(name, d, "data_secret_updated"), nth, next, len)) {
         return false;
+    }
     memcpy(s->data[d], next, len);
     return traffic(s, d, s->data[d], "data", "_updated", nth);
 }

@@ -16,15 +16,19 @@ static void remove_all(void)
 {
     char command[64];
 
-    for (int role = 0; role < 2; role++)
-        for (int sig = 1; sig < 4; sig++)
-            if (identities[role][sig].slot.certs_len > 0)
+    for (int role = 0; role < 2; role++) {
+        for (int sig = 1; sig < 4; sig++) {
+            if (identities[role][sig].slot.certs_len > 0) {
                 pst_identity_free(&identities[role][sig]);
+            }
+        }
+    }
     pst_trust_free(&trust[0]);
     pst_trust_free(&trust[1]);
     snprintf(command, sizeof command, "rm -rf %s", base_dir);
-    if (system(command) != 0)
+    if (system(command) != 0) {
         fprintf(stderr, "%s is left\n", base_dir);
+    }
 }
 
 static void make_ca(void)
@@ -34,8 +38,9 @@ static void make_ca(void)
 
     CHECK(mkdtemp(base_dir) != NULL);
     snprintf(path, sizeof path, "%s/ca", base_dir);
-    if (pst_pki_init(path, &options, why, sizeof why) != PST_OK)
+    if (pst_pki_init(path, &options, why, sizeof why) != PST_OK) {
         fprintf(stderr, "%s\n", why);
+    }
     /* trust[role]: of peers in that role */
     for (int role = 0; role < 2; role++) {
         CHECK_EQ(pst_trust_init(&trust[role]), PST_OK);
@@ -52,19 +57,23 @@ const struct pst_identity *wired_identity(pst_role role, pst_sig_id sig)
     struct pst_pki_options options = {.algorithm = sig};
     char ca[128], dir[128], why[256] = "";
 
-    if (trust[0].priv == NULL)
+    if (trust[0].priv == NULL) {
         make_ca();
-    if (id->slot.certs_len > 0)
+    }
+    if (id->slot.certs_len > 0) {
         return id;
+    }
     snprintf(ca, sizeof ca, "%s/ca", base_dir);
     snprintf(dir, sizeof dir, "%s/%d-%d", base_dir, role, sig);
     pst_err err = role == PST_ROLE_RESPONDER
                       ? pst_pki_target(ca, WIRED_DEVICE, dir, &options, why, sizeof why)
                       : pst_pki_engineer(ca, "ada", "role = debug", dir, &options, why, sizeof why);
-    if (err == PST_OK)
+    if (err == PST_OK) {
         err = pst_identity_load(id, dir, why, sizeof why);
-    if (err != PST_OK)
+    }
+    if (err != PST_OK) {
         fprintf(stderr, "identity: %s: %s\n", pst_err_text(err), why);
+    }
     CHECK_EQ(err, PST_OK);
     return id;
 }
@@ -77,12 +86,16 @@ static pst_err place(void *ctx, uint32_t id, pst_key_phase phase, pst_direction 
     struct wired_keys *k = ctx;
     int at = -1;
 
-    for (int i = 0; i < 4 && at < 0; i++)
-        if (k->session[i].id == 0)
+    for (int i = 0; i < 4 && at < 0; i++) {
+        if (k->session[i].id == 0) {
             at = i;
-    for (int i = 0; i < 4; i++)
-        if (k->session[i].id == id)
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        if (k->session[i].id == id) {
             at = i;
+        }
+    }
     CHECK(at >= 0 && id != 0);
     k->session[at].id = id;
     k->session[at].live[d] = true;
@@ -97,17 +110,21 @@ static void drop(void *ctx, uint32_t id)
 {
     struct wired_keys *k = ctx;
 
-    for (int i = 0; i < 4; i++)
-        if (k->session[i].id == id)
+    for (int i = 0; i < 4; i++) {
+        if (k->session[i].id == id) {
             memset(&k->session[i], 0, sizeof k->session[i]);
+        }
+    }
     k->dropped++;
 }
 
 static int find(const struct wired_keys *k, uint32_t id)
 {
-    for (int i = 0; i < 4; i++)
-        if (k->session[i].id == id)
+    for (int i = 0; i < 4; i++) {
+        if (k->session[i].id == id) {
             return i;
+        }
+    }
     return -1;
 }
 
@@ -146,10 +163,12 @@ static pst_err on_vendor(void *ctx, uint32_t context, uint16_t standard, struct 
     (void)context;
     (void)standard;
     (void)id;
-    if (payload.len > cap)
+    if (payload.len > cap) {
         return PST_ERR_SPACE;
-    for (size_t i = 0; i < payload.len; i++)
+    }
+    for (size_t i = 0; i < payload.len; i++) {
         out[i] = (uint8_t)(payload.at[i] ^ 0xff);
+    }
     *len = payload.len;
     return PST_OK;
 }
@@ -166,8 +185,9 @@ static pst_err sign(void *ctx, pst_hash_id hash, const void *message, size_t len
     struct wired_signer *s = ctx;
 
     s->calls++;
-    if (s->broken)
+    if (s->broken) {
         return PST_ERR_CRYPTO;
+    }
     if (s->pending > 0) {
         s->pending--;
         return PST_PENDING;
@@ -193,15 +213,16 @@ static const uint8_t rom[] = "rom", fw[300] = {1, 2, 3}, svn[8] = {7};
 static pst_err measure(void *ctx, size_t n, pst_hash_id hash, struct pst_measurement *out)
 {
     static const struct pst_measurement blocks[] = {
-        {.index = 1, .type = 0,   .raw = true, .tcb = true,                .value = {rom, sizeof rom}},
-        {.index = 2, .type = 1,   .raw = true, .value = {fw, sizeof fw}  },
-        {.index = 0x10, .type = 7, .raw = true, .tcb = true, .value = {svn, sizeof svn}                          },
+        {.index = 1, .type = 0, .raw = true, .tcb = true, .value = {rom, sizeof rom}},
+        {.index = 2, .type = 1, .raw = true, .value = {fw, sizeof fw}},
+        {.index = 0x10, .type = 7, .raw = true, .tcb = true, .value = {svn, sizeof svn}},
     };
 
     (void)ctx;
     (void)hash;
-    if (n >= 3)
+    if (n >= 3) {
         return PST_ERR_ARGUMENT;
+    }
     *out = blocks[n];
     return PST_OK;
 }
@@ -229,17 +250,20 @@ static void common(struct wired *w, struct wired_side *s, const struct wired_opt
     uint32_t flags = PST_CAP_CERT | PST_CAP_CHAL | PST_CAP_MAC | PST_CAP_MUT_AUTH | PST_CAP_KEY_EX |
                      PST_CAP_ENCAP | PST_CAP_HBEAT | PST_CAP_KEY_UPD;
 
-    if (!o->mac_only)
+    if (!o->mac_only) {
         flags |= PST_CAP_ENCRYPT;
-    if (o->clear_handshake)
+    }
+    if (o->clear_handshake) {
         flags |= PST_CAP_CLEAR_HANDSHAKE;
-    if (o->multi_key)
+    }
+    if (o->multi_key) {
         flags |= PST_CAP_MULTI_KEY_NEG;
+    }
     s->config = (struct pst_spdm_config){
         .crypto = pst_openssl_crypto(),
         .verifier = &trust[peer].verifier,
-        .keys = {.ctx = &s->keys,               .place = place, .drop = drop},
-        .hooks = { .ctx = s,
+        .keys = {.ctx = &s->keys, .place = place, .drop = drop},
+        .hooks = {.ctx = s,
                  .peer = on_peer,
                  .established = on_established,
                  .ended = on_ended,
@@ -281,8 +305,9 @@ void wired_setup(struct wired *w, const struct wired_options *o)
     w->dts.config.sigs = w->peer_sigs;
     w->dts.config.peer_sigs = w->sigs;
     w->ts.config.capabilities |= PST_CAP_MEAS_SIGNED;
-    if (o->multi_key)
+    if (o->multi_key) {
         w->ts.config.capabilities |= PST_CAP_GET_KEY_PAIR_INFO;
+    }
     wrap(&w->ts_signer, device);
     wrap(&w->dts_signer, engineer);
     w->ts_slot = device->slot;
@@ -294,8 +319,9 @@ void wired_setup(struct wired *w, const struct wired_options *o)
     w->ts_slot.key_usage = w->dts_slot.key_usage = 7;
     w->ts.config.slots[o->ts_slot] = &w->ts_slot;
     w->dts.config.slots[o->dts_slot] = &w->dts_slot;
-    if (!o->defer)
+    if (!o->defer) {
         w->ts.config.wait_for_signer = true;
+    }
 }
 
 void wired_start(struct wired *w)
@@ -333,8 +359,9 @@ static bool opens(const struct wired *w, const struct wired_side *s, uint32_t id
 {
     int at = find(&s->keys, id);
 
-    if (!w->tolerant)
+    if (!w->tolerant) {
         return true;
+    }
     return at >= 0 && s->keys.session[at].live[d] &&
            memcmp(s->keys.session[at].key[d].key, sealed->key, sizeof sealed->key) == 0;
 }
@@ -354,8 +381,9 @@ static size_t answer(struct wired *w, uint32_t context, uint8_t *req, size_t len
     size_t out_len = 0;
     pst_err err = pst_responder_handle(&w->r, context, req, len, out, WIRED_BUFFER, &out_len);
 
-    for (int i = 0; err == PST_PENDING && i < 100; i++)
+    for (int i = 0; err == PST_PENDING && i < 100; i++) {
         err = pst_responder_resume(&w->r, out, WIRED_BUFFER, &out_len);
+    }
     CHECK_EQ(err, PST_OK);
     return out_len;
 }
@@ -378,26 +406,33 @@ static bool exchange(struct wired *w, uint32_t context, uint8_t *req, size_t len
         pst_responder_sent(&w->r);
         return false;
     }
-    if (context != 0)
+    if (context != 0) {
         same_key(&w->ts, context, PST_TO_RESPONDER, &key);
-    if (w->tap != NULL)
+    }
+    if (w->tap != NULL) {
         w->tap(w, PST_ROLE_RESPONDER, context, req, &len);
+    }
     rsp_len = answer(w, context, req, len, rsp);
-    if (rsp_len == 0)
+    if (rsp_len == 0) {
         return false;
-    if (context != 0)
+    }
+    if (context != 0) {
         take_key(&w->ts, context, PST_TO_REQUESTER, &key);
+    }
     pst_responder_sent(&w->r);
     if (context != 0 && !opens(w, &w->dts, context, PST_TO_REQUESTER, &key)) {
         pst_requester_end(&w->q, context, PST_ERR_AUTH);
         return false;
     }
-    if (context != 0)
+    if (context != 0) {
         same_key(&w->dts, context, PST_TO_REQUESTER, &key);
-    if (w->tap != NULL)
+    }
+    if (w->tap != NULL) {
         w->tap(w, PST_ROLE_REQUESTER, context, rsp, &rsp_len);
-    if (rsp_len >= 3 && rsp[1] == PST_ERROR)
+    }
+    if (rsp_len >= 3 && rsp[1] == PST_ERROR) {
         w->last_error = rsp[2];
+    }
     pst_err err = pst_requester_receive(&w->q, context, rsp, rsp_len);
     CHECK(err == PST_OK || pst_requester_result(&w->q, NULL) == err);
     return true;
@@ -412,15 +447,17 @@ static pst_err pump(struct wired *w)
         size_t len = 0;
         pst_err err = pst_requester_next(&w->q, &context, req, sizeof req, &len);
 
-        if (err == PST_ERR_STATE)
+        if (err == PST_ERR_STATE) {
             return pst_requester_result(&w->q, NULL);
+        }
         if (err == PST_PENDING) {
             w->now += pst_requester_wait(&w->q);
             continue;
         }
         CHECK_EQ(err, PST_OK);
-        if (!exchange(w, context, req, len))
+        if (!exchange(w, context, req, len)) {
             pst_requester_cancel(&w->q, PST_ERR_TIMEOUT);
+        }
     }
     CHECK(!"it never ends");
     return PST_ERR_STATE;
@@ -437,11 +474,14 @@ pst_err wired_op(struct wired *w, pst_op_kind kind)
 {
     struct pst_op op = {.kind = kind, .portion = w->dts.config.certificate_portion};
 
-    for (uint8_t i = 0; i < 8; i++)
-        if (w->ts.config.slots[i] != NULL)
+    for (uint8_t i = 0; i < 8; i++) {
+        if (w->ts.config.slots[i] != NULL) {
             op.slot = i;
-    if (kind >= PST_OP_HEARTBEAT)
+        }
+    }
+    if (kind >= PST_OP_HEARTBEAT) {
         op.context = pst_requester_session(&w->q);
+    }
     return wired_run(w, &op);
 }
 
@@ -452,8 +492,9 @@ pst_err wired_try_session(struct wired *w)
 
     for (size_t i = 0; i < 4; i++) {
         pst_err err = wired_op(w, ops[i]);
-        if (err != PST_OK)
+        if (err != PST_OK) {
             return err;
+        }
     }
     return PST_OK;
 }

@@ -249,9 +249,9 @@ static int spawn(struct pst_mqtt *m, int fd)
 {
     char *argv[] = {(char[]){"postern"}, (char[]){PST_MQTT_WORKER}, NULL};
     uv_stdio_container_t stdio[] = {
-        {.flags = UV_INHERIT_FD,         .data = {.fd = fd}},
-        {.flags = UV_IGNORE            },
-        {.flags = UV_INHERIT_FD, .data = {.fd = STDERR_FILENO}                  }
+        {.flags = UV_INHERIT_FD, .data = {.fd = fd}},
+        {.flags = UV_IGNORE},
+        {.flags = UV_INHERIT_FD, .data = {.fd = STDERR_FILENO}}
     };
     const uv_process_options_t options = {
         .file = SELF, .args = argv, .stdio = stdio, .stdio_count = 3, .exit_cb = on_exit};

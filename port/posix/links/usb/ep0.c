@@ -106,7 +106,7 @@ static void *serve(void *arg)
     for (;;) {
         struct pollfd fds[2] = {
             {.fd = e->fd, .events = POLLIN},
-            {.fd = e->stop[0]          }
+            {.fd = e->stop[0]}
         };
         if (poll(fds, 2, -1) < 0 && errno != EINTR) {
             break;
