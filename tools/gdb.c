@@ -72,7 +72,7 @@ static void monitor(void *ctx, const char *what, struct pst_writer *text)
     const struct gdb *g = ctx;
     const struct pst_session_info info = g->session.info;
     char line[1024];
-    uint64_t age_s = (pst_profile_now_ms(NULL) - g->began_ms) / 1000;
+    uint64_t age_s = (pst_process_now_ms(NULL) - g->began_ms) / 1000;
 
     if (strcmp(what, "whoami") == 0) {
         snprintf(line, sizeof line,
@@ -132,7 +132,7 @@ static void on_ready(void *ctx)
     if (is_stderr_gdbs(g)) {
         leave_stderr();
     }
-    g->began_ms = pst_profile_now_ms(NULL);
+    g->began_ms = pst_process_now_ms(NULL);
     g->started = true;
     pst_gdb_server_start(&g->server);
 }
@@ -254,7 +254,7 @@ static void on_prepare(uv_prepare_t *prepare)
     struct gdb *g = prepare->data;
     feed(g);
     flush_output(g);
-    uint64_t wait = pst_gdb_server_poll(&g->server, pst_profile_now_ms(NULL));
+    uint64_t wait = pst_gdb_server_poll(&g->server, pst_process_now_ms(NULL));
     flush_output(g); /* a sign of life */
     if (g->started && !g->session.over) {
         pst_debugger_host_flush(g->session.host);

@@ -193,7 +193,13 @@ static void init_target(struct call *c)
 {
     struct pst_target_buffers buffers[CONTEXTS];
 
-    pst_profile_target(&c->spdm, &c->identity, &fleet.engineers, 0);
+    pst_profile_target(&c->spdm, &(const struct pst_profile_parts){
+                                     .crypto = pst_openssl_crypto(),
+                                     .slot = &c->identity.slot,
+                                     .verifier = &fleet.engineers.verifier,
+                                     .now_ms = pst_process_now_ms,
+                                 });
+    c->spdm.heartbeat_s = 0;
     snprintf(c->memory, sizeof c->memory, "the memory of %.40s", c->device->id);
     c->space = (struct pst_space){.ctx = c,
                                   .right = memory_right,

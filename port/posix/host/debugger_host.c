@@ -275,7 +275,12 @@ pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
     snprintf(why, why_cap, "no resources");
     h->loop = loop;
     h->config = *config;
-    pst_profile_debugger(&h->spdm, config->identity, config->trust);
+    pst_profile_debugger(&h->spdm, &(const struct pst_profile_parts){
+                                       .crypto = pst_openssl_crypto(),
+                                       .slot = &config->identity->slot,
+                                       .verifier = &config->trust->verifier,
+                                       .now_ms = pst_process_now_ms,
+                                   });
     h->debugger_config = (struct pst_debugger_config){
         .spdm = &h->spdm,
         .device = config->device,

@@ -11,6 +11,7 @@
 #include "posix/host/profile.h"
 #include "posix/loop/link.h"
 #include "postern/debugger.h"
+#include "postern/profile.h"
 
 #define PST_DEBUGGER_HOST_TEXT (PST_ADDRESS_TEXT + 480)
 

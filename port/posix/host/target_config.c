@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "posix/host/profile.h"
+#include "postern/profile.h"
 
 /* At least as many as there can be: of regions, of files, of [target] and [stub]. */
 #define MOST_KEYS (3 * PST_CONFIG_REGIONS + 5 * PST_CONFIG_FILES + 32)
+#define DEFAULT_AUDIT_AHEAD 60 /* steps that one line of the audit log may announce */
 
 struct why {
     char *at;
@@ -400,7 +401,7 @@ void pst_target_settings_init(struct pst_target_settings *s)
 {
     memset(s, 0, sizeof *s);
     s->heartbeat_s = PST_PROFILE_HEARTBEAT_S;
-    s->audit_ahead = PST_PROFILE_AUDIT_AHEAD;
+    s->audit_ahead = DEFAULT_AUDIT_AHEAD;
 }
 
 static pst_err missing(struct why why, const char *what, const char *option)

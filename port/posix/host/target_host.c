@@ -337,7 +337,15 @@ static pst_err init_target(struct pst_target_host *h, const struct pst_identity 
 {
     const struct pst_target_settings *s = h->settings;
 
-    pst_profile_target(&h->spdm, identity, trust, (uint8_t)s->heartbeat_s);
+    const struct pst_profile_parts parts = {
+        .crypto = pst_openssl_crypto(),
+        .slot = &identity->slot,
+        .verifier = &trust->verifier,
+        .now_ms = pst_process_now_ms,
+    };
+
+    pst_profile_target(&h->spdm, &parts);
+    h->spdm.heartbeat_s = (uint8_t)s->heartbeat_s;
     h->config = (struct pst_target_config){
         .native = &pst_target_native,
         .spdm = &h->spdm,

@@ -12,6 +12,7 @@
 #include "posix/host/stub_host.h"
 #include "posix/host/target_config.h"
 #include "posix/loop/link.h"
+#include "postern/profile.h"
 #include "postern/target.h"
 
 #define PST_TARGET_HOST_CONTEXTS 8
