@@ -17,7 +17,7 @@
 
 #include "openssl/pki.h"
 #include "posix/host/debugger_host.h"
-#include "posix/host/profile.h"
+#include "posix/host/process.h"
 #include "posix/links/mqtt/mqtt.h"
 #include "postern/target.h"
 

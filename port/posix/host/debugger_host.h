@@ -8,7 +8,7 @@
 #define POSTERN_POSIX_HOST_DEBUGGER_HOST_H
 
 #include "openssl/openssl_port.h"
-#include "posix/host/profile.h"
+#include "posix/host/process.h"
 #include "posix/loop/link.h"
 #include "postern/debugger.h"
 #include "postern/profile.h"

@@ -8,7 +8,7 @@
 
 #include "openssl/openssl_port.h"
 #include "posix/host/audit_file.h"
-#include "posix/host/profile.h"
+#include "posix/host/process.h"
 #include "posix/host/stub_host.h"
 #include "posix/host/target_config.h"
 #include "posix/loop/link.h"

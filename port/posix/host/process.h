@@ -1,7 +1,7 @@
 /* What a process that holds secrets needs of the system: no core dumps, memory that stays out of
  * them, and a monotonic clock. */
-#ifndef POSTERN_POSIX_HOST_PROFILE_H
-#define POSTERN_POSIX_HOST_PROFILE_H
+#ifndef POSTERN_POSIX_HOST_PROCESS_H
+#define POSTERN_POSIX_HOST_PROCESS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 #define _DEFAULT_SOURCE /* madvise, MAP_ANONYMOUS */
-#include "posix/host/profile.h"
+#include "posix/host/process.h"
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
