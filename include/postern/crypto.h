@@ -109,6 +109,13 @@ struct pst_crypto {
                          const uint8_t tag[PST_TAG_LEN]);
     void (*aead_wipe)(void *ctx, struct pst_aead *a);
 
+    /* A key that verifies, from its bytes: X ‖ Y, fixed width and big-endian, for ECDSA; 32 bytes
+     * for Ed25519. PST_ERR_DECODE: not a point of the curve, `key` is untouched.
+     * PST_ERR_UNSUPPORTED: an algorithm that the port lacks. May answer PST_PENDING; it is then
+     * called again with the same arguments until it answers otherwise. `public_key_wipe` gives the
+     * work up. */
+    pst_err (*public_key)(void *ctx, struct pst_public_key *key, pst_sig_id id,
+                          const uint8_t *bytes);
     /* PST_OK or PST_ERR_AUTH. `hash` is the negotiated base hash (EdDSA ignores it). The signature
      * is in SPDM's form: r ‖ s fixed width, or R ‖ S. */
     pst_err (*verify)(void *ctx, const struct pst_public_key *key, pst_hash_id hash,

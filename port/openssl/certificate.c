@@ -191,7 +191,7 @@ static void take_key(struct pst_certificate *c, const SPKI *spki)
         }
         bits++;
     }
-    if (id != PST_SIG_NONE && pst_openssl_public_key(&c->key, id, bits) != PST_OK) {
+    if (id != PST_SIG_NONE && pst_ossl_public_key(NULL, &c->key, id, bits) != PST_OK) {
         c->key = (struct pst_public_key){0};
     }
 }

@@ -171,6 +171,7 @@ static const struct pst_crypto openssl_crypto = {
     .aead_seal = pst_ossl_aead_seal,
     .aead_open = pst_ossl_aead_open,
     .aead_wipe = pst_ossl_aead_wipe,
+    .public_key = pst_ossl_public_key,
     .verify = pst_ossl_verify,
     .public_key_wipe = pst_ossl_public_key_wipe,
 };

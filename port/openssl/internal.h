@@ -37,6 +37,8 @@ pst_err pst_ossl_dh_generate(void *ctx, pst_dh_id id, struct pst_dh_key *key,
 pst_err pst_ossl_dh_shared(void *ctx, const struct pst_dh_key *key, const uint8_t *peer_value,
                            uint8_t *secret);
 void pst_ossl_dh_wipe(void *ctx, struct pst_dh_key *key);
+pst_err pst_ossl_public_key(void *ctx, struct pst_public_key *key, pst_sig_id id,
+                            const uint8_t *bytes);
 pst_err pst_ossl_verify(void *ctx, const struct pst_public_key *key, pst_hash_id hash,
                         const void *message, size_t len, const uint8_t *signature);
 void pst_ossl_public_key_wipe(void *ctx, struct pst_public_key *key);

@@ -11,11 +11,6 @@
 /* The one crypto port; no state, so one is enough. */
 const struct pst_crypto *pst_openssl_crypto(void);
 
-/* A public key from its bytes: X ‖ Y for ECDSA, 32 bytes for Ed25519. Wipe it with the port's
- * `public_key_wipe`. PST_ERR_DECODE: not a point of the curve. */
-PST_MUST_CHECK pst_err pst_openssl_public_key(struct pst_public_key *key, pst_sig_id id,
-                                              const uint8_t *bytes);
-
 /* An identity loaded from a directory: `chain.pem` (root first, leaf last) and `key.pem`. It has
  * pointers into itself: it stays where it was loaded. */
 struct pst_identity {

@@ -7,8 +7,6 @@
 #include <openssl/objects.h>
 #include <string.h>
 
-#include "openssl_port.h"
-
 static pst_dh_id curve_of(pst_sig_id id)
 {
     return id == PST_ECDSA_P256   ? PST_SECP256R1
@@ -38,10 +36,12 @@ static pst_err ec_public_key(struct pst_public_key *key, pst_sig_id id, const ui
     return PST_OK;
 }
 
-pst_err pst_openssl_public_key(struct pst_public_key *key, pst_sig_id id, const uint8_t *bytes)
+pst_err pst_ossl_public_key(void *ctx, struct pst_public_key *key, pst_sig_id id,
+                            const uint8_t *bytes)
 {
     struct pst_public_key fresh = {.sig_id = (uint8_t)id};
 
+    (void)ctx;
     if (pst_sig_row(id) == NULL) {
         return PST_ERR_UNSUPPORTED;
     }

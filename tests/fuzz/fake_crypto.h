@@ -192,6 +192,15 @@ static inline pst_err fake_verify(void *ctx, const struct pst_public_key *key, p
     return !f->verify_fails && memcmp(want, signature, size) == 0 ? PST_OK : PST_ERR_AUTH;
 }
 
+static inline pst_err fake_public_key(void *ctx, struct pst_public_key *key, pst_sig_id id,
+                                      const uint8_t *bytes)
+{
+    (void)ctx;
+    (void)bytes;
+    *key = (struct pst_public_key){.store = {77}, .sig_id = (uint8_t)id};
+    return PST_OK;
+}
+
 static inline void fake_key_wipe(void *ctx, struct pst_public_key *key)
 {
     (void)ctx;
@@ -310,6 +319,7 @@ static inline void fake_crypto_init(struct fake_crypto *f)
         .aead_seal = fake_aead_seal,
         .aead_open = fake_aead_open,
         .aead_wipe = fake_aead_wipe,
+        .public_key = fake_public_key,
         .verify = fake_verify,
         .public_key_wipe = fake_key_wipe,
     };

@@ -292,10 +292,10 @@ static void public_of(EVP_PKEY *key, pst_sig_id id, struct pst_public_key *out)
 
     if (id == PST_ED25519) {
         CHECK(EVP_PKEY_get_raw_public_key(key, bytes, &len) == 1);
-        CHECK_EQ(pst_openssl_public_key(out, id, bytes), PST_OK);
+        CHECK_EQ(pst_ossl_public_key(NULL, out, id, bytes), PST_OK);
     } else {
         CHECK(EVP_PKEY_get_octet_string_param(key, "pub", bytes, sizeof bytes, &len) == 1);
-        CHECK_EQ(pst_openssl_public_key(out, id, bytes + 1), PST_OK);
+        CHECK_EQ(pst_ossl_public_key(NULL, out, id, bytes + 1), PST_OK);
     }
 }
 
@@ -382,7 +382,7 @@ static void signatures_match_published_vectors(void **state)
         pst_test_hex(cases[i].key, bytes, sizeof bytes);
         size_t len = pst_test_hex(cases[i].message, message, sizeof message);
         CHECK_EQ(pst_test_hex(cases[i].signature, sig, sizeof sig), pst_sig_row(cases[i].id)->size);
-        CHECK_EQ(pst_openssl_public_key(&key, cases[i].id, bytes), PST_OK);
+        CHECK_EQ(pst_ossl_public_key(NULL, &key, cases[i].id, bytes), PST_OK);
         CHECK_EQ(crypto()->verify(NULL, &key, cases[i].hash, message, len, sig), PST_OK);
         crypto()->public_key_wipe(NULL, &key);
     }
@@ -394,9 +394,9 @@ static void public_keys_are_validated(void **state)
     struct pst_public_key key = {0};
 
     (void)state;
-    CHECK_EQ(pst_openssl_public_key(&key, PST_ECDSA_P256, bytes), PST_ERR_DECODE);
-    CHECK_EQ(pst_openssl_public_key(&key, PST_ECDSA_P384, bytes), PST_ERR_DECODE);
-    CHECK_EQ(pst_openssl_public_key(&key, PST_SIG_NONE, bytes), PST_ERR_UNSUPPORTED);
+    CHECK_EQ(pst_ossl_public_key(NULL, &key, PST_ECDSA_P256, bytes), PST_ERR_DECODE);
+    CHECK_EQ(pst_ossl_public_key(NULL, &key, PST_ECDSA_P384, bytes), PST_ERR_DECODE);
+    CHECK_EQ(pst_ossl_public_key(NULL, &key, PST_SIG_NONE, bytes), PST_ERR_UNSUPPORTED);
     CHECK_EQ(key.sig_id, 0);
 }
 

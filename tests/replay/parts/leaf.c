@@ -14,12 +14,12 @@ static bool convert(const EVP_PKEY *pkey, pst_sig_id id, struct pst_public_key *
     if (id == PST_ED25519) {
         len = sizeof point;
         return EVP_PKEY_get_raw_public_key(pkey, point, &len) == 1 && len == 32 &&
-               pst_openssl_public_key(key, id, point) == PST_OK;
+               pst_openssl_crypto()->public_key(NULL, key, id, point) == PST_OK;
     }
     return EVP_PKEY_get_octet_string_param(pkey, "encoded-pub-key", point, sizeof point, &len) ==
                1 &&
            len == 1u + pst_sig_row(id)->size && point[0] == 4 &&
-           pst_openssl_public_key(key, id, point + 1) == PST_OK;
+           pst_openssl_crypto()->public_key(NULL, key, id, point + 1) == PST_OK;
 }
 
 bool leaf_of_key(struct pst_bytes info, pst_sig_id id, struct pst_public_key *key)
