@@ -13,40 +13,14 @@ enum { PAYLOAD_NONE, PAYLOAD_REQUEST, PAYLOAD_SLOT };
 
 /* -- responder -- */
 
-/* The inner request that is out; ARMED: none yet. */
-enum step { ARMED, DIGESTS, CERTIFICATE, CHALLENGE, UPDATE, VERIFY };
-
 static const uint8_t response_code[] = {
-    [ARMED] = 0,
-    [DIGESTS] = PST_DIGESTS,
-    [CERTIFICATE] = PST_CERTIFICATE,
-    [CHALLENGE] = PST_CHALLENGE_AUTH,
-    [UPDATE] = PST_KEY_UPDATE_ACK,
-    [VERIFY] = PST_KEY_UPDATE_ACK,
+    [PST_INNER_NONE] = 0,
+    [PST_INNER_DIGESTS] = PST_DIGESTS,
+    [PST_INNER_CERTIFICATE] = PST_CERTIFICATE,
+    [PST_INNER_CHALLENGE] = PST_CHALLENGE_AUTH,
+    [PST_INNER_UPDATE] = PST_KEY_UPDATE_ACK,
+    [PST_INNER_VERIFY] = PST_KEY_UPDATE_ACK,
 };
-
-void psti_encap_arm(struct pst_responder *r, enum pst_encap what, struct pst_spdm_session *s)
-{
-    struct pst_responder_state *st = &r->state;
-
-    st->encap = (uint8_t)what;
-    st->encap_session = s != NULL ? s->id : 0;
-    st->encap_context = s != NULL && !s->clear_handshake ? s->id : PST_SPDM_CLEAR;
-    st->encap_step = ARMED;
-    /* with the implied GET_DIGESTS the first delivery carries RequestID 0 */
-    st->encap_id = 0;
-    if (s != NULL && s->mutual == PST_MUTUAL_DIGESTS && what == PST_ENCAP_SESSION) {
-        st->encap_step = DIGESTS;
-    }
-}
-
-bool psti_encap_in_flight(const struct pst_responder *r, uint32_t context)
-{
-    const struct pst_responder_state *st = &r->state;
-
-    return st->encap != PST_ENCAP_NONE && st->encap_context == context &&
-           (st->encap_step != ARMED || st->encap == PST_ENCAP_SESSION);
-}
 
 static size_t portion_asked(const struct pst_spdm *c)
 {
@@ -57,7 +31,7 @@ static size_t portion_asked(const struct pst_spdm *c)
 }
 
 /* The inner request of this step, behind whatever was written. */
-static pst_err put_inner(struct pst_exchange *x, enum step step)
+static pst_err put_inner(struct pst_exchange *x, enum pst_inner step)
 {
     struct pst_spdm *c = x->c;
     struct pst_responder_state *st = &x->r->state;
@@ -65,15 +39,16 @@ static pst_err put_inner(struct pst_exchange *x, enum step step)
     size_t at = x->out.used;
 
     st->encap_step = (uint8_t)step;
-    if (step == DIGESTS) {
+    if (step == PST_INNER_DIGESTS) {
         psti_put_header(x, PST_GET_DIGESTS, 0, 0);
-    } else if (step == CERTIFICATE) {
+    } else if (step == PST_INNER_CERTIFICATE) {
         psti_put_get_certificate(x, c->chain.slot, portion_asked(c));
-    } else if (step == CHALLENGE) {
+    } else if (step == PST_INNER_CHALLENGE) {
         PST_TRY(psti_put_challenge_request(x, c->chain.slot, 0));
     } else {
         PST_TRY(crypto->random(crypto->ctx, &st->encap_tag, 1));
-        psti_put_header(x, PST_KEY_UPDATE, step == UPDATE ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY,
+        psti_put_header(x, PST_KEY_UPDATE,
+                        step == PST_INNER_UPDATE ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY,
                         st->encap_tag);
     }
     if (x->out.failed) {
@@ -102,30 +77,30 @@ pst_err psti_rsp_get_encapsulated(struct pst_exchange *x)
     if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context) {
         return nothing_pending(x);
     }
-    if (st->encap_step != ARMED) {
+    if (st->encap_step != PST_INNER_NONE) {
         return psti_refuse(x, PST_SPDM_REQUEST_IN_FLIGHT);
     }
     st->encap_id++;
     psti_put_header(x, PST_ENCAPSULATED_REQUEST, st->encap_id, 0);
-    return put_inner(x, st->encap == PST_ENCAP_UPDATE ? UPDATE : DIGESTS);
+    return put_inner(x, st->encap == PST_ENCAP_UPDATE ? PST_INNER_UPDATE : PST_INNER_DIGESTS);
 }
 
-/* What an inner response leads to: the next step, or ARMED when the flow is complete. */
-static pst_err complete(struct pst_exchange *x, enum step *next)
+/* What an inner response leads to: the next step, or PST_INNER_NONE when the flow is complete. */
+static pst_err complete(struct pst_exchange *x, enum pst_inner *next)
 {
     struct pst_spdm *c = x->c;
 
     if (x->r->state.encap == PST_ENCAP_CHALLENGE) {
-        *next = CHALLENGE;
+        *next = PST_INNER_CHALLENGE;
         return PST_OK;
     }
     x->session->authenticated = true;
     x->session->req_slot = c->chain.slot;
-    *next = ARMED;
+    *next = PST_INNER_NONE;
     return PST_OK;
 }
 
-static pst_err on_digests(struct pst_exchange *inner, enum step *next)
+static pst_err on_digests(struct pst_exchange *inner, enum pst_inner *next)
 {
     struct pst_spdm *c = inner->c;
     struct pst_digests d;
@@ -149,52 +124,52 @@ static pst_err on_digests(struct pst_exchange *inner, enum step *next)
         PST_TRY(psti_chain_accept(c));
         return complete(inner, next);
     }
-    *next = CERTIFICATE;
+    *next = PST_INNER_CERTIFICATE;
     return psti_chain_begin(c, slot, digest);
 }
 
-static pst_err on_certificate(struct pst_exchange *inner, enum step *next)
+static pst_err on_certificate(struct pst_exchange *inner, enum pst_inner *next)
 {
     pst_err err = psti_certificate_read(inner);
 
-    *next = CERTIFICATE;
+    *next = PST_INNER_CERTIFICATE;
     if (err == PST_WANT_MORE) {
         return PST_OK;
     }
     return err == PST_OK ? complete(inner, next) : err;
 }
 
-static pst_err on_key_update(struct pst_exchange *inner, enum step *next)
+static pst_err on_key_update(struct pst_exchange *inner, enum pst_inner *next)
 {
     struct pst_responder_state *st = &inner->r->state;
-    bool update = st->encap_step == UPDATE;
+    bool update = st->encap_step == PST_INNER_UPDATE;
 
     if (inner->in_len != 4 || inner->in[2] != (update ? PST_UPDATE_KEY : PST_VERIFY_NEW_KEY) ||
         inner->in[3] != st->encap_tag) {
         return PST_ERR_DECODE;
     }
     st->want_update = 0;
-    *next = update ? VERIFY : ARMED;
+    *next = update ? PST_INNER_VERIFY : PST_INNER_NONE;
     return update ? psti_session_update(inner->c, inner->session, PST_TO_REQUESTER) : PST_OK;
 }
 
-static pst_err on_inner(struct pst_exchange *inner, enum step *next)
+static pst_err on_inner(struct pst_exchange *inner, enum pst_inner *next)
 {
     struct pst_spdm *c = inner->c;
-    enum step step = (enum step)inner->r->state.encap_step;
+    enum pst_inner step = (enum pst_inner)inner->r->state.encap_step;
     bool mutual;
     pst_err err;
 
-    *next = ARMED;
-    if (step == UPDATE || step == VERIFY) {
+    *next = PST_INNER_NONE;
+    if (step == PST_INNER_UPDATE || step == PST_INNER_VERIFY) {
         return on_key_update(inner, next);
     }
-    if (step == CHALLENGE) {
+    if (step == PST_INNER_CHALLENGE) {
         err = psti_challenge_auth_read(inner, 0, &mutual);
         psti_m_clear(c);
         return err;
     }
-    err = step == DIGESTS ? on_digests(inner, next) : on_certificate(inner, next);
+    err = step == PST_INNER_DIGESTS ? on_digests(inner, next) : on_certificate(inner, next);
     if (err == PST_OK && inner->r->state.encap == PST_ENCAP_CHALLENGE) {
         err = psti_m_add(c, inner->in, inner->in_len);
     }
@@ -206,7 +181,7 @@ static pst_err break_off(struct pst_exchange *x, pst_err why)
 {
     struct pst_responder_state *st = &x->r->state;
 
-    if (st->encap == PST_ENCAP_SESSION || st->encap_step == VERIFY) {
+    if (st->encap == PST_ENCAP_SESSION || st->encap_step == PST_INNER_VERIFY) {
         psti_responder_after(x->r, PST_AFTER_END, st->encap_session, why);
     }
     if (st->encap == PST_ENCAP_CHALLENGE) {
@@ -217,23 +192,24 @@ static pst_err break_off(struct pst_exchange *x, pst_err why)
     return why;
 }
 
-static pst_err acknowledge(struct pst_exchange *x, enum step next)
+static pst_err acknowledge(struct pst_exchange *x, enum pst_inner next)
 {
     struct pst_responder_state *st = &x->r->state;
     uint8_t acked = st->encap_id, slot = x->c->chain.slot, payload = PAYLOAD_REQUEST;
 
-    if (next == ARMED) {
+    if (next == PST_INNER_NONE) {
         payload = st->encap == PST_ENCAP_SESSION && slot != 0 ? PAYLOAD_SLOT : PAYLOAD_NONE;
     } else {
         st->encap_id++;
     }
-    psti_put_header(x, PST_ENCAPSULATED_RESPONSE_ACK, next == ARMED ? 0 : st->encap_id, payload);
+    psti_put_header(x, PST_ENCAPSULATED_RESPONSE_ACK, next == PST_INNER_NONE ? 0 : st->encap_id,
+                    payload);
     pst_put_u8(&x->out, acked);
     pst_put_zeros(&x->out, 3);
     if (payload == PAYLOAD_SLOT) {
         pst_put_u8(&x->out, slot);
     }
-    if (next != ARMED) {
+    if (next != PST_INNER_NONE) {
         return put_inner(x, next);
     }
     st->encap = PST_ENCAP_NONE;
@@ -244,9 +220,10 @@ pst_err psti_rsp_deliver(struct pst_exchange *x)
 {
     struct pst_responder_state *st = &x->r->state;
     struct pst_exchange inner = *x;
-    enum step next;
+    enum pst_inner next;
 
-    if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context || st->encap_step == ARMED) {
+    if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context ||
+        st->encap_step == PST_INNER_NONE) {
         return PST_ERR_UNEXPECTED;
     }
     inner.in += OUTER;
@@ -258,10 +235,10 @@ pst_err psti_rsp_deliver(struct pst_exchange *x)
     if (x->in[2] != st->encap_id || (!refused && inner.in[1] != response_code[st->encap_step])) {
         return psti_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
     }
-    if (refused && st->encap == PST_ENCAP_UPDATE && st->encap_step == UPDATE) {
+    if (refused && st->encap == PST_ENCAP_UPDATE && st->encap_step == PST_INNER_UPDATE) {
         /* nothing has changed yet: the flow ends, the session goes on */
         st->want_update = 0;
-        return acknowledge(x, ARMED);
+        return acknowledge(x, PST_INNER_NONE);
     }
     pst_err err = refused ? PST_ERR_PEER : on_inner(&inner, &next);
     if (err == PST_OK) {

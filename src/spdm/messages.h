@@ -49,7 +49,18 @@ enum pst_step {
 /* What an encapsulated flow is for. */
 enum pst_encap { PST_ENCAP_NONE, PST_ENCAP_SESSION, PST_ENCAP_CHALLENGE, PST_ENCAP_UPDATE };
 
-/* -- responder (responder.c) -- */
+/* The inner request that is out. NONE: the flow waits for GET_ENCAPSULATED_REQUEST. */
+enum pst_inner {
+    PST_INNER_NONE,
+    PST_INNER_DIGESTS,
+    PST_INNER_CERTIFICATE,
+    PST_INNER_CHALLENGE,
+    PST_INNER_UPDATE,
+    PST_INNER_VERIFY,
+};
+
+/* -- flows (flow.c) -- */
+void psti_requester_done(struct pst_requester *q);
 enum pst_after { PST_AFTER_NONE, PST_AFTER_ESTABLISH, PST_AFTER_END };
 void psti_responder_forget(struct pst_responder *r); /* connection and flows */
 void psti_responder_after(struct pst_responder *r, enum pst_after after, uint32_t session,
@@ -58,8 +69,7 @@ void psti_encap_arm(struct pst_responder *r, enum pst_encap what, struct pst_spd
 /* The answer to an encapsulated request is awaited in this context. */
 bool psti_encap_in_flight(const struct pst_responder *r, uint32_t context);
 
-/* -- requester (requester.c) -- */
-void psti_requester_done(struct pst_requester *q);
+/* -- requester -- */
 /* ERROR (error.c): what the requester does about it. PST_OK: only a wait. */
 PST_MUST_CHECK pst_err psti_take_error(struct pst_exchange *x);
 /* RESPOND_IF_READY (respond_if_ready.c). */

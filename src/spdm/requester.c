@@ -3,7 +3,6 @@
 #include "spdm/messages.h"
 #include "spdm/session.h"
 #include "spdm/table.h"
-#include "spdm/transcript.h"
 
 static const uint8_t first_step[] = {
     [PST_OP_CONNECT] = PST_STEP_VERSION,
@@ -48,13 +47,6 @@ void pst_requester_wipe(struct pst_requester *q)
         psti_spdm_reset(&q->spdm);
     }
     pst_wipe(q, sizeof *q);
-}
-
-void psti_requester_done(struct pst_requester *q)
-{
-    q->state.step = PST_STEP_IDLE;
-    q->state.encap = PST_ENCAP_NONE;
-    q->state.result = PST_OK;
 }
 
 /* The session that the operation's failure takes along, or 0. A handshake cannot be repeated, and

@@ -3,7 +3,6 @@
 #include "spdm/messages.h"
 #include "spdm/session.h"
 #include "spdm/table.h"
-#include "spdm/transcript.h"
 
 /* A deferred response may be asked for every 2^17 us (131 ms), for about 33 seconds. */
 #define RDT_EXPONENT 17
@@ -21,41 +20,12 @@ pst_err pst_responder_init(struct pst_responder *r, const struct pst_spdm_config
     return PST_OK;
 }
 
-void pst_responder_defer(struct pst_responder *r, uint8_t *buffer, size_t cap)
-{
-    r->state.defer = buffer;
-    r->state.defer_cap = cap;
-}
-
-static void forget_flows(struct pst_responder *r)
-{
-    uint8_t *defer = r->state.defer;
-    size_t cap = r->state.defer_cap;
-
-    memset(&r->state, 0, sizeof r->state);
-    pst_responder_defer(r, defer, cap);
-}
-
-void psti_responder_forget(struct pst_responder *r)
-{
-    psti_spdm_reset(&r->spdm);
-    forget_flows(r);
-}
-
 void pst_responder_wipe(struct pst_responder *r)
 {
     if (r->spdm.config != NULL) {
         psti_responder_forget(r);
     }
     pst_wipe(r, sizeof *r);
-}
-
-void psti_responder_after(struct pst_responder *r, enum pst_after after, uint32_t session,
-                          pst_err why)
-{
-    r->state.after = (uint8_t)after;
-    r->state.after_session = session;
-    r->state.after_why = (int16_t)why;
 }
 
 void pst_responder_end(struct pst_responder *r, uint32_t session_id, pst_err why)

@@ -1,3 +1,4 @@
+/* The requests that the responder answers. */
 #include "spdm/messages.h"
 #include "spdm/session.h"
 #include "spdm/table.h"

@@ -1,8 +1,6 @@
-#include "spdm/engine.h"
-
-#include "spdm/chain.h"
+/* The ground that every message stands on: what was agreed on, the clock, reading and writing a
+ * message. Calls nothing else of this folder. */
 #include "spdm/session.h"
-#include "spdm/transcript.h"
 
 #define BINDING_PADDING 3 /* a PCIe DOE object is filled up to four bytes */
 
@@ -81,20 +79,6 @@ void psti_spdm_start(struct pst_spdm *c, const struct pst_spdm_config *config, p
     c->config = config;
     c->role = (uint8_t)role;
     c->phase = PST_AT_START;
-}
-
-void psti_spdm_reset(struct pst_spdm *c)
-{
-    const struct pst_spdm_config *config = c->config;
-    pst_role role = (pst_role)c->role;
-
-    for (size_t i = 0; i < PST_SPDM_SESSIONS; i++) {
-        psti_session_end(c, &c->sessions[i], PST_ERR_CLOSED);
-    }
-    psti_sign_cancel(c);
-    psti_chain_forget(c);
-    pst_wipe(c, sizeof *c);
-    psti_spdm_start(c, config, role);
 }
 
 enum pst_phase psti_phase_of(const struct pst_spdm *c, const struct pst_exchange *x)
