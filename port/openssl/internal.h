@@ -24,6 +24,11 @@ void pst_ossl_keep(uint64_t *store, void *handle);
 void *pst_ossl_handle(const uint64_t *store);
 
 /* The pst_crypto functions, by file. */
+pst_err pst_ossl_hash_init(void *ctx, struct pst_hash *h, pst_hash_id id);
+pst_err pst_ossl_hash_update(void *ctx, struct pst_hash *h, const void *data, size_t len);
+pst_err pst_ossl_hash_final(void *ctx, struct pst_hash *h, uint8_t *digest);
+pst_err pst_ossl_hmac(void *ctx, pst_hash_id id, const void *key, size_t key_len, const void *data,
+                      size_t len, uint8_t *out);
 pst_err pst_ossl_aead_init(void *ctx, struct pst_aead *a, pst_aead_id id, const uint8_t *key);
 pst_err pst_ossl_aead_seal(void *ctx, struct pst_aead *a, const uint8_t iv[PST_IV_LEN],
                            const void *aad, size_t aad_len, void *data, size_t len,
