@@ -16,7 +16,6 @@
 #include "postern/parts/record.h"
 #include "postern/parts/requester.h"
 #include "postern/parts/responder.h"
-#include "spdm/codes.h"
 
 #define TURNS 101
 #define REPEAT 4

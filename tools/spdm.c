@@ -10,7 +10,6 @@
 
 #include "openssl/pki.h"
 #include "postern/parts/responder.h"
-#include "spdm/codes.h"
 #include "tools/spdm.h"
 
 #define NAME SPDM_NAME

@@ -21,7 +21,6 @@
 #include "postern/links/mctp_link.h"
 #include "postern/links/serial.h"
 #include "postern/target.h"
-#include "spdm/codes.h"
 
 enum { MESSAGE = PST_LINK_MAX_MESSAGE, BUFFER = 3 * MESSAGE, READS = 64, RAM = 4096 * READS };
 #define BASE 0x80000000u

@@ -1,4 +1,5 @@
-/* Numbers of SPDM (spec: DSP0274): message codes, capability flags, error codes. */
+/* Numbers of SPDM (spec: DSP0274): message codes, error codes. Capability flags are public: spdm.h.
+ */
 #ifndef PST_SPDM_CODES_H
 #define PST_SPDM_CODES_H
 
@@ -37,39 +38,6 @@ enum {
     PST_VENDOR_DEFINED_REQUEST = 0xfe,
     PST_RESPOND_IF_READY = 0xff,
 };
-
-/* Capability flags. Where a field has two bits both are named by one mask. */
-#define PST_CAP_CACHE (1u << 0) /* responder */
-#define PST_CAP_CERT (1u << 1)
-#define PST_CAP_CHAL (1u << 2)
-#define PST_CAP_MEAS (3u << 3) /* responder */
-#define PST_CAP_MEAS_PLAIN (1u << 3)
-#define PST_CAP_MEAS_SIGNED (2u << 3)
-#define PST_CAP_MEAS_FRESH (1u << 5) /* responder */
-#define PST_CAP_ENCRYPT (1u << 6)
-#define PST_CAP_MAC (1u << 7)
-#define PST_CAP_MUT_AUTH (1u << 8)
-#define PST_CAP_KEY_EX (1u << 9)
-#define PST_CAP_PSK (3u << 10)
-#define PST_CAP_ENCAP (1u << 12)
-#define PST_CAP_HBEAT (1u << 13)
-#define PST_CAP_KEY_UPD (1u << 14)
-#define PST_CAP_CLEAR_HANDSHAKE (1u << 15)
-#define PST_CAP_PUB_KEY_ID (1u << 16)
-#define PST_CAP_CHUNK (1u << 17)
-#define PST_CAP_ALIAS_CERT (1u << 18)         /* responder */
-#define PST_CAP_SET_CERT (1u << 19)           /* responder */
-#define PST_CAP_CSR (1u << 20)                /* responder */
-#define PST_CAP_CERT_INSTALL_RESET (1u << 21) /* responder */
-#define PST_CAP_EP_INFO (3u << 22)            /* 1.3, as those below */
-#define PST_CAP_EP_INFO_SIGNED (2u << 22)
-#define PST_CAP_MEL (1u << 24) /* responder */
-#define PST_CAP_EVENT (1u << 25)
-#define PST_CAP_MULTI_KEY (3u << 26)
-#define PST_CAP_MULTI_KEY_ONLY (1u << 26)
-#define PST_CAP_MULTI_KEY_NEG (2u << 26)
-#define PST_CAP_GET_KEY_PAIR_INFO (1u << 28) /* responder */
-#define PST_CAP_SET_KEY_PAIR_INFO (1u << 29) /* responder */
 
 /* Error codes. */
 enum {

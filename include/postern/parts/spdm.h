@@ -33,7 +33,39 @@
 #endif
 #define PST_SPDM_MIN_TRANSFER 42
 
-/* Capability flags (spec: DSP0274, GET_CAPABILITIES). Names and bits in src/spdm/codes.h. */
+/* Capability flags (spec: DSP0274, GET_CAPABILITIES). A field of two bits has a mask for both and a
+ * name for each value. */
+#define PST_CAP_CACHE (1u << 0) /* responder */
+#define PST_CAP_CERT (1u << 1)
+#define PST_CAP_CHAL (1u << 2)
+#define PST_CAP_MEAS (3u << 3) /* responder */
+#define PST_CAP_MEAS_PLAIN (1u << 3)
+#define PST_CAP_MEAS_SIGNED (2u << 3)
+#define PST_CAP_MEAS_FRESH (1u << 5) /* responder */
+#define PST_CAP_ENCRYPT (1u << 6)
+#define PST_CAP_MAC (1u << 7)
+#define PST_CAP_MUT_AUTH (1u << 8)
+#define PST_CAP_KEY_EX (1u << 9)
+#define PST_CAP_PSK (3u << 10)
+#define PST_CAP_ENCAP (1u << 12)
+#define PST_CAP_HBEAT (1u << 13)
+#define PST_CAP_KEY_UPD (1u << 14)
+#define PST_CAP_CLEAR_HANDSHAKE (1u << 15)
+#define PST_CAP_PUB_KEY_ID (1u << 16)
+#define PST_CAP_CHUNK (1u << 17)
+#define PST_CAP_ALIAS_CERT (1u << 18)         /* responder */
+#define PST_CAP_SET_CERT (1u << 19)           /* responder */
+#define PST_CAP_CSR (1u << 20)                /* responder */
+#define PST_CAP_CERT_INSTALL_RESET (1u << 21) /* responder */
+#define PST_CAP_EP_INFO (3u << 22)            /* 1.3, as those below */
+#define PST_CAP_EP_INFO_SIGNED (2u << 22)
+#define PST_CAP_MEL (1u << 24) /* responder */
+#define PST_CAP_EVENT (1u << 25)
+#define PST_CAP_MULTI_KEY (3u << 26)
+#define PST_CAP_MULTI_KEY_ONLY (1u << 26)
+#define PST_CAP_MULTI_KEY_NEG (2u << 26)
+#define PST_CAP_GET_KEY_PAIR_INFO (1u << 28) /* responder */
+#define PST_CAP_SET_KEY_PAIR_INFO (1u << 29) /* responder */
 
 /* How the responder asks for mutual authentication (MutAuthRequested). */
 typedef enum {
