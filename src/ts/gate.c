@@ -177,3 +177,12 @@ pst_err psti_ts_announce(struct pst_target_context *c, const uint8_t *batch, siz
     PST_TRY(end_effect(&n));
     return flush(&n);
 }
+
+pst_err psti_ts_take_batch(struct pst_target_context *c, const uint8_t *batch, size_t len)
+{
+    if (c->phase == PST_CONTEXT_LIVE && psti_ts_announce(c, batch, len) == PST_ERR_AUDIT) {
+        return PST_ERR_AUDIT;
+    }
+    /* Authenticated or not: a peer that cannot speak SPP, or ignores its credit, is done. */
+    return pst_spp_engine_receive(&c->engine, batch, len) == PST_OK ? PST_OK : PST_ERR_DECODE;
+}

@@ -8,40 +8,6 @@
 #define DEFAULT_HANDSHAKE_MS 10000
 #define REFUSED_MS 5000 /* time to read why, then go */
 
-struct pst_target_link *psti_ts_link(struct pst_target *t, uint32_t id)
-{
-    for (size_t i = 0; i < PST_TARGET_LINKS; i++) {
-        if (t->links[i].traits != NULL && t->links[i].id == id) {
-            return &t->links[i];
-        }
-    }
-    return NULL;
-}
-
-struct pst_target_context *psti_ts_holder(struct pst_target *t)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        struct pst_target_context *c = &t->contexts[i];
-        bool holds =
-            c->phase == PST_CONTEXT_LIVE || (c->phase == PST_CONTEXT_ENDING && c->name[0] != '\0');
-        if (holds && !c->observer) {
-            return c;
-        }
-    }
-    return NULL;
-}
-
-uint64_t psti_ts_now(const struct pst_target *t)
-{
-    return t->config->spdm->now_ms(t->config->spdm->now_ctx);
-}
-
-uint64_t psti_ts_wall(const struct pst_target *t)
-{
-    const struct pst_audit_sink *sink = &t->config->audit;
-    return sink->wall_s == NULL ? 0 : sink->wall_s(sink->ctx);
-}
-
 pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *config,
                         struct pst_target_context *contexts,
                         const struct pst_target_buffers *buffers, size_t count)
@@ -85,12 +51,6 @@ pst_err pst_target_link_up(struct pst_target *t, uint32_t link,
         }
     }
     return PST_ERR_LIMIT;
-}
-
-bool psti_ts_runs_over(const struct pst_target_context *c, uint32_t link)
-{
-    return (c->link == link && !c->orphan) ||
-           (c->data != NULL && c->data->bound && c->data->link == link);
 }
 
 void pst_target_link_down(struct pst_target *t, uint32_t link)
@@ -206,15 +166,6 @@ static bool become_protected(struct pst_target_context *c)
     return true;
 }
 
-pst_err psti_ts_take_batch(struct pst_target_context *c, const uint8_t *batch, size_t len)
-{
-    if (c->phase == PST_CONTEXT_LIVE && psti_ts_announce(c, batch, len) == PST_ERR_AUDIT) {
-        return PST_ERR_AUDIT;
-    }
-    /* Authenticated or not: a peer that cannot speak SPP, or ignores its credit, is done. */
-    return pst_spp_engine_receive(&c->engine, batch, len) == PST_OK ? PST_OK : PST_ERR_DECODE;
-}
-
 /* What a link message or record held, for the agent or for the engine. */
 static void take_payload(struct pst_target_context *c, const uint8_t *at, size_t len)
 {
@@ -250,14 +201,6 @@ static pst_err receive_clear(struct pst_target *t, struct pst_target_link *link,
     }
     take_payload(c, msg, len);
     return PST_OK;
-}
-
-void psti_ts_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
-                        pst_err err)
-{
-    if (err == PST_ERR_LIMIT || (!traits->shared && !traits->lossy)) {
-        psti_ts_teardown(c, err);
-    }
 }
 
 /* False: what stands before an SPDM message on this path is not there. */

@@ -67,3 +67,11 @@ void psti_ts_teardown_poll(struct pst_target_context *c)
         release(c);
     }
 }
+
+void psti_ts_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
+                        pst_err err)
+{
+    if (err == PST_ERR_LIMIT || (!traits->shared && !traits->lossy)) {
+        psti_ts_teardown(c, err);
+    }
+}

@@ -1,19 +1,37 @@
-/* The SCM of a TS, inside: what target.c, gate.c, mailbox.c, teardown.c and log.c share.
+/* What the files of a target share. Each may call those that stand above it, never below:
+ * contexts.c and text.c; log.c and mailbox.c; gate.c and session.c; teardown.c; native.c and
+ * data.c; target.c.
  *
- * The rule of the house is kept here. An access space is reached only through an engine that
- * `scm_open_engine` made, and that is called for an established session alone; its gate asks
- * the grants of that session and nothing else.
+ * The rule of target.h is kept here. An access space is reached only through an engine that
+ * `open_session_engine` (session.c) made. That is called for an established session only, and the
+ * gate of that engine asks the grants of that session and nothing else.
  */
 #ifndef PST_TS_TS_H
 #define PST_TS_TS_H
 
 #include "postern/target.h"
 
+/* contexts.c: lookups and clocks. */
+/* NULL: no link of this number is up. */
+struct pst_target_link *psti_ts_link(struct pst_target *t, uint32_t id);
+/* The context that controls the target, live or still being released; NULL: nobody does. */
+struct pst_target_context *psti_ts_holder(struct pst_target *t);
+/* The context uses this link: for its SPDM messages or for its debug data. */
+bool psti_ts_runs_over(const struct pst_target_context *c, uint32_t link);
+/* Monotonic milliseconds. */
+uint64_t psti_ts_now(const struct pst_target *t);
+/* Seconds since 1970; 0: there is no trusted clock. */
+uint64_t psti_ts_wall(const struct pst_target *t);
+
 /* gate.c */
 void psti_ts_gate_init(struct pst_target_context *c);
 /* Writes the audit lines of every effect that the batch announces. PST_ERR_AUDIT: run nothing. */
 PST_MUST_CHECK pst_err psti_ts_announce(struct pst_target_context *c, const uint8_t *batch,
                                         size_t len);
+/* Announces a batch and gives it to the context's engine. On an error the context is done for; the
+ * caller ends it, now or by `closing`. */
+PST_MUST_CHECK pst_err psti_ts_take_batch(struct pst_target_context *c, const uint8_t *batch,
+                                          size_t len);
 
 /* mailbox.c: the SCM access space of a context. */
 void psti_ts_mailbox_init(struct pst_target_context *c, const struct pst_target_buffers *b);
@@ -29,6 +47,10 @@ void psti_ts_stop_watching(struct pst_target *t);
 void psti_ts_teardown(struct pst_target_context *c, pst_err why);
 /* Moves an ENDING context on; FREE when its spaces are released. */
 void psti_ts_teardown_poll(struct pst_target_context *c);
+/* A record that did not open. It ends the session on a private ordered link; on a link that is
+ * shared or lossy it is dropped, and counted until PST_ERR_LIMIT. */
+void psti_ts_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
+                        pst_err err);
 
 /* log.c: audit lines. */
 PST_MUST_CHECK pst_err psti_ts_log_open(struct pst_target_context *c, const char *grants);
@@ -62,20 +84,5 @@ struct pst_target_data {
     /* The context has no data link from now on. */
     void (*release)(struct pst_target_context *c);
 };
-
-/* target.c */
-/* The context speaks on this link: it is managed there, or has its data there. */
-bool psti_ts_runs_over(const struct pst_target_context *c, uint32_t link);
-/* spec: design, "A bad tag": fatal on a private ordered link, dropped and counted elsewhere. */
-void psti_ts_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
-                        pst_err err);
-/* Announces a batch and gives it to the context's engine. On an error the context is done for; the
- * caller ends it, now or by `closing`. */
-PST_MUST_CHECK pst_err psti_ts_take_batch(struct pst_target_context *c, const uint8_t *batch,
-                                          size_t len);
-struct pst_target_link *psti_ts_link(struct pst_target *t, uint32_t id);
-struct pst_target_context *psti_ts_holder(struct pst_target *t);
-uint64_t psti_ts_now(const struct pst_target *t);
-uint64_t psti_ts_wall(const struct pst_target *t);
 
 #endif
