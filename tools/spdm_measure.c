@@ -37,11 +37,18 @@ static pst_err hash_file(const struct pst_crypto *crypto, pst_hash_id id, FILE *
     size_t n;
 
     PST_TRY(crypto->hash_init(crypto->ctx, &h, id));
-    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0) {
-        PST_TRY(crypto->hash_update(crypto->ctx, &h, chunk, n));
+    pst_err err = PST_OK;
+    while (err == PST_OK && (n = fread(chunk, 1, sizeof chunk, f)) > 0) {
+        err = crypto->hash_update(crypto->ctx, &h, chunk, n);
     }
-    PST_TRY(crypto->hash_final(crypto->ctx, &h, digest));
-    return ferror(f) ? PST_ERR_IO : PST_OK;
+    if (err == PST_OK && ferror(f)) {
+        err = PST_ERR_IO;
+    }
+    if (err == PST_OK) {
+        return crypto->hash_final(crypto->ctx, &h, digest);
+    }
+    crypto->hash_abort(crypto->ctx, &h);
+    return err;
 }
 
 pst_err spdm_measure(struct spdm_measured *m, const struct pst_crypto *crypto, pst_hash_id hash,

@@ -1,9 +1,26 @@
 /* The crypto port: what Postern needs of a cryptographic library, as one struct of functions.
  *
  * Postern computes no primitive of its own. A port (port/openssl on a host, port/psa in firmware)
- * fills in `struct pst_crypto` and every engine is given a pointer to it. Objects are storage that
- * the caller owns: a port keeps either its state or a handle to it there. Whatever has an `init`
- * or `generate` has a `wipe`, which may be called on zeroed storage and more than once.
+ * fills in `struct pst_crypto`, and every engine is given a pointer to it.
+ *
+ * Objects (a running hash, a cipher, keys) live in storage that the engines own. The port keeps its
+ * state there, or a handle to it. An object never moves and is never copied byte by byte: it may
+ * hold pointers to itself and stand for a slot of hardware. Every object that was begun is ended:
+ * a hash by `hash_final` or `hash_abort`, the others by their `wipe`. The ending functions are
+ * harmless on zeroed storage and on an object that has ended; they leave the storage zeroed.
+ *
+ * How large the storage is, is decided when Postern is compiled (PST_HASH_BYTES and the like
+ * below); `pst_crypto.bytes` says what the port needs, and every init compares the two.
+ *
+ * How many objects live at once, for ports with a fixed number of slots:
+ *
+ *   hashes       in an SPDM connection 3, in each of its sessions 1, while the peer's chain arrives
+ *                1; in a requester 1 more. Beside them at most 2 for the length of one call.
+ *   ciphers      2 in each session (one per direction), 2 in each data link
+ *   DH keys      1 in a connection, from KEY_EXCHANGE until the shared secret is known
+ *   public keys  the peer's, 1 in a connection; what the certificate verifier needs comes on top
+ *
+ * A target has one connection with one session per context.
  *
  * Algorithms are the rows of registries (src/crypto/registry.c): the bit that SPDM negotiates, its
  * sizes, its name. An algorithm that the port lacks is left out of what is offered.
@@ -56,34 +73,64 @@ pst_sig_id pst_sig_from_name(const char *name);
 pst_dh_id pst_dh_from_name(const char *name);
 pst_aead_id pst_aead_from_name(const char *name);
 
-/* A running hash. No pointers into itself: a copy of the struct is a clone. */
+/* Bytes of storage of each kind of object. The defaults fit port/openssl: the state of SHA-384, and
+ * handles. A port that needs more is compiled together with the core with larger ones, for example
+ * -DPST_HASH_BYTES=232 for PSA's hash operations. The core and everything that includes its headers
+ * must agree. */
+#ifndef PST_HASH_BYTES
+#define PST_HASH_BYTES 216
+#endif
+#ifndef PST_AEAD_BYTES
+#define PST_AEAD_BYTES 32
+#endif
+#ifndef PST_DH_KEY_BYTES
+#define PST_DH_KEY_BYTES 32
+#endif
+#ifndef PST_PUBLIC_KEY_BYTES
+#define PST_PUBLIC_KEY_BYTES 32
+#endif
+#define PST_STORE(bytes) (((bytes) + 7) / 8) /* in words of 64 bits, for alignment */
+
+/* A running hash. */
 struct pst_hash {
-    uint64_t store[28];
-    uint8_t id; /* pst_hash_id; 0 when not started */
+    uint64_t store[PST_STORE(PST_HASH_BYTES)];
+    uint8_t id; /* pst_hash_id; 0 when not running */
 };
 
-/* Storage for a key or cipher of the port: its state or a handle. */
 struct pst_aead {
-    uint64_t store[4];
+    uint64_t store[PST_STORE(PST_AEAD_BYTES)];
 };
 struct pst_dh_key {
-    uint64_t store[4];
+    uint64_t store[PST_STORE(PST_DH_KEY_BYTES)];
 };
 struct pst_public_key {
-    uint64_t store[4];
+    uint64_t store[PST_STORE(PST_PUBLIC_KEY_BYTES)];
     uint8_t sig_id; /* what it verifies: pst_sig_id; 0 when empty */
 };
 
 struct pst_crypto {
     void *ctx; /* handed to every function */
 
+    /* What the port keeps in the storage of each object: not 0, and at most what was compiled in.
+     */
+    struct {
+        uint16_t hash, aead, dh_key, public_key;
+    } bytes;
+
     /* PST_ERR_RANDOM when there is none: the caller stops. */
     pst_err (*random)(void *ctx, void *out, size_t len);
 
+    /* Begins a hash in `h`, whatever was there. On an error `h` is zeroed. */
     pst_err (*hash_init)(void *ctx, struct pst_hash *h, pst_hash_id id);
+    /* After an error `h` still has to be ended. PST_ERR_STATE: it is not running. */
     pst_err (*hash_update)(void *ctx, struct pst_hash *h, const void *data, size_t len);
-    /* Writes the digest; `h` is used up. To look at a running hash, finish a copy. */
+    /* Writes the digest and ends `h`, also when it fails. PST_ERR_STATE: it is not running. */
     pst_err (*hash_final)(void *ctx, struct pst_hash *h, uint8_t *digest);
+    /* Begins in `to`, whatever was there, a hash of what `from` has seen; `from` goes on. On an
+     * error `to` is zeroed. PST_ERR_STATE: `from` is not running. */
+    pst_err (*hash_clone)(void *ctx, struct pst_hash *to, const struct pst_hash *from);
+    /* Ends `h` without a digest. */
+    void (*hash_abort)(void *ctx, struct pst_hash *h);
 
     /* HMAC over one piece of data; `out` takes the digest's size. */
     pst_err (*hmac)(void *ctx, pst_hash_id id, const void *key, size_t key_len, const void *data,
@@ -149,7 +196,7 @@ PST_MUST_CHECK pst_err pst_spdm_expand(const struct pst_crypto *c, pst_hash_id i
 /* One digest over one piece. */
 PST_MUST_CHECK pst_err pst_hash_once(const struct pst_crypto *c, pst_hash_id id, const void *data,
                                      size_t len, uint8_t *digest);
-/* The digest so far, leaving `h` running. */
+/* The digest so far; `h` goes on. */
 PST_MUST_CHECK pst_err pst_hash_peek(const struct pst_crypto *c, const struct pst_hash *h,
                                      uint8_t *digest);
 

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 
 #include "openssl_port.h"
 
@@ -21,10 +22,13 @@ static pst_err random_bytes(void *ctx, void *out, size_t len)
 }
 
 static const struct pst_crypto openssl_crypto = {
+    .bytes = {.hash = sizeof(SHA512_CTX), .aead = 8, .dh_key = 16, .public_key = 8},
     .random = random_bytes,
     .hash_init = pst_ossl_hash_init,
     .hash_update = pst_ossl_hash_update,
     .hash_final = pst_ossl_hash_final,
+    .hash_clone = pst_ossl_hash_clone,
+    .hash_abort = pst_ossl_hash_abort,
     .hmac = pst_ossl_hmac,
     .dh_generate = pst_ossl_dh_generate,
     .dh_shared = pst_ossl_dh_shared,

@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <string.h>
 
 _Static_assert(sizeof(SHA256_CTX) <= sizeof((struct pst_hash *)0)->store, "SHA-256 state fits");
 _Static_assert(sizeof(SHA512_CTX) <= sizeof((struct pst_hash *)0)->store, "SHA-384 state fits");
@@ -23,15 +24,18 @@ static SHA512_CTX *sha384_of(struct pst_hash *h)
 pst_err pst_ossl_hash_init(void *ctx, struct pst_hash *h, pst_hash_id id)
 {
     (void)ctx;
-    h->id = 0;
+    memset(h, 0, sizeof *h);
     int ok = id == PST_SHA256   ? SHA256_Init(sha256_of(h))
              : id == PST_SHA384 ? SHA384_Init(sha384_of(h))
                                 : -1;
     if (ok < 0) {
         return PST_ERR_UNSUPPORTED;
     }
+    if (ok == 0) {
+        return PST_ERR_CRYPTO;
+    }
     h->id = (uint8_t)id;
-    return ok == 1 ? PST_OK : PST_ERR_CRYPTO;
+    return PST_OK;
 }
 
 pst_err pst_ossl_hash_update(void *ctx, struct pst_hash *h, const void *data, size_t len)
@@ -60,12 +64,33 @@ pst_err pst_ossl_hash_final(void *ctx, struct pst_hash *h, uint8_t *digest)
     return ok == 1 ? PST_OK : PST_ERR_CRYPTO;
 }
 
+pst_err pst_ossl_hash_clone(void *ctx, struct pst_hash *to, const struct pst_hash *from)
+{
+    (void)ctx;
+    if (from->id == PST_HASH_NONE) {
+        memset(to, 0, sizeof *to);
+        return PST_ERR_STATE;
+    }
+    *to = *from; /* the state has no pointers */
+    return PST_OK;
+}
+
+void pst_ossl_hash_abort(void *ctx, struct pst_hash *h)
+{
+    (void)ctx;
+    pst_wipe(h, sizeof *h);
+}
+
 pst_err pst_ossl_digest(pst_hash_id id, const void *data, size_t len, uint8_t *digest)
 {
     struct pst_hash h;
 
     PST_TRY(pst_ossl_hash_init(NULL, &h, id));
-    PST_TRY(pst_ossl_hash_update(NULL, &h, data, len));
+    pst_err err = pst_ossl_hash_update(NULL, &h, data, len);
+    if (err != PST_OK) {
+        pst_ossl_hash_abort(NULL, &h);
+        return err;
+    }
     return pst_ossl_hash_final(NULL, &h, digest);
 }
 

@@ -27,6 +27,8 @@ void *pst_ossl_handle(const uint64_t *store);
 pst_err pst_ossl_hash_init(void *ctx, struct pst_hash *h, pst_hash_id id);
 pst_err pst_ossl_hash_update(void *ctx, struct pst_hash *h, const void *data, size_t len);
 pst_err pst_ossl_hash_final(void *ctx, struct pst_hash *h, uint8_t *digest);
+pst_err pst_ossl_hash_clone(void *ctx, struct pst_hash *to, const struct pst_hash *from);
+void pst_ossl_hash_abort(void *ctx, struct pst_hash *h);
 pst_err pst_ossl_hmac(void *ctx, pst_hash_id id, const void *key, size_t key_len, const void *data,
                       size_t len, uint8_t *out);
 pst_err pst_ossl_aead_init(void *ctx, struct pst_aead *a, pst_aead_id id, const uint8_t *key);

@@ -352,7 +352,8 @@ pst_err psti_take_algorithms(struct pst_exchange *x)
     c->measurements = specification != 0;
     PST_TRY(negotiated(x, (struct pst_bytes){s->request, s->request_len},
                        (struct pst_bytes){x->in, x->in_len}));
-    s->ad = c->transcript.u.hash.vca;
+    PST_TRY(
+        c->config->crypto->hash_clone(c->config->crypto->ctx, &s->ad, &c->transcript.u.hash.vca));
     psti_requester_done(x->q);
     return PST_OK;
 }

@@ -15,6 +15,9 @@ void psti_chain_forget(struct pst_spdm *c)
     const struct pst_crypto *crypto = c->config->crypto;
 
     stop_checking(c);
+    if (c->chain.fetching) {
+        crypto->hash_abort(crypto->ctx, &c->chain.u.arriving.hash);
+    }
     if (c->chain.known) {
         crypto->public_key_wipe(crypto->ctx, &c->chain.u.peer.key);
     }
@@ -101,12 +104,12 @@ static pst_err conclude(struct pst_spdm *c)
     if (!p->checking) {
         return PST_ERR_CERT;
     }
+    p->fetching = false;
     PST_TRY(crypto->hash_final(crypto->ctx, &p->u.arriving.hash, digest));
     if (p->announced && !pst_equal_ct(digest, p->digest, psti_hash_len(c))) {
         return PST_ERR_AUTH;
     }
     memcpy(p->digest, digest, psti_hash_len(c));
-    p->fetching = false;
     p->checking = false;
     memset(&p->u.peer, 0, sizeof p->u.peer);
     PST_TRY(v->finish(v->ctx, &p->check, &p->u.peer));

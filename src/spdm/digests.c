@@ -3,7 +3,7 @@
 #include "spdm/session.h"
 #include "spdm/transcript.h"
 
-#define ENTRY_MAX (PST_MAX_HASH + 4) /* digest, key pair, model, usage */
+#define KEYS_MAX (PST_MAX_SLOTS * 4) /* key pair, model, usage of each slot */
 
 static bool own_multi(const struct pst_spdm *c)
 {
@@ -28,24 +28,32 @@ static pst_err put_digests(struct pst_exchange *x, uint8_t mask)
 }
 
 /* The three lists of a multi-key connection. */
-static void put_keys(struct pst_exchange *x, uint8_t mask)
+static void put_keys(const struct pst_spdm *c, struct pst_writer *w, uint8_t mask)
 {
     for (unsigned field = 0; field < 3; field++) {
         for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
-            const struct pst_slot *s = x->c->config->slots[i];
+            const struct pst_slot *s = c->config->slots[i];
 
             if ((mask >> i & 1) == 0) {
                 continue;
             }
             if (field == 0) {
-                pst_put_u8(&x->out, s->key_pair_id);
+                pst_put_u8(w, s->key_pair_id);
             } else if (field == 1) {
-                pst_put_u8(&x->out, s->model & 7);
+                pst_put_u8(w, s->model & 7);
             } else {
-                pst_put_u16(&x->out, s->key_usage);
+                pst_put_u16(w, s->key_usage);
             }
         }
     }
+}
+
+static void put_head(const struct pst_spdm *c, struct pst_writer *w, uint8_t mask)
+{
+    pst_put_u8(w, (uint8_t)(0x10 | c->minor));
+    pst_put_u8(w, PST_DIGESTS);
+    pst_put_u8(w, c->minor >= 3 ? mask : 0);
+    pst_put_u8(w, mask);
 }
 
 static pst_err put_message(struct pst_exchange *x)
@@ -55,10 +63,10 @@ static pst_err put_message(struct pst_exchange *x)
     if (mask == 0) {
         return psti_refuse(x, PST_SPDM_UNSPECIFIED);
     }
-    psti_put_header(x, PST_DIGESTS, x->c->minor >= 3 ? mask : 0, mask);
+    put_head(x->c, &x->out, mask);
     PST_TRY(put_digests(x, mask));
     if (own_multi(x->c)) {
-        put_keys(x, mask);
+        put_keys(x->c, &x->out, mask);
     }
     return x->out.failed ? PST_ERR_SPACE : PST_OK;
 }
@@ -96,19 +104,30 @@ pst_err psti_serve_digests(struct pst_exchange *x)
     return psti_m_add(c, psti_out_bytes(x).at, psti_out_bytes(x).len);
 }
 
-/* D is not kept: it is the same message whenever it is asked for. */
-pst_err psti_digests_start(struct pst_spdm *c, struct pst_hash *start)
+/* D is not kept: it is the same message whenever it is asked for. Piece by piece, as nobody has
+ * room for all of it. */
+static pst_err add_digests(struct pst_spdm *c, struct pst_spdm_session *s)
 {
-    const struct pst_crypto *crypto = c->config->crypto;
-    uint8_t bytes[4 + PST_MAX_SLOTS * ENTRY_MAX];
-    struct pst_exchange x = {.c = c, .out = pst_writer_of(bytes, sizeof bytes)};
+    uint8_t mask = psti_own_mask(c), piece[PST_MAX_HASH > KEYS_MAX ? PST_MAX_HASH : KEYS_MAX];
+    struct pst_writer w = pst_writer_of(piece, sizeof piece);
 
-    *start = c->transcript.u.hash.vca;
-    if (!c->multi_rsp || !c->d_taken) {
-        return PST_OK;
+    put_head(c, &w, mask);
+    PST_TRY(psti_th_add(c, s, piece, w.used));
+    for (unsigned i = 0; i < PST_MAX_SLOTS; i++) {
+        if ((mask >> i & 1) != 0) {
+            PST_TRY(psti_own_digest(c, i, piece));
+            PST_TRY(psti_th_add(c, s, piece, psti_hash_len(c)));
+        }
     }
-    PST_TRY(put_message(&x));
-    return crypto->hash_update(crypto->ctx, start, bytes, x.out.used);
+    w = pst_writer_of(piece, sizeof piece);
+    put_keys(c, &w, mask);
+    return psti_th_add(c, s, piece, w.used);
+}
+
+pst_err psti_digests_start(struct pst_spdm *c, struct pst_spdm_session *s)
+{
+    PST_TRY(psti_th_start(c, s, &c->transcript.u.hash.vca));
+    return c->multi_rsp && c->d_taken ? add_digests(c, s) : PST_OK;
 }
 
 static unsigned count_bits(uint8_t mask)

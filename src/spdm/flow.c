@@ -3,6 +3,7 @@
 #include "spdm/chain.h"
 #include "spdm/messages.h"
 #include "spdm/session.h"
+#include "spdm/transcript.h"
 
 void psti_spdm_reset(struct pst_spdm *c)
 {
@@ -14,8 +15,18 @@ void psti_spdm_reset(struct pst_spdm *c)
     }
     psti_sign_cancel(c);
     psti_chain_forget(c);
+    psti_transcript_end(c);
     pst_wipe(c, sizeof *c);
     psti_spdm_start(c, config, role);
+}
+
+void psti_requester_forget(struct pst_requester *q)
+{
+    const struct pst_crypto *crypto = q->spdm.config->crypto;
+
+    psti_spdm_reset(&q->spdm);
+    crypto->hash_abort(crypto->ctx, &q->state.ad);
+    q->state.digest_mask = 0;
 }
 
 void psti_requester_done(struct pst_requester *q)

@@ -156,11 +156,10 @@ static pst_err start_th(struct pst_exchange *x, unsigned slot)
 {
     struct pst_spdm *c = x->c;
     uint8_t digest[PST_MAX_HASH];
-    struct pst_hash start;
 
-    PST_TRY(psti_digests_start(c, &start));
+    PST_TRY(psti_digests_start(c, x->session));
     PST_TRY(psti_own_digest(c, slot, digest));
-    PST_TRY(psti_th_start(c, x->session, &start, digest));
+    PST_TRY(psti_th_add(c, x->session, digest, psti_hash_len(c)));
     PST_TRY(psti_th_add(c, x->session, x->in, x->in_len));
     return psti_th_add(c, x->session, psti_out_bytes(x).at, psti_out_bytes(x).len);
 }
@@ -320,7 +319,8 @@ static pst_err verify(struct pst_exchange *x, const struct answer *a)
     uint8_t bytes[PST_MAX_HASH];
     size_t h = psti_hash_len(c);
 
-    PST_TRY(psti_th_start(c, s, &q->ad, c->chain.digest));
+    PST_TRY(psti_th_start(c, s, &q->ad));
+    PST_TRY(psti_th_add(c, s, c->chain.digest, h));
     PST_TRY(psti_th_add(c, s, q->request, q->request_len));
     PST_TRY(psti_th_add(c, s, x->in, (size_t)(a->signature - x->in)));
     PST_TRY(psti_th_digest(c, s, bytes));

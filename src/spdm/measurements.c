@@ -1,4 +1,5 @@
 /* GET_MEASUREMENTS, MEASUREMENTS, and the measurement summary hash (spec: DSP0274). */
+#include "crypto/hash.h"
 #include "spdm/messages.h"
 #include "spdm/transcript.h"
 
@@ -104,8 +105,7 @@ pst_err psti_put_summary(struct pst_exchange *x, uint8_t type)
         return PST_ERR_SPACE;
     }
     PST_TRY(crypto->hash_init(crypto->ctx, &h, (pst_hash_id)c->hash));
-    PST_TRY(hash_blocks(c, type, &h));
-    return crypto->hash_final(crypto->ctx, &h, room);
+    return psti_hash_end(crypto, &h, hash_blocks(c, type, &h), room);
 }
 
 /* -- responder -- */

@@ -61,6 +61,8 @@ enum pst_inner {
 
 /* -- flows (flow.c) -- */
 void psti_requester_done(struct pst_requester *q);
+/* Everything back to before GET_VERSION, but for the operation under way. */
+void psti_requester_forget(struct pst_requester *q);
 enum pst_after { PST_AFTER_NONE, PST_AFTER_ESTABLISH, PST_AFTER_END };
 void psti_responder_forget(struct pst_responder *r); /* connection and flows */
 void psti_responder_after(struct pst_responder *r, enum pst_after after, uint32_t session,
@@ -85,8 +87,8 @@ PST_MUST_CHECK pst_err psti_digests_read(struct pst_exchange *x, bool multi, str
 /* The digest of `slot`, or NULL. */
 const uint8_t *psti_digests_of(const struct pst_digests *d, unsigned slot, size_t hash_len);
 bool psti_digests_may(const struct pst_digests *d, unsigned slot, uint16_t usage);
-/* A and, in a multi-key connection, D: what TH starts with (responder). */
-PST_MUST_CHECK pst_err psti_digests_start(struct pst_spdm *c, struct pst_hash *start);
+/* Starts TH with A and, in a multi-key connection, D (responder). */
+PST_MUST_CHECK pst_err psti_digests_start(struct pst_spdm *c, struct pst_spdm_session *s);
 
 void psti_put_get_certificate(struct pst_exchange *x, unsigned slot, size_t portion);
 /* Feeds a CERTIFICATE into the chain: PST_WANT_MORE or the verdict. */

@@ -1,5 +1,6 @@
 /* Our own certificate chains: the structure's header is made on the fly in front of the slot's
  * certificates (spec: DSP0274, certificate chain format). */
+#include "crypto/hash.h"
 #include "spdm/engine.h"
 
 static size_t head_len(const struct pst_spdm *c)
@@ -84,9 +85,11 @@ static pst_err hash_chain(const struct pst_spdm *c, const struct pst_slot *s, ui
 
     PST_TRY(make_head(c, s, head));
     PST_TRY(crypto->hash_init(crypto->ctx, &h, (pst_hash_id)c->hash));
-    PST_TRY(crypto->hash_update(crypto->ctx, &h, head, head_len(c)));
-    PST_TRY(crypto->hash_update(crypto->ctx, &h, s->certs, s->certs_len));
-    return crypto->hash_final(crypto->ctx, &h, digest);
+    pst_err err = crypto->hash_update(crypto->ctx, &h, head, head_len(c));
+    if (err == PST_OK) {
+        err = crypto->hash_update(crypto->ctx, &h, s->certs, s->certs_len);
+    }
+    return psti_hash_end(crypto, &h, err, digest);
 }
 
 pst_err psti_own_digest(struct pst_spdm *c, unsigned slot, uint8_t *digest)

@@ -44,7 +44,7 @@ void pst_requester_wipe(struct pst_requester *q)
 {
     if (q->spdm.config != NULL) {
         drop_dh(q);
-        psti_spdm_reset(&q->spdm);
+        psti_requester_forget(q);
     }
     pst_wipe(q, sizeof *q);
 }
@@ -93,7 +93,7 @@ static pst_err fail(struct pst_requester *q, pst_err err)
     }
     pst_requester_end(q, doomed(q), err);
     if (err == PST_ERR_PEER && s->error_code == PST_SPDM_REQUEST_RESYNCH) {
-        psti_spdm_reset(c);
+        psti_requester_forget(q);
     }
     return err;
 }

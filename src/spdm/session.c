@@ -41,6 +41,7 @@ void psti_session_create(struct pst_spdm *c, struct pst_spdm_session *s, uint32_
 
 void psti_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err why)
 {
+    const struct pst_crypto *crypto = c->config->crypto;
     const struct pst_key_port *keys = &c->config->keys;
     const struct pst_spdm_hooks *hooks = &c->config->hooks;
     uint32_t id = s->id;
@@ -52,6 +53,11 @@ void psti_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err wh
     if (c->signing.active && c->signing.session_id == id) {
         psti_sign_cancel(c);
     }
+    if (s->dh_live) {
+        crypto->dh_wipe(crypto->ctx, &s->u.dh);
+    } else {
+        crypto->hash_abort(crypto->ctx, &s->u.hash);
+    }
     pst_wipe(s, sizeof *s);
     if (placed && keys->drop != NULL) {
         keys->drop(keys->ctx, id);
@@ -61,23 +67,23 @@ void psti_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err wh
     }
 }
 
-pst_err psti_th_start(struct pst_spdm *c, struct pst_spdm_session *s, const struct pst_hash *start,
-                      const uint8_t *chain_digest)
+pst_err psti_th_start(struct pst_spdm *c, struct pst_spdm_session *s, const struct pst_hash *start)
 {
-    s->hash = *start;
-    return psti_th_add(c, s, chain_digest, psti_hash_len(c));
+    const struct pst_crypto *crypto = c->config->crypto;
+
+    return crypto->hash_clone(crypto->ctx, &s->u.hash, start);
 }
 
 pst_err psti_th_add(struct pst_spdm *c, struct pst_spdm_session *s, const uint8_t *at, size_t len)
 {
     const struct pst_crypto *crypto = c->config->crypto;
 
-    return crypto->hash_update(crypto->ctx, &s->hash, at, len);
+    return crypto->hash_update(crypto->ctx, &s->u.hash, at, len);
 }
 
 pst_err psti_th_digest(struct pst_spdm *c, struct pst_spdm_session *s, uint8_t *digest)
 {
-    return pst_hash_peek(c->config->crypto, &s->hash, digest);
+    return pst_hash_peek(c->config->crypto, &s->u.hash, digest);
 }
 
 static pst_err expand(struct pst_spdm *c, const uint8_t *secret, const char *label,
@@ -206,11 +212,13 @@ static pst_err export(struct pst_spdm *c, struct pst_spdm_session *s)
 
 pst_err psti_session_establish(struct pst_spdm *c, struct pst_spdm_session *s)
 {
+    const struct pst_crypto *crypto = c->config->crypto;
     const struct pst_spdm_hooks *hooks = &c->config->hooks;
 
     PST_TRY(place(c, s, PST_KEYS_APPLICATION, PST_TO_RESPONDER, s->secret[0]));
     PST_TRY(place(c, s, PST_KEYS_APPLICATION, PST_TO_REQUESTER, s->secret[1]));
     PST_TRY(export(c, s));
+    crypto->hash_abort(crypto->ctx, &s->u.hash); /* TH is complete */
     s->phase = PST_SESSION_APPLICATION;
     s->clear_handshake = false;
     s->deadline_ms = s->heartbeat_s == 0 ? 0 : psti_now(c) + UINT64_C(2000) * s->heartbeat_s;

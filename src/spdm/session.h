@@ -22,9 +22,9 @@ void psti_session_create(struct pst_spdm *c, struct pst_spdm_session *s, uint32_
 /* The only teardown: wipes, drops the keys, tells hooks.ended if hooks.established was told. */
 void psti_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err why);
 
-/* TH begins with A, D as the caller has it in `start`, and the responder's chain digest. */
+/* TH begins with a clone of `start`: A and, in a multi-key connection, D. */
 PST_MUST_CHECK pst_err psti_th_start(struct pst_spdm *c, struct pst_spdm_session *s,
-                                     const struct pst_hash *start, const uint8_t *chain_digest);
+                                     const struct pst_hash *start);
 PST_MUST_CHECK pst_err psti_th_add(struct pst_spdm *c, struct pst_spdm_session *s,
                                    const uint8_t *at, size_t len);
 PST_MUST_CHECK pst_err psti_th_digest(struct pst_spdm *c, struct pst_spdm_session *s,

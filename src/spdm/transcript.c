@@ -16,13 +16,30 @@ pst_err psti_vca_close(struct pst_spdm *c)
 {
     const struct pst_crypto *crypto = c->config->crypto;
     struct pst_transcript *t = &c->transcript;
-    struct pst_hash h;
 
-    PST_TRY(crypto->hash_init(crypto->ctx, &h, (pst_hash_id)c->hash));
-    PST_TRY(crypto->hash_update(crypto->ctx, &h, t->u.raw, t->raw_len));
-    t->u.hash.vca = h;
-    t->hashed = true;
-    return PST_OK;
+    /* The hash takes the place of what it is made of: it is begun in L's. */
+    PST_TRY(crypto->hash_init(crypto->ctx, &t->l, (pst_hash_id)c->hash));
+    pst_err err = crypto->hash_update(crypto->ctx, &t->l, t->u.raw, t->raw_len);
+    if (err == PST_OK) {
+        memset(&t->u, 0, sizeof t->u);
+        t->hashed = true;
+        err = crypto->hash_clone(crypto->ctx, &t->u.hash.vca, &t->l);
+    }
+    crypto->hash_abort(crypto->ctx, &t->l);
+    return err;
+}
+
+void psti_transcript_end(struct pst_spdm *c)
+{
+    const struct pst_crypto *crypto = c->config->crypto;
+    struct pst_transcript *t = &c->transcript;
+
+    if (t->hashed) {
+        crypto->hash_abort(crypto->ctx, &t->u.hash.vca);
+        crypto->hash_abort(crypto->ctx, &t->u.hash.m);
+    }
+    crypto->hash_abort(crypto->ctx, &t->l);
+    t->hashed = t->m_on = t->l_on = false;
 }
 
 static pst_err add(struct pst_spdm *c, struct pst_hash *h, bool *on, const uint8_t *at, size_t len)
@@ -30,10 +47,20 @@ static pst_err add(struct pst_spdm *c, struct pst_hash *h, bool *on, const uint8
     const struct pst_crypto *crypto = c->config->crypto;
 
     if (!*on) {
-        *h = c->transcript.u.hash.vca;
+        PST_TRY(crypto->hash_clone(crypto->ctx, h, &c->transcript.u.hash.vca));
         *on = true;
     }
     return crypto->hash_update(crypto->ctx, h, at, len);
+}
+
+static void clear(struct pst_spdm *c, struct pst_hash *h, bool *on)
+{
+    const struct pst_crypto *crypto = c->config->crypto;
+
+    if (*on) {
+        crypto->hash_abort(crypto->ctx, h);
+    }
+    *on = false;
 }
 
 pst_err psti_m_add(struct pst_spdm *c, const uint8_t *at, size_t len)
@@ -43,13 +70,13 @@ pst_err psti_m_add(struct pst_spdm *c, const uint8_t *at, size_t len)
 
 void psti_m_clear(struct pst_spdm *c)
 {
-    c->transcript.m_on = false;
+    clear(c, &c->transcript.u.hash.m, &c->transcript.m_on);
 }
 
 pst_err psti_l_add(struct pst_spdm *c, struct pst_spdm_session *s, const uint8_t *at, size_t len)
 {
     if (s != NULL) {
-        return add(c, &s->hash, &s->l_on, at, len);
+        return add(c, &s->u.hash, &s->l_on, at, len);
     }
     return add(c, &c->transcript.l, &c->transcript.l_on, at, len);
 }
@@ -57,9 +84,9 @@ pst_err psti_l_add(struct pst_spdm *c, struct pst_spdm_session *s, const uint8_t
 void psti_l_clear(struct pst_spdm *c, struct pst_spdm_session *s)
 {
     if (s != NULL) {
-        s->l_on = false;
+        clear(c, &s->u.hash, &s->l_on);
     } else {
-        c->transcript.l_on = false;
+        clear(c, &c->transcript.l, &c->transcript.l_on);
     }
 }
 
@@ -70,5 +97,5 @@ pst_err psti_m_digest(struct pst_spdm *c, uint8_t *digest)
 
 pst_err psti_l_digest(struct pst_spdm *c, struct pst_spdm_session *s, uint8_t *digest)
 {
-    return pst_hash_peek(c->config->crypto, s != NULL ? &s->hash : &c->transcript.l, digest);
+    return pst_hash_peek(c->config->crypto, s != NULL ? &s->u.hash : &c->transcript.l, digest);
 }

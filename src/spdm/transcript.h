@@ -2,7 +2,7 @@
  * transcripts; the rows are named after its letters).
  *
  *   A      VERSION, CAPABILITIES, ALGORITHMS: raw until the hash is agreed on, then one hash that
- *          every other transcript starts from as a copy
+ *          every other transcript starts from as a clone
  *   M      A, B (digests, certificates), C (challenge)
  *   L      A and every GET_MEASUREMENTS since the last reset; one outside, one in each session
  *   TH     in the session (session.h)
@@ -16,8 +16,10 @@
 
 /* PST_ERR_SPACE: more than PST_VCA_MAX in all. */
 PST_MUST_CHECK pst_err psti_vca_add(struct pst_spdm *c, const uint8_t *at, size_t len);
-/* The hash is agreed on. */
+/* The hash is agreed on. After an error there is no A, and the connection is of no use. */
 PST_MUST_CHECK pst_err psti_vca_close(struct pst_spdm *c);
+/* Ends A, M and L; those of sessions end with them. */
+void psti_transcript_end(struct pst_spdm *c);
 PST_MUST_CHECK pst_err psti_m_add(struct pst_spdm *c, const uint8_t *at, size_t len);
 void psti_m_clear(struct pst_spdm *c);
 /* `s` NULL: outside sessions. */

@@ -28,8 +28,7 @@ pst_err psti_rsp_version(struct pst_exchange *x)
 
 pst_err psti_put_version(struct pst_exchange *x)
 {
-    psti_spdm_reset(x->c);
-    x->q->state.digest_mask = 0; /* what another connection announced */
+    psti_requester_forget(x->q);
     psti_put_header(x, PST_GET_VERSION, 0, 0);
     return PST_OK;
 }

@@ -81,6 +81,20 @@ static inline pst_err fake_hash_final(void *ctx, struct pst_hash *h, uint8_t *di
     return PST_OK;
 }
 
+static inline pst_err fake_hash_clone(void *ctx, struct pst_hash *to, const struct pst_hash *from)
+{
+    (void)ctx;
+    need(from->id != 0);
+    *to = *from;
+    return PST_OK;
+}
+
+static inline void fake_hash_abort(void *ctx, struct pst_hash *h)
+{
+    (void)ctx;
+    memset(h, 0, sizeof *h);
+}
+
 static inline pst_err fake_hmac(void *ctx, pst_hash_id id, const void *key, size_t key_len,
                                 const void *data, size_t len, uint8_t *out)
 {
@@ -307,10 +321,13 @@ static inline void fake_crypto_init(struct fake_crypto *f)
     memset(f, 0, sizeof *f);
     f->crypto = (struct pst_crypto){
         .ctx = f,
+        .bytes = {.hash = 8, .aead = 16, .dh_key = 24, .public_key = 8},
         .random = fake_random,
         .hash_init = fake_hash_init,
         .hash_update = fake_hash_update,
         .hash_final = fake_hash_final,
+        .hash_clone = fake_hash_clone,
+        .hash_abort = fake_hash_abort,
         .hmac = fake_hmac,
         .dh_generate = fake_dh_generate,
         .dh_shared = fake_dh_shared,

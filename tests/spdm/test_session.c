@@ -87,13 +87,49 @@ static void slots(void **state)
     }
 }
 
+/* Whatever fails, and at whatever point: every object that was begun ends, and the next session
+ * opens. */
+static void failures(void **state)
+{
+    static const struct {
+        pst_mutual mutual;
+        uint8_t minor;
+        bool multi_key;
+    } kinds[] = {
+        {PST_MUTUAL_NONE,    3, false},
+        {PST_MUTUAL_ENCAP,   3, true },
+        {PST_MUTUAL_DIGESTS, 2, false},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < 2 * sizeof kinds / sizeof kinds[0]; i++) {
+        struct wired_options o = wired_defaults();
+        bool done = false;
+
+        o.mutual = kinds[i / 2].mutual;
+        o.minor = kinds[i / 2].minor;
+        o.multi_key = kinds[i / 2].multi_key;
+        for (unsigned n = 1; !done; n++) {
+            wired_setup(&w, &o);
+            wired_start(&w);
+            w.tolerant = true;
+            struct strict *s = i % 2 ? &w.ts.strict : &w.dts.strict;
+            s->fail_at = n;
+            (void)(wired_try_session(&w) == PST_OK && wired_op(&w, PST_OP_CHALLENGE) == PST_OK);
+            done = s->calls < n;
+            s->fail_at = 0;
+            CHECK_EQ(wired_op(&w, PST_OP_CONNECT), PST_OK);
+            (void)wired_session(&w);
+            wired_end(&w);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forms),
-        cmocka_unit_test(algorithms),
-        cmocka_unit_test(portions),
-        cmocka_unit_test(slots),
+        cmocka_unit_test(forms), cmocka_unit_test(algorithms), cmocka_unit_test(portions),
+        cmocka_unit_test(slots), cmocka_unit_test(failures),
     };
 
     return cmocka_run_group_tests_name("spdm.session", tests, NULL, NULL);

@@ -43,7 +43,10 @@ struct pst_peer_chain { /* src/spdm/chain.h */
 };
 
 struct pst_spdm_session { /* src/spdm/session.h */
-    struct pst_hash hash; /* TH; when the session is established, its L1/L2 */
+    union {
+        struct pst_dh_key dh; /* a responder's, while `dh_live` */
+        struct pst_hash hash; /* TH; when the session is established, its L1/L2 */
+    } u;
     /* KEY_EXCHANGE: [0] shared secret. Handshake: master, finished key of requester, of responder.
      * Application: data secret of requester, of responder; until it is established also the one to
      * export. */
@@ -59,6 +62,7 @@ struct pst_spdm_session { /* src/spdm/session.h */
     bool authenticated;   /* what `mutual` demands before FINISH is there */
     bool clear_handshake; /* FINISH travels in the clear */
     bool l_on;
+    bool dh_live;
     bool placed; /* the key port holds something */
     bool open;   /* hooks.established was called */
 };

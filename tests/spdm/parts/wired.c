@@ -259,9 +259,10 @@ static void common(struct wired *w, struct wired_side *s, const struct wired_opt
     if (o->multi_key) {
         flags |= PST_CAP_MULTI_KEY_NEG;
     }
+    strict_init(&s->strict, pst_openssl_crypto(), &trust[peer].verifier);
     s->config = (struct pst_spdm_config){
-        .crypto = pst_openssl_crypto(),
-        .verifier = &trust[peer].verifier,
+        .crypto = &s->strict.crypto,
+        .verifier = &s->strict.verifier,
         .keys = {.ctx = &s->keys, .place = place, .drop = drop},
         .hooks = {.ctx = s,
                  .peer = on_peer,
@@ -339,6 +340,8 @@ void wired_end(struct wired *w)
         CHECK_EQ(w->dts.keys.session[i].id, 0);
         CHECK_EQ(w->ts.keys.session[i].id, 0);
     }
+    strict_check(&w->dts.strict);
+    strict_check(&w->ts.strict);
 }
 
 /* -- running -- */

@@ -9,6 +9,7 @@
 #include "postern/parts/requester.h"
 #include "postern/parts/responder.h"
 #include "spdm/codes.h"
+#include "strict.h"
 
 #define WIRED_BUFFER 5000
 #define WIRED_DEVICE "Acme:Pump:0042"
@@ -27,6 +28,7 @@ struct wired_keys {
 
 struct wired_side {
     struct pst_spdm_config config;
+    struct strict strict; /* its crypto port and verifier; checked by wired_end */
     struct wired_keys keys;
     struct wired_peer_log {
         unsigned accepted, established, ended;
