@@ -21,6 +21,7 @@
 #include "postern/links/mctp_link.h"
 #include "postern/links/serial.h"
 #include "postern/target.h"
+#include "tests/spp/open_gate.h"
 
 enum { MESSAGE = PST_LINK_MAX_MESSAGE, BUFFER = 3 * MESSAGE, READS = 64, RAM = 4096 * READS };
 #define BASE 0x80000000u
@@ -271,16 +272,8 @@ static pst_err perform(void *ctx, struct pst_access *a)
     return PST_OK;
 }
 
-static pst_err allow_all(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len,
-                         bool implied)
-{
-    (void)ctx, (void)space, (void)rights, (void)address, (void)len, (void)implied;
-    return PST_OK;
-}
-
 static const struct pst_space memory_space = {
     .right = any_right, .perform = perform, .urgent_first = 1};
-static const struct pst_gate open_gate = {.allow = allow_all};
 
 /* --- ends: with security, and without --- */
 

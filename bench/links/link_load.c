@@ -17,6 +17,7 @@
 #include "openssl/openssl_port.h"
 #include "posix/host/debugger_host.h"
 #include "posix/links/mqtt/mqtt.h"
+#include "tests/spp/open_gate.h"
 
 #define BASE 0x80000000u
 #define SIZE (1u << 20)
@@ -60,21 +61,13 @@ static pst_err perform(void *ctx, struct pst_access *a)
     return PST_OK;
 }
 
-static pst_err allow_all(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len,
-                         bool implied)
-{
-    (void)ctx, (void)space, (void)rights, (void)address, (void)len, (void)implied;
-    return PST_OK;
-}
-
 static const struct pst_space space = {.right = any_right, .perform = perform, .urgent_first = 1};
-static const struct pst_gate gate = {.allow = allow_all};
 
 static void served_up(void *ctx, struct pst_link *link)
 {
     (void)ctx, (void)link;
     const struct pst_spp_engine_config config = {.spaces[PST_AS_MEMORY] = &space,
-                                                 .gate = &gate,
+                                                 .gate = &open_gate,
                                                  .queue = server.queue,
                                                  .queue_len = sizeof server.queue};
     if (pst_spp_engine_init(&server.engine, &config) != PST_OK) {

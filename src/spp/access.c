@@ -7,7 +7,8 @@
 struct job {
     struct pst_spp_engine *e;
     struct pst_output *o;
-    const struct pst_spp_packet *p;
+    const struct pst_spp_command *c;
+    const struct pst_spp_packet *p; /* of `c` */
     const struct pst_space *space;
     size_t at;     /* of the command in the queue */
     uint8_t *data; /* of the command, in the queue */
@@ -187,14 +188,15 @@ static bool is_width(uint8_t width)
     return width == 1 || width == 2 || width == 4 || width == 8;
 }
 
-static pst_err ask(const struct job *j, uint8_t rights, uint64_t len, bool implied)
+/* The first attempt was admitted with the command; each later one is an access of its own. */
+static pst_err allow_again(const struct job *j)
 {
     const struct pst_gate *gate = j->e->config.gate;
 
     if (j->p->space == PST_AS_SCM) {
         return PST_OK;
     }
-    return gate->allow(gate->ctx, j->p->space, rights, j->p->address, len, implied);
+    return gate->allow(gate->ctx, j->p->space, j->c->rights, j->p->address, j->c->len, true);
 }
 
 static enum pst_step end_loop(const struct job *j, uint64_t value, bool found)
@@ -248,8 +250,7 @@ static enum pst_step loop(const struct job *j)
         if ((value & mask) == match || left == 0) {
             return end_loop(j, value, (value & mask) == match);
         }
-        const pst_err again =
-            ask(j, j->space->right(j->space->ctx, j->p->address, false), width, true);
+        const pst_err again = allow_again(j);
         if (again != PST_OK) {
             return fail_access(j, again);
         }
@@ -257,55 +258,81 @@ static enum pst_step loop(const struct job *j)
     return PST_STEP_WAIT;
 }
 
-/* --- before it runs --- */
+/* --- the decision, on arrival --- */
 
-static uint8_t rights_of(const struct job *j)
+static bool is_valid(const struct pst_spp_packet *p)
 {
-    const struct pst_spp_packet *p = j->p;
+    const bool loop = p->opcode == PST_SPP_LOOP;
+    const uint64_t len = loop ? p->data.at[0] : p->count;
+    uint64_t end = 0;
+
+    if (loop && (!is_width(p->data.at[0]) || p->data.at[1] != 0)) {
+        return false;
+    }
+    if (p->opcode == PST_SPP_WRITE_READ && p->space != PST_AS_JTAG) {
+        return false;
+    }
+    return p->space == PST_AS_JTAG || len == 0 || pst_add_u64(p->address, len - 1, &end);
+}
+
+static uint8_t rights_of(const struct pst_space *space, const struct pst_spp_packet *p)
+{
     const bool writes = p->opcode == PST_SPP_WRITE || p->opcode == PST_SPP_WRITE_READ;
-    uint8_t rights = j->space->right(j->space->ctx, p->address, writes);
+    uint8_t rights = space->right(space->ctx, p->address, writes);
 
     if (p->opcode == PST_SPP_WRITE_READ && rights != 0) {
-        rights |= j->space->right(j->space->ctx, p->address, false);
+        rights |= space->right(space->ctx, p->address, false);
     }
     return rights;
 }
 
-static uint64_t reach_of(const struct job *j)
+void psti_engine_decide(const struct pst_spp_engine *e, const struct pst_spp_packet *p, uint8_t *at)
 {
-    return j->p->opcode == PST_SPP_LOOP ? j->data[0] : j->p->count;
+    const struct pst_space *space = e->config.spaces[p->space];
+    const struct pst_gate *gate = e->config.gate;
+    uint8_t rights = 0;
+    bool allowed = false;
+
+    if (psti_spp_is_system(p->opcode) && space != NULL && is_valid(p)) {
+        if (p->space == PST_AS_SCM) {
+            allowed = true;
+        } else if (!pst_engine_limited(e)) {
+            const uint64_t len = p->opcode == PST_SPP_LOOP ? p->data.at[0] : p->count;
+
+            rights = rights_of(space, p);
+            allowed = rights != 0 && gate->covers(gate->ctx, p->space, rights, p->address, len);
+        }
+    }
+    psti_spp_keep(at, rights, allowed);
 }
 
-static pst_err check(const struct job *j)
-{
-    const struct pst_spp_packet *p = j->p;
-    uint64_t end = 0;
-    uint8_t rights = 0;
+/* --- before it runs --- */
 
-    if (p->opcode == PST_SPP_LOOP && (!is_width(j->data[0]) || j->data[1] != 0)) {
-        return PST_ERR_ARGUMENT;
+static pst_err admit(const struct job *j)
+{
+    const struct pst_spp_command *c = j->c;
+    const struct pst_gate *gate = j->e->config.gate;
+
+    if (c->rights != 0) {
+        return gate->admit(gate->ctx, c);
     }
-    if (p->opcode == PST_SPP_WRITE_READ && p->space != PST_AS_JTAG) {
-        return PST_ERR_UNSUPPORTED;
+    if (c->allowed) {
+        return PST_OK; /* SCM */
     }
-    const uint64_t len = reach_of(j);
-    if (p->space != PST_AS_JTAG && len > 0 && !pst_add_u64(p->address, len - 1, &end)) {
-        return PST_ERR_ARGUMENT;
-    }
-    if (p->space == PST_AS_SCM) {
-        return PST_OK;
-    }
-    rights = rights_of(j);
-    return rights == 0 ? PST_ERR_ARGUMENT : ask(j, rights, len, false);
+    return c->packet.opcode == PST_SPP_WRITE_READ && c->packet.space != PST_AS_JTAG
+               ? PST_ERR_UNSUPPORTED
+               : PST_ERR_ARGUMENT;
 }
 
 enum pst_step psti_engine_access(struct pst_spp_engine *e, struct pst_output *o, size_t at,
-                                 const struct pst_spp_packet *p)
+                                 const struct pst_spp_command *c)
 {
+    const struct pst_spp_packet *p = &c->packet;
     const struct job j = {
         .e = e,
         .o = o,
         .p = p,
+        .c = c,
         .space = e->config.spaces[p->space],
         .at = at,
         .data = p->data.at == NULL ? NULL : e->config.queue + (p->data.at - e->config.queue),
@@ -317,15 +344,15 @@ enum pst_step psti_engine_access(struct pst_spp_engine *e, struct pst_output *o,
     if (j.space == NULL || !pst_has_bit(e->enabled, p->space)) {
         return fail(&j, PST_SPP_BAD_SPACE, PST_ERR_UNSUPPORTED);
     }
-    if ((p->action & PST_MARK_BEGUN) == 0) {
+    if ((c->marks & PST_MARK_BEGUN) == 0) {
         if (e->blocked && p->space != PST_AS_SCM && !psti_engine_urgent(e, p)) {
             return psti_output_fail(o, p, PST_SPP_BLOCKED, PST_ERR_STATE);
         }
-        const pst_err err = check(&j);
+        const pst_err err = admit(&j);
         if (err != PST_OK) {
             return fail_access(&j, err);
         }
-        pst_engine_mark(e, at, PST_MARK_BEGUN);
+        psti_spp_mark(e->config.queue + at, PST_MARK_BEGUN);
     }
     switch (p->opcode) {
     case PST_SPP_READ:

@@ -7,7 +7,13 @@
 
 pst_err pst_spp_engine_init(struct pst_spp_engine *e, const struct pst_spp_engine_config *config)
 {
+    const struct pst_gate *gate = config->gate;
+
     if (config->queue == NULL || config->queue_len < PST_SPP_QUEUE_MIN) {
+        return PST_ERR_ARGUMENT;
+    }
+    if (gate != NULL && (gate->covers == NULL || gate->announce == NULL || gate->admit == NULL ||
+                         gate->allow == NULL)) {
         return PST_ERR_ARGUMENT;
     }
     memset(e, 0, sizeof *e);
@@ -20,26 +26,31 @@ pst_err pst_spp_engine_init(struct pst_spp_engine *e, const struct pst_spp_engin
 
 /* --- the queue --- */
 
-/* The command at `at`, which receive has found well-formed; 0 at the end of the queue. */
-static size_t command_at(const struct pst_spp_engine *e, size_t at, struct pst_spp_packet *p)
+/* The command at `at`; 0 at the end of the queue, else its size. */
+static size_t command_at(const struct pst_spp_engine *e, size_t at, struct pst_spp_command *c)
 {
-    if (at >= e->tail) {
-        return 0;
-    }
-    struct pst_reader r = pst_reader_of(e->config.queue + at, e->tail - at);
+    return at < e->tail ? psti_spp_load(e->config.queue + at, c) : 0;
+}
 
-    return pst_spp_get_command(&r, p) == PST_OK ? e->tail - at - r.left : 0;
+static bool is_done(const struct pst_spp_command *c)
+{
+    return (c->marks & PST_MARK_DONE) != 0;
+}
+
+static bool is_begun(const struct pst_spp_command *c)
+{
+    return (c->marks & PST_MARK_BEGUN) != 0;
 }
 
 /* Steps over what is done. */
 static void advance(struct pst_spp_engine *e)
 {
-    struct pst_spp_packet p;
-    size_t size = command_at(e, e->head, &p);
+    struct pst_spp_command c;
+    size_t size = command_at(e, e->head, &c);
 
-    while (size > 0 && (p.action & PST_MARK_DONE) != 0) {
+    while (size > 0 && is_done(&c)) {
         e->head += size;
-        size = command_at(e, e->head, &p);
+        size = command_at(e, e->head, &c);
     }
     if (size == 0) {
         e->head = e->tail = 0;
@@ -49,11 +60,11 @@ static void advance(struct pst_spp_engine *e)
 /* Moves what waits to the front and drops what is done, so that all of the credit is there. */
 static void squeeze(struct pst_spp_engine *e)
 {
-    struct pst_spp_packet p;
+    struct pst_spp_command c;
     size_t to = 0, at = e->head, size;
 
-    while ((size = command_at(e, at, &p)) > 0) {
-        if ((p.action & PST_MARK_DONE) == 0) {
+    while ((size = command_at(e, at, &c)) > 0) {
+        if (!is_done(&c)) {
             memmove(e->config.queue + to, e->config.queue + at, size);
             to += size;
         }
@@ -63,26 +74,44 @@ static void squeeze(struct pst_spp_engine *e)
     e->tail = to;
 }
 
-static pst_err check_batch(const uint8_t *batch, size_t len)
+/* Decodes `len` bytes behind the tail: the only time that they are read as bytes of a peer. */
+static pst_err decode_batch(const struct pst_spp_engine *e, size_t len)
 {
-    struct pst_reader r = pst_reader_of(batch, len);
+    uint8_t *at = e->config.queue + e->tail;
+    struct pst_reader r = pst_reader_of(at, len);
     struct pst_spp_packet p;
 
     while (r.left > 0) {
+        uint8_t *first = at + (len - r.left);
+
         PST_TRY(pst_spp_get_command(&r, &p));
         if (p.action != 0) {
             return PST_ERR_DECODE;
         }
+        psti_engine_decide(e, &p, first);
     }
     return PST_OK;
 }
 
+bool pst_spp_batch_next(struct pst_spp_batch *b, struct pst_spp_command *c)
+{
+    if (b->left == 0) {
+        return false;
+    }
+    const size_t size = psti_spp_load(b->at, c);
+
+    b->at += size;
+    b->left -= size;
+    return true;
+}
+
 pst_err pst_spp_engine_receive(struct pst_spp_engine *e, const uint8_t *batch, size_t len)
 {
+    const struct pst_gate *gate = e->config.gate;
+
     if (e->stopped) {
         return PST_ERR_CLOSED;
     }
-    PST_TRY(check_batch(batch, len));
     if (len == 0) {
         return PST_OK;
     }
@@ -91,6 +120,10 @@ pst_err pst_spp_engine_receive(struct pst_spp_engine *e, const uint8_t *batch, s
         return PST_ERR_LIMIT;
     }
     memcpy(e->config.queue + e->tail, batch, len);
+    PST_TRY(decode_batch(e, len));
+    if (!pst_engine_limited(e)) {
+        PST_TRY(gate->announce(gate->ctx, (struct pst_spp_batch){e->config.queue + e->tail, len}));
+    }
     e->tail += len;
     return PST_OK;
 }
@@ -328,8 +361,10 @@ static enum pst_step control(struct pst_spp_engine *e, struct pst_output *o,
 }
 
 static enum pst_step dispatch(struct pst_spp_engine *e, struct pst_output *o, size_t at,
-                              const struct pst_spp_packet *p)
+                              const struct pst_spp_command *c)
 {
+    const struct pst_spp_packet *p = &c->packet;
+
     if (o->cap - o->used < PST_SHORT_RESPONSE) {
         return PST_STEP_ROOM;
     }
@@ -343,40 +378,40 @@ static enum pst_step dispatch(struct pst_spp_engine *e, struct pst_output *o, si
         return write_config(e, o, p);
     }
     if (psti_spp_is_system(p->opcode)) {
-        return psti_engine_access(e, o, at, p);
+        return psti_engine_access(e, o, at, c);
     }
     return control(e, o, p);
 }
 
 static enum pst_step run(struct pst_spp_engine *e, struct pst_output *o, size_t at,
-                         const struct pst_spp_packet *p)
+                         const struct pst_spp_command *c)
 {
-    const enum pst_step step = dispatch(e, o, at, p);
+    const enum pst_step step = dispatch(e, o, at, c);
 
     /* An access may have ended the session, and this engine with it. */
     if (at >= e->tail) {
         return PST_STEP_ROOM;
     }
     if (step == PST_STEP_DONE) {
-        pst_engine_mark(e, at, PST_MARK_DONE);
+        psti_spp_mark(e->config.queue + at, PST_MARK_DONE);
     }
     return step;
 }
 
-/* Urgent commands behind the head, but for those to the spaces of `held`; those to one access space
+/* Urgent commands behind the head, except those to the spaces of `held`; those to one access space
  * keep their order. */
 static bool run_urgent(struct pst_spp_engine *e, struct pst_output *o, unsigned held)
 {
-    struct pst_spp_packet p;
+    struct pst_spp_command c;
     size_t at = e->head, size;
 
-    for (; (size = command_at(e, at, &p)) > 0; at += size) {
-        const unsigned bit = 1U << p.space;
+    for (; (size = command_at(e, at, &c)) > 0; at += size) {
+        const unsigned bit = 1U << c.packet.space;
 
-        if ((p.action & PST_MARK_DONE) != 0 || !psti_engine_urgent(e, &p) || (held & bit) != 0) {
+        if (is_done(&c) || !psti_engine_urgent(e, &c.packet) || (held & bit) != 0) {
             continue;
         }
-        const enum pst_step step = at == e->head ? PST_STEP_WAIT : run(e, o, at, &p);
+        const enum pst_step step = at == e->head ? PST_STEP_WAIT : run(e, o, at, &c);
         if (step == PST_STEP_ROOM || step == PST_STEP_PART) {
             return false;
         }
@@ -389,21 +424,21 @@ static bool run_urgent(struct pst_spp_engine *e, struct pst_output *o, unsigned 
 
 static void run_queue(struct pst_spp_engine *e, struct pst_output *o)
 {
-    struct pst_spp_packet p;
+    struct pst_spp_command c;
     enum pst_step step = PST_STEP_DONE;
 
-    /* Where the head only lacked room, run control keeps its place; but an output may be long under
-     * way, and what manages the session does not wait for all of them. */
-    if (command_at(e, e->head, &p) > 0 && ((p.action & PST_MARK_BEGUN) != 0 || e->full) &&
-        !run_urgent(e, o, (p.action & PST_MARK_BEGUN) != 0 ? 0 : ALL_BUT_SCM)) {
+    /* While the head lacks room only SCM overtakes it, so that run control keeps its order. Once
+     * the head has begun, it may take many outputs: then everything urgent overtakes it. */
+    if (command_at(e, e->head, &c) > 0 && (is_begun(&c) || e->full) &&
+        !run_urgent(e, o, is_begun(&c) ? 0 : ALL_BUT_SCM)) {
         return;
     }
     while (step == PST_STEP_DONE) {
         advance(e);
-        if (command_at(e, e->head, &p) == 0) {
+        if (command_at(e, e->head, &c) == 0) {
             return;
         }
-        step = run(e, o, e->head, &p);
+        step = run(e, o, e->head, &c);
         e->full = step == PST_STEP_ROOM && e->head < e->tail;
     }
     if (step == PST_STEP_WAIT) {

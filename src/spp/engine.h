@@ -8,9 +8,6 @@
 #define PST_SHORT_RESPONSE (PST_SPP_FULL_HEADER + 8) /* the longest that is not a read */
 #define PST_LOOP_BURST 16 /* attempts of a polling loop before others get their turn */
 
-/* Kept in the action bits of a queued command, which are 0 on the wire. */
-enum { PST_MARK_BEGUN = 1 /* the gate let it through */, PST_MARK_DONE = 2 };
-
 struct pst_output {
     uint8_t *at;
     size_t cap, used;
@@ -34,11 +31,6 @@ static inline bool pst_engine_limited(const struct pst_spp_engine *e)
     return e->config.bootstrap || e->config.gate == NULL;
 }
 
-static inline void pst_engine_mark(struct pst_spp_engine *e, size_t at, unsigned marks)
-{
-    e->config.queue[at + 1] |= (uint8_t)(marks << 6);
-}
-
 /* The head of a good response to `p`; its data, `count` bytes where it has any, comes next. */
 void psti_output_head(struct pst_output *o, const struct pst_spp_packet *p, uint32_t count,
                       bool last);
@@ -50,8 +42,11 @@ void psti_output_event(struct pst_output *o, const struct pst_spp_packet *p, uin
                        uint32_t len);
 
 bool psti_engine_urgent(const struct pst_spp_engine *e, const struct pst_spp_packet *p);
-/* Performs or goes on performing the system command `p`, queued at `at`. */
+/* Decides about a command that arrives, and turns it into a queued one where it stands, at `at`. */
+void psti_engine_decide(const struct pst_spp_engine *e, const struct pst_spp_packet *p,
+                        uint8_t *at);
+/* Performs or goes on performing the system command `c`, queued at `at`. */
 enum pst_step psti_engine_access(struct pst_spp_engine *e, struct pst_output *o, size_t at,
-                                 const struct pst_spp_packet *p);
+                                 const struct pst_spp_command *c);
 
 #endif

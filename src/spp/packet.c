@@ -12,7 +12,7 @@ static const uint8_t command_pattern[PATTERN_LEN] = {0x11, 0xEE, 0x77, 0x88,
 static const uint8_t response_pattern[PATTERN_LEN] = {0x11, 0xEE, 0x77, 0x44,
                                                       0xA5, 0xC3, 0xC3, 0xA5};
 
-enum { PROCEED = 0x08, IMMEDIATE = 0x10, LAST = 0x20, MORE = 0x10 };
+enum { SPACE = 0x07, PROCEED = 0x08, IMMEDIATE = 0x10, LAST = 0x20, MORE = 0x10 };
 
 bool psti_spp_is_system(unsigned opcode)
 {
@@ -62,6 +62,68 @@ size_t psti_spp_response_head(pst_spp_style style, unsigned opcode)
         return PST_SPP_FULL_HEADER;
     }
     return TINY_HEAD + (has_pattern(style, opcode) ? PATTERN_LEN : 0);
+}
+
+/* --- queued commands --- */
+
+enum { KEPT_FULL = 0x01, KEPT_ALLOWED = 0x02 };
+#define KEPT_MARKS 2
+#define KEPT_RIGHTS 4
+
+void psti_spp_keep(uint8_t *at, uint8_t rights, bool allowed)
+{
+    const bool full = (at[0] & 0x0F) == PST_SPP_FULL;
+
+    at[0] = (uint8_t)((at[0] & 0xF0) | (full ? KEPT_FULL : 0) | (allowed ? KEPT_ALLOWED : 0));
+    at[1] = (uint8_t)((at[1] & (SPACE | PROCEED)) | rights << KEPT_RIGHTS);
+}
+
+void psti_spp_mark(uint8_t *at, unsigned marks)
+{
+    at[0] |= (uint8_t)(marks << KEPT_MARKS);
+}
+
+static void load_head(const uint8_t *at, struct pst_spp_packet *p)
+{
+    if (p->style == PST_SPP_FULL) {
+        p->tag = pst_peek_u16(at + 2);
+        p->count = pst_peek_u32(at + 4);
+        p->address = pst_peek_u64(at + 8);
+        return;
+    }
+    p->count = at[2];
+    switch (tiny_word(p->opcode, p->space)) {
+    case CONFIG_WORD:
+        p->address = pst_peek_u32(at + TINY_HEAD);
+        break;
+    case PST_SPP_TINY_ADDRESS:
+        p->address = pst_peek_u64(at + TINY_HEAD);
+        break;
+    default:
+        break;
+    }
+}
+
+size_t psti_spp_load(const uint8_t *at, struct pst_spp_command *c)
+{
+    struct pst_spp_packet *p = &c->packet;
+
+    *c = (struct pst_spp_command){
+        .packet = {.style = (at[0] & KEPT_FULL) != 0 ? PST_SPP_FULL : PST_SPP_TINY,
+                   .opcode = at[0] >> 4,
+                   .space = at[1] & SPACE,
+                   .proceed = (at[1] & PROCEED) != 0},
+        .rights = at[1] >> KEPT_RIGHTS,
+        .allowed = (at[0] & KEPT_ALLOWED) != 0,
+        .marks = (at[0] >> KEPT_MARKS) & (PST_MARK_BEGUN | PST_MARK_DONE),
+    };
+    const size_t head = psti_spp_command_head(p->style, p->opcode, p->space);
+    load_head(at, p);
+    if (psti_spp_sends_data(p->opcode)) {
+        p->data = (struct pst_bytes){at + head, p->count};
+    }
+    c->len = p->opcode == PST_SPP_LOOP ? p->data.at[0] : p->count;
+    return head + p->data.len;
 }
 
 void psti_spp_poke_rest(uint8_t *at, pst_spp_style style, uint64_t address, uint32_t count)
@@ -131,7 +193,7 @@ pst_err pst_spp_get_command(struct pst_reader *r, struct pst_spp_packet *p)
     memset(p, 0, sizeof *p);
     get_first(r, p);
     const uint8_t flags = pst_get_u8(r);
-    p->space = flags & 0x07;
+    p->space = flags & SPACE;
     p->proceed = (flags & PROCEED) != 0;
     p->immediate = (flags & IMMEDIATE) != 0;
     p->last = (flags & LAST) != 0;
@@ -202,7 +264,7 @@ void pst_spp_put_command(struct pst_writer *w, const struct pst_spp_packet *p)
 {
     put_first(w, p);
     pst_put_u8(w,
-               (uint8_t)((p->space & 0x07) | (p->proceed ? PROCEED : 0) |
+               (uint8_t)((p->space & SPACE) | (p->proceed ? PROCEED : 0) |
                          (p->immediate ? IMMEDIATE : 0) | (p->last ? LAST : 0) | p->action << 6));
     if (p->style == PST_SPP_TINY) {
         const size_t word = tiny_word(p->opcode, p->space);

@@ -1,9 +1,13 @@
-/* The one gate: whether an access may run, and that its effect stands in the log before it does.
+/* The one gate: whether an access may run, and that its effect is in the log before it runs.
  *
- * Effects are announced batch by batch, when the batch arrives (`psti_ts_announce`), so that one
- * line and one sync serve all of it; the gate then lets through only what the grants cover. What a
- * command implies (halting the CPU to read, gathered memory) is not in the batch and is logged by
- * itself when it has an effect. */
+ * A batch is decided when it arrives (`covers`, once for each command), and its effects are logged
+ * then (`announce`): one line, and one sync, for all of it. Right before a command runs, `admit`
+ * takes the decision that was kept with it. Grants do not change while a session is live, so the
+ * decision cannot become too generous; it is void once the session is no longer live, and a session
+ * whose time is over is ended by pst_target_poll and nowhere else.
+ *
+ * What no command names (halting the CPU to read, gathered memory) is decided and logged by `allow`
+ * when it happens. */
 #include "ts/text.h"
 #include "ts/ts.h"
 
@@ -13,13 +17,6 @@ static const char *const space_names[PST_AS_COUNT] = {
     [PST_AS_JTAG] = "jtag",   [PST_AS_MEMORY] = "memory", [PST_AS_RUN] = "run",
     [PST_AS_TRACE] = "trace", [PST_AS_STREAM] = "stream", [PST_AS_SCM] = "scm",
 };
-
-static bool covered(const struct pst_target_context *c, uint8_t space, uint8_t rights,
-                    uint64_t address, uint64_t len)
-{
-    return c->phase == PST_CONTEXT_LIVE &&
-           pst_grants_cover(&c->grants, space, rights, address, len);
-}
 
 static void put_effect(struct psti_text *s, uint8_t space, uint64_t address, uint64_t len)
 {
@@ -33,48 +30,65 @@ static void put_effect(struct psti_text *s, uint8_t space, uint64_t address, uin
     psti_put(s, "\"");
 }
 
+static bool covers(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len)
+{
+    const struct pst_target_context *c = ctx;
+
+    return c->phase == PST_CONTEXT_LIVE &&
+           pst_grants_cover(&c->grants, space, rights, address, len);
+}
+
+/* --- before an access runs --- */
+
+static bool has_effect(uint8_t rights)
+{
+    return (rights & EFFECTS) != 0;
+}
+
+static void count(struct pst_target_context *c, uint8_t rights, uint64_t len)
+{
+    if (has_effect(rights)) {
+        c->effects++;
+    } else {
+        c->reads++;
+        c->read_bytes += len;
+    }
+}
+
+static pst_err admit(void *ctx, const struct pst_spp_command *command)
+{
+    struct pst_target_context *c = ctx;
+    const struct pst_spp_packet *p = &command->packet;
+
+    if (!command->allowed || c->phase != PST_CONTEXT_LIVE) {
+        psti_ts_log_denied(c, p->space, command->rights, p->address, command->len);
+        return PST_ERR_DENIED;
+    }
+    count(c, command->rights, command->len);
+    return has_effect(command->rights) && c->target->audit_failed ? PST_ERR_AUDIT : PST_OK;
+}
+
 static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len,
                      bool implied)
 {
     struct pst_target_context *c = ctx;
+    char text[80];
+    struct psti_text s = psti_text_of(text, sizeof text);
 
-    if (space == PST_AS_SCM) {
-        return PST_OK; /* a session may always talk to its own security agent */
-    }
-    if (!covered(c, space, rights, address, len)) {
+    (void)implied;
+    if (!covers(c, space, rights, address, len)) {
         psti_ts_log_denied(c, space, rights, address, len);
         return PST_ERR_DENIED;
     }
-    if ((rights & EFFECTS) == 0) {
-        c->reads++;
-        c->read_bytes += len;
+    count(c, rights, len);
+    if (!has_effect(rights)) {
         return PST_OK;
     }
-    c->effects++;
-    if (implied) {
-        char text[80];
-        struct psti_text s = psti_text_of(text, sizeof text);
-        put_effect(&s, space, address, len);
-        return psti_ts_log_effect(c, text, s.len, rights == PST_RIGHT_RUN);
-    }
-    return c->target->audit_failed ? PST_ERR_AUDIT : PST_OK;
+    put_effect(&s, space, address, len);
+    return psti_ts_log_effect(c, text, s.len, rights == PST_RIGHT_RUN);
 }
 
-void psti_ts_gate_init(struct pst_target_context *c)
-{
-    c->gate = (struct pst_gate){.ctx = c, .allow = allow};
-}
-
-/* Which right a command needs; 0 when it does not reach an access space. */
-static uint8_t right_of(const struct pst_target_context *c, const struct pst_spp_packet *p)
-{
-    if (p->opcode < PST_SPP_READ || p->opcode > PST_SPP_LOOP || p->space >= PST_AS_COUNT) {
-        return 0;
-    }
-    const struct pst_space *space = c->engine.config.spaces[p->space];
-    bool write = p->opcode == PST_SPP_WRITE || p->opcode == PST_SPP_WRITE_READ;
-    return space == NULL ? 0 : space->right(space->ctx, p->address, write);
-}
+/* --- when a batch arrives --- */
 
 /* What a batch has for the log, not written yet. Neighbouring writes are one effect: a long
  * operation arrives as many packets. */
@@ -82,7 +96,7 @@ struct notes {
     struct pst_target_context *c;
     struct psti_text text;
     bool run; /* nothing but run control is in `text` */
-    uint8_t space, right;
+    uint8_t space, rights;
     uint64_t address, len; /* an effect that may still grow */
 };
 
@@ -95,12 +109,12 @@ static pst_err flush(struct notes *n)
     return err;
 }
 
-static pst_err make_room(struct notes *n, uint8_t right)
+static pst_err make_room(struct notes *n, uint8_t rights)
 {
     if (n->text.len + 48 > n->text.cap) {
         PST_TRY(flush(n));
     }
-    n->run = n->run && right == PST_RIGHT_RUN;
+    n->run = n->run && rights == PST_RIGHT_RUN;
     return PST_OK;
 }
 
@@ -109,7 +123,7 @@ static pst_err end_effect(struct notes *n)
     if (n->len == 0) {
         return PST_OK;
     }
-    PST_TRY(make_room(n, n->right));
+    PST_TRY(make_room(n, n->rights));
     put_effect(&n->text, n->space, n->address, n->len);
     n->len = 0;
     return PST_OK;
@@ -139,50 +153,53 @@ static pst_err note_breaks(struct notes *n, struct pst_bytes entries)
     return PST_OK;
 }
 
-static pst_err note(struct notes *n, const struct pst_spp_packet *p, uint8_t right, uint64_t bytes)
+static pst_err note(struct notes *n, const struct pst_spp_command *c)
 {
+    const struct pst_spp_packet *p = &c->packet;
+    const uint32_t len = c->len > 0 ? c->len : 1;
+
     if (p->space == PST_AS_RUN && p->address == PST_RUN_BREAK && p->data.len % 16 == 0 &&
         p->data.len > 0 && p->opcode == PST_SPP_WRITE) {
         return note_breaks(n, p->data);
     }
-    if (n->len > 0 && p->space == n->space && right == n->right &&
+    if (n->len > 0 && p->space == n->space && c->rights == n->rights &&
         p->address == n->address + n->len) {
-        n->len += bytes;
+        n->len += len;
         return PST_OK;
     }
     PST_TRY(end_effect(n));
     n->space = p->space;
-    n->right = right;
+    n->rights = c->rights;
     n->address = p->address;
-    n->len = bytes;
+    n->len = len;
     return PST_OK;
 }
 
-pst_err psti_ts_announce(struct pst_target_context *c, const uint8_t *batch, size_t len)
+static pst_err announce(void *ctx, struct pst_spp_batch batch)
 {
     char text[256];
-    struct notes n = {.c = c, .text = psti_text_of(text, sizeof text), .run = true};
-    struct pst_reader r = pst_reader_of(batch, len);
-    struct pst_spp_packet p;
+    struct notes n = {.c = ctx, .text = psti_text_of(text, sizeof text), .run = true};
+    struct pst_spp_command c;
 
-    while (r.left > 0) {
-        PST_TRY(pst_spp_get_command(&r, &p));
-        uint8_t right = right_of(c, &p);
-        uint64_t bytes = p.opcode == PST_SPP_LOOP && p.data.len > 0 ? p.data.at[0] : p.count;
-        if (p.space != PST_AS_SCM && (right & EFFECTS) != 0 &&
-            covered(c, p.space, right, p.address, bytes > 0 ? bytes : 1)) {
-            PST_TRY(note(&n, &p, right, bytes > 0 ? bytes : 1));
-        } /* otherwise it has no effect, or the gate will refuse it */
+    while (pst_spp_batch_next(&batch, &c)) {
+        if (c.allowed && has_effect(c.rights)) {
+            PST_TRY(note(&n, &c));
+        }
     }
     PST_TRY(end_effect(&n));
     return flush(&n);
 }
 
+void psti_ts_gate_init(struct pst_target_context *c)
+{
+    c->gate = (struct pst_gate){
+        .ctx = c, .covers = covers, .announce = announce, .admit = admit, .allow = allow};
+}
+
 pst_err psti_ts_take_batch(struct pst_target_context *c, const uint8_t *batch, size_t len)
 {
-    if (c->phase == PST_CONTEXT_LIVE && psti_ts_announce(c, batch, len) == PST_ERR_AUDIT) {
-        return PST_ERR_AUDIT;
-    }
+    const pst_err err = pst_spp_engine_receive(&c->engine, batch, len);
+
     /* Authenticated or not: a peer that cannot speak SPP, or ignores its credit, is done. */
-    return pst_spp_engine_receive(&c->engine, batch, len) == PST_OK ? PST_OK : PST_ERR_DECODE;
+    return err == PST_OK || err == PST_ERR_AUDIT ? err : PST_ERR_DECODE;
 }

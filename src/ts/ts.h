@@ -25,11 +25,9 @@ uint64_t psti_ts_wall(const struct pst_target *t);
 
 /* gate.c */
 void psti_ts_gate_init(struct pst_target_context *c);
-/* Writes the audit lines of every effect that the batch announces. PST_ERR_AUDIT: run nothing. */
-PST_MUST_CHECK pst_err psti_ts_announce(struct pst_target_context *c, const uint8_t *batch,
-                                        size_t len);
-/* Announces a batch and gives it to the context's engine. On an error the context is done for; the
- * caller ends it, now or by `closing`. */
+/* Gives a batch to the context's engine, which asks the gate. PST_ERR_AUDIT: the log cannot be
+ * written; PST_ERR_DECODE: malformed, or more than the credit. The caller then ends the context,
+ * now or by `closing`. */
 PST_MUST_CHECK pst_err psti_ts_take_batch(struct pst_target_context *c, const uint8_t *batch,
                                           size_t len);
 

@@ -18,6 +18,7 @@
 
 #include "postern/parts/gdb_server.h"
 #include "postern/parts/stub.h"
+#include "spp/open_gate.h"
 
 #define PACKET 65536u
 #define BATCH 60000u
@@ -29,7 +30,6 @@ struct harness {
     struct pst_spp_engine engine;
     struct pst_stub stub;
     struct pst_space memory_space, run_space;
-    struct pst_gate gate;
     const char *path;
     int stub_fd;
     unsigned batches, events;
@@ -89,13 +89,6 @@ static pst_err open_stub(void *ctx, bool on)
     return PST_OK;
 }
 
-static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len,
-                     bool implied)
-{
-    (void)ctx, (void)space, (void)rights, (void)address, (void)len, (void)implied;
-    return PST_OK;
-}
-
 static void submit(void *ctx, struct pst_spp_op *op)
 {
     struct harness *h = ctx;
@@ -145,7 +138,6 @@ static void set_up(struct harness *h)
                                          .buffer = h->stub_buffer,
                                          .buffer_len = sizeof h->stub_buffer};
     h->stub_fd = -1;
-    h->gate = (struct pst_gate){.allow = allow};
     if (pst_stub_init(&h->stub, &stub) != PST_OK) {
         fail("pst_stub_init");
     }
@@ -153,7 +145,7 @@ static void set_up(struct harness *h)
     h->run_space = pst_stub_run(&h->stub);
     const struct pst_spp_engine_config engine = {
         .spaces = {[PST_AS_MEMORY] = &h->memory_space, [PST_AS_RUN] = &h->run_space},
-        .gate = &h->gate,
+        .gate = &open_gate,
         .queue = h->queue,
         .queue_len = sizeof h->queue
     };

@@ -20,6 +20,8 @@ struct fake {
     uint32_t most;         /* bytes of one read; 0: any */
     unsigned enable_delay; /* PENDING answers of enable */
     pst_err enable_err;
+    unsigned rights; /* how often `right` was asked */
+    uint8_t lie;     /* what `right` answers from the second time on; 0: the truth */
     unsigned performed, enabled, disabled, cancelled, urgent;
     uint8_t event[200];
     size_t event_len;
@@ -27,7 +29,11 @@ struct fake {
 
 static inline uint8_t fake_right(void *ctx, uint64_t address, bool write)
 {
-    (void)ctx;
+    struct fake *f = ctx;
+
+    if (f->rights++ > 0 && f->lie != 0) {
+        return f->lie;
+    }
     if (address == 0xF00) {
         return 0;
     }
@@ -137,32 +143,77 @@ struct fake_gate {
     struct pst_gate gate;
     uint8_t spaces;          /* bit n: granted */
     uint64_t denied;         /* an access that touches this address is denied; 0: none */
-    unsigned asked, implied; /* but for rights 0 */
+    unsigned asked, implied; /* not counting rights 0 */
     uint8_t rights;          /* all that were ever asked for */
+    unsigned batches, announced, admitted, refused;
+    pst_err announce_err;
+    uint8_t announced_rights, admitted_rights; /* of the last command */
 };
+
+static inline bool fake_granted(const struct fake_gate *g, uint8_t space, uint64_t address,
+                                uint64_t len)
+{
+    CHECK(space != PST_AS_SCM);
+    return (g->spaces & (1U << space)) != 0 &&
+           !(g->denied != 0 && address <= g->denied && g->denied - address < len);
+}
+
+static inline bool fake_covers(void *ctx, uint8_t space, uint8_t rights, uint64_t address,
+                               uint64_t len)
+{
+    struct fake_gate *g = ctx;
+
+    CHECK(rights != 0);
+    g->rights |= rights;
+    g->asked++;
+    return fake_granted(g, space, address, len);
+}
+
+static inline pst_err fake_announce(void *ctx, struct pst_spp_batch batch)
+{
+    struct fake_gate *g = ctx;
+    struct pst_spp_command c;
+
+    g->batches++;
+    while (pst_spp_batch_next(&batch, &c)) {
+        if (c.rights != 0 && c.allowed) {
+            g->announced++;
+            g->announced_rights = c.rights;
+        }
+    }
+    return g->announce_err;
+}
+
+static inline pst_err fake_admit(void *ctx, const struct pst_spp_command *c)
+{
+    struct fake_gate *g = ctx;
+
+    CHECK(c->packet.space != PST_AS_SCM && c->rights != 0);
+    g->admitted += c->allowed;
+    g->refused += !c->allowed;
+    g->admitted_rights = c->rights;
+    return c->allowed ? PST_OK : PST_ERR_DENIED;
+}
 
 static inline pst_err fake_allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address,
                                  uint64_t len, bool implied)
 {
     struct fake_gate *g = ctx;
 
-    CHECK(space != PST_AS_SCM);
     g->rights |= rights;
     g->asked += rights != 0;
     g->implied += implied;
-    if ((g->spaces & (1U << space)) == 0) {
-        return PST_ERR_DENIED;
-    }
-    if (g->denied != 0 && address <= g->denied && g->denied - address < len) {
-        return PST_ERR_DENIED;
-    }
-    return PST_OK;
+    return fake_granted(g, space, address, len) ? PST_OK : PST_ERR_DENIED;
 }
 
 static inline void fake_gate_init(struct fake_gate *g)
 {
     memset(g, 0, sizeof *g);
-    g->gate = (struct pst_gate){.ctx = g, .allow = fake_allow};
+    g->gate = (struct pst_gate){.ctx = g,
+                                .covers = fake_covers,
+                                .announce = fake_announce,
+                                .admit = fake_admit,
+                                .allow = fake_allow};
     g->spaces = 0xFF;
 }
 

@@ -154,7 +154,7 @@ static void test_needs_init(void **state)
     check_status(&t, 4, PST_SPP_OK);
     CHECK_EQ(value_of(&t, 5), 0x0100);
     CHECK_EQ(t.memory.performed, 0);
-    CHECK_EQ(t.gate.asked, 0);
+    CHECK_EQ(t.gate.admitted + t.gate.refused, 0);
 }
 
 static void test_public_exchange(void **state)
@@ -321,6 +321,107 @@ static void test_gate(void **state)
     CHECK_EQ(t.gate.asked, 3);
     CHECK_EQ(t.gate.rights, PST_RIGHT_READ | PST_RIGHT_WRITE);
     CHECK_EQ(t.memory.performed, 2);
+}
+
+/* What one command needs is asked once; log, gate and access space get the same answer. */
+static void check_decided_once(struct rig *t, struct fake *space, unsigned asked, uint8_t rights)
+{
+    space->rights = 0;
+    space->lie = PST_RIGHT_TRACE;
+    space->delay = 3;
+    t->gate.rights = 0;
+    const unsigned performed = space->performed, admitted = t->gate.admitted;
+    send(t);
+    CHECK_EQ(space->rights, asked);
+    CHECK_EQ(t->gate.announced_rights, rights);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(collect(t), 0);
+    }
+    CHECK_EQ(collect(t), 1);
+    check_status(t, 0, PST_SPP_OK);
+    CHECK_EQ(space->performed, performed + 1);
+    CHECK_EQ(space->rights, asked);
+    CHECK_EQ(t->gate.admitted, admitted + 1);
+    CHECK_EQ(t->gate.admitted_rights, rights);
+    CHECK_EQ(t->gate.rights, rights);
+}
+
+static void test_decided_once(void **state)
+{
+    struct rig t;
+
+    (void)state;
+    for (unsigned tiny = 0; tiny < 2; tiny++) {
+        rig_open(&t);
+        t.style = tiny != 0 ? PST_SPP_TINY : PST_SPP_FULL;
+        add(&t, PST_SPP_WRITE, PST_AS_MEMORY, 0x100, "abcd", 4);
+        check_decided_once(&t, &t.memory, 1, PST_RIGHT_WRITE);
+        add_read(&t, PST_AS_MEMORY, 0x100, 4);
+        check_decided_once(&t, &t.memory, 1, PST_RIGHT_READ);
+        add(&t, PST_SPP_WRITE_READ, PST_AS_JTAG, 0x100, "abcd", 4); /* as a write and as a read */
+        check_decided_once(&t, &t.jtag, 2, PST_RIGHT_WRITE | PST_RIGHT_TRACE);
+    }
+}
+
+/* Neither what was granted nor what was denied changes behind the decision. */
+static void test_decision_is_kept(void **state)
+{
+    struct rig t;
+
+    (void)state;
+    rig_open(&t);
+    t.run.stuck = true;
+    t.gate.denied = 0x205;
+    add_read(&t, PST_AS_RUN, 0x100, 4);
+    add_read(&t, PST_AS_MEMORY, 0x204, 4);
+    add(&t, PST_SPP_UNBLOCK, 0, 0, NULL, 0);
+    add_read(&t, PST_AS_MEMORY, 0x300, 4);
+    send(&t);
+    CHECK_EQ(t.gate.announced, 2);
+    CHECK_EQ(collect(&t), 0);
+    t.gate.denied = 0x301;
+    t.run.stuck = false;
+    CHECK_EQ(collect(&t), 4);
+    check_status(&t, 1, PST_SPP_DENIED);
+    check_status(&t, 3, PST_SPP_OK);
+    CHECK_EQ(t.gate.admitted, 2);
+    CHECK_EQ(t.gate.refused, 1);
+}
+
+/* Nothing is queued and nothing announced of a batch that is refused as a whole. */
+static void test_refused_batches(void **state)
+{
+    struct rig t;
+    uint8_t big[sizeof t.queue] = {0};
+
+    (void)state;
+    rig_open(&t);
+    const unsigned batches = t.gate.batches;
+    add(&t, PST_SPP_WRITE, PST_AS_MEMORY, 0x100, "abcd", 4);
+    add(&t, PST_SPP_WRITE, PST_AS_MEMORY, 0x104, big, sizeof t.queue - 36);
+    CHECK_EQ(t.w.used, sizeof t.queue);
+    for (size_t n = 21; n < t.w.used; n += 7) {
+        CHECK_EQ(pst_spp_engine_receive(&t.engine, t.batch, n), PST_ERR_DECODE);
+    }
+    t.memory.rights = 0;
+    memcpy(big, t.batch, sizeof big);
+    CHECK_EQ(t.gate.batches, batches);
+    CHECK(!pst_spp_engine_waiting(&t.engine));
+    t.w.used = 0;
+    t.run.stuck = true;
+    add_read(&t, PST_AS_RUN, 0x100, 4);
+    send(&t);
+    CHECK_EQ(collect(&t), 0);
+    CHECK_EQ(pst_spp_engine_receive(&t.engine, big, sizeof big), PST_ERR_LIMIT);
+    CHECK_EQ(t.memory.rights, 0); /* nobody asked about any of it */
+    CHECK_EQ(t.gate.batches, batches + 1);
+    t.gate.announce_err = PST_ERR_AUDIT;
+    add(&t, PST_SPP_WRITE, PST_AS_MEMORY, 0x100, "abcd", 4);
+    CHECK_EQ(pst_spp_engine_receive(&t.engine, t.batch, t.w.used), PST_ERR_AUDIT);
+    t.run.stuck = false;
+    CHECK_EQ(collect(&t), 1);
+    CHECK_EQ(collect(&t), 0);
+    CHECK_EQ(t.memory.performed, 0);
 }
 
 static void test_no_such_thing(void **state)
@@ -622,7 +723,9 @@ static void test_loop_runs_out(void **state)
         check_status(&t, 0, PST_SPP_TIMEOUT);
         CHECK_EQ(pst_peek_u64(t.answers[0].data.at), 7);
         check_status(&t, 1, PST_SPP_BLOCKED);
-        CHECK_EQ(t.gate.asked, attempts); /* each attempt, the later ones as implied */
+        /* The loop and the read behind it on arrival, later attempts when they happen. */
+        CHECK_EQ(t.gate.asked, 2 + attempts - 1);
+        CHECK_EQ(t.gate.admitted, 1);
         CHECK_EQ(t.gate.implied, attempts - 1);
     }
 }
@@ -760,6 +863,17 @@ static void test_bad_setup(void **state)
     config.queue_len++;
     CHECK_EQ(pst_spp_engine_init(&e, &config), PST_OK);
     CHECK_EQ(pst_spp_engine_output(&e, out, 63), 0);
+    for (unsigned i = 0; i < 4; i++) { /* a gate that lacks a function */
+        struct fake_gate gate;
+        fake_gate_init(&gate);
+        config.gate = &gate.gate;
+        CHECK_EQ(pst_spp_engine_init(&e, &config), PST_OK);
+        gate.gate.covers = i == 0 ? NULL : gate.gate.covers;
+        gate.gate.announce = i == 1 ? NULL : gate.gate.announce;
+        gate.gate.admit = i == 2 ? NULL : gate.gate.admit;
+        gate.gate.allow = i == 3 ? NULL : gate.gate.allow;
+        CHECK_EQ(pst_spp_engine_init(&e, &config), PST_ERR_ARGUMENT);
+    }
 }
 
 int main(void)
@@ -771,6 +885,9 @@ int main(void)
         cmocka_unit_test(test_enable_takes_time),
         cmocka_unit_test(test_bootstrap),
         cmocka_unit_test(test_gate),
+        cmocka_unit_test(test_decided_once),
+        cmocka_unit_test(test_decision_is_kept),
+        cmocka_unit_test(test_refused_batches),
         cmocka_unit_test(test_no_such_thing),
         cmocka_unit_test(test_fault_blocks),
         cmocka_unit_test(test_continue_on_fault),

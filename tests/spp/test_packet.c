@@ -2,6 +2,7 @@
 #include "pst_test.h"
 
 #include "postern/parts/spp.h"
+#include "spp/packet.h"
 
 static const struct vector {
     const char *command, *response;
@@ -141,6 +142,71 @@ static void test_command_round_trip(void **state)
 }
 
 /* A changed byte is refused or understood as what it now says; either way it stays in bounds. */
+/* A queued command has the size of its packet, says the same, and keeps what was decided. */
+static void check_kept(const struct pst_spp_packet *p, uint8_t rights, bool allowed, unsigned marks)
+{
+    uint8_t bytes[64];
+    struct pst_writer w = pst_writer_of(bytes, sizeof bytes);
+    struct pst_spp_command c;
+
+    pst_spp_put_command(&w, p);
+    CHECK(!w.failed);
+    psti_spp_keep(bytes, rights, allowed);
+    psti_spp_mark(bytes, marks);
+    CHECK_EQ(psti_spp_load(bytes, &c), w.used);
+    CHECK_EQ(c.packet.style, p->style);
+    CHECK_EQ(c.packet.opcode, p->opcode);
+    CHECK_EQ(c.packet.space, p->space);
+    CHECK_EQ(c.packet.proceed, p->proceed);
+    CHECK_EQ(c.packet.tag, p->tag);
+    CHECK_EQ(c.packet.count, p->count);
+    CHECK_EQ(c.packet.address, p->address);
+    CHECK_EQ(c.packet.data.len, p->data.len);
+    if (p->data.len > 0) {
+        CHECK_BYTES(c.packet.data.at, p->data.at, p->data.len);
+    }
+    CHECK_EQ(c.len, p->opcode == PST_SPP_LOOP ? p->data.at[0] : p->count);
+    CHECK_EQ(c.rights, rights);
+    CHECK_EQ(c.allowed, allowed);
+    CHECK_EQ(c.marks, marks);
+}
+
+static void test_queued_commands(void **state)
+{
+    static const uint8_t data[PST_SPP_LOOP_OPERAND] = {4, 0, 7, 1, 0xFF};
+
+    (void)state;
+    for (unsigned i = 0; i < 2 * (PST_SPP_LOOP + 1) * 8 * 2; i++) {
+        const unsigned opcode = i >> 1 & 0x0F, space = i >> 5 & 7;
+        struct pst_spp_packet p = {
+            .style = (i & 1) != 0 ? PST_SPP_FULL : PST_SPP_TINY,
+            .opcode = (uint8_t)opcode,
+            .space = (uint8_t)space,
+            .proceed = (i >> 8 & 1) != 0,
+            .immediate = true,
+            .last = true,
+            .tag = (i & 1) != 0 ? 0xABCD : 0,
+            .count = opcode == PST_SPP_LOOP         ? PST_SPP_LOOP_OPERAND
+                     : opcode < PST_SPP_READ_CONFIG ? 0
+                     : opcode < PST_SPP_READ        ? 4
+                                                    : 9,
+        };
+        if (opcode > PST_SPP_LOOP) {
+            continue;
+        }
+        if (opcode >= PST_SPP_READ_CONFIG) {
+            p.address =
+                opcode < PST_SPP_READ || space == PST_AS_JTAG ? 0x89ABCDEF : 0x0123456789ABCDEF;
+        }
+        if (psti_spp_sends_data(opcode)) {
+            p.data = (struct pst_bytes){data, p.count};
+        }
+        for (unsigned kept = 0; kept < 128; kept++) {
+            check_kept(&p, kept & 0x0F, (kept >> 4 & 1) != 0, kept >> 5);
+        }
+    }
+}
+
 static void test_changed_bytes(void **state)
 {
     uint8_t bytes[64], again[256];
@@ -261,9 +327,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_public_vectors),     cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_command_round_trip), cmocka_unit_test(test_changed_bytes),
-        cmocka_unit_test(test_changed_pattern),    cmocka_unit_test(test_bad_commands),
-        cmocka_unit_test(test_responses),          cmocka_unit_test(test_too_long_for_tiny),
+        cmocka_unit_test(test_command_round_trip), cmocka_unit_test(test_queued_commands),
+        cmocka_unit_test(test_changed_bytes),      cmocka_unit_test(test_changed_pattern),
+        cmocka_unit_test(test_bad_commands),       cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_too_long_for_tiny),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

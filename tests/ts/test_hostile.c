@@ -890,6 +890,123 @@ static void test_long_names_in_the_log(void **state)
 
 /* --- one who watches --- */
 
+/* Two writes, the second one of `second` bytes. */
+static void compose_batch(size_t second, uint8_t *payload, size_t *len)
+{
+    struct pst_writer w = pst_writer_of(payload, *len);
+    struct pst_spp_packet p = {
+        .style = PST_SPP_FULL,
+        .opcode = PST_SPP_WRITE,
+        .space = PST_AS_MEMORY,
+        .tag = 0x8001,
+        .address = NET_RAM_AT,
+        .count = 4,
+        .data = {(const uint8_t *)"abcd", 4}
+    };
+    static const uint8_t zeros[NET_QUEUE];
+
+    pst_spp_put_command(&w, &p);
+    p.address = NET_RAM_AT + 0x100;
+    p.count = (uint32_t)second;
+    p.data = (struct pst_bytes){zeros, second};
+    pst_spp_put_command(&w, &p);
+    CHECK_EQ(pst_written(&w, len), PST_OK);
+}
+
+/* Under the keys of `s`. */
+static void seal_batch(struct net_side *s, const uint8_t *payload, size_t len)
+{
+    uint8_t msg[NET_QUEUE + 256];
+    const size_t head = pst_record_head(&s->dts.record);
+
+    memcpy(msg + head, payload, len);
+    CHECK_EQ(pst_record_seal(&s->dts.record, msg, sizeof msg, len, 0, &len), PST_OK);
+    (void)!pst_target_receive(&s->net->target, 0, PST_LINK_RECORD, msg, len);
+}
+
+/* The session is over, and the log says nothing but that. */
+static void check_refused_batch(size_t second, bool cut, bool answered)
+{
+    struct net *n = net_new(&net_keys.pump, "debug");
+    struct net_side *s = net_connect(n, 0, &net_keys.ada);
+    uint8_t payload[NET_QUEUE + 64];
+    size_t len = sizeof payload;
+
+    check_open(s);
+    const unsigned lines = n->lines;
+    n->lines_at_effect = lines;
+    compose_batch(second, payload, &len);
+    seal_batch(s, payload, cut ? len - 1 : len);
+    net_run_for(n, 0);
+    CHECK_EQ(n->effects, answered ? 2 : 0);
+    CHECK_EQ(n->lines, lines + 1);
+    CHECK(strstr(n->log[lines], answered ? "\"event\":\"effect\"" : "\"event\":\"end\"") != NULL);
+    net_free(n);
+}
+
+static void test_refused_batches_leave_no_effect_line(void **state)
+{
+    (void)state;
+    check_refused_batch(4, false, true);
+    check_refused_batch(4, true, false);              /* malformed */
+    check_refused_batch(NET_QUEUE - 36, false, true); /* all of the credit */
+    check_refused_batch(NET_QUEUE - 36 + 1, false, false);
+}
+
+/* A space whose answer changes: the log, the gate and the counts use the first one. */
+static unsigned asked;
+
+static uint8_t fickle_right(void *ctx, uint64_t address, bool write)
+{
+    (void)ctx;
+    (void)address;
+    return asked++ > 0 ? PST_RIGHT_READ : write ? PST_RIGHT_WRITE : PST_RIGHT_READ;
+}
+
+static void test_log_and_gate_read_one_decision(void **state)
+{
+    struct net *n = net_new(&net_keys.pump, "debug");
+    struct net_side *s = net_connect(n, 0, &net_keys.ada);
+    uint8_t word[4] = {1};
+    (void)state;
+
+    check_open(s);
+    n->memory.right = fickle_right;
+    asked = 0;
+    CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
+    CHECK_EQ(asked, 1);
+    CHECK_EQ(n->effects, 1);
+    CHECK(net_logged(n, "\"do\":[\"memory 0x80000000+4\"]"));
+    pst_debugger_stop(&s->dts);
+    net_run_for(n, 0);
+    CHECK(net_logged(n, "\"effects\":1}"));
+    net_free(n);
+}
+
+/* What was allowed on arrival is void once the session is over. */
+static void test_decision_ends_with_the_session(void **state)
+{
+    struct net *n = net_new(&net_keys.pump, "debug session=60");
+    struct net_side *s = net_connect(n, 0, &net_keys.ada);
+    uint8_t word[4] = {1};
+    (void)state;
+
+    check_open(s);
+    struct pst_spp_op op = {.space = PST_AS_MEMORY, .address = NET_RAM_AT, .data = word, .len = 4};
+    n->memory_pending = true;
+    pst_debugger_write(&s->dts, &op);
+    net_run_for(n, 0);
+    CHECK(net_logged(n, "\"do\":[\"memory 0x80000000+4\"]"));
+    n->now += 60000;
+    (void)pst_target_poll(&n->target);
+    n->memory_pending = false;
+    net_run_for(n, 0);
+    CHECK_EQ(n->effects, 0);
+    CHECK(op.result != PST_OK);
+    check_next_opens(n);
+    net_free(n);
+}
+
 static void test_observer_without_holder(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");
@@ -956,6 +1073,9 @@ int main(void)
         cmocka_unit_test(test_lossy_link),
         cmocka_unit_test(test_answers_that_are_missing),
         cmocka_unit_test(test_long_names_in_the_log),
+        cmocka_unit_test(test_refused_batches_leave_no_effect_line),
+        cmocka_unit_test(test_log_and_gate_read_one_decision),
+        cmocka_unit_test(test_decision_ends_with_the_session),
         cmocka_unit_test(test_observer_without_holder),
         cmocka_unit_test(test_small_messages),
     };

@@ -79,13 +79,41 @@ void pst_spp_put_response(struct pst_writer *w, const struct pst_spp_packet *p);
 /* What a grant allows; the words of policy.h too. */
 enum pst_right { PST_RIGHT_READ = 1, PST_RIGHT_WRITE = 2, PST_RIGHT_RUN = 4, PST_RIGHT_TRACE = 8 };
 
-/* The one gate. The SCM implements it; the engine asks it before each command, and an access space
- * asks it before each access that a command implies (gathered memory, breakpoints, step ranges).
- * PST_OK: allowed and, where it has an effect, already in the audit log. PST_ERR_DENIED,
- * PST_ERR_AUDIT: do nothing. `rights` of 0 asks whether `space` may be opened at all, that is,
- * whether anything in it is granted. */
+/* A command and what was decided about it. The decision is made once, when the batch arrives, and
+ * stays with the command in the queue: the audit line, the gate and the access space read the same
+ * one. */
+struct pst_spp_command {
+    struct pst_spp_packet packet;
+    uint8_t rights; /* PST_RIGHT_* that it needs; 0: none (configuration, SCM), or it is invalid */
+    bool allowed;   /* it is valid, and the grants cover it (SCM: it is valid) */
+    uint32_t len;   /* bytes that one access of it reaches; 0: none */
+    uint8_t marks;  /* private to the engine */
+};
+/* The commands of one batch, decided and not yet queued. */
+struct pst_spp_batch {
+    const uint8_t *at; /* private */
+    size_t left;
+};
+/* Takes the next command; false at the end. */
+bool pst_spp_batch_next(struct pst_spp_batch *b, struct pst_spp_command *c);
+
+/* The one gate between an engine and its access spaces; the target implements it (src/ts/gate.c).
+ * The engine never asks it about SCM. All four functions are required. */
 struct pst_gate {
     void *ctx;
+    /* When a batch arrives, once for each command that needs a right: whether the grants cover all
+     * of `rights` on `len` bytes (0 counts as 1) at `address`. Only answers: it logs nothing. */
+    bool (*covers)(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len);
+    /* When a batch arrives, once, after all of it was decided: writes what it will change to the
+     * audit log. On an error nothing of the batch is queued. */
+    pst_err (*announce)(void *ctx, struct pst_spp_batch batch);
+    /* Once for each command that needs a right, right before it runs. PST_ERR_DENIED: it was not
+     * allowed, or the session is no longer live. PST_ERR_AUDIT: the log has failed since. */
+    pst_err (*admit)(void *ctx, const struct pst_spp_command *c);
+    /* For an access that no command names: what a command implies (gathered memory, breakpoints,
+     * step ranges), later attempts of a polling loop. It is decided and, if it changes something,
+     * logged at once. `rights` of 0 asks whether `space` may be opened at all, that is, whether
+     * anything in it is granted. PST_ERR_DENIED, PST_ERR_AUDIT: do nothing. */
     pst_err (*allow)(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len,
                      bool implied);
 };
@@ -105,7 +133,8 @@ struct pst_access {
 struct pst_space {
     void *ctx;
     /* Which right a command to this address needs (PST_RIGHT_*); 0: there is no such register.
-     * Never asked for SCM. */
+     * Asked once for each command (twice for WRITE_READ: as a read too), when its batch arrives,
+     * whether the space is open or not. Never asked for SCM. */
     uint8_t (*right)(void *ctx, uint64_t address, bool write);
     /* PST_PENDING: it is called again with the same access until it answers otherwise; `data` may
      * be elsewhere then, so no pointer is kept, and an urgent access may come in between.
@@ -131,7 +160,8 @@ struct pst_spp_engine_config {
     uint32_t idcode, product;
     bool bootstrap; /* only Nop, Init, VERSIONS, AS_PRESENT, PROFILE, CREDIT, and space SCM */
 };
-struct pst_spp_engine { /* private; progress of a command is kept in its packet in the queue */
+struct pst_spp_engine { /* private; a command's decision and progress are kept in the queue, in
+                           bits of its header that are constant on the wire */
     struct pst_spp_engine_config config;
     size_t head, tail; /* queue[head..tail) waits */
     uint16_t events;
@@ -142,12 +172,14 @@ struct pst_spp_engine { /* private; progress of a command is kept in its packet 
     bool quiet; /* the owner's to set: events wait (around a key update) */
 };
 
-/* PST_ERR_ARGUMENT: no queue, or one of fewer than PST_SPP_QUEUE_MIN bytes. */
+/* PST_ERR_ARGUMENT: no queue, one of fewer than PST_SPP_QUEUE_MIN bytes, or an incomplete gate. */
 #define PST_SPP_QUEUE_MIN 64
 PST_MUST_CHECK pst_err pst_spp_engine_init(struct pst_spp_engine *e,
                                            const struct pst_spp_engine_config *config);
-/* Queues a batch. PST_ERR_DECODE: malformed, nothing was queued. PST_ERR_LIMIT: more than the
- * credit, nothing was queued. PST_ERR_CLOSED: stopped. */
+/* Decodes a batch, decides about each of its commands, announces it at the gate and queues it.
+ * PST_ERR_DECODE: malformed. PST_ERR_LIMIT: more than the credit. PST_ERR_CLOSED: stopped. Any
+ * other error is the gate's (PST_ERR_AUDIT: the log cannot be written). After an error nothing was
+ * queued; after all but the gate's nothing was logged either. */
 PST_MUST_CHECK pst_err pst_spp_engine_receive(struct pst_spp_engine *e, const uint8_t *batch,
                                               size_t len);
 /* Runs what can run and writes responses and events, whole packets, at most `cap` bytes; 0 when
