@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "openssl/certificate.h"
 #include "openssl/openssl_port.h"
 #include "openssl/pki.h"
 #include "postern/parts/record.h"
@@ -210,7 +209,7 @@ static unsigned parse(const struct pst_slot *chain, struct pst_certificate *leaf
     unsigned count = 0;
     size_t head, len;
     while (at < end) {
-        must(pst_der_extent(at, (size_t)(end - at), &head, &len), "extent");
+        must(pst_certificate_extent(at, (size_t)(end - at), &len), "extent");
         must(pst_certificate_parse(&one, at, len), "parse");
         at += len;
         if (at == end && leaf != NULL) {

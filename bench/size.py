@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 SRC = pathlib.Path(os.environ["SRC"])
-MODULES = ("wire", "crypto", "record", "spdm", "spp", "link", "ts")
+MODULES = ("wire", "crypto", "cert", "record", "spdm", "spp", "link", "ts")
 FLAGS = ["-std=c11", "-Os", "-DPST_SPDM_SESSIONS=1", "-ffreestanding", "-ffunction-sections", "-fdata-sections",
          f"-I{SRC}/include", f"-I{SRC}/src"]
 TARGETS = {

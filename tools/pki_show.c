@@ -93,19 +93,30 @@ static void show_text(const struct pst_chain_entry *e)
     printf("  sha256     %s\n", hash);
 }
 
-static void report_broken(void *ctx, const struct pst_chain_entry *e, const char *field,
-                          const char *rule)
+static void report_broken(void *ctx, const struct pst_chain_entry *e,
+                          const struct pst_cert_refusal *refusal)
 {
     struct output *o = ctx;
+    char text[PST_MAX_REFUSAL];
 
     o->broken++;
     if (o->json) {
         json_array_append_new(o->list,
-                              json_pack("{s:i, s:s?, s:s, s:s}", "index", (int)e->index, "subject",
-                                        e->subject, "field", field, "rule", rule));
+                              json_pack("{s:i, s:s?, s:s?, s:s}", "index", (int)refusal->index,
+                                        "subject", e != NULL ? e->subject : NULL, "field",
+                                        refusal->field, "rule", refusal->rule));
     } else {
-        printf("certificate %u (%s): %s: %s\n", e->index, e->subject, field, rule);
+        pst_cert_refusal_text(refusal, text, sizeof text);
+        printf("%s\n", text);
     }
+}
+
+static void report_grant(struct output *o, const struct pst_chain_entry *e, const char *rule)
+{
+    const struct pst_cert_refusal refusal = {
+        .index = (uint16_t)e->index, .field = "grant", .rule = rule};
+
+    report_broken(o, e, &refusal);
 }
 
 /* A grant that the policy cannot read grants nothing, whatever its author meant. */
@@ -119,9 +130,9 @@ static void lint_grant(struct output *o, const struct pst_chain_entry *e)
     }
     pst_err err = pst_grants_parse(&parsed, (const char *)e->grant, e->grant_len, false, &at);
     if (err == PST_ERR_DENIED) {
-        report_broken(o, e, "grant", "whole-device rights together with address ranges");
+        report_grant(o, e, "whole-device rights together with address ranges");
     } else if (err != PST_OK) {
-        report_broken(o, e, "grant", "cannot be parsed");
+        report_grant(o, e, "cannot be parsed");
     }
 }
 

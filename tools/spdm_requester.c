@@ -177,7 +177,10 @@ static pst_err run_steps(struct spdm_peer *p, struct pst_requester *q, char *tex
         }
         tell(p->o, word, err, code, pst_requester_answer(q));
         if (err == PST_ERR_CERT) {
-            tool_say(NAME, "%s", p->trust.verifier.reason(p->trust.verifier.ctx));
+            char refusal[PST_MAX_REFUSAL];
+            pst_cert_refusal_text(p->trust.verifier.refusal(p->trust.verifier.ctx), refusal,
+                                  sizeof refusal);
+            tool_say(NAME, "%s", refusal);
         }
         PST_TRY(err);
     }

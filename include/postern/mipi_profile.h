@@ -270,5 +270,9 @@ enum pst_ring_state { PST_RING_IS_OPEN = 0, PST_RING_IS_FINISHED = 1 };
 /* The grant extension of an engineer's certificate: an OCTET STRING holding the grant's text
  * (policy.h). The OID lies under a UUID of our own (ITU-T X.667). */
 #define PST_OID_GRANT "2.25.202011302387462331894211907532914862771"
+/* the same as the contents of a DER OBJECT IDENTIFIER */
+#define PST_OID_GRANT_DER                                                                          \
+    0x69, 0x82, 0xAF, 0xF9, 0xFB, 0x8B, 0xBB, 0xC2, 0xBF, 0xF9, 0xC3, 0xD4, 0xE2, 0xD5, 0xCA,      \
+        0x97, 0xB5, 0xDA, 0xD5, 0x33
 
 #endif

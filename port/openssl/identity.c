@@ -1,5 +1,5 @@
 /* An identity from a directory: chain.pem and key.pem. */
-#include "certificate.h"
+#include "internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,12 +39,15 @@ static bool belong_together(const struct identity *id, const struct pst_certific
 {
     static const char message[] = "postern";
     uint8_t signature[PST_MAX_SIGNATURE];
+    struct pst_public_key key = {0};
 
-    return leaf->key.sig_id == id->sig_id &&
-           pst_ossl_sign(id->key, id->sig_id, PST_SHA256, message, sizeof message, signature) ==
-               PST_OK &&
-           pst_ossl_verify(NULL, &leaf->key, PST_SHA256, message, sizeof message, signature) ==
-               PST_OK;
+    bool ok = leaf->sig_id == id->sig_id &&
+              pst_ossl_public_key(NULL, &key, id->sig_id, leaf->key.at) == PST_OK &&
+              pst_ossl_sign(id->key, id->sig_id, PST_SHA256, message, sizeof message, signature) ==
+                  PST_OK &&
+              pst_ossl_verify(NULL, &key, PST_SHA256, message, sizeof message, signature) == PST_OK;
+    pst_ossl_public_key_wipe(NULL, &key);
+    return ok;
 }
 
 static pst_err sign(void *ctx, pst_hash_id hash, const void *message, size_t len,
@@ -72,7 +75,10 @@ static pst_err load(struct pst_identity *out, struct identity *id, const char *d
     if (pst_certificate_parse(&leaf, id->certs + id->leaf_at, id->len - id->leaf_at) != PST_OK) {
         return pst_why_fail(why, PST_ERR_CERT, "%s: the last certificate is malformed", path);
     }
-    memcpy(out->name, leaf.device[0] != '\0' ? leaf.device : leaf.name, sizeof out->name);
+    pst_certificate_device(&leaf, out->name);
+    if (out->name[0] == '\0') {
+        pst_certificate_name(&leaf, out->name);
+    }
     snprintf(path, sizeof path, "%s/key.pem", dir);
     err = pst_keyfile_read(path, &id->key, &id->sig_id, why);
     if (err == PST_OK && !belong_together(id, &leaf)) {
@@ -81,7 +87,6 @@ static pst_err load(struct pst_identity *out, struct identity *id, const char *d
                          "%s: does not belong to the last certificate of %s/chain.pem", path, dir);
     }
     out->slot.model = 1;
-    pst_certificate_free(&leaf);
     return err;
 }
 

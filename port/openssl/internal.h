@@ -53,9 +53,6 @@ void pst_ossl_public_key_wipe(void *ctx, struct pst_public_key *key);
 /* Digest of one piece with the port's own hash. */
 pst_err pst_ossl_digest(pst_hash_id id, const void *data, size_t len, uint8_t *digest);
 
-/* Another handle to the same key; each is wiped on its own. */
-pst_err pst_ossl_public_key_share(struct pst_public_key *to, const struct pst_public_key *from);
-
 /* Which signature algorithm a private or public key is for; 0: none of ours. */
 pst_sig_id pst_ossl_sig_of(const EVP_PKEY *key);
 /* Signs in SPDM's form with a private key of the given algorithm. */

@@ -1,29 +1,32 @@
 /* A chain judged as a whole: every certificate, every rule. */
-#include "certificate.h"
-
-#include <openssl/asn1.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "keyfile.h"
+#include "openssl_port.h"
 #include "pemfile.h"
 #include "pki.h"
 
 struct walk {
     struct pst_rule_context rules;
     const struct pst_chain_visitor *visitor;
-    struct pst_certificate before; /* the issuer, if all is well */
-    int32_t path_left;
+    struct pst_certificate before; /* aliases the chain, as all certificates do */
+    struct pst_cert_issuer issuer; /* of `before` */
     unsigned index;
 };
 
 static void tell(const struct walk *w, const struct pst_chain_entry *e, const char *field,
                  const char *rule)
 {
+    const struct pst_cert_refusal refusal = {
+        .index = (uint16_t)w->index, .field = field, .rule = rule};
+
     if (w->visitor->broken != NULL) {
-        w->visitor->broken(w->visitor->ctx, e, field, rule);
+        w->visitor->broken(w->visitor->ctx, e, &refusal);
     }
 }
 
@@ -32,60 +35,89 @@ static void judge_rules(struct walk *w, const struct pst_certificate *c,
 {
     struct pst_broken_rule broken;
     size_t from = 0;
+    bool below = w->index > 0;
 
+    w->rules.issuer = &w->issuer;
     w->rules.positions = PST_RULES_ANY | PST_RULES_STRICT | PST_RULES_PROFILE |
-                         (e->leaf ? PST_RULES_LEAF : PST_RULES_ISSUER);
+                         (e->leaf ? PST_RULES_LEAF : PST_RULES_ISSUER) |
+                         (below ? PST_RULES_ISSUED | PST_RULES_BELOW : 0);
     while (pst_certificate_broken(c, &w->rules, &from, &broken)) {
         tell(w, e, broken.field, broken.rule);
     }
+    w->rules.path_left = pst_certificate_path(c, w->rules.path_left, below);
 }
 
-static void judge_link(struct walk *w, const struct pst_certificate *c, const uint8_t *der,
-                       size_t len, const struct pst_chain_entry *e)
+static bool is_signed_by(const struct pst_certificate *c, const struct pst_certificate *issuer)
 {
-    const struct pst_certificate *issuer = e->index == 0 ? c : &w->before;
+    const struct pst_crypto *crypto = pst_openssl_crypto();
+    struct pst_public_key key = {0};
+    uint8_t raw[PST_MAX_SIGNATURE];
 
-    if (X509_NAME_cmp(c->issuer, issuer->subject) != 0) {
-        tell(w, e, "issuer",
-             e->index == 0 ? "of the root is not itself"
-                           : "is not the subject of the certificate before");
-    } else if (!pst_certificate_signed_by(c, der, len, &issuer->key)) {
-        tell(w, e, "signature",
-             e->index == 0 ? "of the root is not its own"
-                           : "was not made by the certificate before");
-    }
-    if (e->index == 0 && e->leaf) {
-        tell(w, e, "chain", "there is no leaf");
-    }
-    if (e->index > 0 && !e->leaf) {
-        if (w->path_left == 0) {
-            tell(w, e, "basicConstraints", "pathLenConstraint of a CA above is exceeded");
-        } else if (w->path_left > 0) {
-            w->path_left--;
+    bool ok = issuer->sig_id != PST_SIG_NONE &&
+              crypto->public_key(crypto->ctx, &key, (pst_sig_id)issuer->sig_id, issuer->key.at) ==
+                  PST_OK &&
+              pst_certificate_verify(c, crypto, &key, raw) == PST_OK;
+    crypto->public_key_wipe(crypto->ctx, &key);
+    return ok;
+}
+
+static bool same(struct pst_bytes a, struct pst_bytes b)
+{
+    return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
+static void judge_link(const struct walk *w, const struct pst_certificate *c,
+                       const struct pst_chain_entry *e)
+{
+    bool root = w->index == 0;
+    const struct pst_certificate *issuer = root ? c : &w->before;
+
+    if (!same(c->issuer, issuer->subject)) {
+        if (root) { /* below it, this is a rule */
+            tell(w, e, "issuer", "of the root is not itself");
         }
+    } else if (!is_signed_by(c, issuer)) {
+        tell(w, e, "signature",
+             root ? "of the root is not its own" : "was not made by the certificate before");
     }
-    if (c->path_len >= 0 && (w->path_left < 0 || c->path_len < w->path_left)) {
-        w->path_left = c->path_len;
+    if (root && e->leaf) {
+        tell(w, e, NULL, "is the only one: there is no leaf");
     }
+}
+
+/* For people only. What is not printable is escaped: the name is somebody else's. */
+static void name_text(struct pst_bytes name, char *out, int cap)
+{
+    const unsigned char *at = name.at;
+    X509_NAME *n = d2i_X509_NAME(NULL, &at, (long)name.len);
+
+    if (n == NULL || X509_NAME_oneline(n, out, cap) == NULL) {
+        snprintf(out, (size_t)cap, "?");
+    }
+    X509_NAME_free(n);
+    ERR_clear_error();
 }
 
 static pst_err visit(struct walk *w, const uint8_t *der, size_t len, bool leaf)
 {
     struct pst_certificate c;
-    char subject[256], issuer[256];
+    char subject[256], issuer[256], device[PST_MAX_NAME], name[PST_MAX_NAME];
 
-    PST_TRY(pst_certificate_parse(&c, der, len));
-    const struct pst_algorithm *key = pst_sig_row((pst_sig_id)c.key.sig_id);
+    if (pst_certificate_parse(&c, der, len) != PST_OK) {
+        tell(w, NULL, NULL, "is not an X.509 certificate in DER");
+        return PST_ERR_DECODE;
+    }
+    const struct pst_algorithm *key = pst_sig_row((pst_sig_id)c.sig_id);
     struct pst_chain_entry e = {
-        .index = w->index++,
+        .index = w->index,
         .leaf = leaf,
-        .subject = X509_NAME_oneline(c.subject, subject, sizeof subject),
-        .issuer = X509_NAME_oneline(c.issuer, issuer, sizeof issuer),
+        .subject = subject,
+        .issuer = issuer,
         .key = key != NULL ? key->name : "?",
-        .device = c.device,
-        .name = c.name,
-        .grant = c.grant,
-        .grant_len = c.grant_len,
+        .device = device,
+        .name = name,
+        .grant = c.grant.at,
+        .grant_len = c.grant.len,
         .not_before = c.not_before,
         .not_after = c.not_after,
         .is_ca = c.is_ca,
@@ -93,26 +125,31 @@ static pst_err visit(struct walk *w, const uint8_t *der, size_t len, bool leaf)
         .eku_responder = c.eku_responder,
         .hardware_identity = c.hardware_identity,
     };
-    pst_err err = pst_ossl_digest(PST_SHA256, der, len, e.fingerprint);
-    if (err == PST_OK && w->visitor->each != NULL) {
+    name_text(c.subject, subject, sizeof subject);
+    name_text(c.issuer, issuer, sizeof issuer);
+    pst_certificate_device(&c, device);
+    pst_certificate_name(&c, name);
+    PST_TRY(pst_hash_once(w->rules.crypto, PST_SHA256, der, len, e.fingerprint));
+    if (w->visitor->each != NULL) {
         w->visitor->each(w->visitor->ctx, &e);
     }
     judge_rules(w, &c, &e);
-    judge_link(w, &c, der, len, &e);
-    pst_certificate_free(&w->before);
+    judge_link(w, &c, &e);
     w->before = c;
-    return err;
+    w->index++;
+    return pst_cert_issuer_of(&w->issuer, &c, w->rules.crypto);
 }
 
 static pst_err walk(struct walk *w, const uint8_t *chain, size_t len)
 {
-    size_t head, total;
+    size_t total;
 
     if (len == 0) {
         return PST_ERR_DECODE;
     }
     while (len > 0) {
-        if (pst_der_extent(chain, len, &head, &total) != PST_OK || total > len) {
+        if (pst_certificate_extent(chain, len, &total) != PST_OK || total > len) {
+            tell(w, NULL, NULL, "is not an X.509 certificate in DER, or is cut off");
             return PST_ERR_DECODE;
         }
         PST_TRY(visit(w, chain, total, total == len));
@@ -126,13 +163,11 @@ pst_err pst_chain_walk(const uint8_t *chain, size_t len, pst_role role, uint64_t
                        const struct pst_chain_visitor *visitor)
 {
     struct walk w = {
-        .rules = {.role = role, .now = now},
-          .visitor = visitor, .path_left = -1
+        .rules = {.role = role, .now = now, .path_left = -1, .crypto = pst_openssl_crypto()},
+        .visitor = visitor,
     };
-    pst_err err = walk(&w, chain, len);
 
-    pst_certificate_free(&w.before);
-    return err;
+    return walk(&w, chain, len);
 }
 
 /* --- reading --- */

@@ -25,7 +25,9 @@ PST_MUST_CHECK pst_err pst_identity_load(struct pst_identity *id, const char *di
                                          size_t why_cap);
 void pst_identity_free(struct pst_identity *id); /* wipes the key */
 
-/* Trust anchors from PEM files, and the verifier that uses them. The verifier checks any number of
+#define PST_MAX_CERT (16 * 1024) /* bytes of the largest certificate that is accepted */
+
+/* Trust anchors from PEM files, and memory for the verifier of cert.h: it checks any number of
  * chains at a time, in one thread. Anchors are added before the first begins. */
 struct pst_trust {
     struct pst_cert_verifier verifier; /* ready for pst_spdm_config.verifier */

@@ -1,7 +1,5 @@
 #include "pki.h"
 
-#include "certificate.h"
-
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -14,6 +12,7 @@
 #include <unistd.h>
 
 #include "keyfile.h"
+#include "oids.h"
 #include "postern/mipi_profile.h"
 
 #define PATH_CAP 4096

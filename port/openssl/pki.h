@@ -46,8 +46,9 @@ struct pst_chain_entry {
 struct pst_chain_visitor {
     void *ctx;
     void (*each)(void *ctx, const struct pst_chain_entry *entry); /* or NULL */
-    void (*broken)(void *ctx, const struct pst_chain_entry *entry, const char *field,
-                   const char *rule); /* or NULL */
+    /* or NULL; `entry` is NULL when the certificate cannot be read at all */
+    void (*broken)(void *ctx, const struct pst_chain_entry *entry,
+                   const struct pst_cert_refusal *refusal);
 };
 /* Walks a chain in DER, root first, telling of each certificate and of every rule that it breaks
  * for `role` at `now` (0: dates are not compared). PST_ERR_DECODE: it is not a chain of

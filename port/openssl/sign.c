@@ -59,20 +59,6 @@ pst_err pst_ossl_public_key(void *ctx, struct pst_public_key *key, pst_sig_id id
     return PST_OK;
 }
 
-pst_err pst_ossl_public_key_share(struct pst_public_key *to, const struct pst_public_key *from)
-{
-    void *handle = pst_ossl_handle(from->store);
-    int ok = handle == NULL                ? 0
-             : from->sig_id == PST_ED25519 ? EVP_PKEY_up_ref(handle)
-                                           : EC_KEY_up_ref(handle);
-
-    if (ok != 1) {
-        return PST_ERR_CRYPTO;
-    }
-    *to = *from;
-    return PST_OK;
-}
-
 void pst_ossl_public_key_wipe(void *ctx, struct pst_public_key *key)
 {
     (void)ctx;

@@ -310,10 +310,12 @@ static inline pst_err fake_chain_finish(void *ctx, struct pst_chain_check *check
     return PST_OK;
 }
 
-static inline const char *fake_reason(void *ctx)
+static inline const struct pst_cert_refusal *fake_refusal(void *ctx)
 {
+    static const struct pst_cert_refusal refusal = {.field = "chain", .rule = "is fake"};
+
     (void)ctx;
-    return "fake";
+    return &refusal;
 }
 
 static inline void fake_crypto_init(struct fake_crypto *f)
@@ -346,7 +348,7 @@ static inline void fake_crypto_init(struct fake_crypto *f)
         .feed = fake_chain_feed,
         .finish = fake_chain_finish,
         .abort = fake_chain_abort,
-        .reason = fake_reason,
+        .refusal = fake_refusal,
     };
 }
 

@@ -2,7 +2,6 @@
  * bytes are fed and as whose chain; the first certificate, if there is one, becomes the anchor. */
 #include "fuzz.h"
 
-#include "openssl/certificate.h"
 #include "openssl/openssl_port.h"
 #include "openssl/pki.h"
 
@@ -36,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct pst_chain_visitor visitor = {0};
     struct pst_trust trust;
-    size_t head, root_len;
+    size_t root_len;
 
     if (size < 1) {
         return 0;
@@ -46,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size--;
     (void)!pst_chain_walk(data, size, how & 1 ? PST_ROLE_REQUESTER : PST_ROLE_RESPONDER, 1,
                           &visitor);
-    if (pst_der_extent(data, size, &head, &root_len) != PST_OK || root_len > size ||
+    if (pst_certificate_extent(data, size, &root_len) != PST_OK || root_len > size ||
         pst_trust_init(&trust) != PST_OK) {
         return 0;
     }

@@ -8,7 +8,8 @@
 #include <openssl/x509v3.h>
 #include <time.h>
 
-#include "openssl/certificate.h"
+#include "openssl/internal.h"
+#include "openssl/oids.h"
 #include "openssl/openssl_port.h"
 #include "postern/mipi_profile.h"
 

@@ -235,14 +235,16 @@ static void on_certificate(void *ctx, const struct pst_chain_entry *e)
     f->certificates++;
 }
 
-static void on_broken(void *ctx, const struct pst_chain_entry *e, const char *field,
-                      const char *rule)
+static void on_broken(void *ctx, const struct pst_chain_entry *e,
+                      const struct pst_cert_refusal *refusal)
 {
     struct findings *f = ctx;
     size_t used = strlen(f->text);
 
+    CHECK_EQ(e->index, refusal->index);
     f->broken++;
-    snprintf(f->text + used, sizeof f->text - used, "%u %s %s\n", e->index, field, rule);
+    snprintf(f->text + used, sizeof f->text - used, "%u %s %s\n", e->index, refusal->field,
+             refusal->rule);
 }
 
 static struct maker_chain chain;

@@ -44,7 +44,7 @@ expect 0 '"schema":"postern.pki.show/1".*"spdm_usage":"requester"' show --json a
 expect 0 'no rule is broken \(device\)' lint pump
 expect 0 'no rule is broken \(engineer\)' lint bob/chain.pem
 expect 0 '"broken":\[\]' lint --json ada
-expect 3 'certificate 1 .*extendedKeyUsage: SPDM requester authentication is missing' \
+expect 3 '^certificate 1: extendedKeyUsage: SPDM requester authentication is missing$' \
     lint --role engineer pump
 expect 3 '"field":"extendedKeyUsage"' lint --json --role device ada
 expect 3 'there is no leaf' lint ca/devices.pem

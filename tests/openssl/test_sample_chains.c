@@ -6,7 +6,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "openssl/certificate.h"
 #include "openssl/openssl_port.h"
 
 static unsigned accepted, foreign;
@@ -26,14 +25,14 @@ static pst_hash_id hash_named(const char *name)
 static pst_err verify(const uint8_t *blob, size_t len, pst_hash_id hash, pst_role role,
                       struct pst_peer *peer)
 {
-    size_t hash_len = pst_hash_row(hash)->size, head, root_len;
+    size_t hash_len = pst_hash_row(hash)->size, root_len;
     const uint8_t *der = blob + 4 + hash_len;
     struct pst_chain_check check = {0};
     struct pst_trust trust;
 
     CHECK(len > 4 + hash_len && pst_peek_u16(blob) == len);
     len -= 4 + hash_len;
-    CHECK_EQ(pst_der_extent(der, len, &head, &root_len), PST_OK);
+    CHECK_EQ(pst_certificate_extent(der, len, &root_len), PST_OK);
     CHECK_EQ(pst_trust_init(&trust), PST_OK);
     pst_err err = pst_trust_add_der(&trust, der, root_len);
     if (err == PST_OK) {
@@ -44,7 +43,9 @@ static pst_err verify(const uint8_t *blob, size_t len, pst_hash_id hash, pst_rol
         (void)v->feed(v->ctx, &check, der, len);
         err = v->finish(v->ctx, &check, peer);
         if (err != PST_OK) {
-            fprintf(stderr, "  %s\n", v->reason(v->ctx));
+            char text[PST_MAX_REFUSAL];
+            pst_cert_refusal_text(v->refusal(v->ctx), text, sizeof text);
+            fprintf(stderr, "  %s\n", text);
         }
     }
     pst_trust_free(&trust);

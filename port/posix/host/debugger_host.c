@@ -7,11 +7,14 @@
 
 /* --- why it ended, for people --- */
 
-static const char *certificate_reason(const struct pst_debugger_host *h)
+static void certificate_text(const struct pst_debugger_host *h, char *out, size_t cap)
 {
     const struct pst_cert_verifier *v = &h->config.trust->verifier;
-    const char *reason = v->reason != NULL ? v->reason(v->ctx) : NULL;
-    return reason != NULL && reason[0] != '\0' ? reason : "not issued by a CA that is trusted";
+
+    pst_cert_refusal_text(v->refusal(v->ctx), out, cap);
+    if (out[0] == '\0') {
+        snprintf(out, cap, "its certificate chain does not fit the connection");
+    }
 }
 
 /* What an ERROR of the security agent means to a person (spec: DSP0274, error codes). */
@@ -35,11 +38,12 @@ static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, c
 {
     const char *link = h->link.name;
     const char *device = h->config.device != NULL ? h->config.device : "the device";
+    char refusal[PST_MAX_REFUSAL];
 
     switch ((int)why) {
     case PST_ERR_CERT:
-        snprintf(text, cap, "the certificate of the device is not acceptable: %s",
-                 certificate_reason(h));
+        certificate_text(h, refusal, sizeof refusal);
+        snprintf(text, cap, "the certificate chain of the device was refused: %s", refusal);
         return PST_END_AUTH;
     case PST_ERR_IDENTITY:
         snprintf(text, cap, "this is another device: %s, expected %s",

@@ -1,8 +1,8 @@
 /* The rules that a certificate must keep, one row each. The verifier stops at the first that is
  * broken; lint lists them all. */
-#include "certificate.h"
+#include "cert/facts.h"
 
-#include <openssl/x509v3.h>
+#include <string.h>
 
 struct rule {
     unsigned positions; /* all of these must be asked for */
@@ -37,19 +37,19 @@ RULE(algorithms_agree)
 RULE(has_issuer)
 {
     (void)context;
-    return X509_NAME_entry_count(c->issuer) > 0;
+    return c->issuer.len > 2;
 }
 
 RULE(has_subject)
 {
     (void)context;
-    return X509_NAME_entry_count(c->subject) > 0;
+    return c->subject.len > 2;
 }
 
 RULE(key_is_usable)
 {
     (void)context;
-    return c->key.sig_id != PST_SIG_NONE;
+    return c->sig_id != PST_SIG_NONE;
 }
 
 RULE(dates_are_readable)
@@ -77,7 +77,7 @@ RULE(extensions_are_sound)
 RULE(no_unknown_critical)
 {
     (void)context;
-    return c->unknown_critical[0] == '\0';
+    return !c->unknown_critical;
 }
 
 RULE(is_ca)
@@ -88,7 +88,7 @@ RULE(is_ca)
 
 /* Without the extension RFC 5280 allows every use; our profile asks for it. */
 static bool may(const struct pst_certificate *c, const struct pst_rule_context *context,
-                uint32_t usage)
+                uint8_t usage)
 {
     return c->has_key_usage ? (c->key_usage & usage) != 0
                             : (context->positions & PST_RULES_STRICT) == 0;
@@ -96,7 +96,51 @@ static bool may(const struct pst_certificate *c, const struct pst_rule_context *
 
 RULE(may_sign_certificates)
 {
-    return may(c, context, KU_KEY_CERT_SIGN);
+    return may(c, context, PST_USAGE_CERT);
+}
+
+RULE(basic_is_critical)
+{
+    (void)context;
+    return c->basic_critical;
+}
+
+RULE(path_suffices)
+{
+    (void)c;
+    return context->path_left != 0;
+}
+
+RULE(is_issued_by_name)
+{
+    uint8_t digest[32];
+
+    return pst_hash_once(context->crypto, PST_SHA256, c->issuer.at, c->issuer.len, digest) ==
+               PST_OK &&
+           memcmp(digest, context->issuer->subject, sizeof digest) == 0;
+}
+
+/* Either may be absent. */
+RULE(is_issued_by_key)
+{
+    uint8_t digest[32];
+
+    return c->issuer_id.len == 0 || !context->issuer->has_key_id ||
+           (pst_hash_once(context->crypto, PST_SHA256, c->issuer_id.at, c->issuer_id.len, digest) ==
+                PST_OK &&
+            memcmp(digest, context->issuer->key_id, sizeof digest) == 0);
+}
+
+RULE(is_known_signature)
+{
+    (void)context;
+    return c->signed_by != PST_SIGNED_UNKNOWN;
+}
+
+RULE(issues_or_may_not)
+{
+    (void)context;
+    return c->is_ca || !c->has_key_usage || (c->key_usage & PST_USAGE_CERT) == 0;
 }
 
 RULE(is_not_ca)
@@ -114,7 +158,7 @@ RULE(has_basic_constraints)
 RULE(may_sign)
 {
     (void)context;
-    return may(c, context, KU_DIGITAL_SIGNATURE);
+    return may(c, context, PST_USAGE_SIGN);
 }
 
 RULE(has_requester_usage)
@@ -150,7 +194,7 @@ RULE(device_id_is_sound)
 RULE(has_device_id)
 {
     (void)context;
-    return c->device[0] != '\0';
+    return c->device.len > 0;
 }
 
 RULE(has_hardware_identity)
@@ -168,7 +212,7 @@ RULE(name_is_sound)
 RULE(has_name)
 {
     (void)context;
-    return c->name[0] != '\0';
+    return c->name.len > 0;
 }
 
 RULE(grant_is_sound)
@@ -180,11 +224,13 @@ RULE(grant_is_sound)
 RULE(has_grant)
 {
     (void)context;
-    return c->grant_len > 0;
+    return c->grant.len > 0;
 }
 
 #define ANY PST_RULES_ANY
+#define ISSUED PST_RULES_ISSUED
 #define ISSUER PST_RULES_ISSUER
+#define BELOW PST_RULES_BELOW
 #define LEAF PST_RULES_LEAF
 #define STRICT PST_RULES_STRICT
 #define PROFILE PST_RULES_PROFILE
@@ -203,11 +249,17 @@ static const struct rule rules[] = {
     {ANY, BOTH, "validity", "has not begun (notBefore)", has_begun},
     {ANY, BOTH, "validity", "has ended (notAfter)", has_not_ended},
     {ANY, BOTH, "extensions", "one is malformed, or there twice", extensions_are_sound},
-    {ANY, BOTH, "extensions", "one that is unknown is critical", no_unknown_critical},
+    {ANY, BOTH, "extensions", "one that is unknown or not supported must not be ignored", no_unknown_critical},
     {ISSUER, BOTH, "basicConstraints", "is not a CA, yet issues", is_ca},
+    {ISSUER | STRICT, BOTH, "basicConstraints", "is not critical in a CA", basic_is_critical},
     {ISSUER, BOTH, "keyUsage", "keyCertSign is missing, yet issues", may_sign_certificates},
+    {ISSUER | BELOW, BOTH, "basicConstraints", "pathLenConstraint of a CA above is exceeded", path_suffices},
+    {ISSUED, BOTH, "issuer", "is not the subject of the certificate before", is_issued_by_name},
+    {ISSUED, BOTH, "authorityKeyIdentifier", "is not the key identifier of the certificate before", is_issued_by_key},
+    {ISSUED, BOTH, "signatureAlgorithm", "is none of ECDSA with SHA-256 or SHA-384, Ed25519", is_known_signature},
     {LEAF, BOTH, "basicConstraints", "the leaf is a CA", is_not_ca},
     {LEAF, BOTH, "keyUsage", "digitalSignature is missing", may_sign},
+    {LEAF | STRICT, BOTH, "keyUsage", "keyCertSign in a certificate that is not a CA", issues_or_may_not},
     {LEAF | STRICT, REQUESTER, "extendedKeyUsage", "SPDM requester authentication is missing", has_requester_usage},
     {LEAF | STRICT, RESPONDER, "extendedKeyUsage", "SPDM requester authentication in a device's leaf", has_no_requester_usage},
     {LEAF, RESPONDER, "extendedKeyUsage", "only for SPDM requesters", is_not_only_for_requesters},
@@ -238,4 +290,21 @@ bool pst_certificate_broken(const struct pst_certificate *c, const struct pst_ru
     }
     *from = sizeof rules / sizeof rules[0];
     return false;
+}
+
+pst_err pst_cert_issuer_of(struct pst_cert_issuer *issuer, const struct pst_certificate *c,
+                           const struct pst_crypto *crypto)
+{
+    issuer->has_key_id = c->key_id.len > 0;
+    PST_TRY(pst_hash_once(crypto, PST_SHA256, c->key_id.at, c->key_id.len, issuer->key_id));
+    return pst_hash_once(crypto, PST_SHA256, c->subject.at, c->subject.len, issuer->subject);
+}
+
+/* RFC 5280, 6.1.4 (l) and (m); self-issued certificates count too. */
+int32_t pst_certificate_path(const struct pst_certificate *c, int32_t path_left, bool below)
+{
+    if (below && path_left > 0) {
+        path_left--;
+    }
+    return c->path_len >= 0 && (path_left < 0 || c->path_len < path_left) ? c->path_len : path_left;
 }
