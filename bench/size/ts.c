@@ -12,7 +12,7 @@
 struct whole_ram { /* one live session and one pending context, 2 KiB messages */
     struct pst_target target;
     struct pst_target_context contexts[2];
-    struct pst_stream stream;
+    struct pst_framing stream;
     /* Comes and goes by turns: a message is used up before there is an answer to it, and while a TS
      * sends it takes nothing in (port/posix/loop/link.h says the same). */
     uint8_t message[MESSAGE];
@@ -44,14 +44,14 @@ void entry(const uint8_t *in, size_t len)
         pst_target_link_up(&ram.target, 1, &pst_stream_traits) != PST_OK) {
         return;
     }
-    pst_stream_init(&ram.stream, ram.message, sizeof ram.message);
-    while (pst_stream_receive(&ram.stream, in, len, &used, &kind, &payload, &payload_len) ==
+    pst_framing_init(&ram.stream, ram.message, sizeof ram.message);
+    while (pst_framing_receive(&ram.stream, in, len, &used, &kind, &payload, &payload_len) ==
            PST_OK) {
         if (pst_target_receive(&ram.target, 1, kind, payload, payload_len) != PST_OK) {
             pst_target_link_down(&ram.target, 1);
         }
         size_t out = pst_target_output(&ram.target, 1, &kind, ram.message, sizeof ram.message);
-        (void)!pst_stream_header(header, kind, out);
+        (void)!pst_framing_header(header, kind, out);
         (void)pst_target_poll(&ram.target);
     }
     (void)pst_target_stop(&ram.target, PST_OK);

@@ -42,22 +42,22 @@ struct pst_hello {
 
 /* Framing of a byte stream. The receive buffer is the caller's and holds one message, without its
  * header: `cap` is the `largest` to tell in HELLO. */
-struct pst_stream { /* private */
+struct pst_framing { /* private */
     uint8_t *buffer;
     size_t cap, have;
     uint8_t header[PST_LINK_HEADER];
     bool broken;
 };
-void pst_stream_init(struct pst_stream *s, uint8_t *buffer, size_t cap);
+void pst_framing_init(struct pst_framing *s, uint8_t *buffer, size_t cap);
 /* Takes bytes until one message is whole; `*used` says how many of `in`. PST_OK: `kind` and
  * `payload` (aliases the buffer, writable, valid until the next call). PST_WANT_MORE: all of `in`
  * was taken. PST_ERR_DECODE: not our framing (unknown kind, too long), now and ever after: close
  * the stream. A payload may be empty. */
-PST_MUST_CHECK pst_err pst_stream_receive(struct pst_stream *s, const uint8_t *in, size_t len,
-                                          size_t *used, uint8_t *kind, uint8_t **payload,
-                                          size_t *payload_len);
+PST_MUST_CHECK pst_err pst_framing_receive(struct pst_framing *s, const uint8_t *in, size_t len,
+                                           size_t *used, uint8_t *kind, uint8_t **payload,
+                                           size_t *payload_len);
 /* The header of a message of `len` bytes. PST_ERR_SPACE: longer than the framing allows. */
-PST_MUST_CHECK pst_err pst_stream_header(uint8_t out[PST_LINK_HEADER], uint8_t kind, size_t len);
+PST_MUST_CHECK pst_err pst_framing_header(uint8_t out[PST_LINK_HEADER], uint8_t kind, size_t len);
 
 /* What an end with such a hop says of itself; it takes messages of `largest` bytes. */
 struct pst_hello pst_link_hello_of(const struct pst_link_traits *mine, bool target,

@@ -69,14 +69,14 @@ static void drain(struct pst_doe_end *e)
 {
     struct pst_bytes out = pst_doe_end_peek(e);
     uint8_t kind, *payload, message[CAP];
-    struct pst_stream s;
+    struct pst_framing s;
     size_t used, len;
 
     if (out.len == 0) {
         return;
     }
-    pst_stream_init(&s, message, sizeof message);
-    need(pst_stream_receive(&s, out.at, out.len, &used, &kind, &payload, &len) == PST_OK);
+    pst_framing_init(&s, message, sizeof message);
+    need(pst_framing_receive(&s, out.at, out.len, &used, &kind, &payload, &len) == PST_OK);
     need(used == out.len);
     pst_doe_end_read(e, out.len);
 }

@@ -8,7 +8,7 @@ enum { MOST = 300, STEP = 24, LINE = 2048, TURNS = 40 };
 
 struct end {
     struct pst_mctp_spdm_line line;
-    struct pst_stream heard;
+    struct pst_framing heard;
     uint8_t message[MOST];
     uint8_t *work;
 };
@@ -28,7 +28,7 @@ static void open_end(struct end *e, bool listens)
     need(e->work != NULL);
     pst_mctp_spdm_timing(&cfg, 0);
     need(pst_mctp_spdm_line_open(&e->line, &cfg, 0) == PST_OK);
-    pst_stream_init(&e->heard, e->message, MOST);
+    pst_framing_init(&e->heard, e->message, MOST);
 }
 
 /* What the owner hears, in pieces; a TS echoes. */
@@ -40,10 +40,10 @@ static void hear(struct end *e, bool echo)
     while ((n = pst_mctp_spdm_read(&e->line.mctp, bytes, sizeof bytes)) > 0) {
         for (size_t at = 0; at < n; at += used) {
             const pst_err err =
-                pst_stream_receive(&e->heard, bytes + at, n - at, &used, &kind, &payload, &len);
+                pst_framing_receive(&e->heard, bytes + at, n - at, &used, &kind, &payload, &len);
             need(err == PST_OK || err == PST_WANT_MORE);
             if (err == PST_OK && echo && kind != PST_LINK_CONTROL) {
-                need(pst_stream_header(head, kind, len) == PST_OK);
+                need(pst_framing_header(head, kind, len) == PST_OK);
                 (void)pst_mctp_spdm_write(&e->line.mctp, head, sizeof head);
                 (void)pst_mctp_spdm_write(&e->line.mctp, payload, len);
             }

@@ -29,18 +29,18 @@ static void control(const uint8_t *msg, size_t len)
 static struct outcome run(const uint8_t *data, size_t size, size_t step)
 {
     uint8_t buffer[CAP];
-    struct pst_stream s;
+    struct pst_framing s;
     struct outcome o = {.sum = 1};
     size_t at = 0;
 
-    pst_stream_init(&s, buffer, sizeof buffer);
+    pst_framing_init(&s, buffer, sizeof buffer);
     while (at < size && o.err != PST_ERR_DECODE) {
         const size_t len = step < size - at ? step : size - at;
         uint8_t *payload = NULL;
         size_t used = 0, n = 0;
         uint8_t kind = 0;
 
-        o.err = pst_stream_receive(&s, data + at, len, &used, &kind, &payload, &n);
+        o.err = pst_framing_receive(&s, data + at, len, &used, &kind, &payload, &n);
         need(used <= len);
         at += used;
         if (o.err != PST_OK) {

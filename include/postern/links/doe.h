@@ -106,7 +106,7 @@ PST_MUST_CHECK pst_err pst_doe_unwrap(const uint8_t *object, size_t len, uint8_t
 /* One end of a mailbox as a stream of link messages: a DTS writes to it and reads what a target
  * says, or a TS what a debugger says. One message is in hand each way. */
 struct pst_doe_end { /* private */
-    struct pst_stream stream;
+    struct pst_framing stream;
     uint8_t *buffer; /* the object in hand */
     size_t cap, len;
     uint8_t kind;

@@ -73,7 +73,7 @@ struct pst_i3c_pipe { /* private: what both engines share, one direction's bytes
     bool plain;                  /* the SPP port: send[] holds {length u8, packet}... */
     uint8_t in[PST_I3C_MAX];
     uint8_t in_at, in_len;
-    struct pst_stream stream;
+    struct pst_framing stream;
 };
 
 /* --- TS: for firmware, driven by the bus --- */

@@ -92,7 +92,7 @@ struct pst_reliable {
     struct pst_reliable_counters counters;
     /* private */
     struct pst_reliable_config cfg;
-    struct pst_stream stream;
+    struct pst_framing stream;
     uint64_t heard_ms, hello_ms, ack_ms, probe_ms;
     uint64_t cookie;
     uint64_t missing; /* bit i: number seen - 1 - i did not arrive */

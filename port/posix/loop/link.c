@@ -66,7 +66,7 @@ static bool flush(struct pst_link *l)
 /* A message whose `len` bytes are in place. Only when `out` is free. */
 static void send_message(struct pst_link *l, uint8_t kind, size_t len)
 {
-    pst_err err = pst_stream_header(l->out, kind, len);
+    pst_err err = pst_framing_header(l->out, kind, len);
     if (err != PST_OK) {
         drop_saying(l, err, "a message longer than the framing allows");
         return;
@@ -246,7 +246,7 @@ static void on_receive(void *ctx, const uint8_t *bytes, size_t len)
     l->counts.bytes_in += len;
     while (at < len && !l->closing && !l->draining) {
         pst_err err =
-            pst_stream_receive(&l->stream, bytes + at, len - at, &used, &kind, &msg, &message_len);
+            pst_framing_receive(&l->stream, bytes + at, len - at, &used, &kind, &msg, &message_len);
         at += used;
         if (err == PST_WANT_MORE) {
             return;
@@ -331,7 +331,7 @@ static pst_err init(struct pst_link *l, uv_loop_t *loop, const struct pst_link_c
     l->why = l->bye = PST_OK;
     l->text[0] = '\0';
     l->out_at = l->out_len = 0;
-    pst_stream_init(&l->stream, l->message, sizeof l->message);
+    pst_framing_init(&l->stream, l->message, sizeof l->message);
     l->timer.data = l;
     return uv_timer_init(loop, &l->timer) == 0 ? PST_OK : PST_ERR_IO;
 }

@@ -50,7 +50,7 @@ struct pst_link {
     struct pst_carrier *carrier;   /* NULL: not there yet, or gone */
     struct pst_listener *listener; /* while we wait to be called */
     uv_timer_t timer;
-    struct pst_stream stream;
+    struct pst_framing stream;
     bool is_up, opened, reading, closing, draining, said_bye, spoke, pumping;
     uint8_t to_close;
     pst_err why;

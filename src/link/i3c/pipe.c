@@ -34,7 +34,7 @@ void psti_i3c_pipe_init(struct pst_i3c_pipe *p, const struct pst_i3c_buffers *b)
     memset(p, 0, sizeof *p);
     p->send = b->send;
     p->send_cap = b->send_cap;
-    pst_stream_init(&p->stream, b->receive, b->receive_cap);
+    pst_framing_init(&p->stream, b->receive, b->receive_cap);
 }
 
 void psti_i3c_pipe_begin(struct pst_i3c_pipe *p, bool plain, uint8_t id)
@@ -44,7 +44,7 @@ void psti_i3c_pipe_begin(struct pst_i3c_pipe *p, bool plain, uint8_t id)
     p->in_at = p->in_len = 0;
     p->plain = plain;
     p->id = id;
-    pst_stream_init(&p->stream, p->stream.buffer, p->stream.cap);
+    pst_framing_init(&p->stream, p->stream.buffer, p->stream.cap);
 }
 
 /* Room for `len` bytes at the end of send[]. */
@@ -98,7 +98,7 @@ pst_err psti_i3c_pipe_send(struct pst_i3c_pipe *p, uint8_t kind, const uint8_t *
     if (p->plain) {
         return send_plain(p, payload, len);
     }
-    PST_TRY(pst_stream_header(header, kind, len));
+    PST_TRY(pst_framing_header(header, kind, len));
     PST_TRY(make_room(p, sizeof header + len));
     append(p, header, sizeof header);
     append(p, payload, len);
@@ -125,7 +125,7 @@ pst_err psti_i3c_pipe_receive(struct pst_i3c_pipe *p, uint8_t *kind, uint8_t **p
     if (p->plain) {
         return receive_plain(p, kind, payload, len);
     }
-    const pst_err err = pst_stream_receive(
+    const pst_err err = pst_framing_receive(
         &p->stream, p->in + p->in_at, (size_t)(p->in_len - p->in_at), &used, kind, payload, len);
     p->in_at = (uint8_t)(p->in_at + used);
     if (p->in_at == p->in_len) {

@@ -41,7 +41,7 @@ static pst_err greet(struct pst_mctp_spdm *m)
         pst_link_hello_of(&pst_mctp_spdm_traits, !m->cfg.listens, (uint32_t)m->cfg.most);
     const size_t len = pst_link_put_hello(m->greeting + PST_LINK_HEADER, &hello);
 
-    return pst_stream_header(m->greeting, PST_LINK_CONTROL, len);
+    return pst_framing_header(m->greeting, PST_LINK_CONTROL, len);
 }
 
 pst_err pst_mctp_spdm_open(struct pst_mctp_spdm *m, const struct pst_mctp_spdm_config *cfg)
@@ -137,7 +137,7 @@ static bool give(struct pst_mctp_spdm *m, struct pst_bytes message)
     const size_t len = message.len - 1;
 
     if (m->heard_at < m->heard_len || len > m->cfg.most ||
-        pst_stream_header(m->heard, kind, len) != PST_OK) {
+        pst_framing_header(m->heard, kind, len) != PST_OK) {
         return false;
     }
     memcpy(m->heard + PST_LINK_HEADER, message.at + 1, len);

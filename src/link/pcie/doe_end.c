@@ -109,7 +109,7 @@ void pst_doe_end_init(struct pst_doe_end *e, bool target, uint8_t *buffer, size_
     e->target = target;
     e->buffer = buffer;
     e->cap = cap;
-    pst_stream_init(&e->stream, buffer + PST_DOE_HEAD, cap - PST_DOE_HEAD - PST_DOE_SPARE);
+    pst_framing_init(&e->stream, buffer + PST_DOE_HEAD, cap - PST_DOE_HEAD - PST_DOE_SPARE);
 }
 
 /* The largest message that fits into an object. */
@@ -153,7 +153,7 @@ pst_err pst_doe_end_write(struct pst_doe_end *e, const uint8_t *bytes, size_t le
     if (e->full || len == 0) {
         return PST_OK;
     }
-    const pst_err err = pst_stream_receive(&e->stream, bytes, len, taken, &e->kind, &payload, &n);
+    const pst_err err = pst_framing_receive(&e->stream, bytes, len, taken, &e->kind, &payload, &n);
     if (err == PST_WANT_MORE) {
         return PST_OK;
     }
@@ -184,7 +184,7 @@ void pst_doe_end_drop(struct pst_doe_end *e)
 static void give_control(struct pst_doe_end *e, const uint8_t *control, size_t len)
 {
     memcpy(e->small + PST_LINK_HEADER, control, len);
-    (void)!pst_stream_header(e->small, PST_LINK_CONTROL, len);
+    (void)!pst_framing_header(e->small, PST_LINK_CONTROL, len);
     e->out = e->small;
     e->out_len = PST_LINK_HEADER + len;
 }
@@ -254,7 +254,7 @@ pst_err pst_doe_end_take(struct pst_doe_end *e, uint8_t *object, size_t len)
     }
     /* The body begins behind the object's head, which is longer than a message's. */
     uint8_t *const header = object + PST_DOE_HEAD - PST_LINK_HEADER;
-    PST_TRY(pst_stream_header(header, kind, payload.len));
+    PST_TRY(pst_framing_header(header, kind, payload.len));
     e->out = header;
     e->out_len = PST_LINK_HEADER + payload.len;
     return PST_OK;

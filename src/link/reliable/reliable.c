@@ -60,7 +60,7 @@ static pst_err begin(struct pst_reliable *r, const struct pst_reliable_config *c
     r->window = WINDOW_START * (uint32_t)cfg->mtu_first;
     r->threshold = UINT32_MAX;
     memset(cfg->sent, 0, cfg->sent_count * sizeof *cfg->sent);
-    pst_stream_init(&r->stream, cfg->message, cfg->message_cap);
+    pst_framing_init(&r->stream, cfg->message, cfg->message_cap);
     return PST_OK;
 }
 
@@ -431,8 +431,8 @@ pst_err pst_reliable_receive(struct pst_reliable *r, uint8_t *kind, uint8_t **pa
 {
     for (size_t n; (n = ready(r)) > 0;) {
         size_t used = 0;
-        const pst_err err = pst_stream_receive(&r->stream, r->cfg.receive + r->receive_head, n,
-                                               &used, kind, payload, len);
+        const pst_err err = pst_framing_receive(&r->stream, r->cfg.receive + r->receive_head, n,
+                                                &used, kind, payload, len);
 
         consume(r, used);
         if (err == PST_OK) {
@@ -481,7 +481,7 @@ pst_err pst_reliable_send(struct pst_reliable *r, uint8_t kind, const uint8_t *p
     if (len > r->peer.largest || len > r->cfg.send_cap - sizeof header) {
         return PST_ERR_SPACE;
     }
-    PST_TRY(pst_stream_header(header, kind, len));
+    PST_TRY(pst_framing_header(header, kind, len));
     if (r->cfg.send_cap - (r->written - r->oldest) < sizeof header + len) {
         return PST_PENDING;
     }

@@ -28,7 +28,7 @@ size_t pst_spdm_tcp_greet(bool target, uint8_t out[PST_SPDM_TCP_GREETING])
     const struct pst_hello hello = pst_link_hello_of(&pst_spdm_tcp_traits, !target, MOST);
     const size_t len = pst_link_put_hello(out + PST_LINK_HEADER, &hello);
 
-    return pst_stream_header(out, PST_LINK_CONTROL, len) == PST_OK ? PST_LINK_HEADER + len : 0;
+    return pst_framing_header(out, PST_LINK_CONTROL, len) == PST_OK ? PST_LINK_HEADER + len : 0;
 }
 
 /* A header of the owner's into that of a frame. */
@@ -73,8 +73,8 @@ static pst_err link_head(struct pst_spdm_tcp *t)
         return PST_ERR_DECODE;
     }
     t->in.left = counted >= COUNTED ? counted - COUNTED : 0;
-    return pst_stream_header(t->in.head, type == CLEAR ? PST_LINK_SPDM : PST_LINK_RECORD,
-                             t->in.left);
+    return pst_framing_header(t->in.head, type == CLEAR ? PST_LINK_SPDM : PST_LINK_RECORD,
+                              t->in.left);
 }
 
 /* A control message of the owner's is whole. */

@@ -8,7 +8,7 @@ enum { MOST = 600, PACKET = PST_MCTP_HEADER + PST_MCTP_BASELINE, ANSWER_MS = 100
 
 struct end {
     struct pst_mctp_spdm m;
-    struct pst_stream stream;
+    struct pst_framing stream;
     uint8_t message[MOST], work[PST_MCTP_SPDM_WORK(MOST)];
     uint8_t kind, *got;
     size_t len;
@@ -27,7 +27,7 @@ static void open_end(struct end *e, bool listens)
                                              .work_len = sizeof e->work};
 
     CHECK_EQ(pst_mctp_spdm_open(&e->m, &cfg), PST_OK);
-    pst_stream_init(&e->stream, e->message, MOST);
+    pst_framing_init(&e->stream, e->message, MOST);
 }
 
 /* The owner reads one message; false: there is none. */
@@ -37,7 +37,7 @@ static bool hear(struct end *e)
     size_t used;
 
     while (pst_mctp_spdm_read(&e->m, &byte, 1) == 1) {
-        pst_err err = pst_stream_receive(&e->stream, &byte, 1, &used, &e->kind, &e->got, &e->len);
+        pst_err err = pst_framing_receive(&e->stream, &byte, 1, &used, &e->kind, &e->got, &e->len);
         CHECK(err == PST_OK || err == PST_WANT_MORE);
         if (err == PST_OK) {
             return true;
@@ -50,7 +50,7 @@ static bool say(struct end *e, uint8_t kind, const void *body, size_t len)
 {
     uint8_t all[PST_LINK_HEADER + MOST];
 
-    CHECK_EQ(pst_stream_header(all, kind, len), PST_OK);
+    CHECK_EQ(pst_framing_header(all, kind, len), PST_OK);
     memcpy(all + PST_LINK_HEADER, body, len);
     return pst_mctp_spdm_write(&e->m, all, PST_LINK_HEADER + len) == PST_LINK_HEADER + len;
 }

@@ -321,7 +321,7 @@ static pst_err say(struct pst_doe_end *e, uint8_t kind, const void *payload, siz
 {
     uint8_t message[PST_LINK_HEADER + CAP];
 
-    CHECK_EQ(pst_stream_header(message, kind, len), PST_OK);
+    CHECK_EQ(pst_framing_header(message, kind, len), PST_OK);
     memcpy(message + PST_LINK_HEADER, payload, len);
     for (size_t i = 0; i < PST_LINK_HEADER + len; i++) {
         size_t taken = 0;
@@ -501,7 +501,7 @@ static void test_refused(void **state)
     greet(false);
     CHECK_EQ(say(&pair.dts, PST_LINK_SPDM, "", 0), PST_ERR_UNSUPPORTED);
     greet(false);
-    CHECK_EQ(pst_stream_header(big, PST_LINK_RECORD, CAP), PST_OK);
+    CHECK_EQ(pst_framing_header(big, PST_LINK_RECORD, CAP), PST_OK);
     CHECK_EQ(pst_doe_end_write(&pair.dts, big, sizeof big, &len), PST_ERR_DECODE);
     begin_pair(); /* an answer that is none to HELLO */
     memcpy(pair.object + PST_DOE_HEAD, "\x10\x04\0", 4);

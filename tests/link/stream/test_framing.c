@@ -10,7 +10,7 @@ struct got {
     size_t count;
 };
 
-static pst_err feed(struct pst_stream *s, const uint8_t *in, size_t len, struct got *got)
+static pst_err feed(struct pst_framing *s, const uint8_t *in, size_t len, struct got *got)
 {
     uint8_t *payload = NULL;
     size_t used = 0, n = 0;
@@ -18,7 +18,7 @@ static pst_err feed(struct pst_stream *s, const uint8_t *in, size_t len, struct 
     pst_err err = PST_OK;
 
     do {
-        err = pst_stream_receive(s, in, len, &used, &kind, &payload, &n);
+        err = pst_framing_receive(s, in, len, &used, &kind, &payload, &n);
         CHECK(used <= len);
         if (err == PST_OK) {
             CHECK(got->count < 8);
@@ -61,10 +61,10 @@ static void test_every_split(void **state)
     (void)state;
     for (size_t a = 0; a <= sizeof wire; a++) {
         for (size_t b = a; b <= sizeof wire; b++) {
-            struct pst_stream s;
+            struct pst_framing s;
             struct got got = {.count = 0};
 
-            pst_stream_init(&s, buffer, sizeof buffer);
+            pst_framing_init(&s, buffer, sizeof buffer);
             CHECK_EQ(feed(&s, wire, a, &got), PST_WANT_MORE);
             CHECK_EQ(feed(&s, wire + a, b - a, &got), PST_WANT_MORE);
             CHECK_EQ(feed(&s, wire + b, sizeof wire - b, &got), PST_WANT_MORE);
@@ -76,11 +76,11 @@ static void test_every_split(void **state)
 static void test_byte_by_byte(void **state)
 {
     uint8_t buffer[64];
-    struct pst_stream s;
+    struct pst_framing s;
     struct got got = {.count = 0};
 
     (void)state;
-    pst_stream_init(&s, buffer, sizeof buffer);
+    pst_framing_init(&s, buffer, sizeof buffer);
     for (size_t i = 0; i < sizeof wire; i++) {
         CHECK_EQ(feed(&s, wire + i, 1, &got), PST_WANT_MORE);
     }
@@ -93,10 +93,10 @@ static void test_truncation_gives_nothing(void **state)
 
     (void)state;
     for (size_t n = 0; n < 9; n++) {
-        struct pst_stream s;
+        struct pst_framing s;
         struct got got = {.count = 0};
 
-        pst_stream_init(&s, buffer, sizeof buffer);
+        pst_framing_init(&s, buffer, sizeof buffer);
         CHECK_EQ(feed(&s, wire, n, &got), PST_WANT_MORE);
         CHECK_EQ(got.count, 0);
     }
@@ -105,10 +105,10 @@ static void test_truncation_gives_nothing(void **state)
 static void check_refused(const void *bytes, size_t len, size_t cap)
 {
     uint8_t buffer[64];
-    struct pst_stream s;
+    struct pst_framing s;
     struct got got = {.count = 0};
 
-    pst_stream_init(&s, buffer, cap);
+    pst_framing_init(&s, buffer, cap);
     CHECK_EQ(feed(&s, bytes, len, &got), PST_ERR_DECODE);
     CHECK_EQ(got.count, 0);
     /* It stays closed to good messages too. */
@@ -149,9 +149,9 @@ static void test_header(void **state)
     uint8_t head[PST_LINK_HEADER];
 
     (void)state;
-    CHECK_EQ(pst_stream_header(head, PST_LINK_RECORD, 0x10203), PST_ERR_SPACE);
-    CHECK_EQ(pst_stream_header(head, PST_LINK_RECORD, PST_LINK_MAX_MESSAGE + 1), PST_ERR_SPACE);
-    CHECK_EQ(pst_stream_header(head, PST_LINK_RECORD, PST_LINK_MAX_MESSAGE), PST_OK);
+    CHECK_EQ(pst_framing_header(head, PST_LINK_RECORD, 0x10203), PST_ERR_SPACE);
+    CHECK_EQ(pst_framing_header(head, PST_LINK_RECORD, PST_LINK_MAX_MESSAGE + 1), PST_ERR_SPACE);
+    CHECK_EQ(pst_framing_header(head, PST_LINK_RECORD, PST_LINK_MAX_MESSAGE), PST_OK);
     CHECK_BYTES(head, "\x0f\x00\x01\xd3", 4);
 }
 

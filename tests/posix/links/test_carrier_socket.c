@@ -106,7 +106,7 @@ static void the_rest_is_asked_for(void **state)
     const int fd = accept(server, NULL, NULL);
     CHECK(fd >= 0);
     for (size_t i = 0; i < sizeof bytes; i += 4100) {
-        CHECK_EQ(pst_stream_header(bytes + i, PST_LINK_SPDM, 4096), PST_OK);
+        CHECK_EQ(pst_framing_header(bytes + i, PST_LINK_SPDM, 4096), PST_OK);
     }
     size_t taken = 0, got = 0;
     while (taken < sizeof bytes) {
