@@ -201,7 +201,7 @@ static void report(void)
     if (me.secure) {
         pst_debugger_host_stop(me.host);
     } else {
-        pst_link_end(me.link, PST_ERR_CLOSED);
+        pst_link_close(me.link, PST_ERR_CLOSED);
     }
 }
 

@@ -279,7 +279,7 @@ static void serve_calls(uv_prepare_t *p)
         if (c->up && !c->ending && !c->gone &&
             (pst_target_wants_close(&c->target, 1) || fleet.stopping)) {
             c->ending = true;
-            pst_link_end(&c->link, PST_ERR_CLOSED);
+            pst_link_close(&c->link, PST_ERR_CLOSED);
         }
         at = &c->next;
     }

@@ -157,9 +157,9 @@ static void on_timer(uv_timer_t *timer)
 
 static void end_links(struct pst_debugger_host *h)
 {
-    pst_link_end(&h->link, pst_debugger_why(&h->debugger));
+    pst_link_close(&h->link, pst_debugger_why(&h->debugger));
     if (h->two && !h->data_gone) {
-        pst_link_end(&h->data, pst_debugger_why(&h->debugger));
+        pst_link_close(&h->data, pst_debugger_why(&h->debugger));
     }
 }
 

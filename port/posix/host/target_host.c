@@ -196,7 +196,7 @@ static void serve_links(struct pst_target_host *h)
         bool idle = uv_now(h->loop) - l->up_ms > idle_ms(h) && !has_context(h, l->id);
         if (pst_target_wants_close(&h->target, l->id) || idle || h->stopped) {
             l->ending = true;
-            pst_link_end(&l->link, idle ? PST_ERR_TIMEOUT : PST_ERR_CLOSED);
+            pst_link_close(&l->link, idle ? PST_ERR_TIMEOUT : PST_ERR_CLOSED);
         }
     }
 }

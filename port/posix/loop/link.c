@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DRAIN_MS 2000
-
 static void released(struct pst_link *l)
 {
     if (--l->to_close == 0) {
@@ -31,11 +29,8 @@ void pst_link_drop(struct pst_link *l, pst_err why, const char *text)
         return;
     }
     l->closing = true;
-    l->is_up = false;
     l->why = why;
-    if (text != l->text) {
-        snprintf(l->text, sizeof l->text, "%s", text != NULL ? text : "");
-    }
+    snprintf(l->text, sizeof l->text, "%s", text != NULL ? text : "");
     l->to_close = l->carrier != NULL ? 2 : 1;
     stop_listening(l);
     if (l->carrier != NULL) {
@@ -51,220 +46,168 @@ static void drop_saying(struct pst_link *l, pst_err why, const char *what)
     pst_link_drop(l, why, text);
 }
 
-/* --- output --- */
-
-static void control_reading(struct pst_link *l);
-
-static bool flush(struct pst_link *l)
+/* The end is down. If this side closed the link, there is nothing to say. */
+static void drop_ended(struct pst_link *l)
 {
-    if (l->out_at < l->out_len && l->carrier != NULL) {
-        l->out_at += pst_carrier_write(l->carrier, l->out + l->out_at, l->out_len - l->out_at);
+    const struct pst_link_end *e = &l->end;
+    char text[128];
+
+    l->bye = e->bye;
+    if (e->text[0] == '\0') {
+        pst_link_drop(l, e->why, NULL);
+    } else if (e->peer_profile != 0) {
+        snprintf(text, sizeof text, "%s: the peer has %u, this end has %u", e->text,
+                 e->peer_profile, PST_PROFILE_VERSION);
+        drop_saying(l, e->why, text);
+    } else if (e->bye != PST_OK && e->bye != PST_ERR_CLOSED) {
+        snprintf(text, sizeof text, "%s: %s", e->text, pst_err_text(e->bye));
+        drop_saying(l, e->why, text);
+    } else {
+        drop_saying(l, e->why, e->text);
     }
-    return l->out_at == l->out_len;
 }
 
-/* A message whose `len` bytes are in place. Only when `out` is free. */
-static void send_message(struct pst_link *l, uint8_t kind, size_t len)
+/* --- output --- */
+
+/* Gives the carrier what is pending. True: nothing is left. */
+static bool flush(struct pst_link *l)
 {
-    pst_err err = pst_framing_header(l->out, kind, len);
-    if (err != PST_OK) {
-        drop_saying(l, err, "a message longer than the framing allows");
-        return;
+    struct pst_bytes out;
+
+    while ((out = pst_link_end_pending(&l->end)).len > 0) {
+        const size_t n = l->carrier != NULL ? pst_carrier_write(l->carrier, out.at, out.len) : 0;
+
+        pst_link_end_sent(&l->end, n);
+        l->counts.bytes_out += n;
+        if (n < out.len) {
+            return false;
+        }
     }
-    l->counts.messages_out++;
-    l->counts.records_out += kind == PST_LINK_RECORD;
-    l->counts.bytes_out += PST_LINK_HEADER + len;
-    l->spoke = l->spoke || kind != PST_LINK_CONTROL;
-    l->out_at = 0;
-    l->out_len = PST_LINK_HEADER + len;
-    (void)flush(l);
+    return true;
 }
 
 void pst_link_pump(struct pst_link *l)
 {
-    uint8_t kind = 0;
+    size_t cap;
+    uint8_t kind = 0, *at;
 
     if (l->pumping) {
         return; /* called by its own `output` */
     }
     l->pumping = true;
-    while (l->is_up && !l->draining && flush(l)) {
-        size_t len =
-            l->config->output(l->config->ctx, l, &kind, l->out + PST_LINK_HEADER, l->traits.mtu);
-        if (len == 0 || !l->is_up) {
+    while (!l->closing && flush(l) && (at = pst_link_end_room(&l->end, &cap)) != NULL) {
+        const size_t len = l->config->output(l->config->ctx, l, &kind, at, cap);
+
+        if (len == 0 || l->closing || pst_link_end_send(&l->end, kind, len) != PST_OK) {
             break;
         }
-        send_message(l, kind, len);
+        l->counts.records_out += kind == PST_LINK_RECORD;
+        l->spoke = true;
     }
     l->pumping = false;
-    control_reading(l);
-}
-
-/* What is queued, then BYE, then the carrier's own end. */
-static void drain(struct pst_link *l)
-{
-    if (!flush(l)) {
-        return;
-    }
-    if (!l->said_bye) {
-        l->said_bye = true;
-        send_message(l, PST_LINK_CONTROL, pst_link_put_bye(l->out + PST_LINK_HEADER, l->why));
-    }
-    if (!l->closing && flush(l)) {
-        pst_carrier_finish(l->carrier);
-    }
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct pst_link *l = timer->data;
-    if (l->draining) {
-        pst_link_drop(l, l->why, l->text);
-    } else {
+
+    if (!l->opened) {
         drop_saying(l, PST_ERR_TIMEOUT,
-                    l->opened             ? "no HELLO in time"
-                    : l->listener != NULL ? "nobody called in time"
-                                          : "cannot connect: no answer in time");
+                    l->listener != NULL ? "nobody called in time"
+                                        : "cannot connect: no answer in time");
+    } else if (pst_link_end_poll(&l->end, uv_now(timer->loop)) == PST_LINK_DOWN) {
+        drop_ended(l);
     }
 }
 
-static void start_draining(struct pst_link *l, pst_err why, const char *text)
+/* The end closes: what is pending and a BYE are sent, then the carrier ends by itself. */
+static void drain(struct pst_link *l)
 {
-    l->why = why;
-    snprintf(l->text, sizeof l->text, "%s", text);
-    l->draining = true;
-    control_reading(l);
-    (void)uv_timer_start(&l->timer, on_timer, DRAIN_MS, 0);
+    if (flush(l) && !l->closing && pst_link_end_finished(&l->end)) {
+        pst_carrier_finish(l->carrier);
+    }
+}
+
+static void start_draining(struct pst_link *l)
+{
+    if (l->reading) {
+        l->reading = false;
+        pst_carrier_read(l->carrier, false);
+    }
+    (void)pst_link_end_poll(&l->end, uv_now(l->timer.loop));
+    (void)uv_timer_start(&l->timer, on_timer, PST_LINK_CLOSE_MS, 0);
     drain(l);
 }
 
-void pst_link_end(struct pst_link *l, pst_err why)
+void pst_link_close(struct pst_link *l, pst_err why)
 {
-    if (l->closing || l->draining) {
+    if (l->closing || pst_link_end_is_closing(&l->end)) {
         return;
     }
-    if (!l->is_up) {
+    if (!pst_link_end_is_up(&l->end)) {
         pst_link_drop(l, why, NULL);
         return;
     }
-    start_draining(l, why, "");
+    pst_link_end_close(&l->end, why, uv_now(l->timer.loop));
+    start_draining(l);
 }
 
 /* --- input --- */
 
-/* Behind a long message a heartbeat comes too late. */
-static uint32_t largest_of(const struct pst_link *l)
+static void came_up(struct pst_link *l)
 {
-    const uint32_t largest = l->carrier->largest;
-    return largest > 0 && largest < PST_LINK_MAX_MESSAGE ? largest : PST_LINK_MAX_MESSAGE;
+    l->traits = l->end.traits;
+    (void)uv_timer_stop(&l->timer);
+    l->config->up(l->config->ctx, l);
+    pst_link_pump(l);
 }
 
-/* The peer is told why in a BYE. */
-static void refuse_hello(struct pst_link *l, pst_err why, const char *what)
+static void take_message(struct pst_link *l)
 {
-    char text[sizeof l->text];
-    snprintf(text, sizeof text, "link '%s': %s", l->name, what);
-    start_draining(l, why, text);
-}
+    const struct pst_link_end *e = &l->end;
 
-static void take_hello(struct pst_link *l, const struct pst_hello *hello)
-{
-    char text[128];
-
-    if (l->is_up) {
-        drop_saying(l, PST_ERR_UNEXPECTED, "a second HELLO");
-    } else if (hello->profile != PST_PROFILE_VERSION) {
-        snprintf(text, sizeof text,
-                 "the peer speaks profile %u of the provisional values, expected %u",
-                 hello->profile, PST_PROFILE_VERSION);
-        refuse_hello(l, PST_ERR_PROFILE, text);
-    } else if (hello->target == l->config->target) {
-        refuse_hello(l, PST_ERR_UNEXPECTED,
-                     hello->target ? "the peer is a target too, expected a debugger"
-                                   : "the peer is a debugger too, expected a target");
-    } else if (hello->largest < PST_LINK_MIN_MESSAGE) {
-        refuse_hello(l, PST_ERR_LIMIT, "the peer takes no message that a session needs");
-    } else {
-        pst_link_agree(&l->traits, l->carrier->traits, hello);
-        if (l->traits.mtu > largest_of(l)) {
-            l->traits.mtu = largest_of(l);
-        }
-        l->is_up = true;
-        (void)uv_timer_stop(&l->timer);
-        l->config->up(l->config->ctx, l);
-        pst_link_pump(l);
-    }
-}
-
-static void take_control(struct pst_link *l, const uint8_t *msg, size_t len)
-{
-    struct pst_hello hello;
-    uint8_t op;
-    pst_err why;
-    char text[128];
-
-    if (pst_link_get_control(msg, len, &op, &hello, &why) != PST_OK) {
-        drop_saying(l, PST_ERR_DECODE, "a malformed control message");
-    } else if (op == PST_CONTROL_HELLO) {
-        take_hello(l, &hello);
-    } else {
-        l->bye = why;
-        snprintf(text, sizeof text, "closed by the peer%s%s",
-                 why == PST_OK || why == PST_ERR_CLOSED ? "" : ": ",
-                 why == PST_OK || why == PST_ERR_CLOSED ? "" : pst_err_text(why));
-        drop_saying(l, PST_OK, text);
-    }
-}
-
-static void take_message(struct pst_link *l, uint8_t kind, uint8_t *msg, size_t len)
-{
-    l->counts.messages_in++;
-    l->counts.records_in += kind == PST_LINK_RECORD;
-    if (kind == PST_LINK_CONTROL) {
-        take_control(l, msg, len);
-        return;
-    }
-    if (!l->is_up) {
-        drop_saying(l, PST_ERR_UNEXPECTED, "traffic before HELLO: not a Postern peer");
-        return;
-    }
+    l->counts.records_in += e->kind == PST_LINK_RECORD;
     l->counts.round_trips += l->spoke;
     l->spoke = false;
-    pst_err err = l->config->message(l->config->ctx, l, kind, msg, len);
+    pst_err err = l->config->message(l->config->ctx, l, e->kind, e->message, e->len);
+
     pst_link_pump(l);
     if (err != PST_OK) {
-        pst_link_end(l, err);
+        pst_link_close(l, err);
+    }
+}
+
+static void take_event(struct pst_link *l, pst_link_event event)
+{
+    switch (event) {
+    case PST_LINK_UP:
+        came_up(l);
+        break;
+    case PST_LINK_MESSAGE:
+        take_message(l);
+        break;
+    case PST_LINK_CLOSING:
+        start_draining(l);
+        break;
+    case PST_LINK_DOWN:
+        drop_ended(l);
+        break;
+    case PST_LINK_IDLE:
+        break;
     }
 }
 
 static void on_receive(void *ctx, const uint8_t *bytes, size_t len)
 {
     struct pst_link *l = ctx;
-    size_t at = 0, used, message_len;
-    uint8_t kind, *msg;
+    size_t at = 0, used;
 
     l->counts.bytes_in += len;
-    while (at < len && !l->closing && !l->draining) {
-        pst_err err =
-            pst_framing_receive(&l->stream, bytes + at, len - at, &used, &kind, &msg, &message_len);
-        at += used;
-        if (err == PST_WANT_MORE) {
-            return;
-        }
-        if (err != PST_OK) {
-            drop_saying(l, err, "not Postern's framing: is this another service?");
-            return;
-        }
-        take_message(l, kind, msg, message_len);
-    }
-}
+    while (at < len && !l->closing) {
+        const pst_link_event event = pst_link_end_receive(&l->end, bytes + at, len - at, &used);
 
-static void control_reading(struct pst_link *l)
-{
-    const bool wanted = !l->draining;
-    if (l->opened && !l->closing && l->carrier != NULL && wanted != l->reading) {
-        l->reading = wanted;
-        pst_carrier_read(l->carrier, wanted);
+        at += used;
+        take_event(l, event);
     }
 }
 
@@ -275,10 +218,12 @@ static void on_open(void *ctx)
     struct pst_link *l = ctx;
 
     l->opened = true;
-    const struct pst_hello hello =
-        pst_link_hello_of(l->carrier->traits, l->config->target, largest_of(l));
-    send_message(l, PST_LINK_CONTROL, pst_link_put_hello(l->out + PST_LINK_HEADER, &hello));
-    control_reading(l);
+    pst_link_end_open(&l->end, l->carrier->traits, l->carrier->largest, l->hello_by_ms);
+    (void)flush(l);
+    if (!l->closing) {
+        l->reading = true;
+        pst_carrier_read(l->carrier, true);
+    }
 }
 
 static void on_writable(void *ctx)
@@ -288,7 +233,7 @@ static void on_writable(void *ctx)
     if (l->closing) {
         return;
     }
-    if (l->draining) {
+    if (pst_link_end_is_closing(&l->end)) {
         drain(l);
     } else {
         (void)flush(l);
@@ -303,12 +248,9 @@ static void on_down(void *ctx, pst_err why, const char *text)
     l->carrier = NULL;
     if (l->closing) {
         released(l);
-    } else if (l->draining) { /* it need not hear our BYE */
-        pst_link_drop(l, l->why, l->text);
-    } else if (why == PST_OK && l->is_up && l->stream.have == 0) {
-        drop_saying(l, PST_OK, text);
-    } else if (why == PST_OK && !l->is_up && l->opened) {
-        drop_saying(l, PST_ERR_IO, "closed by the peer before HELLO");
+    } else if (l->opened) {
+        pst_link_end_down(&l->end, why, text);
+        drop_ended(l);
     } else {
         drop_saying(l, why == PST_OK ? PST_ERR_IO : why, text);
     }
@@ -325,21 +267,21 @@ static pst_err init(struct pst_link *l, uv_loop_t *loop, const struct pst_link_c
     snprintf(l->name, sizeof l->name, "%s", name);
     l->carrier = NULL;
     l->listener = NULL;
-    l->is_up = l->opened = l->reading = l->closing = l->draining = l->said_bye = l->spoke =
-        l->pumping = false;
+    l->opened = l->reading = l->closing = l->pumping = l->spoke = false;
     l->to_close = 0;
     l->why = l->bye = PST_OK;
     l->text[0] = '\0';
-    l->out_at = l->out_len = 0;
-    pst_framing_init(&l->stream, l->message, sizeof l->message);
+    PST_TRY(pst_link_end_init(&l->end, config->target, l->in, sizeof l->in, l->out, sizeof l->out));
     l->timer.data = l;
     return uv_timer_init(loop, &l->timer) == 0 ? PST_OK : PST_ERR_IO;
 }
 
 static void expect_hello(struct pst_link *l)
 {
-    const uint32_t ms = l->config->hello_ms;
-    (void)uv_timer_start(&l->timer, on_timer, ms > 0 ? ms : PST_LINK_HELLO_MS, 0);
+    const uint32_t ms = l->config->hello_ms > 0 ? l->config->hello_ms : PST_LINK_HELLO_MS;
+
+    l->hello_by_ms = uv_now(l->timer.loop) + ms;
+    (void)uv_timer_start(&l->timer, on_timer, ms, 0);
 }
 
 static void on_peer(void *ctx, struct pst_carrier *carrier)

@@ -1,14 +1,14 @@
-/* A link: messages over a carrier. Framing, HELLO, and backpressure.
+/* A link on a libuv loop: a carrier, a timer, and the engine of one end (struct pst_link_end in
+ * postern/link.h), which frames messages and exchanges HELLO and BYE.
  *
- * The first message each way is HELLO. Until the peer's has come nothing else is taken, and a peer
- * that sends anything else (a flood, HTTP) is closed; one whose HELLO does not fit hears in a BYE
- * why. From then on the owner hears `message`, and is asked for `output` whenever there is room for
- * some: a link holds at most one message that its carrier has not taken. It reads on meanwhile, or
- * a session on a slow link would miss its heartbeats: what comes to a TS is bounded by the credit
- * that it gave, and what comes to a DTS by what it asked for.
+ * The owner hears `up` once HELLO was exchanged, and `message` from then on. It is asked for
+ * `output` whenever there is room: a link keeps at most one message that its carrier has not taken.
+ * Reading goes on meanwhile, because a session on a slow link would otherwise miss its heartbeats.
+ * What comes to a TS is bounded by the credit that it gave, what comes to a DTS by what it asked
+ * for.
  *
- * A link is closed once and says so once: `down`, after which its memory is the owner's again.
- * `why` in it quotes the link and is meant for people.
+ * A link ends once and says so once: `down`, after which its memory is the owner's again. The text
+ * in it names the link and is for people.
  */
 #ifndef POSTERN_POSIX_LOOP_LINK_H
 #define POSTERN_POSIX_LOOP_LINK_H
@@ -25,8 +25,8 @@ struct pst_link_config { /* const, outlives the link */
     void *ctx;
     /* HELLO was exchanged; `link->traits` holds. */
     void (*up)(void *ctx, struct pst_link *link);
-    /* One message; `msg` is writable and valid during the call. An error closes the link once what
-     * is pending is sent. */
+    /* One message; `msg` is writable and valid during the call. After an error the link sends what
+     * is pending and closes. */
     pst_err (*message)(void *ctx, struct pst_link *link, uint8_t kind, uint8_t *msg, size_t len);
     /* The next message to send, whole; 0: none now. */
     size_t (*output)(void *ctx, struct pst_link *link, uint8_t *kind, uint8_t *out, size_t cap);
@@ -35,8 +35,8 @@ struct pst_link_config { /* const, outlives the link */
 };
 
 struct pst_link_counts {
-    uint64_t messages_in, messages_out, records_in, records_out, bytes_in, bytes_out;
-    uint64_t round_trips; /* times that we spoke and then heard */
+    uint64_t records_in, records_out, bytes_in, bytes_out;
+    uint64_t round_trips; /* times that we sent and then received */
 };
 
 struct pst_link {
@@ -50,23 +50,24 @@ struct pst_link {
     struct pst_carrier *carrier;   /* NULL: not there yet, or gone */
     struct pst_listener *listener; /* while we wait to be called */
     uv_timer_t timer;
-    struct pst_framing stream;
-    bool is_up, opened, reading, closing, draining, said_bye, spoke, pumping;
+    uint64_t hello_by_ms; /* on the loop's clock */
+    struct pst_link_end end;
+    bool opened, reading, closing, pumping, spoke;
     uint8_t to_close;
     pst_err why;
     char text[PST_ADDRESS_TEXT + 160];
-    size_t out_at, out_len;
-    uint8_t message[PST_LINK_MAX_MESSAGE];
+    uint8_t in[PST_LINK_MAX_MESSAGE];
     uint8_t out[PST_LINK_HEADER + PST_LINK_MAX_MESSAGE];
 };
 
-/* Connects; or, where `to` is written so, listens and takes the first peer that comes, however long
- * that takes unless config->hello_ms says so. PST_ERR_IO with `why`: nothing was started. Otherwise
+/* Connects; or, if `to` says so, listens and takes the first peer that comes: without a limit of
+ * time, unless config->hello_ms sets one. PST_ERR_IO with `why`: nothing was started. Otherwise
  * `down` will be called, once. */
 PST_MUST_CHECK pst_err pst_link_connect(struct pst_link *link, uv_loop_t *loop,
                                         const struct pst_link_config *config,
                                         const struct pst_address *to, char *why, size_t why_cap);
-/* Owns what a listener has handed over. PST_ERR_IO: it does not, and the carrier closes. */
+/* Takes over a carrier that a listener handed out. PST_ERR_IO: it does not, and the carrier closes.
+ */
 PST_MUST_CHECK pst_err pst_link_accept(struct pst_link *link, uv_loop_t *loop,
                                        const struct pst_link_config *config,
                                        struct pst_carrier *carrier);
@@ -74,8 +75,8 @@ PST_MUST_CHECK pst_err pst_link_accept(struct pst_link *link, uv_loop_t *loop,
  * new to say; harmless on a link that is not up. */
 void pst_link_pump(struct pst_link *link);
 /* Sends what is queued, a BYE, and closes. */
-void pst_link_end(struct pst_link *link, pst_err why);
-/* Closes now. */
+void pst_link_close(struct pst_link *link, pst_err why);
+/* Closes now. `text`, if not NULL, is what `down` is told. */
 void pst_link_drop(struct pst_link *link, pst_err why, const char *text);
 
 #endif
