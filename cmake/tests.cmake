@@ -54,3 +54,13 @@ file(GLOB_RECURSE scripts CONFIGURE_DEPENDS "${pst_tests_dir}/test_*.sh")
 foreach(script IN LISTS scripts)
   pst_test_script("${script}")
 endforeach()
+
+# The rules of the house: which file may use which (tests/house/rules.py).
+find_program(PYTHON3 python3)
+if(PYTHON3)
+  add_test(NAME house.rules COMMAND ${PYTHON3} "${pst_tests_dir}/house/check.py" --build
+                                    "${PROJECT_BINARY_DIR}")
+  add_test(NAME house.self-test COMMAND ${PYTHON3} "${pst_tests_dir}/house/check.py" --build
+                                        "${PROJECT_BINARY_DIR}" --self-test)
+  set_tests_properties(house.rules house.self-test PROPERTIES TIMEOUT 300 LABELS house)
+endif()

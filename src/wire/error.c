@@ -15,8 +15,6 @@ const char *pst_err_text(pst_err err)
         return "not possible in this state";
     case PST_ERR_SPACE:
         return "buffer too small";
-    case PST_ERR_CONFIG:
-        return "incomplete or inconsistent configuration";
     case PST_ERR_DECODE:
         return "malformed message";
     case PST_ERR_VERSION:
@@ -30,17 +28,17 @@ const char *pst_err_text(pst_err err)
     case PST_ERR_REPLAY:
         return "replayed or out of sequence";
     case PST_ERR_CERT:
-        return "certificate chain not accepted";
+        return "unacceptable certificate chain";
     case PST_ERR_IDENTITY:
-        return "not the peer that was requested";
+        return "not the peer that was asked for";
     case PST_ERR_ALGORITHM:
         return "no acceptable algorithm";
     case PST_ERR_PROFILE:
-        return "incompatible Postern wire profile";
+        return "another profile of the provisional values";
     case PST_ERR_DENIED:
         return "denied: no grant covers it";
     case PST_ERR_BUSY:
-        return "busy: in use by another peer";
+        return "busy: in use by somebody else";
     case PST_ERR_PEER:
         return "the peer answered with an error";
     case PST_ERR_CLOSED:
@@ -50,13 +48,13 @@ const char *pst_err_text(pst_err err)
     case PST_ERR_LIMIT:
         return "limit reached";
     case PST_ERR_FAULT:
-        return "the device could not perform the access";
+        return "the target could not do it";
     case PST_ERR_CRYPTO:
-        return "a cryptographic operation failed";
+        return "cryptographic library failed";
     case PST_ERR_RANDOM:
-        return "no random numbers available";
+        return "no randomness";
     case PST_ERR_IO:
-        return "input/output error";
+        return "input or output failed";
     case PST_ERR_AUDIT:
         return "the audit log cannot be written";
     }
