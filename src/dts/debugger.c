@@ -6,82 +6,6 @@
 #include <string.h>
 
 #define DEFAULT_ANSWER_MS 10000
-#define FIRST_CREDIT 256 /* before the TS has told its own */
-#define DEFAULT_REKEY_AFTER 8000000u
-
-uint64_t psti_dts_now(const struct pst_debugger *d)
-{
-    return d->spdm.now_ms(d->spdm.now_ctx);
-}
-
-static uint64_t rekey_after(const struct pst_debugger *d)
-{
-    return d->config->rekey_after > 0 ? d->config->rekey_after : DEFAULT_REKEY_AFTER;
-}
-
-void psti_dts_set_state(struct pst_debugger *d, pst_debugger_state_id state)
-{
-    d->state = state;
-    d->step = 0;
-    if (d->config->changed != NULL) {
-        d->config->changed(d->config->ctx);
-    }
-}
-
-static void pass_on(struct pst_debugger *d, struct pst_spp_op *op)
-{
-    if (op->opcode == PST_SPP_WRITE && op->space == PST_AS_RUN && op->address == PST_RUN_RESUME) {
-        psti_dts_native_resumed(d);
-    }
-    pst_spp_client_submit(&d->client, op);
-}
-
-void psti_dts_release_waiting(struct pst_debugger *d)
-{
-    while (d->waiting != NULL) {
-        struct pst_spp_op *op = d->waiting;
-        d->waiting = op->next;
-        pass_on(d, op);
-    }
-    d->waiting_end = &d->waiting;
-}
-
-void psti_dts_fail_waiting(struct pst_debugger *d, pst_err why)
-{
-    struct pst_spp_op *op = d->waiting;
-    d->waiting = NULL;
-    d->waiting_end = &d->waiting;
-    while (op != NULL) {
-        struct pst_spp_op *next = op->next;
-        op->result = why;
-        if (op->done != NULL) {
-            op->done(op->ctx, op);
-        }
-        op = next;
-    }
-}
-
-/* The one way a session ends on this side. */
-void psti_dts_close(struct pst_debugger *d, pst_err why)
-{
-    if (d->state == PST_DEBUGGER_CLOSED) {
-        return;
-    }
-    d->why = why;
-    d->exchanging = d->rekeying = false;
-    if (d->spdm.crypto != NULL) { /* the requester tells who it was; its secrets go */
-        pst_requester_cancel(&d->requester, why);
-        pst_requester_end(&d->requester, pst_requester_session(&d->requester), why);
-    }
-    if (d->record.config.crypto != NULL) {
-        pst_record_wipe(&d->record);
-    }
-    pst_data_wipe(&d->data.records);
-    pst_wipe(d->request, d->half);
-    psti_dts_set_state(d, PST_DEBUGGER_CLOSED);
-    pst_spp_client_abort(&d->client, PST_ERR_CLOSED);
-    psti_dts_fail_waiting(d, PST_ERR_CLOSED);
-}
 
 /* --- keys and hooks of the security agent --- */
 
@@ -133,42 +57,6 @@ pst_err pst_debugger_init(struct pst_debugger *d, const struct pst_debugger_conf
     d->spdm.keys = (struct pst_key_port){.ctx = d, .place = place, .drop = drop};
     d->spdm.hooks = (struct pst_spdm_hooks){.ctx = d, .peer = check_device};
     return pst_requester_init(&d->requester, &d->spdm);
-}
-
-pst_err psti_dts_start(struct pst_debugger *d, const struct pst_link_traits *traits, bool native)
-{
-    if (d->state != PST_DEBUGGER_IDLE) {
-        return PST_ERR_STATE;
-    }
-    d->traits = traits;
-    const struct pst_record_config record = {
-        .crypto = d->spdm.crypto,
-        .sends = PST_TO_RESPONDER,
-        .sequence_len = traits->sequence_len,
-        .window = traits->lossy,
-        .limit = rekey_after(d) + REKEY_SPARE,
-    };
-    PST_TRY(pst_record_init(&d->record, &record));
-    if (native) {
-        psti_dts_native_start(d);
-    }
-    psti_dts_start_client(d, FIRST_CREDIT);
-    psti_dts_set_state(d, native ? PST_DEBUGGER_AUTHENTICATING : PST_DEBUGGER_CONNECTING);
-    psti_dts_run(d);
-    return PST_OK;
-}
-
-pst_err psti_dts_open_record(struct pst_debugger *d, uint8_t *msg, size_t len,
-                             struct pst_bytes *payload)
-{
-    pst_key_phase phase;
-    pst_err err = pst_record_open(&d->record, msg, len, payload, &phase);
-    if (err == PST_OK) {
-        d->heard_ms = psti_dts_now(d);
-    }
-    /* spec: design, "A bad tag" */
-    bool tolerated = (d->traits->shared || d->traits->lossy) && err != PST_ERR_LIMIT;
-    return err != PST_OK && tolerated ? PST_WANT_MORE : err;
 }
 
 pst_err pst_debugger_start(struct pst_debugger *d, const struct pst_link_traits *traits)
@@ -335,7 +223,7 @@ static void submit(struct pst_debugger *d, struct pst_spp_op *op)
         *d->waiting_end = op;
         d->waiting_end = &op->next;
     } else {
-        pass_on(d, op);
+        psti_dts_submit(d, op);
     }
 }
 

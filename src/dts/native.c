@@ -8,8 +8,6 @@
 #define FIRST_PAUSE_MS 1
 #define AWAITING_PAUSE_MS 50 /* an answer, or the stop of a CPU, is awaited */
 #define IDLE_PAUSE_MS 500
-/* spec: DSP0274, VENDOR_DEFINED: header, StandardID, vendor id and its length, payload length */
-#define VENDOR_HEAD (4 + 2 + 1 + PST_VENDOR_ID_LEN + 2)
 
 static const uint8_t vendor_id[PST_VENDOR_ID_LEN] = PST_VENDOR_ID;
 
@@ -29,14 +27,6 @@ void psti_dts_native_start(struct pst_debugger *d)
         d->spdm.transfer_size = (uint32_t)room;
     }
     d->spdm.message_size = 0;
-}
-
-size_t psti_dts_native_room(const struct pst_debugger *d)
-{
-    size_t theirs = d->requester.spdm.peer_transfer; /* 0: not told yet */
-    size_t room = theirs > 0 && theirs < d->native.room ? theirs : d->native.room;
-
-    return room > VENDOR_HEAD + PST_SPP_FULL_HEADER ? room - VENDOR_HEAD : PST_SPP_FULL_HEADER + 1;
 }
 
 /* An answer is taken where one is awaited, in the protection of what it answers. */
@@ -112,11 +102,6 @@ size_t psti_dts_native_output(struct pst_debugger *d, uint8_t *kind, uint8_t *ou
 static bool is_awaiting(const struct pst_debugger *d)
 {
     return d->client.flights > 0 || d->native.running;
-}
-
-void psti_dts_native_resumed(struct pst_debugger *d)
-{
-    d->native.running = true;
 }
 
 bool psti_dts_native_begin(struct pst_debugger *d)

@@ -9,26 +9,8 @@
 #include "dts/dts.h"
 #include "spdm/codes.h"
 
-static void on_event(void *ctx, struct pst_bytes payload, uint8_t space)
-{
-    struct pst_debugger *d = ctx;
-    if (space == PST_AS_RUN && payload.len > 0 && payload.at[0] != PST_RUN_RUNNING) {
-        d->native.running = false;
-    }
-    if (d->state == PST_DEBUGGER_READY && d->config->event != NULL) {
-        d->config->event(d->config->ctx, space, payload);
-    }
-}
-
-void psti_dts_start_client(struct pst_debugger *d, size_t credit)
-{
-    const struct pst_link_traits *traits = d->data.traits != NULL ? d->data.traits : d->traits;
-    bool in_spdm = d->native.on && d->data.traits == NULL;
-    size_t room = in_spdm ? psti_dts_native_room(d) : traits->mtu - PST_RECORD_OVERHEAD;
-    pst_spp_client_init(&d->client, PST_SPP_FULL, (uint32_t)room - PST_SPP_FULL_HEADER, credit);
-    d->client.event = on_event;
-    d->client.ctx = d;
-}
+#define FIRST_CREDIT 256 /* until the TS reports its own */
+#define DEFAULT_REKEY_AFTER 8000000u
 
 /* --- setup: register reads and writes that go out as one batch --- */
 
@@ -77,118 +59,6 @@ static void setup_write(struct pst_debugger *d, uint64_t address, uint32_t value
     setup_add(d, PST_SPP_WRITE_CONFIG, 0, address, d->words[d->setup_count], 4);
 }
 
-/* --- SPDM: one message there and back through the mailbox --- */
-
-static void exchange_done(void *ctx, struct pst_spp_op *op)
-{
-    struct pst_debugger *d = ctx;
-    d->exchange_left--;
-    if (op->result != PST_OK && d->exchange_err == PST_OK) {
-        d->exchange_err = op->result;
-    }
-}
-
-static struct pst_spp_op mailbox_op(struct pst_debugger *d, bool write, uint64_t address,
-                                    uint8_t *data, size_t len)
-{
-    return (struct pst_spp_op){
-        .opcode = write ? PST_SPP_WRITE : PST_SPP_READ,
-        .space = PST_AS_SCM,
-        .address = address,
-        .data = data,
-        .len = (uint32_t)len,
-        .result = PST_PENDING,
-        .done = exchange_done,
-        .ctx = d,
-    };
-}
-
-/* One packet's worth: the end of the answer may change the keys, so nothing is asked behind it. */
-static void read_answer(struct pst_debugger *d)
-{
-    size_t left = d->half - d->answer_len;
-    size_t len = left < d->client.max_data ? left : d->client.max_data;
-    d->spdm_read =
-        mailbox_op(d, false, PST_SCM_RESPONSE + d->answer_len, d->answer + d->answer_len, len);
-    pst_spp_client_submit(&d->client, &d->spdm_read);
-}
-
-/* True when the answer goes on behind what was read. */
-static bool read_on(struct pst_debugger *d)
-{
-    d->answer_len += d->spdm_read.moved;
-    if (d->spdm_read.moved < d->spdm_read.len || d->answer_len == d->half) {
-        return false;
-    }
-    d->exchange_left = 1;
-    read_answer(d);
-    return true;
-}
-
-static void begin_exchange(struct pst_debugger *d, uint32_t context, size_t len)
-{
-    d->exchanging = true;
-    d->handed = false;
-    d->exchange_left = 3;
-    d->answer_len = 0;
-    d->exchange_err = PST_OK;
-    d->protected_ = context != PST_SPDM_CLEAR;
-    d->asked_ms = psti_dts_now(d);
-    if (d->native.on) {
-        d->exchange_left = 1;
-        d->native.waiting = len;
-        return;
-    }
-    pst_poke_u32(d->go, (uint32_t)len);
-    d->spdm_data = mailbox_op(d, true, PST_SCM_DATA, d->request, len);
-    d->spdm_go = mailbox_op(d, true, PST_SCM_GO, d->go, sizeof d->go);
-    pst_spp_client_submit(&d->client, &d->spdm_data);
-    pst_spp_client_submit(&d->client, &d->spdm_go);
-    read_answer(d);
-}
-
-void psti_dts_start_op(struct pst_debugger *d, const struct pst_op *op)
-{
-    pst_err err = pst_requester_start(&d->requester, op);
-    if (err != PST_OK) {
-        psti_dts_close(d, err);
-    }
-}
-
-/* Gives the running SPDM operation its next message, if it has one. True while it runs. */
-static bool pump_spdm(struct pst_debugger *d)
-{
-    uint32_t context;
-    size_t len;
-
-    if (d->exchanging) {
-        if (d->exchange_err != PST_OK) {
-            psti_dts_close(d, d->exchange_err);
-            return false;
-        }
-        if (d->exchange_left > 0 ||
-            (!d->native.on && read_on(d))) { /* in whatever order a TS answers them */
-            return true;
-        }
-        d->exchanging = false;
-        context = d->protected_ ? d->record.session_id : PST_SPDM_CLEAR;
-        if (pst_requester_receive(&d->requester, context, d->answer, d->answer_len) != PST_OK) {
-            /* What went wrong is the operation's result. */
-        }
-        psti_dts_native_finish(d);
-        if (d->state == PST_DEBUGGER_CLOSED) {
-            return false;
-        }
-    }
-    size_t room = d->native.on ? d->native.room : d->half;
-    pst_err err = pst_requester_next(&d->requester, &context, d->request, room, &len);
-    if (err == PST_OK) {
-        begin_exchange(d, context, len);
-        return true;
-    }
-    return err == PST_PENDING;
-}
-
 /* --- the steps of each state; each returns true when there was something to do --- */
 
 static const pst_op_kind opening[] = {PST_OP_CONNECT, PST_OP_DIGESTS, PST_OP_CERTIFICATE,
@@ -229,7 +99,7 @@ static bool step_bootstrap(struct pst_debugger *d)
 
 static bool step_authenticate(struct pst_debugger *d)
 {
-    if (pump_spdm(d) || d->state == PST_DEBUGGER_CLOSED) {
+    if (psti_dts_pump(d) || d->state == PST_DEBUGGER_CLOSED) {
         return false;
     }
     if (d->step > 0) {
@@ -286,7 +156,7 @@ static void ask_for_spaces(struct pst_debugger *d)
  * now. */
 static bool keep_alive(struct pst_debugger *d)
 {
-    if (pump_spdm(d) || d->state == PST_DEBUGGER_CLOSED) {
+    if (psti_dts_pump(d) || d->state == PST_DEBUGGER_CLOSED) {
         return false;
     }
     if (pst_requester_result(&d->requester, &d->peer_error) != PST_OK) {
@@ -297,11 +167,11 @@ static bool keep_alive(struct pst_debugger *d)
     if (period > 0 && psti_dts_now(d) - d->sent_ms >= (uint64_t)period * 500) {
         psti_dts_start_op(
             d, &(struct pst_op){.kind = PST_OP_HEARTBEAT, .context = d->record.session_id});
-        (void)(d->state != PST_DEBUGGER_CLOSED && pump_spdm(d));
+        (void)(d->state != PST_DEBUGGER_CLOSED && psti_dts_pump(d));
         return false;
     }
     if (d->native.on && psti_dts_native_begin(d)) {
-        (void)(d->state != PST_DEBUGGER_CLOSED && pump_spdm(d));
+        (void)(d->state != PST_DEBUGGER_CLOSED && psti_dts_pump(d));
         return false;
     }
     return true;
@@ -372,7 +242,7 @@ static bool step_rekey(struct pst_debugger *d)
         psti_dts_start_op(d, &update);
         break;
     case 2:
-        if (pump_spdm(d) || d->state == PST_DEBUGGER_CLOSED) {
+        if (psti_dts_pump(d) || d->state == PST_DEBUGGER_CLOSED) {
             return false;
         }
         if (pst_requester_result(&d->requester, &d->peer_error) != PST_OK) {
@@ -432,7 +302,7 @@ static bool step_ready(struct pst_debugger *d)
 
 static bool step_ending(struct pst_debugger *d)
 {
-    if (pump_spdm(d) || d->state == PST_DEBUGGER_CLOSED) {
+    if (psti_dts_pump(d) || d->state == PST_DEBUGGER_CLOSED) {
         return false;
     }
     psti_dts_close(d, PST_OK);
@@ -463,4 +333,34 @@ void psti_dts_run(struct pst_debugger *d)
 {
     while (step(d)) {
     }
+}
+
+/* --- the beginning --- */
+
+static uint64_t rekey_after(const struct pst_debugger *d)
+{
+    return d->config->rekey_after > 0 ? d->config->rekey_after : DEFAULT_REKEY_AFTER;
+}
+
+pst_err psti_dts_start(struct pst_debugger *d, const struct pst_link_traits *traits, bool native)
+{
+    if (d->state != PST_DEBUGGER_IDLE) {
+        return PST_ERR_STATE;
+    }
+    d->traits = traits;
+    const struct pst_record_config record = {
+        .crypto = d->spdm.crypto,
+        .sends = PST_TO_RESPONDER,
+        .sequence_len = traits->sequence_len,
+        .window = traits->lossy,
+        .limit = rekey_after(d) + REKEY_SPARE,
+    };
+    PST_TRY(pst_record_init(&d->record, &record));
+    if (native) {
+        psti_dts_native_start(d);
+    }
+    psti_dts_start_client(d, FIRST_CREDIT);
+    psti_dts_set_state(d, native ? PST_DEBUGGER_AUTHENTICATING : PST_DEBUGGER_CONNECTING);
+    psti_dts_run(d);
+    return PST_OK;
 }
