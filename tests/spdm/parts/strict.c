@@ -372,11 +372,11 @@ static pst_err chain_finish(void *ctx, struct pst_chain_check *check, struct pst
     return err;
 }
 
-static const char *reason(void *ctx)
+static const struct pst_cert_refusal *refusal(void *ctx)
 {
     struct strict *s = ctx;
 
-    return s->real_verifier->reason(s->real_verifier->ctx);
+    return s->real_verifier->refusal(s->real_verifier->ctx);
 }
 
 void strict_init(struct strict *s, const struct pst_crypto *real,
@@ -411,7 +411,7 @@ void strict_init(struct strict *s, const struct pst_crypto *real,
         .feed = chain_feed,
         .finish = chain_finish,
         .abort = chain_abort,
-        .reason = reason,
+        .refusal = refusal,
     };
 }
 
