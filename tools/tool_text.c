@@ -70,6 +70,7 @@ int tool_exit_of(pst_err err)
     case PST_ERR_BUSY:
     case PST_ERR_AUDIT:
         return PST_EXIT_REFUSED;
+    case PST_ERR_CONFIG:
     case PST_ERR_IO:
         return PST_EXIT_LOCAL;
     default:

@@ -15,6 +15,8 @@ const char *pst_err_text(pst_err err)
         return "not possible in this state";
     case PST_ERR_SPACE:
         return "buffer too small";
+    case PST_ERR_CONFIG:
+        return "incomplete or inconsistent configuration";
     case PST_ERR_DECODE:
         return "malformed message";
     case PST_ERR_VERSION:
@@ -28,17 +30,17 @@ const char *pst_err_text(pst_err err)
     case PST_ERR_REPLAY:
         return "replayed or out of sequence";
     case PST_ERR_CERT:
-        return "unacceptable certificate chain";
+        return "certificate chain not accepted";
     case PST_ERR_IDENTITY:
-        return "not the peer that was asked for";
+        return "not the peer that was requested";
     case PST_ERR_ALGORITHM:
         return "no acceptable algorithm";
     case PST_ERR_PROFILE:
-        return "another profile of the provisional values";
+        return "incompatible Postern wire profile";
     case PST_ERR_DENIED:
         return "denied: no grant covers it";
     case PST_ERR_BUSY:
-        return "busy: in use by somebody else";
+        return "busy: in use by another peer";
     case PST_ERR_PEER:
         return "the peer answered with an error";
     case PST_ERR_CLOSED:
@@ -48,13 +50,13 @@ const char *pst_err_text(pst_err err)
     case PST_ERR_LIMIT:
         return "limit reached";
     case PST_ERR_FAULT:
-        return "the target could not do it";
+        return "the device could not perform the access";
     case PST_ERR_CRYPTO:
-        return "cryptographic library failed";
+        return "a cryptographic operation failed";
     case PST_ERR_RANDOM:
-        return "no randomness";
+        return "no random numbers available";
     case PST_ERR_IO:
-        return "input or output failed";
+        return "input/output error";
     case PST_ERR_AUDIT:
         return "the audit log cannot be written";
     }
