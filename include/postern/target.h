@@ -60,7 +60,7 @@ struct pst_target_config {              /* const, outlives the target */
     uint32_t session_s;                     /* longest session; 0: none */
     const struct pst_target_native *native; /* &pst_target_native, or NULL: in band only */
     const struct pst_target_data *data;     /* &pst_target_data, or NULL: no data links */
-    struct pst_target_path *paths;          /* zeroed; one for each session on two links */
+    struct pst_target_path *paths;          /* one for each session on two links */
     size_t path_count;
     uint8_t audit_ahead; /* see audit.h; 0: each effect is made durable by itself */
 };
@@ -69,13 +69,23 @@ struct pst_target_config {              /* const, outlives the target */
  * is all their memory. */
 #include "postern/state/target.h"
 
-/* `contexts` (at least 2: one live, one pending) with their buffers. */
+/* What is missing or wrong in a configuration, in a sentence that names the field; NULL: nothing.
+ * It reads everything that an engine will rely on, so that a forgotten field shows here and not as
+ * an answer to a peer. */
+const char *pst_target_config_check(const struct pst_target_config *config,
+                                    const struct pst_target_buffers *buffers, size_t count);
+/* `contexts` (at least 2: one live, one pending) with their buffers. `config` and what it points to
+ * are read only, except `paths`. PST_ERR_CONFIG: pst_target_config_check says why; `t` is
+ * untouched. */
 PST_MUST_CHECK pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *config,
                                        struct pst_target_context *contexts,
                                        const struct pst_target_buffers *buffers, size_t count);
-/* A link came up or went down. Down ends what ran over it, as teardown does. */
+/* A link came up. PST_ERR_STATE: `link` is up already; PST_ERR_LIMIT: PST_TARGET_LINKS links are
+ * up; PST_ERR_ARGUMENT: traits that no records fit (`mtu` below PST_LINK_MIN_MESSAGE,
+ * `sequence_len` not 0, 2 or 8, or 0 on a lossy link). `traits` outlives the link. */
 PST_MUST_CHECK pst_err pst_target_link_up(struct pst_target *t, uint32_t link,
                                           const struct pst_link_traits *traits);
+/* A link went down: what ran over it ends. */
 void pst_target_link_down(struct pst_target *t, uint32_t link);
 /* One link message (clear, SPDM or record; control messages are the port's). It is opened in place.
  * PST_ERR_CLOSED: the link is to be closed (what is pending for it may be sent first). Anything

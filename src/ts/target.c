@@ -12,9 +12,8 @@ pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *co
                         struct pst_target_context *contexts,
                         const struct pst_target_buffers *buffers, size_t count)
 {
-    if (count < 2 || config->spdm == NULL || config->policy == NULL || config->device == NULL ||
-        config->spaces[PST_AS_SCM] != NULL) {
-        return PST_ERR_ARGUMENT;
+    if (pst_target_config_check(config, buffers, count) != NULL) {
+        return PST_ERR_CONFIG;
     }
     memset(t, 0, sizeof *t);
     t->config = config;
@@ -22,10 +21,6 @@ pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *co
     t->count = count;
     for (size_t i = 0; i < count; i++) {
         struct pst_target_context *c = &contexts[i];
-        if (buffers[i].queue_len < 256 ||
-            buffers[i].mailbox_len / 2 < config->spdm->transfer_size) {
-            return PST_ERR_ARGUMENT;
-        }
         memset(c, 0, sizeof *c);
         c->target = t;
         c->session_id = PST_SPDM_CLEAR;
@@ -35,12 +30,21 @@ pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *co
         psti_ts_mailbox_init(c, &buffers[i]);
         psti_ts_spdm_init(c);
     }
+    for (size_t i = 0; i < config->path_count; i++) {
+        memset(&config->paths[i], 0, sizeof config->paths[i]);
+    }
     return PST_OK;
 }
 
 pst_err pst_target_link_up(struct pst_target *t, uint32_t link,
                            const struct pst_link_traits *traits)
 {
+    const uint8_t numbers = traits->sequence_len;
+
+    if (traits->mtu < PST_LINK_MIN_MESSAGE || (numbers != 0 && numbers != 2 && numbers != 8) ||
+        (traits->lossy && numbers == 0)) {
+        return PST_ERR_ARGUMENT;
+    }
     if (psti_ts_link(t, link) != NULL) {
         return PST_ERR_STATE;
     }

@@ -333,7 +333,7 @@ pst_err pst_target_host_prepare(struct pst_target_host *h,
 }
 
 static pst_err init_target(struct pst_target_host *h, const struct pst_identity *identity,
-                           const struct pst_trust *trust)
+                           const struct pst_trust *trust, char *why, size_t why_cap)
 {
     const struct pst_target_settings *s = h->settings;
 
@@ -371,6 +371,10 @@ static pst_err init_target(struct pst_target_host *h, const struct pst_identity 
             .mailbox_len = sizeof h->mailboxes[i],
         };
     }
+    const char *wrong = pst_target_config_check(&h->config, h->buffers, PST_TARGET_HOST_CONTEXTS);
+    if (wrong != NULL) {
+        snprintf(why, why_cap, "the target cannot start: %s", wrong);
+    }
     return pst_target_init(&h->target, &h->config, h->contexts, h->buffers,
                            PST_TARGET_HOST_CONTEXTS);
 }
@@ -407,7 +411,7 @@ pst_err pst_target_host_start(struct pst_target_host *h, uv_loop_t *loop,
     static const int numbers[2] = {SIGTERM, SIGINT};
 
     snprintf(why, why_cap, "no resources");
-    PST_TRY(init_target(h, identity, trust));
+    PST_TRY(init_target(h, identity, trust, why, why_cap));
     h->link_config = (struct pst_link_config){
         .target = true,
         .ctx = h,
