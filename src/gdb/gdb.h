@@ -1,13 +1,14 @@
-/* What the parts of the gdb server share; see include/postern/parts/gdb_server.h.
+/* What the files of the gdb server share; see include/postern/parts/gdb_server.h. Each file uses
+ * only files below it, but for the table of packets.c, which names the handlers of all others:
  *
- * gdb_server.c   bytes in and out, operations, attach, the end
- * gdb_reply.c    replies, messages, stop replies
- * gdb_packets.c  the table of packets, and those that need no target
- * gdb_memory.c   m, M, X, qCRC, reading ahead
- * gdb_regs.c     g, G, p, P
- * gdb_break.c    Z, z
- * gdb_run.c      vCont and the like, stop reports, detaching
- * gdb_docs.c     qXfer
+ * server.c                                       bytes in and out, attach, the end
+ * packets.c                                      the table of packets, and packets that need no
+ *                                                target
+ * run.c (vCont and the like, detach)  memory.c (m, M, X, qCRC)  regs.c (g, G, p, P)  docs.c (qXfer)
+ * breaks.c                                       Z, z
+ * reply.c                                        replies, messages, stop replies
+ * ops.c  state.c                                 operations on the target; what is known of it
+ * cache.c  gather.c                              parts of their own: cache.h
  */
 #ifndef PST_GDB_GDB_H
 #define PST_GDB_GDB_H
@@ -23,9 +24,13 @@ size_t psti_gdb_ops_add(struct pst_gdb_server *g, pst_spp_opcode opcode, uint8_t
                         uint64_t address, uint8_t *data, size_t len);
 /* `then` runs once all of them are done. Counts a round trip. */
 void psti_gdb_ops_end(struct pst_gdb_server *g, pst_gdb_then then);
-void psti_gdb_interrupt(struct pst_gdb_server *g);
+/* Halts every hart, unless an interrupt is under way already. If the target refuses, `not_halted`
+ * runs and g->interrupt.result says why. */
+void psti_gdb_interrupt(struct pst_gdb_server *g, pst_gdb_then not_halted);
+/* Reads ahead into the cache. */
 void psti_gdb_ahead(struct pst_gdb_server *g, uint64_t address, uint32_t len);
-void psti_gdb_attached(struct pst_gdb_server *g);
+/* `then` runs once the read ahead is done. */
+void psti_gdb_ahead_await(struct pst_gdb_server *g, pst_gdb_then then);
 
 /* --- replies --- */
 struct pst_gdb_reply {
@@ -52,6 +57,10 @@ void psti_gdb_notice(struct pst_gdb_server *g, const char *text);
 void psti_gdb_notice_error(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
                            pst_err err);
 
+/* --- run.c --- */
+/* An interrupt was refused while the program runs: says so. */
+void psti_gdb_not_halted(struct pst_gdb_server *g);
+
 /* --- packets --- */
 void psti_gdb_dispatch(struct pst_gdb_server *g);
 typedef void (*pst_gdb_handler)(struct pst_gdb_server *g, struct pst_reader *r);
@@ -74,12 +83,26 @@ void psti_gdb_on_detach(struct pst_gdb_server *g, struct pst_reader *r);
 void psti_gdb_on_kill(struct pst_gdb_server *g, struct pst_reader *r);
 void psti_gdb_on_xfer(struct pst_gdb_server *g, struct pst_reader *r);
 
-/* --- state of the target --- */
-/* PST_ERR_DECODE: malformed. Fills registers, cache and stop reason. */
+/* --- what is known of the target --- */
+/* Takes registers, memory and the reason of a stop. PST_ERR_DECODE: malformed. */
 PST_MUST_CHECK pst_err psti_gdb_take_report(struct pst_gdb_server *g, struct pst_bytes report,
                                             uint8_t *state);
+/* The g block of a hart; NULL: not known. */
 const uint8_t *psti_gdb_regs_of(const struct pst_gdb_server *g, uint32_t hart, size_t *len);
 void psti_gdb_regs_keep(struct pst_gdb_server *g, uint32_t hart, struct pst_bytes regs);
+/* One register, from the g block; NULL: not known, or not part of it. */
+const uint8_t *psti_gdb_block_reg(const struct pst_gdb_server *g, uint32_t hart, uint32_t number,
+                                  size_t *len);
+/* The same, also if it was read by itself. */
+const uint8_t *psti_gdb_reg_of(const struct pst_gdb_server *g, uint32_t hart, uint32_t number,
+                               size_t *len);
+void psti_gdb_reg_keep(struct pst_gdb_server *g, uint32_t hart, uint32_t number,
+                       struct pst_bytes reg);
+/* Changes one register of the g block. False: it is not part of it, or has another length. */
+bool psti_gdb_reg_patch(struct pst_gdb_server *g, uint32_t hart, uint32_t number,
+                        struct pst_bytes reg);
+/* Forgets registers that were read by themselves, or all. */
+void psti_gdb_singles_forget(struct pst_gdb_server *g);
 void psti_gdb_regs_forget(struct pst_gdb_server *g);
 /* Registers 0 … n-1 of the g block all have one word: how many, and the word. */
 size_t psti_gdb_uniform(const struct pst_gdb_server *g, size_t regs_len, size_t *word);

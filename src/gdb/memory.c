@@ -116,10 +116,7 @@ static void read_cached(struct pst_gdb_server *g)
                   g->mem_address + g->mem_len > g->ahead_address &&
                   g->mem_address < g->ahead_address + g->ahead.len;
     if (coming) {
-        psti_gdb_ops_begin(g);
-        g->outstanding++;
-        g->ahead_awaited = true;
-        psti_gdb_ops_end(g, read_cached);
+        psti_gdb_ahead_await(g, read_cached);
         return;
     }
     g->counters.misses++;

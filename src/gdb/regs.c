@@ -5,77 +5,6 @@
 #define LARGEST_HART 0xFFu    /* beyond, PST_RUN_REGISTERS + hart << 16 runs into the next block */
 #define LARGEST_NUMBER 0xFFFu /* PST_RUN_REGISTER keeps 12 bits for it */
 
-/* --- what is known --- */
-
-const uint8_t *psti_gdb_regs_of(const struct pst_gdb_server *g, uint32_t hart, size_t *len)
-{
-    for (size_t i = 0; i < PST_GDB_SLOTS; i++) {
-        if (g->slots[i].len != 0 && g->slots[i].hart == hart) {
-            *len = g->slots[i].len;
-            return g->slots[i].bytes;
-        }
-    }
-    *len = 0;
-    return NULL;
-}
-
-static uint8_t *own_regs(struct pst_gdb_server *g, uint32_t hart, size_t *len)
-{
-    for (size_t i = 0; i < PST_GDB_SLOTS; i++) {
-        if (g->slots[i].len != 0 && g->slots[i].hart == hart) {
-            *len = g->slots[i].len;
-            return g->slots[i].bytes;
-        }
-    }
-    *len = 0;
-    return NULL;
-}
-
-void psti_gdb_regs_keep(struct pst_gdb_server *g, uint32_t hart, struct pst_bytes regs)
-{
-    size_t at = g->next_slot;
-    if (regs.len == 0 || regs.len > PST_GDB_REGS) {
-        return;
-    }
-    for (size_t i = 0; i < PST_GDB_SLOTS; i++) {
-        if (g->slots[i].len != 0 && g->slots[i].hart == hart) {
-            at = i;
-        }
-    }
-    if (at == g->next_slot) {
-        g->next_slot = (uint8_t)((g->next_slot + 1) % PST_GDB_SLOTS);
-    }
-    g->regs_len = (uint16_t)regs.len;
-    g->slots[at].hart = hart;
-    g->slots[at].len = (uint16_t)regs.len;
-    memcpy(g->slots[at].bytes, regs.at, regs.len);
-}
-
-static void forget_singles(struct pst_gdb_server *g)
-{
-    for (size_t i = 0; i < PST_GDB_SINGLES; i++) {
-        g->singles[i].len = 0;
-    }
-}
-
-void psti_gdb_regs_forget(struct pst_gdb_server *g)
-{
-    for (size_t i = 0; i < PST_GDB_SLOTS; i++) {
-        g->slots[i].len = 0;
-    }
-    forget_singles(g);
-}
-
-size_t psti_gdb_uniform(const struct pst_gdb_server *g, size_t regs_len, size_t *word)
-{
-    if (g->arch == NULL || regs_len < g->arch->g_len) {
-        return 0;
-    }
-    *word = g->arch->word;
-    size_t n = g->arch->g_len / *word;
-    return n < 256 ? n : 256;
-}
-
 static uint32_t chosen_hart(const struct pst_gdb_server *g)
 {
     return g->hart_g != 0 ? g->hart_g : g->hart;
@@ -149,7 +78,7 @@ static void set_regs_done(struct pst_gdb_server *g)
         psti_gdb_reply_error(g, "cannot write registers", op->result);
         return;
     }
-    forget_singles(g);
+    psti_gdb_singles_forget(g);
     psti_gdb_regs_keep(g, g->reg_hart, (struct pst_bytes){g->work, op->len});
     psti_gdb_reply_text(g, "OK");
 }
@@ -190,20 +119,12 @@ static bool get_number(struct pst_gdb_server *g, struct pst_reader *r)
 
 static bool reply_known(struct pst_gdb_server *g)
 {
-    size_t len = 0, word = 0;
-    const uint8_t *regs = psti_gdb_regs_of(g, g->reg_hart, &len);
-    if (regs != NULL && g->reg_number < psti_gdb_uniform(g, len, &word)) {
-        reply_regs(g, regs + g->reg_number * word, word);
-        return true;
+    size_t len = 0;
+    const uint8_t *reg = psti_gdb_reg_of(g, g->reg_hart, g->reg_number, &len);
+    if (reg != NULL) {
+        reply_regs(g, reg, len);
     }
-    for (size_t i = 0; i < PST_GDB_SINGLES; i++) {
-        if (g->singles[i].len != 0 && g->singles[i].hart == g->reg_hart &&
-            g->singles[i].number == g->reg_number) {
-            reply_regs(g, g->singles[i].bytes, g->singles[i].len);
-            return true;
-        }
-    }
-    return false;
+    return reg != NULL;
 }
 
 static void reg_done(struct pst_gdb_server *g)
@@ -219,12 +140,7 @@ static void reg_done(struct pst_gdb_server *g)
         }
         return;
     }
-    size_t at = g->next_single;
-    g->next_single = (uint8_t)((at + 1) % PST_GDB_SINGLES);
-    g->singles[at].hart = g->reg_hart;
-    g->singles[at].number = g->reg_number;
-    g->singles[at].len = (uint8_t)op->moved;
-    memcpy(g->singles[at].bytes, g->work, op->moved);
+    psti_gdb_reg_keep(g, g->reg_hart, g->reg_number, (struct pst_bytes){g->work, op->moved});
     reply_regs(g, g->work, op->moved);
 }
 
@@ -249,17 +165,13 @@ void psti_gdb_on_reg(struct pst_gdb_server *g, struct pst_reader *r)
 static void set_reg_done(struct pst_gdb_server *g)
 {
     const struct pst_spp_op *op = &g->ops[0];
-    size_t len = 0, word = 0;
-    uint8_t *regs = own_regs(g, g->reg_hart, &len);
-    forget_singles(g);
+    psti_gdb_singles_forget(g);
     if (op->result != PST_OK) {
         psti_gdb_regs_forget(g);
         psti_gdb_reply_error(g, "cannot write the register", op->result);
         return;
     }
-    if (regs != NULL && g->reg_number < psti_gdb_uniform(g, len, &word) && op->len == word) {
-        memcpy(regs + g->reg_number * word, g->work, word);
-    } else {
+    if (!psti_gdb_reg_patch(g, g->reg_hart, g->reg_number, (struct pst_bytes){g->work, op->len})) {
         /* A control register may change anything: the view of memory, other registers. */
         psti_gdb_regs_forget(g);
         pst_cache_resume(&g->cache);
@@ -274,16 +186,15 @@ void psti_gdb_on_set_reg(struct pst_gdb_server *g, struct pst_reader *r)
     if (ok) {
         len = pst_rsp_get_hex(r, g->work, 16);
     }
-    size_t block = 0, word = 0;
-    const uint8_t *regs = psti_gdb_regs_of(g, g->reg_hart, &block);
-    bool plain = regs != NULL && g->reg_number < psti_gdb_uniform(g, block, &word);
-    bool fits = !plain || len == word;
+    size_t word = 0;
+    const uint8_t *known = ok ? psti_gdb_block_reg(g, g->reg_hart, g->reg_number, &word) : NULL;
+    bool fits = known == NULL || len == word;
     if (!ok || pst_finish(r) != PST_OK || len == 0 || !fits) {
         psti_gdb_reply_error(g, "cannot write the register: malformed", PST_OK);
         return;
     }
     /* After calling a function gdb writes back every register, most of them unchanged. */
-    if (plain && memcmp(regs + g->reg_number * word, g->work, word) == 0) {
+    if (known != NULL && memcmp(known, g->work, word) == 0) {
         psti_gdb_reply_text(g, "OK");
         return;
     }

@@ -5,91 +5,13 @@
 #define RESUME_RECORD 24u
 #define MAX_ACTIONS 8u
 
-/* --- stop reports --- */
+/* --- halting --- */
 
-static uint8_t safe_signal(uint8_t signal)
+void psti_gdb_not_halted(struct pst_gdb_server *g)
 {
-    return signal == 0 ? 5 : signal; /* a stop without a reason: SIGTRAP */
-}
-
-static void take_harts(struct pst_gdb_server *g, struct pst_reader *list)
-{
-    g->hart_count = 0;
-    while (list->left >= 4) {
-        uint32_t hart = pst_get_u32(list);
-        if (hart != 0 && g->hart_count < PST_GDB_HARTS) {
-            g->harts[g->hart_count++] = hart;
-        }
+    if (g->state == PST_GDB_RUNNING) {
+        psti_gdb_notice_error(g, "halt the target", 0, 0, g->interrupt.result);
     }
-    if (g->hart == 0) {
-        g->hart = g->hart_count > 0 ? g->harts[0] : 1;
-    }
-    if (!psti_gdb_has_hart(g, g->hart)) {
-        g->hart_count = g->hart_count < PST_GDB_HARTS ? g->hart_count : PST_GDB_HARTS - 1;
-        g->harts[g->hart_count++] = g->hart;
-    }
-}
-
-static pst_err take_gathered(struct pst_gdb_server *g, struct pst_reader *r)
-{
-    while (r->left > 0) {
-        uint64_t address = pst_get_u64(r);
-        uint32_t len = pst_get_u32(r);
-        struct pst_bytes data = pst_get_block(r, len);
-        if (!pst_reader_ok(r)) {
-            return PST_ERR_DECODE;
-        }
-        pst_cache_fill(&g->cache, address, data.at, data.len);
-        g->counters.gathered += data.len;
-    }
-    return PST_OK;
-}
-
-pst_err psti_gdb_take_report(struct pst_gdb_server *g, struct pst_bytes report, uint8_t *state)
-{
-    struct pst_reader r = pst_reader_of(report.at, report.len);
-    *state = pst_get_u8(&r);
-    uint8_t reason = pst_get_u8(&r);
-    uint8_t signal = pst_get_u8(&r);
-    pst_skip(&r, 1);
-    uint32_t hart = pst_get_u32(&r);
-    uint64_t watch = pst_get_u64(&r);
-    uint16_t harts = pst_get_u16(&r);
-    uint16_t regs_len = pst_get_u16(&r);
-    struct pst_bytes list = pst_get_block(&r, (size_t)harts * 4);
-    struct pst_bytes regs = pst_get_block(&r, regs_len);
-    if (!pst_reader_ok(&r) || *state > PST_RUN_LOST || reason > PST_STOP_EXITED) {
-        return PST_ERR_DECODE;
-    }
-    struct pst_reader harts_in = pst_reader_of(list.at, list.len);
-    if (*state != PST_RUN_HALTED) {
-        if (g->hart == 0) { /* at attach: whom there is, nothing more is known of a running hart */
-            take_harts(g, &harts_in);
-        }
-        return PST_OK;
-    }
-    /* What was read before belongs to the last stop, also when nobody asked for this one. */
-    psti_gdb_regs_forget(g);
-    pst_cache_resume(&g->cache);
-    g->reason = reason;
-    g->signal = reason == PST_STOP_EXITED ? signal : safe_signal(signal);
-    g->hart = hart;
-    g->watch = watch;
-    take_harts(g, &harts_in);
-    g->hart_g = g->hart_c = 0;
-    psti_gdb_regs_keep(g, g->hart, regs);
-    pst_gather_stop(&g->gather);
-    return take_gathered(g, &r);
-}
-
-bool psti_gdb_has_hart(const struct pst_gdb_server *g, uint64_t hart)
-{
-    for (size_t i = 0; i < g->hart_count; i++) {
-        if (g->harts[i] == hart) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* --- resuming --- */
@@ -107,7 +29,7 @@ static void resumed(struct pst_gdb_server *g)
     if (g->stop_came) {
         psti_gdb_stopped(g);
     } else if (g->interrupt_wanted) {
-        psti_gdb_interrupt(g);
+        psti_gdb_interrupt(g, psti_gdb_not_halted);
     }
 }
 

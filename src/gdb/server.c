@@ -5,128 +5,6 @@
 #define BEAT_MS 1000u /* half of gdb's remotetimeout */
 #define STATUS_LEN 1024u
 
-/* --- operations --- */
-
-/* Runs continuations until one of them waits for the target. Completion may come while an operation
- * is being submitted, so this never nests. */
-static void turn(struct pst_gdb_server *g)
-{
-    if (g->turning) {
-        return;
-    }
-    g->turning = true;
-    while (g->outstanding == 0 && g->then != NULL) {
-        pst_gdb_then then = g->then;
-        g->then = NULL;
-        then(g);
-    }
-    g->turning = false;
-}
-
-static void op_done(void *ctx, struct pst_spp_op *op)
-{
-    struct pst_gdb_server *g = ctx;
-    (void)op;
-    g->outstanding--;
-    turn(g);
-}
-
-static void submit(struct pst_gdb_server *g, struct pst_spp_op *op, pst_spp_opcode opcode,
-                   uint8_t space, uint64_t address, uint8_t *data, size_t len)
-{
-    *op = (struct pst_spp_op){
-        .opcode = opcode,
-        .space = space,
-        .address = address,
-        .data = data,
-        .len = (uint32_t)len,
-        .result = PST_PENDING,
-        .urgent = op == &g->interrupt,
-        .done = op->done,
-        .ctx = g,
-    };
-    g->config.backend.submit(g->config.backend.ctx, op);
-}
-
-void psti_gdb_ops_begin(struct pst_gdb_server *g)
-{
-    g->op_count = 0;
-    g->outstanding = 1; /* held until ops_end */
-}
-
-size_t psti_gdb_ops_add(struct pst_gdb_server *g, pst_spp_opcode opcode, uint8_t space,
-                        uint64_t address, uint8_t *data, size_t len)
-{
-    size_t at = g->op_count++;
-    g->ops[at].done = op_done;
-    g->outstanding++;
-    submit(g, &g->ops[at], opcode, space, address, data, len);
-    return at;
-}
-
-void psti_gdb_ops_end(struct pst_gdb_server *g, pst_gdb_then then)
-{
-    g->counters.round_trips++;
-    g->then = then;
-    g->outstanding--;
-    turn(g);
-}
-
-static void interrupt_done(void *ctx, struct pst_spp_op *op)
-{
-    struct pst_gdb_server *g = ctx;
-    g->interrupting = false;
-    if (op->result == PST_OK) {
-        return; /* the stop report is on its way */
-    }
-    if (g->state == PST_GDB_ATTACHING) {
-        g->state = PST_GDB_OBSERVING;
-        psti_gdb_notice_error(g, "halt the target (what you see moves)", 0, 0, op->result);
-        psti_gdb_dispatch(g);
-    } else if (g->state == PST_GDB_RUNNING) {
-        psti_gdb_notice_error(g, "halt the target", 0, 0, op->result);
-    }
-}
-
-void psti_gdb_interrupt(struct pst_gdb_server *g)
-{
-    if (g->interrupting) {
-        return;
-    }
-    g->interrupting = true;
-    g->interrupt_wanted = false;
-    memset(g->interrupt_data, 0, sizeof g->interrupt_data); /* hart 0: every one */
-    g->interrupt.done = interrupt_done;
-    submit(g, &g->interrupt, PST_SPP_WRITE, PST_AS_RUN, PST_RUN_INTERRUPT, g->interrupt_data,
-           sizeof g->interrupt_data);
-}
-
-static void ahead_done(void *ctx, struct pst_spp_op *op)
-{
-    struct pst_gdb_server *g = ctx;
-    g->ahead_pending = false;
-    if (op->result != PST_OK) {
-        g->ahead_failures++;
-    } else if (g->ahead_epoch == g->cache.epoch && op->moved <= op->len) {
-        pst_cache_fill(&g->cache, op->address, op->data, op->moved);
-    }
-    if (g->ahead_awaited) {
-        g->ahead_awaited = false;
-        g->outstanding--;
-        turn(g);
-    }
-}
-
-void psti_gdb_ahead(struct pst_gdb_server *g, uint64_t address, uint32_t len)
-{
-    g->ahead_pending = true;
-    g->ahead_address = address;
-    g->ahead_epoch = g->cache.epoch;
-    g->ahead.done = ahead_done;
-    g->counters.ahead++;
-    submit(g, &g->ahead, PST_SPP_READ, PST_AS_MEMORY, address, g->ahead_data, len);
-}
-
 /* --- attach --- */
 
 /* Keeps the archive only if all of it decodes: nothing of a malformed one is passed on. */
@@ -179,6 +57,27 @@ static pst_err take_status(struct pst_gdb_server *g, const struct pst_spp_op *op
     return err;
 }
 
+static void attached(struct pst_gdb_server *g)
+{
+    g->state = PST_GDB_HALTED;
+    g->hart_g = g->hart_c = 0;
+    psti_gdb_dispatch(g);
+}
+
+/* It may not be halted, so it can only be watched as it runs. */
+static void observe(struct pst_gdb_server *g)
+{
+    if (g->state != PST_GDB_ATTACHING) {
+        psti_gdb_not_halted(g);
+        return;
+    }
+    g->state = PST_GDB_OBSERVING;
+    psti_gdb_notice_error(g,
+                          "halt the target (it keeps running, so memory may change as you read it)",
+                          0, 0, g->interrupt.result);
+    psti_gdb_dispatch(g);
+}
+
 static void attach_done(struct pst_gdb_server *g)
 {
     uint8_t state = PST_RUN_LOST;
@@ -196,17 +95,10 @@ static void attach_done(struct pst_gdb_server *g)
         g->state = PST_GDB_ENDED;
         psti_gdb_dispatch(g);
     } else if (state == PST_RUN_RUNNING && !g->stop_came) {
-        psti_gdb_interrupt(g);
+        psti_gdb_interrupt(g, observe);
     } else {
-        psti_gdb_attached(g);
+        attached(g);
     }
-}
-
-void psti_gdb_attached(struct pst_gdb_server *g)
-{
-    g->state = PST_GDB_HALTED;
-    g->hart_g = g->hart_c = 0;
-    psti_gdb_dispatch(g);
 }
 
 void pst_gdb_server_start(struct pst_gdb_server *g)
@@ -290,7 +182,7 @@ static void on_break(struct pst_gdb_server *g)
     if (g->resume_pending) {
         g->interrupt_wanted = true; /* must not overtake the resume */
     } else {
-        psti_gdb_interrupt(g);
+        psti_gdb_interrupt(g, psti_gdb_not_halted);
     }
 }
 
@@ -376,7 +268,7 @@ void pst_gdb_server_event(struct pst_gdb_server *g, struct pst_bytes report)
     }
     g->stop_came = true;
     if (g->state == PST_GDB_ATTACHING && g->outstanding == 0) {
-        psti_gdb_attached(g);
+        attached(g);
     } else if (g->state == PST_GDB_OBSERVING) {
         g->state = PST_GDB_HALTED;
     } else if (g->state == PST_GDB_RUNNING && !g->resume_pending) {

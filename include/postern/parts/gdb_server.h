@@ -121,7 +121,8 @@ struct pst_gdb_server { /* private */
     unsigned outstanding;
     bool turning, interrupting, interrupt_wanted, break_failed, resume_pending, ahead_pending;
     bool stop_came, ahead_awaited, gather_off;
-    void (*then)(struct pst_gdb_server *g);
+    void (*then)(struct pst_gdb_server *g);       /* once no operation is outstanding */
+    void (*not_halted)(struct pst_gdb_server *g); /* if the interrupt is refused */
     uint8_t *work, *report, *ahead_data, *archive;
     size_t archive_len;
     uint8_t map_bytes[PST_CACHE_REGIONS * 24];
