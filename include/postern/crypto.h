@@ -9,6 +9,14 @@
  * a hash by `hash_final` or `hash_abort`, the others by their `wipe`. The ending functions are
  * harmless on zeroed storage and on an object that has ended; they leave the storage zeroed.
  *
+ * Operations with keys may take longer than a call: `dh_generate`, `dh_shared`, `public_key`,
+ * `verify` and a signer's `sign` may answer PST_PENDING. They are then called again with the same
+ * arguments until they answer otherwise. "The same" are objects and values; inputs and results may
+ * lie at another address each time, so a port that works on between the calls keeps copies. Nothing
+ * is written to a result before PST_OK. Who gives an operation up wipes its object, or calls
+ * `verify_cancel`. A connection waits for one operation at a time, but connections that share a
+ * port may wait at the same time. Everything else is done when it returns.
+ *
  * How large the storage is, is decided when Postern is compiled (PST_HASH_BYTES and the like
  * below); `pst_crypto.bytes` says what the port needs, and every init compares the two.
  *
@@ -136,7 +144,8 @@ struct pst_crypto {
     pst_err (*hmac)(void *ctx, pst_hash_id id, const void *key, size_t key_len, const void *data,
                     size_t len, uint8_t *out);
 
-    /* An ephemeral key; its public value in SPDM's form (X ‖ Y, fixed width, big-endian). */
+    /* An ephemeral key; its public value in SPDM's form (X ‖ Y, fixed width, big-endian). `key` is
+     * zeroed storage, or what PST_PENDING left there. */
     pst_err (*dh_generate)(void *ctx, pst_dh_id id, struct pst_dh_key *key, uint8_t *public_value);
     /* The shared secret, fixed width, leading zeros kept. PST_ERR_DECODE: the peer's value is not
      * a point of the group. */
@@ -158,26 +167,27 @@ struct pst_crypto {
 
     /* A key that verifies, from its bytes: X ‖ Y, fixed width and big-endian, for ECDSA; 32 bytes
      * for Ed25519. PST_ERR_DECODE: not a point of the curve, `key` is untouched.
-     * PST_ERR_UNSUPPORTED: an algorithm that the port lacks. May answer PST_PENDING; it is then
-     * called again with the same arguments until it answers otherwise. `public_key_wipe` gives the
-     * work up. */
+     * PST_ERR_UNSUPPORTED: an algorithm that the port lacks. */
     pst_err (*public_key)(void *ctx, struct pst_public_key *key, pst_sig_id id,
                           const uint8_t *bytes);
     /* PST_OK or PST_ERR_AUTH. `hash` is the negotiated base hash (EdDSA ignores it). The signature
      * is in SPDM's form: r ‖ s fixed width, or R ‖ S. */
     pst_err (*verify)(void *ctx, const struct pst_public_key *key, pst_hash_id hash,
                       const void *message, size_t len, const uint8_t *signature);
+    /* Gives up a `verify` with `key` that answered PST_PENDING; the key stays. NULL where none
+     * does. */
+    void (*verify_cancel)(void *ctx, const struct pst_public_key *key);
     void (*public_key_wipe)(void *ctx, struct pst_public_key *key);
 };
 
-/* A private key that signs: a file, a keystore, a token. `sign` may answer PST_PENDING; it is then
- * called again with the same arguments until it answers otherwise, or `cancel` is called. */
+/* A private key that signs: a file, a keystore, a token. `cancel` gives up a `sign` that answered
+ * PST_PENDING. */
 struct pst_signer {
     void *ctx;
     pst_sig_id sig_id;
     pst_err (*sign)(void *ctx, pst_hash_id hash, const void *message, size_t len,
                     uint8_t *signature);
-    void (*cancel)(void *ctx); /* may be NULL */
+    void (*cancel)(void *ctx); /* NULL where it never does */
 };
 
 /* HKDF (RFC 5869) with the port's HMAC. `out_len` is at most one digest: SPDM never needs more.

@@ -111,7 +111,7 @@ pst_err psti_take_certificate(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
     uint16_t asked = pst_peek_u16(s->request + 6);
-    pst_err err = psti_certificate_read(x);
+    pst_err err = psti_await(x, psti_certificate_read(x), psti_take_certificate, psti_chain_forget);
 
     if (err != PST_OK && err != PST_WANT_MORE) {
         return err;

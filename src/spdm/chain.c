@@ -1,5 +1,8 @@
 #include "spdm/chain.h"
 
+/* What the verifier works on. */
+enum { NOTHING, FEED, FINISH };
+
 static void stop_checking(struct pst_spdm *c)
 {
     const struct pst_cert_verifier *v = c->config->verifier;
@@ -58,29 +61,25 @@ static pst_err begin_check(struct pst_spdm *c)
     return PST_OK;
 }
 
-/* Splits the header from the certificates. */
-static pst_err feed_parts(struct pst_spdm *c, struct pst_bytes b)
+/* How many bytes of a portion that is counted in `offset` belong to the header. */
+static size_t head_part(const struct pst_spdm *c, struct pst_bytes b)
 {
-    const struct pst_cert_verifier *v = c->config->verifier;
+    size_t head = 4 + psti_hash_len(c), start = c->chain.offset - b.len;
+
+    if (start >= head) {
+        return 0;
+    }
+    return b.len < head - start ? b.len : head - start;
+}
+
+/* Keeps the header's bytes; the check begins when they are complete. */
+static pst_err take_head(struct pst_spdm *c, struct pst_bytes b)
+{
     struct pst_peer_chain *p = &c->chain;
-    size_t head = 4 + psti_hash_len(c);
+    size_t start = p->offset - b.len, part = head_part(c, b);
 
-    if (p->offset < head) {
-        size_t part = b.len < head - p->offset ? b.len : head - p->offset;
-
-        memcpy(p->u.arriving.head + p->offset, b.at, part);
-        p->offset = (uint16_t)(p->offset + part);
-        b.at += part;
-        b.len -= part;
-        if (p->offset == head) {
-            PST_TRY(begin_check(c));
-        }
-    }
-    if (b.len == 0) {
-        return PST_OK;
-    }
-    p->offset = (uint16_t)(p->offset + b.len);
-    return v->feed(v->ctx, &p->check, b.at, b.len);
+    memcpy(p->u.arriving.head + start, b.at, part);
+    return part > 0 && start + part == 4 + psti_hash_len(c) ? begin_check(c) : PST_OK;
 }
 
 pst_err psti_chain_accept(struct pst_spdm *c)
@@ -93,13 +92,12 @@ pst_err psti_chain_accept(struct pst_spdm *c)
     return hooks->peer == NULL ? PST_OK : hooks->peer(hooks->ctx, &c->chain.u.peer);
 }
 
-static pst_err conclude(struct pst_spdm *c)
+/* The whole chain has arrived: its digest is the one that was announced. */
+static pst_err conclude_digest(struct pst_spdm *c)
 {
     const struct pst_crypto *crypto = c->config->crypto;
-    const struct pst_cert_verifier *v = c->config->verifier;
     struct pst_peer_chain *p = &c->chain;
     uint8_t digest[PST_MAX_HASH];
-    pst_sig_id sig = (pst_sig_id)(c->role == PST_ROLE_RESPONDER ? c->req_sig : c->rsp_sig);
 
     if (!p->checking) {
         return PST_ERR_CERT;
@@ -110,14 +108,11 @@ static pst_err conclude(struct pst_spdm *c)
         return PST_ERR_AUTH;
     }
     memcpy(p->digest, digest, psti_hash_len(c));
-    p->checking = false;
     memset(&p->u.peer, 0, sizeof p->u.peer);
-    PST_TRY(v->finish(v->ctx, &p->check, &p->u.peer));
-    p->known = true;
-    return p->u.peer.key.sig_id == (uint8_t)sig ? PST_OK : PST_ERR_CERT;
+    return PST_OK;
 }
 
-static pst_err feed(struct pst_spdm *c, struct pst_bytes b, uint16_t remainder)
+static pst_err take_portion(struct pst_spdm *c, struct pst_bytes b, uint16_t remainder)
 {
     const struct pst_crypto *crypto = c->config->crypto;
     struct pst_peer_chain *p = &c->chain;
@@ -129,9 +124,56 @@ static pst_err feed(struct pst_spdm *c, struct pst_bytes b, uint16_t remainder)
         return PST_ERR_CERT;
     }
     p->total = (uint16_t)total;
+    p->offset = (uint16_t)(p->offset + b.len);
     PST_TRY(crypto->hash_update(crypto->ctx, &p->u.arriving.hash, b.at, b.len));
-    PST_TRY(feed_parts(c, b));
-    return remainder > 0 ? PST_WANT_MORE : conclude(c);
+    return take_head(c, b);
+}
+
+static pst_err check_portion(struct pst_spdm *c, struct pst_bytes b)
+{
+    const struct pst_cert_verifier *v = c->config->verifier;
+    size_t head = head_part(c, b);
+
+    return head == b.len ? PST_OK : v->feed(v->ctx, &c->chain.check, b.at + head, b.len - head);
+}
+
+static pst_err finish(struct pst_spdm *c)
+{
+    const struct pst_cert_verifier *v = c->config->verifier;
+    struct pst_peer_chain *p = &c->chain;
+    pst_sig_id sig = (pst_sig_id)(c->role == PST_ROLE_RESPONDER ? c->req_sig : c->rsp_sig);
+    pst_err err = v->finish(v->ctx, &p->check, &p->u.peer);
+
+    if (err == PST_PENDING) {
+        return err;
+    }
+    p->checking = false;
+    PST_TRY(err);
+    p->known = true;
+    return p->u.peer.key.sig_id == (uint8_t)sig ? PST_OK : PST_ERR_CERT;
+}
+
+/* In steps, of which those of the verifier may have to be taken again. */
+static pst_err feed(struct pst_spdm *c, struct pst_bytes b, uint16_t remainder)
+{
+    struct pst_peer_chain *p = &c->chain;
+
+    if (p->wait == NOTHING) {
+        PST_TRY(take_portion(c, b, remainder));
+        p->wait = FEED;
+    }
+    if (p->wait == FEED) {
+        PST_TRY(check_portion(c, b));
+        p->wait = NOTHING;
+        if (remainder > 0) {
+            return PST_WANT_MORE;
+        }
+        PST_TRY(conclude_digest(c));
+        p->wait = FINISH;
+    }
+    PST_TRY(finish(c));
+    p->wait = NOTHING;
+    return PST_OK;
 }
 
 pst_err psti_chain_feed(struct pst_spdm *c, struct pst_bytes portion, uint16_t remainder)
@@ -141,7 +183,7 @@ pst_err psti_chain_feed(struct pst_spdm *c, struct pst_bytes portion, uint16_t r
     if (err == PST_OK) {
         err = psti_chain_accept(c);
     }
-    if (err != PST_OK && err != PST_WANT_MORE) {
+    if (err != PST_OK && err != PST_WANT_MORE && err != PST_PENDING) {
         psti_chain_forget(c);
     }
     return err;
@@ -151,4 +193,9 @@ bool psti_chain_is(const struct pst_spdm *c, unsigned slot, const uint8_t *diges
 {
     return c->chain.known && c->chain.slot == slot &&
            pst_equal_ct(c->chain.digest, digest, psti_hash_len(c));
+}
+
+bool psti_chain_arrives(const struct pst_spdm *c)
+{
+    return c->chain.fetching || c->chain.checking;
 }

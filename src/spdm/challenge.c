@@ -75,30 +75,36 @@ pst_err psti_put_challenge_request(struct pst_exchange *x, unsigned slot, uint8_
     return PST_OK;
 }
 
-pst_err psti_challenge_auth_read(struct pst_exchange *x, uint8_t summary, bool *wants_mutual)
+static pst_err read_auth(struct pst_exchange *x, uint8_t summary, const uint8_t **signature,
+                         uint8_t *digest)
 {
     struct pst_spdm *c = x->c;
     pst_role peer = c->role == PST_ROLE_RESPONDER ? PST_ROLE_REQUESTER : PST_ROLE_RESPONDER;
     struct pst_reader r = psti_body(x);
-    uint8_t digest[PST_MAX_HASH];
     size_t h = psti_hash_len(c);
 
     struct pst_bytes chain = pst_get_block(&r, h);
     pst_skip(&r, PST_NONCE_LEN + (summary != 0 ? h : 0));
     (void)psti_get_opaque(&r, c);
     pst_skip(&r, c->minor >= 3 ? PST_CONTEXT_LEN : 0);
-    const uint8_t *at = r.at;
-    struct pst_bytes signature = pst_get_block(&r, psti_signature_len(c, peer));
+    *signature = pst_get_block(&r, psti_signature_len(c, peer)).at;
     pst_require(&r, (x->in[2] & 0xf) == c->chain.slot);
     PST_TRY(psti_close(x, &r));
-    *wants_mutual = (x->in[2] & BASIC_MUTUAL) != 0;
     if (!c->chain.known || !pst_equal_ct(chain.at, c->chain.digest, h)) {
         return PST_ERR_AUTH;
     }
-    PST_TRY(psti_m_add(c, x->in, (size_t)(at - x->in)));
-    PST_TRY(psti_m_digest(c, digest));
-    psti_m_clear(c);
-    return psti_check_signature(c, PST_SIGN_CHALLENGE, digest, signature.at);
+    PST_TRY(psti_m_add(c, x->in, (size_t)(*signature - x->in)));
+    return psti_m_digest(c, digest);
+}
+
+pst_err psti_challenge_auth_read(struct pst_exchange *x, uint8_t summary, pst_handler *done)
+{
+    const uint8_t *signature;
+    uint8_t digest[PST_MAX_HASH];
+    pst_err err = read_auth(x, summary, &signature, digest);
+
+    psti_m_clear(x->c);
+    return err != PST_OK ? err : psti_verify(x, PST_SIGN_CHALLENGE, digest, signature, done);
 }
 
 pst_err psti_put_challenge(struct pst_exchange *x)
@@ -121,23 +127,16 @@ static bool context_echoed(struct pst_exchange *x)
            (x->in_len >= tail && memcmp(x->in + x->in_len - tail, sent, PST_CONTEXT_LEN) == 0);
 }
 
-pst_err psti_take_challenge(struct pst_exchange *x)
+static pst_err challenged(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_requester_state *s = &x->q->state;
-    bool wants_mutual = false;
 
-    PST_TRY(psti_m_add(c, s->request, s->request_len));
-    pst_err err = psti_challenge_auth_read(x, s->op.summary, &wants_mutual);
-    psti_m_clear(c);
-    if (err != PST_OK) {
-        return err;
-    }
     if (!context_echoed(x)) {
         return PST_ERR_AUTH;
     }
     c->challenged = true;
-    if (!wants_mutual) {
+    if ((x->in[2] & BASIC_MUTUAL) == 0) {
         psti_requester_done(x->q);
         return PST_OK;
     }
@@ -147,4 +146,12 @@ pst_err psti_take_challenge(struct pst_exchange *x)
     s->encap = PST_ENCAP_CHALLENGE;
     s->step = PST_STEP_GET_ENCAPSULATED;
     return PST_OK;
+}
+
+pst_err psti_take_challenge(struct pst_exchange *x)
+{
+    const struct pst_requester_state *s = &x->q->state;
+
+    PST_TRY(psti_m_add(x->c, s->request, s->request_len));
+    return psti_challenge_auth_read(x, s->op.summary, challenged);
 }

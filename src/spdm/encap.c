@@ -85,22 +85,23 @@ pst_err psti_rsp_get_encapsulated(struct pst_exchange *x)
     return put_inner(x, st->encap == PST_ENCAP_UPDATE ? PST_INNER_UPDATE : PST_INNER_DIGESTS);
 }
 
-/* What an inner response leads to: the next step, or PST_INNER_NONE when the flow is complete. */
-static pst_err complete(struct pst_exchange *x, enum pst_inner *next)
+/* What an inner response leads to: the next step, or NONE when the flow is complete. */
+static void complete(struct pst_exchange *x)
 {
-    struct pst_spdm *c = x->c;
+    struct pst_responder_state *st = &x->r->state;
 
-    if (x->r->state.encap == PST_ENCAP_CHALLENGE) {
-        *next = PST_INNER_CHALLENGE;
-        return PST_OK;
+    if (st->encap == PST_ENCAP_CHALLENGE) {
+        st->encap_next = PST_INNER_CHALLENGE;
+        return;
     }
     x->session->authenticated = true;
-    x->session->req_slot = c->chain.slot;
-    *next = PST_INNER_NONE;
-    return PST_OK;
+    x->session->req_slot = x->c->chain.slot;
+    st->encap_next = PST_INNER_NONE;
 }
 
-static pst_err on_digests(struct pst_exchange *inner, enum pst_inner *next)
+static pst_err on_chain(struct pst_exchange *x);
+
+static pst_err on_digests(struct pst_exchange *inner)
 {
     struct pst_spdm *c = inner->c;
     struct pst_digests d;
@@ -122,24 +123,28 @@ static pst_err on_digests(struct pst_exchange *inner, enum pst_inner *next)
     }
     if (psti_chain_is(c, slot, digest)) { /* verified before in this connection */
         PST_TRY(psti_chain_accept(c));
-        return complete(inner, next);
+        complete(inner);
+        return PST_OK;
     }
-    *next = PST_INNER_CERTIFICATE;
+    inner->r->state.encap_next = PST_INNER_CERTIFICATE;
     return psti_chain_begin(c, slot, digest);
 }
 
-static pst_err on_certificate(struct pst_exchange *inner, enum pst_inner *next)
+static pst_err on_certificate(struct pst_exchange *inner)
 {
-    pst_err err = psti_certificate_read(inner);
+    pst_err err = psti_await(inner, psti_certificate_read(inner), on_chain, psti_chain_forget);
 
-    *next = PST_INNER_CERTIFICATE;
+    inner->r->state.encap_next = PST_INNER_CERTIFICATE;
     if (err == PST_WANT_MORE) {
         return PST_OK;
     }
-    return err == PST_OK ? complete(inner, next) : err;
+    if (err == PST_OK) {
+        complete(inner);
+    }
+    return err;
 }
 
-static pst_err on_key_update(struct pst_exchange *inner, enum pst_inner *next)
+static pst_err on_key_update(struct pst_exchange *inner)
 {
     struct pst_responder_state *st = &inner->r->state;
     bool update = st->encap_step == PST_INNER_UPDATE;
@@ -149,31 +154,38 @@ static pst_err on_key_update(struct pst_exchange *inner, enum pst_inner *next)
         return PST_ERR_DECODE;
     }
     st->want_update = 0;
-    *next = update ? PST_INNER_VERIFY : PST_INNER_NONE;
+    st->encap_next = update ? PST_INNER_VERIFY : PST_INNER_NONE;
     return update ? psti_session_update(inner->c, inner->session, PST_TO_REQUESTER) : PST_OK;
 }
 
-static pst_err on_inner(struct pst_exchange *inner, enum pst_inner *next)
+static pst_err challenged(struct pst_exchange *x)
 {
-    struct pst_spdm *c = inner->c;
-    enum pst_inner step = (enum pst_inner)inner->r->state.encap_step;
-    bool mutual;
-    pst_err err;
+    (void)x;
+    return PST_OK;
+}
 
-    *next = PST_INNER_NONE;
-    if (step == PST_INNER_UPDATE || step == PST_INNER_VERIFY) {
-        return on_key_update(inner, next);
+static pst_err on_chain(struct pst_exchange *x)
+{
+    bool digests = x->r->state.encap_step == PST_INNER_DIGESTS;
+
+    PST_TRY(digests ? on_digests(x) : on_certificate(x));
+    return x->r->state.encap == PST_ENCAP_CHALLENGE ? psti_m_add(x->c, x->in, x->in_len) : PST_OK;
+}
+
+static pst_err on_inner(struct pst_exchange *x)
+{
+    struct pst_responder_state *st = &x->r->state;
+
+    st->encap_next = PST_INNER_NONE;
+    switch (st->encap_step) {
+    case PST_INNER_UPDATE:
+    case PST_INNER_VERIFY:
+        return on_key_update(x);
+    case PST_INNER_CHALLENGE:
+        return psti_challenge_auth_read(x, 0, challenged);
+    default:
+        return on_chain(x);
     }
-    if (step == PST_INNER_CHALLENGE) {
-        err = psti_challenge_auth_read(inner, 0, &mutual);
-        psti_m_clear(c);
-        return err;
-    }
-    err = step == PST_INNER_DIGESTS ? on_digests(inner, next) : on_certificate(inner, next);
-    if (err == PST_OK && inner->r->state.encap == PST_ENCAP_CHALLENGE) {
-        err = psti_m_add(c, inner->in, inner->in_len);
-    }
-    return err;
 }
 
 /* The flow ends badly: with it the handshake it was for, or the session whose keys are half new. */
@@ -184,7 +196,7 @@ static pst_err break_off(struct pst_exchange *x, pst_err why)
     if (st->encap == PST_ENCAP_SESSION || st->encap_step == PST_INNER_VERIFY) {
         psti_responder_after(x->r, PST_AFTER_END, st->encap_session, why);
     }
-    if (st->encap == PST_ENCAP_CHALLENGE) {
+    if (st->encap == PST_ENCAP_CHALLENGE || psti_chain_arrives(x->c)) {
         psti_chain_forget(x->c);
     }
     st->encap = PST_ENCAP_NONE;
@@ -216,23 +228,26 @@ static pst_err acknowledge(struct pst_exchange *x, enum pst_inner next)
     return x->out.failed ? PST_ERR_SPACE : PST_OK;
 }
 
+static pst_err ended(struct pst_exchange *x, pst_err err)
+{
+    if (err == PST_OK) {
+        err = acknowledge(x, (enum pst_inner)x->r->state.encap_next);
+    }
+    return err == PST_OK ? PST_OK : break_off(x, err);
+}
+
 pst_err psti_rsp_deliver(struct pst_exchange *x)
 {
     struct pst_responder_state *st = &x->r->state;
-    struct pst_exchange inner = *x;
-    enum pst_inner next;
+    const uint8_t *inner = x->in + OUTER;
 
     if (st->encap == PST_ENCAP_NONE || st->encap_context != x->context ||
         st->encap_step == PST_INNER_NONE) {
         return PST_ERR_UNEXPECTED;
     }
-    inner.in += OUTER;
-    inner.in_len -= OUTER;
-    if (inner.in[0] != (0x10 | x->c->minor)) {
-        return psti_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
-    }
-    bool refused = inner.in[1] == PST_ERROR;
-    if (x->in[2] != st->encap_id || (!refused && inner.in[1] != response_code[st->encap_step])) {
+    bool refused = inner[1] == PST_ERROR;
+    if (inner[0] != (0x10 | x->c->minor) || x->in[2] != st->encap_id ||
+        (!refused && inner[1] != response_code[st->encap_step])) {
         return psti_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
     }
     if (refused && st->encap == PST_ENCAP_UPDATE && st->encap_step == PST_INNER_UPDATE) {
@@ -240,11 +255,11 @@ pst_err psti_rsp_deliver(struct pst_exchange *x)
         st->want_update = 0;
         return acknowledge(x, PST_INNER_NONE);
     }
-    pst_err err = refused ? PST_ERR_PEER : on_inner(&inner, &next);
-    if (err == PST_OK) {
-        err = acknowledge(x, next);
-    }
-    return err == PST_OK ? PST_OK : break_off(x, err);
+    x->end = ended;
+    x->in = inner;
+    x->in_len -= OUTER;
+    x->in_at = OUTER;
+    return refused ? PST_ERR_PEER : on_inner(x);
 }
 
 /* -- requester -- */

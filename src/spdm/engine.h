@@ -34,6 +34,10 @@ struct pst_exchange {
     uint32_t context;
     struct pst_spdm_session *session; /* of `context`, or whose clear handshake this is */
     uint8_t code;                     /* of the message handled */
+    uint8_t in_at;                    /* bytes in front of `in`: an encapsulation header */
+    /* What the message ends with, whether it succeeded at once, later or not at all. NULL: nothing.
+     * It is told how the handler ended and says how the message does. */
+    pst_err (*end)(struct pst_exchange *x, pst_err err);
     uint8_t refusal;       /* ERROR code to answer with, when the handler failed and named one */
     uint32_t refusal_size; /* of ResponseTooLarge */
 };
@@ -86,14 +90,29 @@ enum pst_purpose {
     PST_SIGN_FINISH,
 };
 size_t psti_signature_len(const struct pst_spdm *c, pst_role signer);
-/* Signs `digest` at the end of what was written, then runs `done`. PST_PENDING: psti_sign_again
- * with the same buffer later. */
+/* Signs `digest` at the end of what was written, then runs `done`. */
 PST_MUST_CHECK pst_err psti_sign(struct pst_exchange *x, unsigned slot, enum pst_purpose purpose,
                                  const uint8_t *digest, pst_handler *done);
-PST_MUST_CHECK pst_err psti_sign_again(struct pst_exchange *x);
-void psti_sign_cancel(struct pst_spdm *c);
-PST_MUST_CHECK pst_err psti_check_signature(struct pst_spdm *c, enum pst_purpose purpose,
-                                            const uint8_t *digest, const uint8_t *signature);
+/* Verifies the known peer's `signature`, which lies in x->in, over `digest`, then runs `done`.
+ * PST_ERR_AUTH: it does not verify, or there is no peer. */
+PST_MUST_CHECK pst_err psti_verify(struct pst_exchange *x, enum pst_purpose purpose,
+                                   const uint8_t *digest, const uint8_t *signature,
+                                   pst_handler *done);
+
+/* -- operations that take longer than a call (wait.c): of the signer, the crypto port and the
+ * verifier of certificates. A handler that meets PST_PENDING leaves a step behind, which asks again
+ * and goes on from there; it finds the exchange as it was: session, context, code, what is written
+ * and, if it says so, what was received. -- */
+/* The answer `err` of an operation. PST_PENDING is noted with its step, and with how to give the
+ * operation up (NULL: wiping its objects does); anything else ends the wait. Returns `err`. */
+PST_MUST_CHECK pst_err psti_await(struct pst_exchange *x, pst_err err, pst_handler *step,
+                                  void (*give_up)(struct pst_spdm *c));
+/* Takes the noted step. The caller has set c, r or q, in, out, context and session. */
+PST_MUST_CHECK pst_err psti_wait_again(struct pst_exchange *x);
+/* Runs x->end, unless `err` is PST_PENDING. */
+PST_MUST_CHECK pst_err psti_ended(struct pst_exchange *x, pst_err err);
+/* Gives up what is waited for, if anything. */
+void psti_wait_cancel(struct pst_spdm *c);
 
 /* -- opaque data of KEY_EXCHANGE (opaque.c) -- */
 void psti_put_version_list(struct pst_writer *w);

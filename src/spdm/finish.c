@@ -27,29 +27,6 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
     return s->authenticated && (!mutual || known) ? PST_OK : PST_ERR_UNEXPECTED;
 }
 
-static pst_err verify(struct pst_exchange *x, const struct ask *a)
-{
-    struct pst_spdm *c = x->c;
-    struct pst_spdm_session *s = x->session;
-    uint8_t bytes[PST_MAX_HASH];
-    size_t h = psti_hash_len(c);
-
-    if (s->mutual != PST_MUTUAL_NONE) {
-        PST_TRY(psti_th_add(c, s, c->chain.digest, h));
-        PST_TRY(psti_th_add(c, s, x->in, 4));
-        PST_TRY(psti_th_digest(c, s, bytes));
-        PST_TRY(psti_check_signature(c, PST_SIGN_FINISH, bytes, a->signature));
-        PST_TRY(psti_th_add(c, s, a->signature, psti_signature_len(c, PST_ROLE_REQUESTER)));
-    } else {
-        PST_TRY(psti_th_add(c, s, x->in, 4));
-    }
-    PST_TRY(psti_session_verify_data(c, s, PST_ROLE_REQUESTER, bytes));
-    if (!pst_equal_ct(bytes, a->verify_data, h)) {
-        return PST_ERR_AUTH;
-    }
-    return psti_th_add(c, s, a->verify_data, h);
-}
-
 static pst_err respond(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
@@ -72,19 +49,56 @@ static pst_err respond(struct pst_exchange *x)
     return psti_session_master(c, s);
 }
 
-pst_err psti_rsp_finish(struct pst_exchange *x)
+static pst_err check_verify_data(struct pst_exchange *x, const uint8_t *verify_data)
 {
+    struct pst_spdm *c = x->c;
+    struct pst_spdm_session *s = x->session;
+    uint8_t expected[PST_MAX_HASH];
+    size_t h = psti_hash_len(c);
+
+    PST_TRY(psti_session_verify_data(c, s, PST_ROLE_REQUESTER, expected));
+    if (!pst_equal_ct(expected, verify_data, h)) {
+        return PST_ERR_AUTH;
+    }
+    PST_TRY(psti_th_add(c, s, verify_data, h));
+    return respond(x);
+}
+
+static pst_err verified(struct pst_exchange *x)
+{
+    struct pst_spdm *c = x->c;
     struct ask a;
 
     PST_TRY(read_ask(x, &a));
-    pst_err err = verify(x, &a);
-    if (err == PST_OK) {
-        err = respond(x);
-    }
-    /* the transcript has moved on: there is no second try */
+    PST_TRY(psti_th_add(c, x->session, a.signature, psti_signature_len(c, PST_ROLE_REQUESTER)));
+    return check_verify_data(x, a.verify_data);
+}
+
+/* The transcript has moved on: there is no second try. */
+static pst_err ended(struct pst_exchange *x, pst_err err)
+{
     psti_responder_after(x->r, err == PST_OK ? PST_AFTER_ESTABLISH : PST_AFTER_END, x->session->id,
                          err);
     return err;
+}
+
+pst_err psti_rsp_finish(struct pst_exchange *x)
+{
+    struct pst_spdm *c = x->c;
+    struct pst_spdm_session *s = x->session;
+    uint8_t digest[PST_MAX_HASH];
+    struct ask a;
+
+    PST_TRY(read_ask(x, &a));
+    x->end = ended;
+    if (s->mutual == PST_MUTUAL_NONE) {
+        PST_TRY(psti_th_add(c, s, x->in, 4));
+        return check_verify_data(x, a.verify_data);
+    }
+    PST_TRY(psti_th_add(c, s, c->chain.digest, psti_hash_len(c)));
+    PST_TRY(psti_th_add(c, s, x->in, 4));
+    PST_TRY(psti_th_digest(c, s, digest));
+    return psti_verify(x, PST_SIGN_FINISH, digest, a.signature, verified);
 }
 
 /* -- requester -- */
@@ -105,7 +119,7 @@ static pst_err append_verify_data(struct pst_exchange *x)
 
 static pst_err signed_request(struct pst_exchange *x)
 {
-    uint16_t at = x->c->signing.at;
+    uint16_t at = x->c->wait.at;
 
     if (x->session == NULL) {
         return PST_ERR_STATE;

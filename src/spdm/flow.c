@@ -10,10 +10,10 @@ void psti_spdm_reset(struct pst_spdm *c)
     const struct pst_spdm_config *config = c->config;
     pst_role role = (pst_role)c->role;
 
+    psti_wait_cancel(c);
     for (size_t i = 0; i < PST_SPDM_SESSIONS; i++) {
         psti_session_end(c, &c->sessions[i], PST_ERR_CLOSED);
     }
-    psti_sign_cancel(c);
     psti_chain_forget(c);
     psti_transcript_end(c);
     pst_wipe(c, sizeof *c);

@@ -58,22 +58,25 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
     return psti_opaque_pick(opaque, &a->version);
 }
 
-/* A chain that we were given goes through the same checks as one that arrives. */
-static void take_known(struct pst_spdm *c)
+/* A chain that we were given goes through the same checks as one that arrives. If it is refused,
+ * the requester is asked for one. PST_PENDING: the verifier needs time. */
+static pst_err take_known(struct pst_spdm *c)
 {
     const struct pst_slot *s = c->config->known_peer;
     uint8_t head[4 + PST_MAX_HASH];
     struct pst_bytes part = {head, 4 + psti_hash_len(c)};
 
-    if (s == NULL || c->chain.known || s->certs_len > PST_MAX_CHAIN - sizeof head ||
-        psti_own_chain_read(c, s, 0, head, part.len) != PST_OK ||
-        psti_chain_begin(c, 0, NULL) != PST_OK ||
-        psti_chain_feed(c, part, (uint16_t)s->certs_len) != PST_WANT_MORE) {
-        return;
+    if (s == NULL || c->chain.known || s->certs_len > PST_MAX_CHAIN - sizeof head) {
+        return PST_OK;
+    }
+    if (c->wait.step == NULL &&
+        (psti_own_chain_read(c, s, 0, head, part.len) != PST_OK ||
+         psti_chain_begin(c, 0, NULL) != PST_OK ||
+         psti_chain_feed(c, part, (uint16_t)s->certs_len) != PST_WANT_MORE)) {
+        return PST_OK;
     }
     part = (struct pst_bytes){s->certs, s->certs_len};
-    /* if it is refused, the requester is asked for one */
-    (void)!psti_chain_feed(c, part, 0);
+    return psti_chain_feed(c, part, 0) == PST_PENDING ? PST_PENDING : PST_OK;
 }
 
 /* Which form of mutual authentication this session has. */
@@ -103,9 +106,6 @@ static pst_err choose_mutual(struct pst_exchange *x, pst_mutual *mutual)
 {
     struct pst_spdm *c = x->c;
 
-    if (c->config->mutual == PST_MUTUAL_PLAIN) {
-        take_known(c);
-    }
     *mutual = mutual_of(c);
     if (*mutual == PST_MUTUAL_NONE && c->config->require_mutual) {
         return psti_refuse(x, c->minor >= 3 ? PST_SPDM_INVALID_POLICY : PST_SPDM_UNSPECIFIED);
@@ -114,42 +114,6 @@ static pst_err choose_mutual(struct pst_exchange *x, pst_mutual *mutual)
         return psti_refuse(x, PST_SPDM_BUSY);
     }
     return *mutual == PST_MUTUAL_PLAIN ? psti_chain_accept(c) : PST_OK;
-}
-
-static pst_err agree(struct pst_exchange *x, struct pst_spdm_session *s, struct pst_bytes peer)
-{
-    const struct pst_crypto *crypto = x->c->config->crypto;
-    pst_dh_id dh = (pst_dh_id)x->c->dh;
-    struct pst_dh_key key;
-    uint8_t *room = pst_put_room(&x->out, exchange_len(x->c));
-
-    if (room == NULL) {
-        return PST_ERR_SPACE;
-    }
-    memset(&key, 0, sizeof key);
-    pst_err err = crypto->dh_generate(crypto->ctx, dh, &key, room);
-    if (err == PST_OK) {
-        err = crypto->dh_shared(crypto->ctx, &key, peer.at, s->secret[0]);
-    }
-    crypto->dh_wipe(crypto->ctx, &key);
-    return err;
-}
-
-static pst_err write_response(struct pst_exchange *x, const struct ask *a, uint16_t rsp_id)
-{
-    struct pst_spdm *c = x->c;
-    struct pst_spdm_session *s = x->session;
-    struct pst_writer *w = &x->out;
-
-    psti_put_header(x, PST_KEY_EXCHANGE_RSP, s->heartbeat_s, 0);
-    pst_put_u16(w, rsp_id);
-    pst_put_u8(w, s->mutual);
-    pst_put_u8(w, s->mutual == PST_MUTUAL_PLAIN ? c->chain.slot : 0);
-    PST_TRY(psti_put_random(x, RANDOM_LEN));
-    PST_TRY(agree(x, s, a->exchange));
-    PST_TRY(psti_put_summary(x, a->summary));
-    psti_put_version_choice(w, a->version);
-    return w->failed ? PST_ERR_SPACE : PST_OK;
 }
 
 static pst_err start_th(struct pst_exchange *x, unsigned slot)
@@ -169,7 +133,7 @@ static pst_err signed_response(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_spdm_session *s = x->session;
-    uint16_t at = c->signing.at;
+    uint16_t at = c->wait.at;
     size_t h = psti_hash_len(c);
 
     if (s == NULL) {
@@ -195,32 +159,87 @@ static pst_err signed_response(struct pst_exchange *x)
     return PST_OK;
 }
 
-static pst_err respond(struct pst_exchange *x, const struct ask *a)
+/* The shared secret is known. */
+static pst_err agreed(struct pst_exchange *x, const struct ask *a)
+{
+    uint8_t digest[PST_MAX_HASH];
+
+    PST_TRY(psti_put_summary(x, a->summary));
+    psti_put_version_choice(&x->out, a->version);
+    if (x->out.failed) {
+        return PST_ERR_SPACE;
+    }
+    PST_TRY(start_th(x, a->slot));
+    PST_TRY(psti_th_digest(x->c, x->session, digest));
+    return psti_sign(x, a->slot, PST_SIGN_KEY_EXCHANGE, digest, signed_response);
+}
+
+static pst_err agree(struct pst_exchange *x)
+{
+    const struct pst_crypto *crypto = x->c->config->crypto;
+    struct pst_spdm_session *s = x->session;
+    struct ask a;
+
+    PST_TRY(read_ask(x, &a));
+    pst_err err = crypto->dh_shared(crypto->ctx, &s->u.dh, a.exchange.at, s->secret[0]);
+    PST_TRY(psti_await(x, err, agree, NULL));
+    crypto->dh_wipe(crypto->ctx, &s->u.dh);
+    s->dh_live = false;
+    return agreed(x, &a);
+}
+
+static pst_err generate(struct pst_exchange *x)
+{
+    const struct pst_crypto *crypto = x->c->config->crypto;
+    struct pst_spdm_session *s = x->session;
+    size_t at = x->out.used;
+    uint8_t *room = pst_put_room(&x->out, exchange_len(x->c));
+
+    if (room == NULL) {
+        return PST_ERR_SPACE;
+    }
+    s->dh_live = true;
+    pst_err err = crypto->dh_generate(crypto->ctx, (pst_dh_id)x->c->dh, &s->u.dh, room);
+    if (err == PST_PENDING) {
+        x->out.used = at;
+    }
+    PST_TRY(psti_await(x, err, generate, NULL));
+    return agree(x);
+}
+
+/* The requester's chain is known, or is asked for later. */
+static pst_err respond(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_spdm_session *s = x->session;
-    uint16_t rsp_id;
-    uint8_t digest[PST_MAX_HASH];
-
-    PST_TRY(random_id(c, &rsp_id));
-    while (psti_session_find(c, (uint32_t)rsp_id << 16 | a->req_id) != NULL) {
-        rsp_id = rsp_id == 1 ? UINT16_MAX : (uint16_t)(rsp_id - 1);
-    }
-    psti_session_create(c, s, (uint32_t)rsp_id << 16 | a->req_id);
-    s->heartbeat_s = psti_both(c, PST_CAP_HBEAT) ? c->config->heartbeat_s : 0;
     pst_mutual mutual;
+
+    if (c->config->mutual == PST_MUTUAL_PLAIN) {
+        PST_TRY(psti_await(x, take_known(c), respond, psti_chain_forget));
+    }
     PST_TRY(choose_mutual(x, &mutual));
     s->mutual = (uint8_t)mutual;
     s->req_slot = mutual == PST_MUTUAL_PLAIN ? c->chain.slot : 0;
-    PST_TRY(write_response(x, a, rsp_id));
-    PST_TRY(start_th(x, a->slot));
-    PST_TRY(psti_th_digest(c, s, digest));
-    return psti_sign(x, a->slot, PST_SIGN_KEY_EXCHANGE, digest, signed_response);
+    psti_put_header(x, PST_KEY_EXCHANGE_RSP, s->heartbeat_s, 0);
+    pst_put_u16(&x->out, (uint16_t)(s->id >> 16));
+    pst_put_u8(&x->out, s->mutual);
+    pst_put_u8(&x->out, s->req_slot);
+    PST_TRY(psti_put_random(x, RANDOM_LEN));
+    return generate(x);
+}
+
+static pst_err ended(struct pst_exchange *x, pst_err err)
+{
+    if (err != PST_OK && x->session != NULL) {
+        psti_session_end(x->c, x->session, err);
+    }
+    return err;
 }
 
 pst_err psti_rsp_key_exchange(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
+    uint16_t rsp_id;
     struct ask a;
 
     PST_TRY(read_ask(x, &a));
@@ -228,20 +247,43 @@ pst_err psti_rsp_key_exchange(struct pst_exchange *x)
     if (x->session == NULL) {
         return PST_ERR_LIMIT;
     }
-    pst_err err = respond(x, &a);
-    if (err != PST_OK && err != PST_PENDING) {
-        psti_session_end(c, x->session, err);
+    PST_TRY(random_id(c, &rsp_id));
+    while (psti_session_find(c, (uint32_t)rsp_id << 16 | a.req_id) != NULL) {
+        rsp_id = rsp_id == 1 ? UINT16_MAX : (uint16_t)(rsp_id - 1);
     }
-    return err;
+    psti_session_create(c, x->session, (uint32_t)rsp_id << 16 | a.req_id);
+    x->session->heartbeat_s = psti_both(c, PST_CAP_HBEAT) ? c->config->heartbeat_s : 0;
+    x->end = ended;
+    return respond(x);
 }
 
 /* -- requester -- */
+
+static pst_err put_exchange(struct pst_exchange *x)
+{
+    struct pst_spdm *c = x->c;
+    struct pst_requester_state *s = &x->q->state;
+    const struct pst_crypto *crypto = c->config->crypto;
+    size_t at = x->out.used;
+    uint8_t *room = pst_put_room(&x->out, exchange_len(c));
+
+    if (room == NULL) {
+        return PST_ERR_SPACE;
+    }
+    s->dh_live = true;
+    pst_err err = crypto->dh_generate(crypto->ctx, (pst_dh_id)c->dh, &s->dh, room);
+    if (err == PST_PENDING) {
+        x->out.used = at;
+    }
+    PST_TRY(psti_await(x, err, put_exchange, NULL));
+    psti_put_version_list(&x->out);
+    return PST_OK;
+}
 
 pst_err psti_put_key_exchange(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_requester_state *s = &x->q->state;
-    const struct pst_crypto *crypto = c->config->crypto;
     uint16_t id;
 
     if (!c->chain.known || c->chain.slot != s->op.slot || psti_session_vacant(c) == NULL) {
@@ -256,15 +298,8 @@ pst_err psti_put_key_exchange(struct pst_exchange *x)
     pst_put_u8(&x->out, c->config->session_policy);
     pst_put_u8(&x->out, 0);
     PST_TRY(psti_put_random(x, RANDOM_LEN));
-    uint8_t *room = pst_put_room(&x->out, exchange_len(c));
-    if (room == NULL) {
-        return PST_ERR_SPACE;
-    }
     memset(&s->dh, 0, sizeof s->dh);
-    s->dh_live = true;
-    PST_TRY(crypto->dh_generate(crypto->ctx, (pst_dh_id)c->dh, &s->dh, room));
-    psti_put_version_list(&x->out);
-    return PST_OK;
+    return put_exchange(x);
 }
 
 struct answer {
@@ -311,32 +346,6 @@ static pst_err read_answer(struct pst_exchange *x, struct answer *a)
     return psti_opaque_chosen(opaque, &a->version);
 }
 
-static pst_err verify(struct pst_exchange *x, const struct answer *a)
-{
-    struct pst_spdm *c = x->c;
-    struct pst_spdm_session *s = x->session;
-    struct pst_requester_state *q = &x->q->state;
-    uint8_t bytes[PST_MAX_HASH];
-    size_t h = psti_hash_len(c);
-
-    PST_TRY(psti_th_start(c, s, &q->ad));
-    PST_TRY(psti_th_add(c, s, c->chain.digest, h));
-    PST_TRY(psti_th_add(c, s, q->request, q->request_len));
-    PST_TRY(psti_th_add(c, s, x->in, (size_t)(a->signature - x->in)));
-    PST_TRY(psti_th_digest(c, s, bytes));
-    PST_TRY(psti_check_signature(c, PST_SIGN_KEY_EXCHANGE, bytes, a->signature));
-    PST_TRY(psti_th_add(c, s, a->signature, psti_signature_len(c, PST_ROLE_RESPONDER)));
-    PST_TRY(psti_session_handshake(c, s));
-    if (s->clear_handshake) {
-        return PST_OK;
-    }
-    PST_TRY(psti_session_verify_data(c, s, PST_ROLE_RESPONDER, bytes));
-    if (!pst_equal_ct(bytes, a->verify_data, h)) {
-        return PST_ERR_AUTH;
-    }
-    return psti_th_add(c, s, a->verify_data, h);
-}
-
 /* What comes after KEY_EXCHANGE_RSP. */
 static void go_on(struct pst_requester *q, struct pst_spdm_session *s)
 {
@@ -358,11 +367,54 @@ static void go_on(struct pst_requester *q, struct pst_spdm_session *s)
     }
 }
 
-pst_err psti_take_key_exchange(struct pst_exchange *x)
+static pst_err verified(struct pst_exchange *x)
+{
+    struct pst_spdm *c = x->c;
+    struct pst_spdm_session *s = x->session;
+    uint8_t expected[PST_MAX_HASH];
+    size_t h = psti_hash_len(c);
+    struct answer a;
+
+    PST_TRY(read_answer(x, &a));
+    PST_TRY(psti_th_add(c, s, a.signature, psti_signature_len(c, PST_ROLE_RESPONDER)));
+    PST_TRY(psti_session_handshake(c, s));
+    if (!s->clear_handshake) {
+        PST_TRY(psti_session_verify_data(c, s, PST_ROLE_RESPONDER, expected));
+        if (!pst_equal_ct(expected, a.verify_data, h)) {
+            return PST_ERR_AUTH;
+        }
+        PST_TRY(psti_th_add(c, s, a.verify_data, h));
+    }
+    go_on(x->q, s);
+    return PST_OK;
+}
+
+static pst_err take_exchange(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
     struct pst_requester_state *q = &x->q->state;
     const struct pst_crypto *crypto = c->config->crypto;
+    struct pst_spdm_session *s = x->session;
+    uint8_t digest[PST_MAX_HASH];
+    struct answer a;
+
+    PST_TRY(read_answer(x, &a));
+    pst_err err = crypto->dh_shared(crypto->ctx, &q->dh, a.exchange, s->secret[0]);
+    PST_TRY(psti_await(x, err, take_exchange, NULL));
+    crypto->dh_wipe(crypto->ctx, &q->dh);
+    q->dh_live = false;
+    PST_TRY(psti_th_start(c, s, &q->ad));
+    PST_TRY(psti_th_add(c, s, c->chain.digest, psti_hash_len(c)));
+    PST_TRY(psti_th_add(c, s, q->request, q->request_len));
+    PST_TRY(psti_th_add(c, s, x->in, (size_t)(a.signature - x->in)));
+    PST_TRY(psti_th_digest(c, s, digest));
+    return psti_verify(x, PST_SIGN_KEY_EXCHANGE, digest, a.signature, verified);
+}
+
+pst_err psti_take_key_exchange(struct pst_exchange *x)
+{
+    struct pst_spdm *c = x->c;
+    struct pst_requester_state *q = &x->q->state;
     struct pst_spdm_session *s = psti_session_vacant(c);
     struct answer a;
 
@@ -377,10 +429,5 @@ pst_err psti_take_key_exchange(struct pst_exchange *x)
     s->mutual = a.mutual;
     s->req_slot = a.mutual == PST_MUTUAL_PLAIN ? a.req_slot : 0;
     s->heartbeat_s = a.heartbeat;
-    PST_TRY(crypto->dh_shared(crypto->ctx, &q->dh, a.exchange, s->secret[0]));
-    crypto->dh_wipe(crypto->ctx, &q->dh);
-    q->dh_live = false;
-    PST_TRY(verify(x, &a));
-    go_on(x->q, s);
-    return PST_OK;
+    return take_exchange(x);
 }

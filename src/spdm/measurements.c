@@ -233,15 +233,19 @@ static pst_err respond(struct pst_exchange *x)
     return psti_sign(x, a.slot, PST_SIGN_MEASUREMENTS, digest, signed_measurements);
 }
 
-pst_err psti_rsp_measurements(struct pst_exchange *x)
+/* spec: DSP0274, L1/L2: an ERROR in answer to GET_MEASUREMENTS starts the log again */
+static pst_err ended(struct pst_exchange *x, pst_err err)
 {
-    pst_err err = respond(x);
-
-    /* spec: DSP0274, L1/L2: an ERROR in answer to GET_MEASUREMENTS starts the log again */
-    if (err != PST_OK && err != PST_PENDING) {
+    if (err != PST_OK) {
         (void)signed_measurements(x);
     }
     return err;
+}
+
+pst_err psti_rsp_measurements(struct pst_exchange *x)
+{
+    x->end = ended;
+    return respond(x);
 }
 
 /* -- requester -- */
@@ -281,6 +285,42 @@ static bool record_holds(struct pst_bytes record, uint8_t blocks)
     return pst_finish(&r) == PST_OK;
 }
 
+struct answer {
+    struct pst_bytes record, context;
+    const uint8_t *signature; /* NULL: none was asked for */
+};
+
+static pst_err read_answer(struct pst_exchange *x, struct answer *a)
+{
+    struct pst_spdm *c = x->c;
+    const struct pst_op *op = &x->q->state.op;
+    struct pst_reader r = psti_body(x);
+
+    uint8_t blocks = pst_get_u8(&r);
+    a->record = pst_get_block(&r, pst_get_u24(&r));
+    pst_skip(&r, PST_NONCE_LEN);
+    (void)psti_get_opaque(&r, c);
+    a->context = pst_get_block(&r, c->minor >= 3 ? PST_CONTEXT_LEN : 0);
+    struct pst_bytes signature =
+        pst_get_block(&r, op->sign ? psti_signature_len(c, PST_ROLE_RESPONDER) : 0);
+    a->signature = op->sign ? signature.at : NULL;
+    pst_require(&r, record_holds(a->record, blocks));
+    pst_require(&r, !op->sign || (x->in[3] & 0xf) == op->slot);
+    pst_require(&r, op->index != COUNT || blocks == 0);
+    return psti_close(x, &r);
+}
+
+static pst_err accept(struct pst_exchange *x)
+{
+    struct pst_requester_state *q = &x->q->state;
+    struct answer a;
+
+    PST_TRY(read_answer(x, &a));
+    q->answer = q->op.index == COUNT ? (struct pst_bytes){x->in + 2, 1} : a.record;
+    psti_requester_done(x->q);
+    return PST_OK;
+}
+
 static pst_err verify_log(struct pst_exchange *x, const uint8_t *signature)
 {
     struct pst_spdm *c = x->c;
@@ -291,36 +331,22 @@ static pst_err verify_log(struct pst_exchange *x, const uint8_t *signature)
     PST_TRY(psti_l_add(c, s, x->q->state.request, x->q->state.request_len));
     PST_TRY(psti_l_add(c, s, x->in, len));
     if (signature == NULL) {
-        return PST_OK;
+        return accept(x);
     }
     PST_TRY(psti_l_digest(c, s, digest));
     psti_l_clear(c, s);
-    return psti_check_signature(c, PST_SIGN_MEASUREMENTS, digest, signature);
+    return psti_verify(x, PST_SIGN_MEASUREMENTS, digest, signature, accept);
 }
 
 pst_err psti_take_measurements(struct pst_exchange *x)
 {
-    struct pst_spdm *c = x->c;
-    struct pst_requester_state *q = &x->q->state;
-    struct pst_reader r = psti_body(x);
-    const struct pst_op *op = &q->op;
+    const struct pst_requester_state *q = &x->q->state;
+    const uint8_t *sent = q->request + q->request_len - PST_CONTEXT_LEN;
+    struct answer a;
 
-    uint8_t blocks = pst_get_u8(&r);
-    struct pst_bytes record = pst_get_block(&r, pst_get_u24(&r));
-    pst_skip(&r, PST_NONCE_LEN);
-    (void)psti_get_opaque(&r, c);
-    struct pst_bytes context = pst_get_block(&r, c->minor >= 3 ? PST_CONTEXT_LEN : 0);
-    struct pst_bytes signature =
-        pst_get_block(&r, op->sign ? psti_signature_len(c, PST_ROLE_RESPONDER) : 0);
-    pst_require(&r, record_holds(record, blocks) && (!op->sign || (x->in[3] & 0xf) == op->slot));
-    pst_require(&r, op->index != COUNT || blocks == 0);
-    PST_TRY(psti_close(x, &r));
-    if (context.len > 0 &&
-        memcmp(context.at, q->request + q->request_len - PST_CONTEXT_LEN, PST_CONTEXT_LEN) != 0) {
+    PST_TRY(read_answer(x, &a));
+    if (a.context.len > 0 && memcmp(a.context.at, sent, PST_CONTEXT_LEN) != 0) {
         return PST_ERR_AUTH;
     }
-    PST_TRY(verify_log(x, op->sign ? signature.at : NULL));
-    q->answer = op->index == COUNT ? (struct pst_bytes){x->in + 2, 1} : record;
-    psti_requester_done(x->q);
-    return PST_OK;
+    return verify_log(x, a.signature);
 }

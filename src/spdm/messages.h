@@ -91,14 +91,14 @@ bool psti_digests_may(const struct pst_digests *d, unsigned slot, uint16_t usage
 PST_MUST_CHECK pst_err psti_digests_start(struct pst_spdm *c, struct pst_spdm_session *s);
 
 void psti_put_get_certificate(struct pst_exchange *x, unsigned slot, size_t portion);
-/* Feeds a CERTIFICATE into the chain: PST_WANT_MORE or the verdict. */
+/* Feeds a CERTIFICATE into the chain: PST_WANT_MORE or the verdict. PST_PENDING: call again. */
 PST_MUST_CHECK pst_err psti_certificate_read(struct pst_exchange *x);
 
 PST_MUST_CHECK pst_err psti_put_challenge_request(struct pst_exchange *x, unsigned slot,
                                                   uint8_t summary);
-/* Checks CHALLENGE_AUTH of a known peer; M holds the request already. */
+/* Checks CHALLENGE_AUTH of a known peer, then runs `done`; M holds the request, and is cleared. */
 PST_MUST_CHECK pst_err psti_challenge_auth_read(struct pst_exchange *x, uint8_t summary,
-                                                bool *wants_mutual);
+                                                pst_handler *done);
 
 bool psti_summary_valid(const struct pst_spdm *c, uint8_t type);
 /* The measurement summary hash into the response; nothing for type 0. */

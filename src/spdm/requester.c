@@ -4,6 +4,8 @@
 #include "spdm/session.h"
 #include "spdm/table.h"
 
+#define SLOW_MS 5 /* until a slow operation is asked again */
+
 static const uint8_t first_step[] = {
     [PST_OP_CONNECT] = PST_STEP_VERSION,
     [PST_OP_DIGESTS] = PST_STEP_DIGESTS,
@@ -86,9 +88,10 @@ static pst_err fail(struct pst_requester *q, pst_err err)
     s->encap = PST_ENCAP_NONE;
     s->awaiting = false;
     s->result = err;
-    psti_sign_cancel(c);
+    s->taking = (struct pst_bytes){NULL, 0};
+    psti_wait_cancel(c);
     drop_dh(q);
-    if (c->chain.fetching) {
+    if (psti_chain_arrives(c)) {
         psti_chain_forget(c);
     }
     pst_requester_end(q, doomed(q), err);
@@ -228,9 +231,8 @@ static pst_err build(struct pst_requester *q, struct pst_exchange *x)
         psti_put_respond_if_ready(x);
         return x->out.failed ? PST_ERR_SPACE : PST_OK;
     }
-    if (q->spdm.signing.active) {
-        x->out.used = q->spdm.signing.at;
-        PST_TRY(psti_sign_again(x));
+    if (q->spdm.wait.step != NULL) {
+        PST_TRY(psti_wait_again(x));
     } else {
         PST_TRY(gate(q, x));
         psti_row_note(&row->row, x->c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
@@ -243,6 +245,29 @@ static pst_err build(struct pst_requester *q, struct pst_exchange *x)
     return PST_OK;
 }
 
+/* Goes on with an answer that a slow operation works on. */
+static pst_err take_again(struct pst_requester *q)
+{
+    struct pst_requester_state *s = &q->state;
+    struct pst_exchange x = exchange_of(q);
+
+    x.in = s->taking.at;
+    x.in_len = s->taking.len;
+    pst_err err = q->spdm.wait.step != NULL ? psti_wait_again(&x) : PST_ERR_CLOSED;
+    if (err == PST_PENDING) {
+        return err;
+    }
+    s->taking = (struct pst_bytes){NULL, 0};
+    return err == PST_OK ? PST_OK : fail(q, err);
+}
+
+static uint64_t left_to_wait(const struct pst_requester *q)
+{
+    uint64_t now = psti_now(&q->spdm);
+
+    return q->state.wait_until_ms > now ? q->state.wait_until_ms - now : 0;
+}
+
 pst_err pst_requester_next(struct pst_requester *q, uint32_t *context, uint8_t *out, size_t cap,
                            size_t *len)
 {
@@ -253,8 +278,14 @@ pst_err pst_requester_next(struct pst_requester *q, uint32_t *context, uint8_t *
     if (s->step == PST_STEP_IDLE) {
         return PST_ERR_STATE;
     }
-    if (s->awaiting || pst_requester_wait(q) > 0) {
+    if (s->awaiting || left_to_wait(q) > 0) {
         return PST_PENDING;
+    }
+    if (s->taking.at != NULL) {
+        pst_err err = take_again(q);
+        if (err != PST_OK || s->step == PST_STEP_IDLE) {
+            return err == PST_PENDING ? err : PST_ERR_STATE;
+        }
     }
     struct pst_exchange x = exchange_of(q);
     x.out = pst_writer_of(out, most != 0 && most < cap ? most : cap);
@@ -330,15 +361,19 @@ pst_err pst_requester_receive(struct pst_requester *q, uint32_t context, const u
     struct pst_exchange x = exchange_of(q);
     x.in = msg;
     x.in_len = len;
-    pst_err err = accept(q, &x);
+    pst_err err = psti_ended(&x, accept(q, &x));
+    if (err == PST_PENDING) {
+        s->taking = (struct pst_bytes){msg, len};
+        return PST_OK;
+    }
     return err == PST_OK ? PST_OK : fail(q, err);
 }
 
 uint64_t pst_requester_wait(const struct pst_requester *q)
 {
-    uint64_t now = psti_now(&q->spdm);
+    uint64_t left = left_to_wait(q);
 
-    return q->state.wait_until_ms > now ? q->state.wait_until_ms - now : 0;
+    return left == 0 && q->spdm.wait.step != NULL ? SLOW_MS : left;
 }
 
 pst_err pst_requester_result(const struct pst_requester *q, uint8_t *error_code)

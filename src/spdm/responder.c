@@ -39,7 +39,7 @@ void pst_responder_end(struct pst_responder *r, uint32_t session_id, pst_err why
     if (st->encap_session == session_id && st->encap != PST_ENCAP_NONE) {
         st->encap = PST_ENCAP_NONE;
         /* a chain that was still arriving belongs to nobody */
-        if (r->spdm.chain.fetching) {
+        if (psti_chain_arrives(&r->spdm)) {
             psti_chain_forget(&r->spdm);
         }
     }
@@ -69,22 +69,6 @@ void pst_responder_sent(struct pst_responder *r)
     pst_responder_end(r, s->id, why);
 }
 
-/* Another request came instead of RESPOND_IF_READY: the response in the making is dropped, and the
- * session that it would have created. */
-static void drop_signing(struct pst_responder *r)
-{
-    struct pst_signing *s = &r->spdm.signing;
-
-    if (!s->active) {
-        return;
-    }
-    psti_sign_cancel(&r->spdm);
-    r->state.deferred = 0;
-    if (s->code == PST_KEY_EXCHANGE) {
-        pst_responder_end(r, s->session_id, PST_ERR_CLOSED);
-    }
-}
-
 static bool version_fits(const struct pst_spdm *c, const struct pst_exchange *x)
 {
     const struct pst_spdm_config *config = c->config;
@@ -101,6 +85,44 @@ static bool version_fits(const struct pst_spdm *c, const struct pst_exchange *x)
            (version >= (0x10 | config->min_minor) && version <= (0x10 | config->max_minor));
 }
 
+static struct pst_spdm_session *session_of(struct pst_spdm *c, uint32_t context)
+{
+    return context == PST_SPDM_CLEAR ? psti_session_clear(c) : psti_session_find(c, context);
+}
+
+/* Another request came instead of RESPOND_IF_READY: the message that waited ends, and what it was
+ * about to create. True when that was the session of this request. */
+static bool drop_waiting(struct pst_responder *r, struct pst_exchange *x)
+{
+    const struct pst_wait *w = &r->spdm.wait;
+    struct pst_exchange old = {
+        .c = &r->spdm,
+        .r = r,
+        .context = w->context,
+        .session = psti_session_find(&r->spdm, w->session_id),
+        .code = w->code,
+        .end = w->end,
+    };
+
+    if (w->step == NULL) {
+        return false;
+    }
+    psti_wait_cancel(&r->spdm);
+    r->state.deferred = false;
+    (void)!psti_ended(&old, PST_ERR_CLOSED);
+    pst_responder_sent(r);
+    bool gone = x->session != session_of(&r->spdm, x->context);
+    x->session = session_of(&r->spdm, x->context);
+    return gone;
+}
+
+static pst_err gate(const struct pst_row *row, struct pst_exchange *x)
+{
+    uint8_t refusal = psti_row_gate(row, x->c->minor, x);
+
+    return refusal == 0 ? PST_OK : psti_refuse(x, refusal);
+}
+
 static pst_err dispatch(struct pst_responder *r, struct pst_exchange *x)
 {
     struct pst_spdm *c = &r->spdm;
@@ -113,10 +135,7 @@ static pst_err dispatch(struct pst_responder *r, struct pst_exchange *x)
     if (!version_fits(c, x)) {
         return psti_refuse(x, PST_SPDM_VERSION_MISMATCH);
     }
-    uint8_t refusal = psti_row_gate(row, c->minor, x);
-    if (refusal != 0) {
-        return psti_refuse(x, refusal);
-    }
+    PST_TRY(gate(row, x));
     if (x->in_len > c->config->transfer_size) {
         return psti_refuse(x, PST_SPDM_REQUEST_TOO_LARGE);
     }
@@ -126,33 +145,48 @@ static pst_err dispatch(struct pst_responder *r, struct pst_exchange *x)
     if ((row->flags & PST_ROW_IN_FLOW) == 0 && psti_encap_in_flight(r, x->context)) {
         return psti_refuse(x, PST_SPDM_REQUEST_IN_FLIGHT);
     }
-    if (x->code != PST_RESPOND_IF_READY) {
-        drop_signing(r);
+    if (x->code != PST_RESPOND_IF_READY && drop_waiting(r, x)) {
+        if (x->context != PST_SPDM_CLEAR) {
+            x->out.cap = 0; /* its keys are gone: there is nothing to answer with */
+            return PST_ERR_CLOSED;
+        }
+        PST_TRY(gate(row, x));
     }
     psti_row_note(row, c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
-    return row->run(x);
+    return psti_ended(x, row->run(x));
 }
 
+/* The requester can be told to come back: not where the message that waits came in an encapsulated
+ * response, which is made only once. */
 static bool may_defer(const struct pst_responder *r, const struct pst_exchange *x)
 {
     const struct pst_responder_state *st = &r->state;
+    const struct pst_wait *w = &r->spdm.wait;
+    size_t in_len = w->reads ? x->in_len : 0;
 
-    return !r->spdm.config->wait_for_signer && st->defer != NULL && x->out.used <= st->defer_cap &&
-           x->out.used <= UINT16_MAX;
+    return !r->spdm.config->wait_for_signer && w->code != PST_DELIVER_ENCAPSULATED_RESPONSE &&
+           st->defer != NULL && in_len <= UINT16_MAX && x->out.used <= UINT16_MAX &&
+           in_len + x->out.used <= st->defer_cap;
 }
 
 static void write_not_ready(struct pst_responder *r, struct pst_exchange *x)
 {
     struct pst_responder_state *st = &r->state;
+    const struct pst_wait *w = &r->spdm.wait;
 
-    if (st->deferred == 0) {
-        memcpy(st->defer, x->out.start, x->out.used);
-        st->deferred = (uint16_t)x->out.used;
+    if (!st->deferred) {
         st->token++;
     }
+    if (w->reads && x->in != st->defer) {
+        memcpy(st->defer, x->in, x->in_len);
+    }
+    st->deferred = true;
+    st->deferred_in = w->reads ? (uint16_t)x->in_len : 0;
+    st->deferred_out = (uint16_t)x->out.used;
+    memcpy(st->defer + st->deferred_in, x->out.start, x->out.used);
     psti_write_error(x, PST_SPDM_RESPONSE_NOT_READY, 0);
     pst_put_u8(&x->out, RDT_EXPONENT);
-    pst_put_u8(&x->out, x->c->signing.code);
+    pst_put_u8(&x->out, w->code);
     pst_put_u8(&x->out, st->token);
     pst_put_u8(&x->out, RDT_TIMES);
 }
@@ -167,35 +201,26 @@ static void write_refusal(struct pst_exchange *x, pst_err err)
 static pst_err conclude(struct pst_responder *r, struct pst_exchange *x, pst_err err,
                         size_t *out_len)
 {
+    struct pst_responder_state *st = &r->state;
+
     if (err == PST_OK && x->out.failed) {
         err = PST_ERR_SPACE;
     }
-    if (err == PST_PENDING) {
-        if (!may_defer(r, x)) {
-            return PST_PENDING;
-        }
+    if (err != PST_PENDING) {
+        st->deferred = st->deferred && r->spdm.wait.step != NULL;
+    } else if (may_defer(r, x)) {
         write_not_ready(r, x);
-    } else if (err != PST_OK) {
+    } else {
+        st->deferred = false;
+        st->request = x->in - x->in_at;
+        st->request_len = x->in_len + x->in_at;
+        return PST_PENDING;
+    }
+    if (err != PST_OK && err != PST_PENDING) {
         write_refusal(x, err);
     }
     *out_len = x->out.used;
     return PST_OK;
-}
-
-/* A signature that was pending is settled: made, or failed, and then so has what needed it. */
-static pst_err settle(struct pst_responder *r, struct pst_exchange *x, pst_err err)
-{
-    struct pst_signing *s = &r->spdm.signing;
-
-    if (err == PST_PENDING || s->active) {
-        return err;
-    }
-    r->state.deferred = 0;
-    if (err != PST_OK && s->code == PST_KEY_EXCHANGE) {
-        pst_responder_end(r, s->session_id, err);
-    }
-    (void)x;
-    return err;
 }
 
 static struct pst_exchange exchange_of(struct pst_responder *r, uint32_t context, uint8_t *out,
@@ -209,8 +234,7 @@ static struct pst_exchange exchange_of(struct pst_responder *r, uint32_t context
         .r = r,
         .out = pst_writer_of(out, room),
         .context = context,
-        .session =
-            context == PST_SPDM_CLEAR ? psti_session_clear(c) : psti_session_find(c, context),
+        .session = session_of(c, context),
     };
 }
 
@@ -241,27 +265,22 @@ pst_err pst_responder_handle(struct pst_responder *r, uint32_t context, const ui
     x.in = req;
     x.in_len = len;
     x.code = req[1];
-    bool ready = x.code == PST_RESPOND_IF_READY && r->state.deferred != 0;
-    pst_err err = dispatch(r, &x);
-    if (ready) {
-        err = settle(r, &x, err);
-    }
-    return conclude(r, &x, err, out_len);
+    return conclude(r, &x, dispatch(r, &x), out_len);
 }
 
 pst_err pst_responder_resume(struct pst_responder *r, uint8_t *out, size_t cap, size_t *out_len)
 {
-    struct pst_signing *s = &r->spdm.signing;
-    struct pst_exchange x = exchange_of(r, s->context, out, cap);
+    const struct pst_wait *w = &r->spdm.wait;
+    struct pst_exchange x = exchange_of(r, w->context, out, cap);
 
     *out_len = 0;
-    if (!s->active) {
-        return PST_OK;
+    if (w->step == NULL) {
+        return PST_OK; /* its session ended meanwhile */
     }
-    x.code = s->code;
-    x.session = psti_session_find(&r->spdm, s->session_id);
-    x.out.used = s->at;
-    return conclude(r, &x, settle(r, &x, psti_sign_again(&x)), out_len);
+    x.in = r->state.request;
+    x.in_len = r->state.request_len;
+    x.session = psti_session_find(&r->spdm, w->session_id);
+    return conclude(r, &x, psti_wait_again(&x), out_len);
 }
 
 pst_err pst_responder_bad_record(struct pst_responder *r, uint32_t session_id, uint8_t *out,

@@ -50,8 +50,8 @@ void psti_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err wh
     if (s->phase == PST_SESSION_FREE) {
         return;
     }
-    if (c->signing.active && c->signing.session_id == id) {
-        psti_sign_cancel(c);
+    if (c->wait.session_id == id) {
+        psti_wait_cancel(c);
     }
     if (s->dh_live) {
         crypto->dh_wipe(crypto->ctx, &s->u.dh);

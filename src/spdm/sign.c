@@ -1,7 +1,6 @@
 /* Signatures of SPDM 1.2 and later: the prefix, the context string, the hash of the transcript
  * (spec: DSP0274, signature generation). */
 #include "spdm/engine.h"
-#include "spdm/session.h"
 
 #define PREFIX_LEN 100
 #define TO_SIGN_MAX (PREFIX_LEN + PST_MAX_HASH)
@@ -51,31 +50,20 @@ size_t psti_signature_len(const struct pst_spdm *c, pst_role signer)
     return row == NULL ? 0 : row->size;
 }
 
-pst_err psti_sign(struct pst_exchange *x, unsigned slot, enum pst_purpose purpose,
-                  const uint8_t *digest, pst_handler *done)
+static void give_up_signing(struct pst_spdm *c)
 {
-    struct pst_signing *s = &x->c->signing;
+    const struct pst_slot *slot = psti_own_slot(c, c->wait.slot);
 
-    if (x->out.failed || x->out.used > UINT16_MAX) {
-        return PST_ERR_SPACE;
+    if (slot != NULL && slot->signer->cancel != NULL) {
+        slot->signer->cancel(slot->signer->ctx);
     }
-    memcpy(s->digest, digest, psti_hash_len(x->c));
-    s->done = done;
-    s->context = x->context;
-    s->session_id = x->session != NULL ? x->session->id : 0;
-    s->at = (uint16_t)x->out.used;
-    s->code = x->code;
-    s->slot = (uint8_t)slot;
-    s->purpose = (uint8_t)purpose;
-    s->active = true;
-    return psti_sign_again(x);
 }
 
-pst_err psti_sign_again(struct pst_exchange *x)
+static pst_err sign(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
-    struct pst_signing *s = &c->signing;
-    const struct pst_slot *slot = psti_own_slot(c, s->slot);
+    struct pst_wait *w = &c->wait;
+    const struct pst_slot *slot = psti_own_slot(c, w->slot);
     uint8_t message[TO_SIGN_MAX];
 
     if (slot == NULL) {
@@ -83,43 +71,78 @@ pst_err psti_sign_again(struct pst_exchange *x)
     }
     uint8_t *room = pst_put_room(&x->out, psti_signature_len(c, (pst_role)c->role));
     if (room == NULL) {
-        psti_sign_cancel(c);
         return PST_ERR_SPACE;
     }
     size_t len =
-        make_message(c, (pst_role)c->role, (enum pst_purpose)s->purpose, s->digest, message);
+        make_message(c, (pst_role)c->role, (enum pst_purpose)w->purpose, w->digest, message);
     pst_err err = slot->signer->sign(slot->signer->ctx, (pst_hash_id)c->hash, message, len, room);
     if (err == PST_PENDING) {
-        x->out.used = s->at;
-        return err;
+        x->out.used = w->at;
     }
-    s->active = false;
-    return err == PST_OK ? s->done(x) : err;
+    err = psti_await(x, err, sign, give_up_signing);
+    if (err == PST_PENDING) {
+        w->reads = false; /* what was received is in the digest */
+    }
+    return err == PST_OK ? w->done(x) : err;
 }
 
-void psti_sign_cancel(struct pst_spdm *c)
+pst_err psti_sign(struct pst_exchange *x, unsigned slot, enum pst_purpose purpose,
+                  const uint8_t *digest, pst_handler *done)
 {
-    struct pst_signing *s = &c->signing;
-    const struct pst_slot *slot = s->active ? psti_own_slot(c, s->slot) : NULL;
+    struct pst_wait *w = &x->c->wait;
 
-    if (slot != NULL && slot->signer->cancel != NULL) {
-        slot->signer->cancel(slot->signer->ctx);
+    if (x->out.failed || x->out.used > UINT16_MAX) {
+        return PST_ERR_SPACE;
     }
-    s->active = false;
+    memcpy(w->digest, digest, psti_hash_len(x->c));
+    w->done = done;
+    w->at = (uint16_t)x->out.used;
+    w->slot = (uint8_t)slot;
+    w->purpose = (uint8_t)purpose;
+    return sign(x);
 }
 
-pst_err psti_check_signature(struct pst_spdm *c, enum pst_purpose purpose, const uint8_t *digest,
-                             const uint8_t *signature)
+static void give_up_verifying(struct pst_spdm *c)
 {
+    const struct pst_crypto *crypto = c->config->crypto;
+
+    if (crypto->verify_cancel != NULL) {
+        crypto->verify_cancel(crypto->ctx, &c->chain.u.peer.key);
+    }
+}
+
+static pst_err verify(struct pst_exchange *x)
+{
+    struct pst_spdm *c = x->c;
+    struct pst_wait *w = &c->wait;
     const struct pst_crypto *crypto = c->config->crypto;
     pst_role peer = c->role == PST_ROLE_RESPONDER ? PST_ROLE_REQUESTER : PST_ROLE_RESPONDER;
     uint8_t message[TO_SIGN_MAX];
 
-    if (!c->chain.known || signature == NULL) {
+    if (!c->chain.known) {
         return PST_ERR_AUTH;
     }
-    size_t len = make_message(c, peer, purpose, digest, message);
+    size_t len = make_message(c, peer, (enum pst_purpose)w->purpose, w->digest, message);
     pst_err err = crypto->verify(crypto->ctx, &c->chain.u.peer.key, (pst_hash_id)c->hash, message,
-                                 len, signature);
-    return err == PST_OK ? PST_OK : PST_ERR_AUTH;
+                                 len, x->in + w->signature);
+    err = psti_await(x, err, verify, give_up_verifying);
+    if (err == PST_OK) {
+        return w->done(x);
+    }
+    return err == PST_PENDING ? err : PST_ERR_AUTH;
+}
+
+pst_err psti_verify(struct pst_exchange *x, enum pst_purpose purpose, const uint8_t *digest,
+                    const uint8_t *signature, pst_handler *done)
+{
+    struct pst_wait *w = &x->c->wait;
+
+    if (signature == NULL) {
+        return PST_ERR_AUTH;
+    }
+    memcpy(w->digest, digest, psti_hash_len(x->c));
+    w->done = done;
+    w->signature = (uint32_t)(signature - x->in);
+    w->purpose = (uint8_t)purpose;
+    return verify(x);
 }

@@ -14,6 +14,7 @@ struct fake_crypto {
     struct pst_cert_verifier verifier;
     uint64_t random;
     unsigned live_aeads, live_dhs, live_checks; /* objects that nobody wiped yet */
+    unsigned slow, asked; /* operations that may be slow answer PENDING so often first */
     bool random_fails, verify_fails, chain_fails;
     bool any_tag; /* tags are not looked at: the record layer alone decides */
 };
@@ -105,11 +106,21 @@ static inline pst_err fake_hmac(void *ctx, pst_hash_id id, const void *key, size
     return PST_OK;
 }
 
+static inline bool fake_waits(struct fake_crypto *f)
+{
+    f->asked = f->asked < f->slow ? f->asked + 1 : 0;
+    return f->asked > 0;
+}
+
 static inline pst_err fake_dh_generate(void *ctx, pst_dh_id id, struct pst_dh_key *key,
                                        uint8_t *public_value)
 {
     struct fake_crypto *f = ctx;
 
+    need(key->store[1] == 0); /* zeroed */
+    if (fake_waits(f)) {
+        return PST_PENDING;
+    }
     PST_TRY(fake_random(ctx, &key->store[0], 8));
     key->store[1] = pst_dh_row(id)->size;
     key->store[2] = pst_dh_row(id)->secret;
@@ -124,7 +135,9 @@ static inline pst_err fake_dh_shared(void *ctx, const struct pst_dh_key *key,
 {
     uint64_t peer;
 
-    (void)ctx;
+    if (fake_waits(ctx)) {
+        return PST_PENDING;
+    }
     for (size_t i = 8; i < key->store[1]; i++) {
         if (peer_value[i] != 0) {
             return PST_ERR_DECODE; /* "not on the curve" */
@@ -196,12 +209,15 @@ static inline void fake_aead_wipe(void *ctx, struct pst_aead *a)
 static inline pst_err fake_verify(void *ctx, const struct pst_public_key *key, pst_hash_id hash,
                                   const void *message, size_t len, const uint8_t *signature)
 {
-    const struct fake_crypto *f = ctx;
+    struct fake_crypto *f = ctx;
     uint8_t want[PST_MAX_SIGNATURE];
     size_t size = pst_sig_row((pst_sig_id)key->sig_id)->size;
 
     (void)hash;
     need(key->sig_id != 0);
+    if (fake_waits(f)) {
+        return PST_PENDING;
+    }
     fake_spread(fake_mix(key->store[0], message, len), want, size);
     return !f->verify_fails && memcmp(want, signature, size) == 0 ? PST_OK : PST_ERR_AUTH;
 }
@@ -273,8 +289,10 @@ static inline pst_err fake_chain_begin(void *ctx, struct pst_chain_check *check,
 static inline pst_err fake_chain_feed(void *ctx, struct pst_chain_check *check,
                                       const uint8_t *bytes, size_t len)
 {
-    (void)ctx;
     need(check->store[0] == 1);
+    if (fake_waits(ctx)) {
+        return PST_PENDING;
+    }
     if (len > 0) {
         check->store[2] = bytes[len - 1];
     }
@@ -295,6 +313,9 @@ static inline pst_err fake_chain_finish(void *ctx, struct pst_chain_check *check
     bool device = check->store[1] == PST_ROLE_RESPONDER;
     uint8_t sig = (uint8_t)check->store[2];
 
+    if (fake_waits(ctx)) {
+        return PST_PENDING;
+    }
     fake_chain_abort(ctx, check);
     if (pst_sig_row((pst_sig_id)sig) == NULL) {
         return PST_ERR_CERT;

@@ -35,6 +35,7 @@ struct pair {
     struct pst_requester q;
     struct pst_responder r;
     uint8_t *defer;
+    uint8_t *handled, *received; /* messages that an engine may still read */
     uint64_t now;
     uint8_t hashes[3], sigs[4], dhs[3], aeads[4];
     uint8_t request[PAIR_BUFFER], response[PAIR_BUFFER];
@@ -234,10 +235,11 @@ static inline void pair_init(struct pair *p, const uint8_t how[4])
     p->ts.refuses = (how[3] & 2) != 0;
     p->fake.chain_fails = (how[3] & 4) != 0;
     p->fake.verify_fails = (how[3] & 8) != 0;
+    p->fake.slow = how[3] >> 5 & 3;
     need(pst_requester_init(&p->q, &p->dts.config) == PST_OK);
     need(pst_responder_init(&p->r, &p->ts.config) == PST_OK);
-    p->defer = (how[3] & 16) == 0 ? malloc(ts->transfer_size) : NULL;
-    pst_responder_defer(&p->r, p->defer, p->defer != NULL ? ts->transfer_size : 0);
+    p->defer = (how[3] & 16) == 0 ? malloc(2 * ts->transfer_size) : NULL;
+    pst_responder_defer(&p->r, p->defer, p->defer != NULL ? 2 * ts->transfer_size : 0);
 }
 
 static inline void pair_end(struct pair *p)
@@ -257,6 +259,8 @@ static inline void pair_end(struct pair *p)
     fake_crypto_check(&p->fake);
     free(p->defer);
     free(p->out);
+    free(p->handled);
+    free(p->received);
 }
 
 /* --- one step each --- */
@@ -283,11 +287,12 @@ static inline void pair_handle(struct pair *p, uint32_t context, const uint8_t *
     if (len > 0) {
         memcpy(copy, at, len);
     }
+    free(p->handled);
+    p->handled = copy;
     free(p->out);
     p->out_cap = cap < PAIR_BUFFER ? cap : PAIR_BUFFER;
     p->out = malloc(p->out_cap > 0 ? p->out_cap : 1);
     pst_err err = pst_responder_handle(&p->r, context, copy, len, p->out, p->out_cap, &out_len);
-    free(copy);
     pair_answer(p, err, out_len);
 }
 
@@ -309,7 +314,8 @@ static inline void pair_receive(struct pair *p, uint32_t context, const uint8_t 
     }
     (void)!pst_requester_receive(&p->q, context, copy, len);
     (void)pst_requester_answer(&p->q);
-    free(copy);
+    free(p->received);
+    p->received = copy;
 }
 
 static inline bool pair_next(struct pair *p)
@@ -330,9 +336,17 @@ static inline bool pair_next(struct pair *p)
 /* The operation runs on between honest sides, for at most `turns` exchanges. */
 static inline void pair_run(struct pair *p, unsigned turns)
 {
-    for (unsigned i = 0; i < turns && pair_next(p); i++) {
+    for (unsigned i = 0; i < turns; i++) {
+        bool sends = pair_next(p);
+
+        for (unsigned tries = 0; !sends && tries < 12; tries++) {
+            sends = pair_next(p);
+        }
+        if (!sends) {
+            return;
+        }
         pair_handle(p, p->request_context, p->request, p->request_len, PAIR_BUFFER);
-        for (unsigned tries = 0; p->pending && tries < 4; tries++) {
+        for (unsigned tries = 0; p->pending && tries < 20; tries++) {
             pair_resume(p);
         }
         if (p->pending || p->response_len == 0) {

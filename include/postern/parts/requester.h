@@ -51,6 +51,7 @@ struct pst_requester_state {
     uint8_t request[256]; /* as sent: for transcripts and retries */
     uint8_t inner[64];    /* the encapsulated request that is to be answered */
     struct pst_bytes answer;
+    struct pst_bytes taking; /* the answer that a slow operation still works on */
     uint64_t wait_until_ms;
     uint32_t session; /* of PST_OP_SESSION */
     uint32_t context; /* of the message under way */
@@ -79,19 +80,20 @@ PST_MUST_CHECK pst_err pst_requester_init(struct pst_requester *q,
 /* PST_ERR_STATE: another operation runs, or this one needs an earlier one (CONNECT, CERTIFICATE).
  */
 PST_MUST_CHECK pst_err pst_requester_start(struct pst_requester *q, const struct pst_op *op);
-/* The next message to send and its context. PST_PENDING: a signer works (then `out` is left alone
- * and given again), or an answer is awaited,
- * or (ResponseNotReady, Busy) a wait runs: see pst_requester_wait. PST_ERR_STATE: nothing to send,
- * the operation is over. */
+/* The next message to send and its context. PST_PENDING: an operation takes time (leave `out`, and
+ * the message last given to `receive`, as they are and call again), or an answer is awaited, or
+ * (ResponseNotReady, Busy) a wait runs: see pst_requester_wait. PST_ERR_STATE: nothing to send, the
+ * operation is over. */
 PST_MUST_CHECK pst_err pst_requester_next(struct pst_requester *q, uint32_t *context, uint8_t *out,
                                           size_t cap, size_t *len);
 /* The message from `next` was sealed and handed to the link: key changes that follow sending. */
 void pst_requester_sent(struct pst_requester *q);
-/* An answer. Errors end the operation (the result says which) but for those that only need a
- * retry; a failed session operation has dropped the session. */
+/* An answer. It stays where it is until `next` answers other than PST_PENDING. Errors end the
+ * operation (the result says which) but for those that only need a retry; a failed session
+ * operation has dropped the session. */
 PST_MUST_CHECK pst_err pst_requester_receive(struct pst_requester *q, uint32_t context,
                                              const uint8_t *msg, size_t len);
-/* Milliseconds until `next` has something (ResponseNotReady), 0 for now. */
+/* Milliseconds until `next` should be called again while it answers PST_PENDING; 0: at once. */
 uint64_t pst_requester_wait(const struct pst_requester *q);
 /* PST_PENDING while it runs; PST_OK; PST_ERR_PEER with the peer's ERROR code in *error_code; any
  * other failure. */

@@ -13,20 +13,23 @@ struct pst_responder { /* private; sizeof is all its memory */
 PST_MUST_CHECK pst_err pst_responder_init(struct pst_responder *r,
                                           const struct pst_spdm_config *config);
 
-/* Memory where a response waits whose signer is slow, until RESPOND_IF_READY fetches it: as large
- * as the largest signed response (transfer_size is always enough). Without it, or when it is too
- * small, or with `config.wait_for_signer`, pst_responder_handle answers PST_PENDING. */
+/* Memory where a response that is not ready waits for RESPOND_IF_READY: transfer_size bytes are
+ * enough while only the signer is slow, twice that where the crypto port or the verifier is, since
+ * the request is kept as well. Without it, or when it is too small, or with
+ * `config.wait_for_signer`, pst_responder_handle answers PST_PENDING. It always does so where a
+ * chain or signature of an encapsulated response is slow to verify: SPDM has no ResponseNotReady
+ * there. */
 void pst_responder_defer(struct pst_responder *r, uint8_t *buffer, size_t cap);
 
 /* One request in, one response out. `context` is the session whose record carried it, or
  * PST_SPDM_CLEAR. `out` may not overlap `req`. PST_OK: send `out[0..*out_len)` in the same context
  * (an ERROR message is such an answer; *out_len 0 means: stay silent), then call
- * pst_responder_sent. PST_PENDING: a signer works; call pst_responder_resume. No other value is
- * returned. */
+ * pst_responder_sent. PST_PENDING: an operation takes time; leave `req` and `out` as they are
+ * and call pst_responder_resume. No other value is returned. */
 PST_MUST_CHECK pst_err pst_responder_handle(struct pst_responder *r, uint32_t context,
                                             const uint8_t *req, size_t len, uint8_t *out,
                                             size_t cap, size_t *out_len);
-/* After PST_PENDING, with the same `out`, whose contents must have been left alone. */
+/* After PST_PENDING, with the same `out`. `*out_len` is 0 when the session ended meanwhile. */
 PST_MUST_CHECK pst_err pst_responder_resume(struct pst_responder *r, uint8_t *out, size_t cap,
                                             size_t *out_len);
 /* The answer has been sealed and handed to the link: key changes that follow it happen now. */

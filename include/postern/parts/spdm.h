@@ -15,9 +15,11 @@
  * RandomData and an ephemeral key; CHALLENGE and GET_MEASUREMENTS the nonce, then (1.3) the
  * context; their responses the nonce; KEY_UPDATE one byte of tag.
  *
- * Nothing here blocks. A signer may answer PST_PENDING: the responder then answers
- * ResponseNotReady (or PST_PENDING, when `config.wait_for_signer`), the requester's `next` returns
- * PST_PENDING.
+ * Nothing here blocks. A signer, the crypto port (crypto.h) and the verifier of certificates may
+ * answer PST_PENDING: the responder then answers ResponseNotReady (or PST_PENDING, when
+ * `config.wait_for_signer`), the requester's `next` returns PST_PENDING. What is waited for is
+ * given up when the session, the operation or the connection ends, or another request comes
+ * instead.
  */
 #ifndef POSTERN_PARTS_SPDM_H
 #define POSTERN_PARTS_SPDM_H

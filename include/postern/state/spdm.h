@@ -40,6 +40,7 @@ struct pst_peer_chain { /* src/spdm/chain.h */
     bool checking;  /* `check` is begun */
     bool fetching;  /* u.arriving holds */
     bool known;     /* u.peer holds */
+    uint8_t wait;   /* enum in chain.c: what the verifier works on */
 };
 
 struct pst_spdm_session { /* src/spdm/session.h */
@@ -68,16 +69,23 @@ struct pst_spdm_session { /* src/spdm/session.h */
 };
 
 struct pst_exchange;
+struct pst_spdm;
 
-/* A signature in the making: the message stands in the caller's buffer up to `at`. */
-struct pst_signing {
-    pst_err (*done)(struct pst_exchange *x);
-    uint8_t digest[PST_MAX_HASH];
+/* An operation that answered PST_PENDING, and how its message goes on (src/spdm/wait.c). */
+struct pst_wait {
+    pst_err (*step)(
+        struct pst_exchange *x);         /* asks again, then goes on; NULL: nothing is waited for */
+    void (*give_up)(struct pst_spdm *c); /* may be NULL */
+    pst_err (*end)(struct pst_exchange *x, pst_err err); /* of pst_exchange */
+    pst_err (*done)(struct pst_exchange *x);             /* what follows a signature */
+    uint8_t digest[PST_MAX_HASH]; /* that is signed, or whose signature is verified */
     uint32_t context;
     uint32_t session_id; /* that the message belongs to or creates; 0: none */
-    uint16_t at;
+    uint32_t signature;  /* where it begins in what is read */
+    uint16_t at;         /* bytes of the message that are written */
     uint8_t code, slot, purpose;
-    bool active;
+    uint8_t in_at; /* of pst_exchange */
+    bool reads;    /* the step reads the message that was received */
 };
 
 struct pst_spdm {
@@ -85,7 +93,7 @@ struct pst_spdm {
     struct pst_transcript transcript;
     struct pst_peer_chain chain;
     struct pst_spdm_session sessions[PST_SPDM_SESSIONS];
-    struct pst_signing signing;
+    struct pst_wait wait;
     uint8_t own_digest[PST_MAX_HASH];
     uint32_t ours, theirs;   /* capability flags as negotiated */
     uint32_t peer_transfer;  /* most bytes of a message to the peer; 0: not yet known */
@@ -102,17 +110,20 @@ struct pst_spdm {
 };
 
 struct pst_responder_state {
-    uint8_t *defer; /* caller's memory for a response that waits for RESPOND_IF_READY */
+    uint8_t *defer; /* caller's memory for what waits for RESPOND_IF_READY */
     size_t defer_cap;
+    const uint8_t *request; /* caller's: of pst_responder_resume */
+    size_t request_len;
     uint32_t after_session; /* whom pst_responder_sent is about */
     int16_t after_why;      /* pst_err of an ending session */
     uint8_t after;          /* enum in responder.c */
     uint8_t token;
-    uint16_t deferred; /* bytes in `defer`; 0: nothing waits */
+    bool deferred;                      /* a response waits for RESPOND_IF_READY; in `defer`: */
+    uint16_t deferred_in, deferred_out; /* bytes of the request, then of the response so far */
     /* encapsulated requests (src/spdm/encap.c) */
     uint32_t encap_context, encap_session; /* where the flow runs, which session it serves */
     uint32_t want_update;                  /* session whose peer shall update its keys; 0: none */
-    uint8_t encap, encap_step;             /* enum pst_encap, the inner request that is out */
+    uint8_t encap, encap_step, encap_next; /* enum pst_encap; enum pst_inner: out, to follow */
     uint8_t encap_id, encap_tag;
 };
 

@@ -292,6 +292,17 @@ static pst_err verify(void *ctx, const struct pst_public_key *key, pst_hash_id h
                     : s->real->verify(s->real->ctx, &h->real.key, hash, message, len, signature);
 }
 
+static void verify_cancel(void *ctx, const struct pst_public_key *key)
+{
+    struct strict *s = ctx;
+    struct handle *h = of(key->store);
+
+    CHECK(h->asked > 0);
+    s->waits--;
+    s->cancelled++;
+    forget_args(h);
+}
+
 static void public_key_wipe(void *ctx, struct pst_public_key *key)
 {
     struct strict *s = ctx;
@@ -403,6 +414,7 @@ void strict_init(struct strict *s, const struct pst_crypto *real,
         .aead_open = aead_open,
         .aead_wipe = aead_wipe,
         .verify = verify,
+        .verify_cancel = verify_cancel,
         .public_key_wipe = public_key_wipe,
     };
     s->verifier = (struct pst_cert_verifier){

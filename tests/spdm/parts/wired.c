@@ -192,6 +192,11 @@ static pst_err sign(void *ctx, pst_hash_id hash, const void *message, size_t len
         s->pending--;
         return PST_PENDING;
     }
+    s->waits = s->asked < s->of->slow_signers;
+    s->asked = s->waits != 0 ? s->asked + 1 : 0;
+    if (s->waits != 0) {
+        return PST_PENDING;
+    }
     return s->real->sign(s->real->ctx, hash, message, len, out);
 }
 
@@ -200,10 +205,12 @@ static void cancel(void *ctx)
     struct wired_signer *s = ctx;
 
     s->cancelled++;
+    s->asked = s->waits = 0;
 }
 
-static void wrap(struct wired_signer *s, const struct pst_identity *id)
+static void wrap(struct wired *w, struct wired_signer *s, const struct pst_identity *id)
 {
+    s->of = w;
     s->real = id->slot.signer;
     s->signer =
         (struct pst_signer){.ctx = s, .sig_id = s->real->sig_id, .sign = sign, .cancel = cancel};
@@ -309,8 +316,8 @@ void wired_setup(struct wired *w, const struct wired_options *o)
     if (o->multi_key) {
         w->ts.config.capabilities |= PST_CAP_GET_KEY_PAIR_INFO;
     }
-    wrap(&w->ts_signer, device);
-    wrap(&w->dts_signer, engineer);
+    wrap(w, &w->ts_signer, device);
+    wrap(w, &w->dts_signer, engineer);
     w->ts_slot = device->slot;
     w->ts_slot.signer = &w->ts_signer.signer;
     w->dts_slot = engineer->slot;
@@ -340,6 +347,7 @@ void wired_end(struct wired *w)
         CHECK_EQ(w->dts.keys.session[i].id, 0);
         CHECK_EQ(w->ts.keys.session[i].id, 0);
     }
+    CHECK_EQ(w->ts_signer.waits + w->dts_signer.waits, 0);
     strict_check(&w->dts.strict);
     strict_check(&w->ts.strict);
 }
@@ -385,6 +393,9 @@ static size_t answer(struct wired *w, uint32_t context, uint8_t *req, size_t len
     pst_err err = pst_responder_handle(&w->r, context, req, len, out, WIRED_BUFFER, &out_len);
 
     for (int i = 0; err == PST_PENDING && i < 100; i++) {
+        if (w->turn != NULL && w->turn(w)) {
+            return 0;
+        }
         err = pst_responder_resume(&w->r, out, WIRED_BUFFER, &out_len);
     }
     CHECK_EQ(err, PST_OK);
@@ -437,7 +448,9 @@ static bool exchange(struct wired *w, uint32_t context, uint8_t *req, size_t len
         w->last_error = rsp[2];
     }
     pst_err err = pst_requester_receive(&w->q, context, rsp, rsp_len);
-    CHECK(err == PST_OK || pst_requester_result(&w->q, NULL) == err);
+    if (w->turn == NULL || err != PST_ERR_STATE) { /* given up meanwhile */
+        CHECK(err == PST_OK || pst_requester_result(&w->q, NULL) == err);
+    }
     return true;
 }
 
@@ -454,6 +467,9 @@ static pst_err pump(struct wired *w)
             return pst_requester_result(&w->q, NULL);
         }
         if (err == PST_PENDING) {
+            if (w->turn != NULL && w->turn(w)) {
+                return PST_ERR_CLOSED;
+            }
             w->now += pst_requester_wait(&w->q);
             continue;
         }

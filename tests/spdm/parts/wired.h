@@ -43,6 +43,8 @@ struct wired_signer {
     struct pst_signer signer;
     const struct pst_signer *real;
     unsigned pending, cancelled, calls;
+    unsigned asked, waits; /* the signature under way answered PST_PENDING so often; 1: it waits */
+    const struct wired *of;
     bool broken;
 };
 
@@ -60,6 +62,9 @@ struct wired {
     /* called with every message before it is handed over; may change it. `to`: who receives. */
     void (*tap)(struct wired *w, pst_role to, uint32_t context, uint8_t *msg, size_t *len);
     void *tap_ctx;
+    unsigned slow_signers; /* each signature answers PST_PENDING so often first */
+    /* called while something is waited for; true: everything is left as it is */
+    bool (*turn)(struct wired *w);
     uint8_t last_error; /* of an ERROR that went to the requester */
 };
 
