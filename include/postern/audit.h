@@ -1,9 +1,11 @@
-/* The audit log: what happened on a target, before it happens.
+/* The audit log: what happens on a target, written before it happens.
  *
- * The SCM composes each event as one JSON line and hands it to a sink, and says what must be true
- * when it returns: PST_AUDIT_DURABLE, that the line has reached stable storage (the opening of a
- * session, and every line that announces an effect). A sink that fails stops the effect: no log, no
- * effects. Lines are at most PST_AUDIT_LINE bytes. Nothing in a line is secret.
+ * The target composes each event as one JSON line and hands it to a sink, in pieces of at most 128
+ * bytes, so that neither needs memory for a whole line. With the last piece it says what must be
+ * true when the sink returns: PST_AUDIT_DURABLE, that the line has reached stable storage (the
+ * opening of a session, and every line that announces an effect). A sink that fails stops the
+ * effect: no log, no effects. A line has at most PST_AUDIT_LINE bytes and no newline. Nothing in it
+ * is secret.
  *
  * `"do"` lists the effects of a batch: space, address and length, or a breakpoint as debuggers
  * write it, `"Z0 0x80000204,2"` set, `"z0 ..."` removed.
@@ -28,6 +30,7 @@
 #define PST_AUDIT_KEEP_MS 100
 
 enum pst_audit_when {
+    PST_AUDIT_MORE,      /* the line goes on with the next piece */
     PST_AUDIT_ANNOUNCED, /* a durable line has announced it: soon, before the next line of others */
     PST_AUDIT_WRITTEN,   /* another process sees it */
     PST_AUDIT_DURABLE,   /* a power failure does not take it */
@@ -35,7 +38,9 @@ enum pst_audit_when {
 
 struct pst_audit_sink {
     void *ctx;
-    pst_err (*line)(void *ctx, const char *line, size_t len, enum pst_audit_when when);
+    /* Takes the next piece of a line. After an error the rest of that line does not come: the next
+     * piece begins another one. */
+    pst_err (*line)(void *ctx, const char *piece, size_t len, enum pst_audit_when when);
     uint64_t (*wall_s)(void *ctx); /* seconds since 1970, 0: no trusted clock */
 };
 

@@ -7,52 +7,81 @@
 /* More refusals than this in a second are only counted, so that a flood cannot push history out. */
 #define REFUSALS_PER_S 5
 
-static struct psti_text begin(struct pst_target_context *c, char line[PST_AUDIT_LINE],
-                              const char *event)
+#define PIECE 128 /* bytes that a line is collected in before they go to the sink */
+
+struct line {
+    struct pst_target *target;
+    struct psti_text text; /* in `piece` */
+    size_t left;           /* bytes until PST_AUDIT_LINE, less those of the end */
+    pst_err err;           /* of the sink: the rest of the line does not go there */
+    char piece[PIECE];
+};
+
+static void give(struct line *l, size_t len, enum pst_audit_when when)
 {
-    struct pst_target *t = c->target;
-    struct psti_text s = psti_text_of(line, PST_AUDIT_LINE - 2);
-    psti_put(&s, "{\"n\":");
-    psti_put_u64(&s, ++t->lines);
-    psti_put(&s, ",\"time\":");
-    psti_put_u64(&s, psti_ts_wall(t));
-    psti_put(&s, ",\"event\":\"");
-    psti_put(&s, event);
-    psti_put(&s, "\",\"session\":\"");
-    psti_put_hex(&s, c->session_id);
-    psti_put(&s, "\",\"engineer\":");
-    psti_put_json(&s, c->name);
-    return s;
+    const struct pst_audit_sink *sink = &l->target->config->audit;
+
+    if (l->err == PST_OK) {
+        l->err = sink->line(sink->ctx, l->piece, len, when);
+    }
 }
 
-static pst_err end(struct pst_target_context *c, struct psti_text *s, enum pst_audit_when when)
+static bool more(void *ctx, const char *at, size_t len)
 {
-    struct pst_target *t = c->target;
-    const struct pst_audit_sink *sink = &t->config->audit;
+    struct line *l = ctx;
 
-    /* begin() left room for the bracket and the newline. */
-    s->cap = PST_AUDIT_LINE;
-    psti_put(s, "}");
-    pst_err err = sink->line == NULL ? PST_ERR_AUDIT : sink->line(sink->ctx, s->at, s->len, when);
-    t->audit_failed = err != PST_OK;
-    return err == PST_OK ? PST_OK : PST_ERR_AUDIT;
+    (void)at; /* it is l->piece */
+    len = len < l->left ? len : l->left;
+    l->left -= len;
+    give(l, len, PST_AUDIT_MORE);
+    return l->left > 0;
+}
+
+static void begin(struct line *l, struct pst_target_context *c, const char *event)
+{
+    struct psti_text *s = &l->text;
+
+    l->target = c->target;
+    l->left = PST_AUDIT_LINE - PIECE;
+    l->err = PST_OK;
+    *s = psti_text_of(l->piece, PIECE - 1); /* end() puts a bracket */
+    s->more = more;
+    s->ctx = l;
+    psti_put(s, "{\"n\":");
+    psti_put_u64(s, ++c->target->lines);
+    psti_put(s, ",\"time\":");
+    psti_put_u64(s, psti_ts_wall(c->target));
+    psti_put(s, ",\"event\":\"");
+    psti_put(s, event);
+    psti_put(s, "\",\"session\":\"");
+    psti_put_hex(s, c->session_id);
+    psti_put(s, "\",\"engineer\":");
+    psti_put_json(s, c->name);
+}
+
+static pst_err end(struct line *l, enum pst_audit_when when)
+{
+    l->piece[l->text.len] = '}';
+    give(l, l->text.len + 1, when);
+    l->target->audit_failed = l->err != PST_OK;
+    return l->err == PST_OK ? PST_OK : PST_ERR_AUDIT;
 }
 
 pst_err psti_ts_log_open(struct pst_target_context *c, const char *grants)
 {
-    char line[PST_AUDIT_LINE];
+    struct line l;
     memset(&c->target->repeats, 0, sizeof c->target->repeats);
-    struct psti_text s = begin(c, line, "open");
-    psti_put(&s, ",\"key\":\"");
-    psti_put_hex_bytes(&s, c->fingerprint, sizeof c->fingerprint);
-    psti_put(&s, "\",\"sharing\":");
-    psti_put(&s, c->observer ? "true" : "false");
+    begin(&l, c, "open");
+    psti_put(&l.text, ",\"key\":\"");
+    psti_put_hex_bytes(&l.text, c->fingerprint, sizeof c->fingerprint);
+    psti_put(&l.text, "\",\"sharing\":");
+    psti_put(&l.text, c->observer ? "true" : "false");
     if (!c->time_checked) {
-        psti_put(&s, ",\"time_checked\":false");
+        psti_put(&l.text, ",\"time_checked\":false");
     }
-    psti_put(&s, ",\"grants\":");
-    psti_put_json(&s, grants);
-    return end(c, &s, PST_AUDIT_DURABLE);
+    psti_put(&l.text, ",\"grants\":");
+    psti_put_json(&l.text, grants);
+    return end(&l, PST_AUDIT_DURABLE);
 }
 
 /* --- run control that comes again --- */
@@ -94,7 +123,7 @@ static void announce(struct pst_target *t, struct psti_text *s, uint8_t ahead)
 
 pst_err psti_ts_log_effect(struct pst_target_context *c, const char *what, size_t len, bool run)
 {
-    char line[PST_AUDIT_LINE];
+    struct line l;
     struct pst_target *t = c->target;
     struct pst_target_repeats *r = &t->repeats;
     uint8_t ahead = t->config->audit_ahead;
@@ -106,18 +135,18 @@ pst_err psti_ts_log_effect(struct pst_target_context *c, const char *what, size_
     } else {
         memset(r, 0, sizeof *r);
     }
-    struct psti_text s = begin(c, line, "effect");
-    psti_put(&s, ",\"do\":[");
-    psti_put_bytes(&s, what, len);
-    psti_put(&s, "]");
+    begin(&l, c, "effect");
+    psti_put(&l.text, ",\"do\":[");
+    psti_put_bytes(&l.text, what, len);
+    psti_put(&l.text, "]");
     if (announced) {
         r->left--;
-        psti_put(&s, ",\"announced\":");
-        psti_put_u64(&s, r->line);
+        psti_put(&l.text, ",\"announced\":");
+        psti_put_u64(&l.text, r->line);
     } else if (known && ahead > 0) {
-        announce(t, &s, ahead);
+        announce(t, &l.text, ahead);
     }
-    pst_err err = end(c, &s, announced ? PST_AUDIT_ANNOUNCED : PST_AUDIT_DURABLE);
+    pst_err err = end(&l, announced ? PST_AUDIT_ANNOUNCED : PST_AUDIT_DURABLE);
     if (err != PST_OK) {
         memset(r, 0, sizeof *r);
     }
@@ -156,15 +185,14 @@ void psti_ts_log_refused(struct pst_target_context *c, const char *why)
     if (!refusal_allowed(c->target)) {
         return;
     }
-    char line[PST_AUDIT_LINE];
-    struct psti_text s = begin(c, line, "refused");
-    psti_put(&s, ",\"link\":");
-    psti_put_u64(&s, c->link);
-    psti_put(&s, ",\"why\":");
-    psti_put_json(&s, why);
-    put_unsaid(c->target, &s);
-    (void)end(c, &s,
-              PST_AUDIT_WRITTEN); /* a refusal has no effect that would have to wait for it */
+    struct line l;
+    begin(&l, c, "refused");
+    psti_put(&l.text, ",\"link\":");
+    psti_put_u64(&l.text, c->link);
+    psti_put(&l.text, ",\"why\":");
+    psti_put_json(&l.text, why);
+    put_unsaid(c->target, &l.text);
+    (void)end(&l, PST_AUDIT_WRITTEN); /* a refusal has no effect that would have to wait for it */
 }
 
 void psti_ts_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights,
@@ -173,31 +201,31 @@ void psti_ts_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rig
     if (!refusal_allowed(c->target)) {
         return;
     }
-    char line[PST_AUDIT_LINE];
-    struct psti_text s = begin(c, line, "denied");
-    psti_put(&s, ",\"space\":");
-    psti_put_u64(&s, space);
-    psti_put(&s, ",\"rights\":");
-    psti_put_u64(&s, rights);
-    psti_put(&s, ",\"address\":\"");
-    psti_put_hex(&s, address);
-    psti_put(&s, "\",\"bytes\":");
-    psti_put_u64(&s, len);
-    put_unsaid(c->target, &s);
-    (void)end(c, &s, PST_AUDIT_WRITTEN);
+    struct line l;
+    begin(&l, c, "denied");
+    psti_put(&l.text, ",\"space\":");
+    psti_put_u64(&l.text, space);
+    psti_put(&l.text, ",\"rights\":");
+    psti_put_u64(&l.text, rights);
+    psti_put(&l.text, ",\"address\":\"");
+    psti_put_hex(&l.text, address);
+    psti_put(&l.text, "\",\"bytes\":");
+    psti_put_u64(&l.text, len);
+    put_unsaid(c->target, &l.text);
+    (void)end(&l, PST_AUDIT_WRITTEN);
 }
 
 void psti_ts_log_end(struct pst_target_context *c, pst_err why)
 {
-    char line[PST_AUDIT_LINE];
-    struct psti_text s = begin(c, line, "end");
-    psti_put(&s, ",\"why\":");
-    psti_put_json(&s, why == PST_OK ? "ended by the engineer" : pst_err_text(why));
-    psti_put(&s, ",\"reads\":");
-    psti_put_u64(&s, c->reads);
-    psti_put(&s, ",\"bytes\":");
-    psti_put_u64(&s, c->read_bytes);
-    psti_put(&s, ",\"effects\":");
-    psti_put_u64(&s, c->effects);
-    (void)end(c, &s, PST_AUDIT_DURABLE);
+    struct line l;
+    begin(&l, c, "end");
+    psti_put(&l.text, ",\"why\":");
+    psti_put_json(&l.text, why == PST_OK ? "ended by the engineer" : pst_err_text(why));
+    psti_put(&l.text, ",\"reads\":");
+    psti_put_u64(&l.text, c->reads);
+    psti_put(&l.text, ",\"bytes\":");
+    psti_put_u64(&l.text, c->read_bytes);
+    psti_put(&l.text, ",\"effects\":");
+    psti_put_u64(&l.text, c->effects);
+    (void)end(&l, PST_AUDIT_DURABLE);
 }

@@ -10,8 +10,11 @@ struct psti_text psti_text_of(char *at, size_t cap)
 
 static void put_char(struct psti_text *t, char c)
 {
-    if (t->len + 1 >= t->cap) {
-        t->cut = true;
+    if (t->len + 1 >= t->cap && !t->cut) {
+        t->cut = t->more == NULL || !t->more(t->ctx, t->at, t->len);
+        t->len = t->more == NULL ? t->len : 0;
+    }
+    if (t->cut) {
         return;
     }
     t->at[t->len++] = c;

@@ -1,4 +1,5 @@
-/* Text into a bounded buffer: for audit lines and what people read. Truncates, never overruns. */
+/* Text into a bounded buffer: for audit lines and what people read. A text that outgrows its buffer
+ * goes out in pieces where there is a `more`, and is cut off otherwise. */
 #ifndef PST_TS_TEXT_H
 #define PST_TS_TEXT_H
 
@@ -8,6 +9,9 @@ struct psti_text {
     char *at;
     size_t cap, len; /* len <= cap - 1 once anything was put; always NUL-terminated */
     bool cut;
+    /* Takes what the buffer holds, which is then empty again; false: the text ends here. */
+    bool (*more)(void *ctx, const char *at, size_t len);
+    void *ctx;
 };
 struct psti_text psti_text_of(char *at, size_t cap);
 void psti_put(struct psti_text *t, const char *s);

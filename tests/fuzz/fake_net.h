@@ -45,6 +45,8 @@ struct fnet {
     struct fnet_space memory, run;
     uint8_t ram[FNET_RAM];
     bool log_fails;
+    char line[PST_AUDIT_LINE]; /* of the log, one that is not whole yet */
+    size_t line_len;
     uint64_t announced, performed; /* bytes of effects */
     unsigned opened, ended;        /* lines */
     unsigned ahead;                /* effects that a durable line has announced */
@@ -70,19 +72,24 @@ static inline uint64_t fnet_wall(void *ctx)
 }
 
 /* Sums up what a line announces: {..."do":["memory 0x80000000+4",...]}. */
-static inline pst_err fnet_line(void *ctx, const char *line, size_t len, enum pst_audit_when when)
+static inline pst_err fnet_line(void *ctx, const char *piece, size_t len, enum pst_audit_when when)
 {
     struct fnet *n = ctx;
     char copy[PST_AUDIT_LINE + 1];
 
-    need(len > 2 && len <= PST_AUDIT_LINE && line[0] == '{' && line[len - 1] == '}');
+    need(len <= PST_AUDIT_LINE - n->line_len);
     for (size_t i = 0; i < len; i++) {
-        need(line[i] >= 0x20 && line[i] < 0x7F);
+        need(piece[i] >= 0x20 && piece[i] < 0x7F);
     }
-    if (n->log_fails) {
-        return PST_ERR_IO;
+    memcpy(n->line + n->line_len, piece, len);
+    n->line_len = n->log_fails ? 0 : n->line_len + len;
+    if (n->log_fails || when == PST_AUDIT_MORE) {
+        return n->log_fails ? PST_ERR_IO : PST_OK;
     }
-    memcpy(copy, line, len);
+    len = n->line_len;
+    n->line_len = 0;
+    need(len > 2 && n->line[0] == '{' && n->line[len - 1] == '}');
+    memcpy(copy, n->line, len);
     copy[len] = '\0';
     if (strstr(copy, "\"event\":\"open\"") != NULL) {
         n->ahead = 0;

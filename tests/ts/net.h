@@ -57,6 +57,8 @@ struct net {
     /* what the TS's parts saw */
     char log[256][PST_AUDIT_LINE];
     unsigned lines, durable_lines;
+    char line[PST_AUDIT_LINE]; /* one that is not whole yet */
+    size_t line_len;
     bool log_fails;
     unsigned effects, unlogged_effects; /* performed; without a log line written before */
     unsigned lines_at_effect;
@@ -83,18 +85,27 @@ static inline uint64_t net_wall(void *ctx)
     return 1700000000u + ((struct net *)ctx)->now / 1000;
 }
 
-static inline pst_err net_line(void *ctx, const char *line, size_t len, enum pst_audit_when when)
+static inline pst_err net_line(void *ctx, const char *piece, size_t len, enum pst_audit_when when)
 {
     struct net *n = ctx;
+    char *line = n->line;
     n->durable_lines += when == PST_AUDIT_DURABLE;
     if (n->log_fails) {
+        n->line_len = 0;
         return PST_ERR_IO;
     }
-    if (n->lines < 256) {
-        CHECK(len < PST_AUDIT_LINE && line[0] == '{' && line[len - 1] == '}');
-        memcpy(n->log[n->lines], line, len);
-        n->log[n->lines][len] = '\0';
+    CHECK(len <= 128 && len < PST_AUDIT_LINE - n->line_len);
+    memcpy(line + n->line_len, piece, len);
+    n->line_len += len;
+    if (when == PST_AUDIT_MORE) {
+        return PST_OK;
     }
+    CHECK(line[0] == '{' && line[n->line_len - 1] == '}');
+    if (n->lines < 256) {
+        memcpy(n->log[n->lines], line, n->line_len);
+        n->log[n->lines][n->line_len] = '\0';
+    }
+    n->line_len = 0;
     n->lines++;
     return PST_OK;
 }

@@ -198,6 +198,36 @@ static void test_no_log_no_effects(void **state)
     net_free(n);
 }
 
+/* A log that fails somewhere within a line is no log. */
+static unsigned good_pieces;
+
+static pst_err line_fails(void *ctx, const char *piece, size_t len, enum pst_audit_when when)
+{
+    (void)ctx, (void)piece, (void)len, (void)when;
+    return good_pieces-- > 0 ? PST_OK : PST_ERR_IO;
+}
+
+static void test_log_fails_within_a_line(void **state)
+{
+    struct net *n = net_new(&net_keys.pump, "debug");
+    uint8_t breaks[64] = {1};
+    (void)state;
+
+    for (unsigned pieces = 0; pieces < 2; pieces++) { /* of the two that an effect needs */
+        n->config.audit.line = net_line;
+        struct net_side *s = net_connect(n, 0, &net_keys.ada);
+        CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
+        good_pieces = pieces;
+        n->config.audit.line = line_fails;
+        CHECK(net_op(s, true, PST_AS_RUN, PST_RUN_BREAK, breaks, 64) != PST_OK);
+        CHECK_EQ(n->effects, 0);
+        net_cut(s);
+        net_run_for(n, 1000);
+    }
+    n->config.audit.line = net_line;
+    net_free(n);
+}
+
 static void test_heartbeat(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");
@@ -536,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_second_engineer),
         cmocka_unit_test(test_sharing),
         cmocka_unit_test(test_no_log_no_effects),
+        cmocka_unit_test(test_log_fails_within_a_line),
         cmocka_unit_test(test_heartbeat),
         cmocka_unit_test(test_long_way),
         cmocka_unit_test(test_key_update),

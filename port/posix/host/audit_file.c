@@ -73,19 +73,37 @@ uint64_t pst_audit_file_poll(struct pst_audit_file *f)
     return UINT64_MAX;
 }
 
-static pst_err line(void *ctx, const char *text, size_t len, enum pst_audit_when when)
+/* Puts a piece behind what is kept; false: the line is given up. */
+static bool add_piece(struct pst_audit_file *f, const char *piece, size_t len)
+{
+    const bool first = f->part == 0;
+
+    if ((first && sizeof f->lines - f->kept <= PST_AUDIT_LINE && !write_kept(f)) ||
+        len > PST_AUDIT_LINE - f->part) {
+        f->part = 0;
+        return false;
+    }
+    memcpy(f->lines + f->kept + f->part, piece, len);
+    f->part += len;
+    return true;
+}
+
+static pst_err line(void *ctx, const char *piece, size_t len, enum pst_audit_when when)
 {
     struct pst_audit_file *f = ctx;
 
-    if (len > PST_AUDIT_LINE || (sizeof f->lines - f->kept < len + 1 && !write_kept(f))) {
+    if (!add_piece(f, piece, len)) {
         return PST_ERR_AUDIT;
+    }
+    if (when == PST_AUDIT_MORE) {
+        return PST_OK;
     }
     const size_t before = f->kept;
     if (before == 0) {
         f->kept_ms = now_ms();
     }
-    memcpy(f->lines + f->kept, text, len);
-    f->kept += len;
+    f->kept += f->part;
+    f->part = 0;
     f->lines[f->kept++] = '\n';
     if (when == PST_AUDIT_ANNOUNCED && !f->failed) {
         return PST_OK;

@@ -11,6 +11,7 @@ struct pst_audit_file {
     bool failed;      /* what is kept could not be written: nothing more is kept */
     uint64_t kept_ms; /* since when something is */
     size_t kept;      /* bytes, whole lines */
+    size_t part;      /* bytes behind them, of a line that is not whole yet */
     char lines[PST_AUDIT_FILE_KEEP];
 };
 /* Creates it if needed. PST_ERR_AUDIT: see errno. */

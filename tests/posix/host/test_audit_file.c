@@ -91,6 +91,30 @@ static void test_many(void **state)
     CHECK_EQ(lines, 20);
 }
 
+/* A line in pieces goes to the file as a whole, or not at all. */
+static void test_pieces(void **state)
+{
+    struct pst_audit_file f;
+    char half[PST_AUDIT_LINE / 2 + 1];
+
+    (void)state;
+    memset(half, 'x', sizeof half);
+    CHECK_EQ(pst_audit_file_open(&f, path), PST_OK);
+    const struct pst_audit_sink sink = pst_audit_file_sink(&f);
+    CHECK_EQ(say(&sink, "a", PST_AUDIT_ANNOUNCED), PST_OK);
+    CHECK_EQ(say(&sink, "b", PST_AUDIT_MORE), PST_OK);
+    CHECK_EQ(say(&sink, "c", PST_AUDIT_MORE), PST_OK);
+    expect_file("");
+    CHECK_EQ(say(&sink, "d", PST_AUDIT_DURABLE), PST_OK);
+    expect_file("a\nbcd\n");
+    CHECK_EQ(sink.line(sink.ctx, half, sizeof half, PST_AUDIT_MORE), PST_OK);
+    CHECK_EQ(sink.line(sink.ctx, half, sizeof half, PST_AUDIT_DURABLE), PST_ERR_AUDIT);
+    CHECK_EQ(say(&sink, "e", PST_AUDIT_DURABLE), PST_OK);
+    CHECK_EQ(say(&sink, "f", PST_AUDIT_MORE), PST_OK);
+    pst_audit_file_close(&f);
+    expect_file("a\nbcd\ne\n");
+}
+
 /* An agent that was killed left half a line: it stays one line, and ours begins anew. */
 static void test_half(void **state)
 {
@@ -125,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_kept, make, drop),
         cmocka_unit_test_setup_teardown(test_many, make, drop),
+        cmocka_unit_test_setup_teardown(test_pieces, make, drop),
         cmocka_unit_test_setup_teardown(test_half, make, drop),
         cmocka_unit_test_setup_teardown(test_full, make, drop),
     };
