@@ -64,10 +64,10 @@ PST_MUST_CHECK pst_err pst_grants_parse(struct pst_grants *g, const char *text, 
 PST_MUST_CHECK pst_err pst_grants_meet(struct pst_grants *out, const struct pst_grants *a,
                                        const struct pst_grants *b);
 /* What this peer may do on `device` at `now` (seconds since 1970, 0: no trusted clock).
- * PST_ERR_DENIED with `*why` set to a constant text; else PST_OK and `out`, whose `until` also
- * heeds the certificate's end and whose `epoch` is the certificate's. Policy floor and
- * `policy->allow.epoch` both bound that epoch from below. The certificate must carry the EKU of its
- * SPDM role. */
+ * PST_ERR_DENIED with `*why` set to a constant text and `out` all zero; else PST_OK and `out`. Its
+ * `until` is not later than the end of the certificate, and its `epoch` is the certificate's, which
+ * must not be below `policy->epoch_floor` or `policy->allow.epoch`. The certificate must carry the
+ * EKU of its SPDM role. */
 PST_MUST_CHECK pst_err pst_policy_decide(const struct pst_policy *policy,
                                          const struct pst_peer *peer, const char *device,
                                          uint64_t now, struct pst_grants *out, const char **why);

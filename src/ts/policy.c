@@ -360,48 +360,66 @@ static uint32_t epoch_floor(const struct pst_policy *policy)
     return policy->epoch_floor > policy->allow.epoch ? policy->epoch_floor : policy->allow.epoch;
 }
 
-pst_err pst_policy_decide(const struct pst_policy *policy, const struct pst_peer *peer,
-                          const char *device, uint64_t now, struct pst_grants *out,
-                          const char **why)
+/* What the certificate asks for, into `out`. */
+static pst_err parse_asked(const struct pst_policy *policy, const struct pst_peer *peer,
+                           struct pst_grants *out, const char **why)
 {
-    struct pst_grants asked, g;
-
     if (!peer->role_eku) {
-        return refuse(why, "the certificate is not for a debugger: its key usage is missing");
+        return refuse(why,
+                      "the certificate is not for a debugger: its extended key usage lacks the "
+                      "requester's role");
     }
     if (peer->grant_len == 0 || peer->grant_len > sizeof peer->grant) {
         return refuse(why, "the certificate carries no grant");
     }
-    pst_err err =
-        pst_grants_parse(&asked, (const char *)peer->grant, peer->grant_len, policy->fenced, NULL);
+    const pst_err err =
+        pst_grants_parse(out, (const char *)peer->grant, peer->grant_len, policy->fenced, NULL);
     if (err == PST_ERR_DENIED) {
-        return refuse(why, "the grant reaches the whole device but names memory ranges");
+        return refuse(why, "the grant combines whole-device rights with memory ranges");
     }
-    if (err != PST_OK) {
-        return refuse(why, "the certificate's grant is not understood");
-    }
-    if (!device_within(asked.device, device)) {
+    return err == PST_OK ? PST_OK : refuse(why, "the certificate's grant is malformed");
+}
+
+/* In place, in `out`: two sets of grants are too much for a small stack. */
+static pst_err decide(const struct pst_policy *policy, const struct pst_peer *peer,
+                      const char *device, uint64_t now, struct pst_grants *out, const char **why)
+{
+    PST_TRY(parse_asked(policy, peer, out, why));
+    const uint32_t epoch = out->epoch;
+
+    if (!device_within(out->device, device)) {
         return refuse(why, "the grant is for another device");
     }
     if (!device_within(policy->allow.device, device)) {
         return refuse(why, "the policy is for another device");
     }
-    if (asked.epoch < epoch_floor(policy)) {
-        return refuse(why, "the grant's epoch is over: it was revoked");
+    if (epoch < epoch_floor(policy)) {
+        return refuse(why, "the grant was revoked: its epoch is below the target's floor");
     }
-    if (pst_grants_meet(&g, &asked, &policy->allow) != PST_OK) {
+    if (pst_grants_meet(out, out, &policy->allow) != PST_OK) {
         return refuse(why, "the grant and the policy together need too many ranges");
     }
-    if (g.count == 0) {
+    if (out->count == 0) {
         return refuse(why, "the grant and the policy have nothing in common");
     }
-    g.epoch = asked.epoch;
-    g.until = sooner(g.until, peer->not_after);
-    if (now != 0 && g.until != 0 && now >= g.until) {
+    out->epoch = epoch;
+    out->until = sooner(out->until, peer->not_after);
+    if (now != 0 && out->until != 0 && now >= out->until) {
         return refuse(why, "the grant has expired");
     }
-    *out = g;
     return PST_OK;
+}
+
+pst_err pst_policy_decide(const struct pst_policy *policy, const struct pst_peer *peer,
+                          const char *device, uint64_t now, struct pst_grants *out,
+                          const char **why)
+{
+    const pst_err err = decide(policy, peer, device, now, out, why);
+
+    if (err != PST_OK) {
+        memset(out, 0, sizeof *out);
+    }
+    return err;
 }
 
 /* --- cover --- */
