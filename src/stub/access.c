@@ -4,12 +4,6 @@
 
 enum { GATHER_ENTRY = 16, REGION_ENTRY = 24, BREAK_ENTRY = 16 };
 
-void psti_stub_finish(struct pst_stub *s, pst_err result)
-{
-    s->access.done = true;
-    s->access.result = result;
-}
-
 /* Of a text or table that is read piece by piece: puts what of the `len` bytes at `*place` lies in
  * the piece that is wanted, and moves `*place` past them. */
 static void put_part(struct pst_stub *s, uint64_t *place, const void *at, size_t len)
@@ -56,23 +50,11 @@ static void resume_step(struct pst_stub *s)
         }
     } else if (s->source != NULL) {
         struct pst_reader r = pst_reader_of(s->source, s->access.len);
-        pst_err err = psti_stub_is_running(s) ? PST_ERR_STATE : pst_stub_resume(s, &r);
+        pst_err err = psti_stub_is_running(s) ? PST_ERR_STATE : psti_stub_resume(s, &r);
         s->access.tarries = err == PST_OK && s->config.may_tarry;
         if (!s->access.tarries) {
             psti_stub_finish(s, err);
         }
-    }
-}
-
-bool pst_stub_tarries(const struct pst_stub *s)
-{
-    return s->access.used && !s->access.done && s->access.tarries;
-}
-
-void pst_stub_hurry(struct pst_stub *s)
-{
-    if (pst_stub_tarries(s)) {
-        psti_stub_finish(s, PST_OK);
     }
 }
 
@@ -103,7 +85,7 @@ static void gather_step(struct pst_stub *s)
     psti_stub_finish(s, PST_OK);
 }
 
-void psti_stub_harts_step(struct pst_stub *s)
+static void harts_step(struct pst_stub *s)
 {
     if (!psti_stub_is_running(s) && s->access.step == 0 &&
         psti_stub_list_threads(s, &s->access.step)) {
@@ -154,7 +136,7 @@ static void on_annex(struct pst_stub *s, struct pst_bytes reply)
 }
 
 /* The files are read from the stub again, piece by piece, so that none is kept here. */
-void psti_stub_description_step(struct pst_stub *s)
+static void description_step(struct pst_stub *s)
 {
     uint64_t place = 0;
     for (size_t i = 0; i < s->annex_count; i++) {
@@ -193,18 +175,18 @@ struct pst_stub_row {
 };
 enum { R = PST_RIGHT_READ, W = PST_RIGHT_WRITE, X = PST_RIGHT_RUN };
 static const struct pst_stub_row rows[] = {
-    {PST_RUN_STATUS,      PST_RUN_STATUS,                 R, 0, 0,           false, status_step               },
-    {PST_RUN_RESUME,      PST_RUN_RESUME,                 0, X, 24,          false, resume_step               },
-    {PST_RUN_BREAK,       PST_RUN_BREAK,                  0, X, BREAK_ENTRY, true,  psti_stub_break_step      },
-    {PST_RUN_GATHER,      PST_RUN_GATHER,                 0, X, 0,           false, gather_step               },
-    {PST_RUN_HARTS,       PST_RUN_HARTS,                  R, 0, 0,           false, psti_stub_harts_step      },
-    {PST_RUN_ARCH,        PST_RUN_ARCH,                   R, 0, 0,           false, arch_step                 },
-    {PST_RUN_REGISTERS,   PST_RUN_REGISTER - 1,           R, W, 0,           true,  psti_stub_registers_step  },
-    {PST_RUN_REGISTER,    PST_RUN_DESCRIPTION - 1,        R, W, 0,           true,  psti_stub_register_step   },
-    {PST_RUN_DESCRIPTION, PST_RUN_MEMORY_MAP - 1,         R, 0, 0,           true,  psti_stub_description_step},
-    {PST_RUN_MEMORY_MAP,  PST_RUN_MEMORY_MAP + 0xFFFFFFF, R, 0, 0,           false, map_step                  },
-    {PST_RUN_INTERRUPT,   PST_RUN_INTERRUPT,              0, X, 4,           false, NULL                      },
-    {PST_RUN_DETACH,      PST_RUN_DETACH,                 0, X, 1,           false, NULL                      },
+    {PST_RUN_STATUS,      PST_RUN_STATUS,                 R, 0, 0,           false, status_step             },
+    {PST_RUN_RESUME,      PST_RUN_RESUME,                 0, X, 24,          false, resume_step             },
+    {PST_RUN_BREAK,       PST_RUN_BREAK,                  0, X, BREAK_ENTRY, true,  psti_stub_break_step    },
+    {PST_RUN_GATHER,      PST_RUN_GATHER,                 0, X, 0,           false, gather_step             },
+    {PST_RUN_HARTS,       PST_RUN_HARTS,                  R, 0, 0,           false, harts_step              },
+    {PST_RUN_ARCH,        PST_RUN_ARCH,                   R, 0, 0,           false, arch_step               },
+    {PST_RUN_REGISTERS,   PST_RUN_REGISTER - 1,           R, W, 0,           true,  psti_stub_registers_step},
+    {PST_RUN_REGISTER,    PST_RUN_DESCRIPTION - 1,        R, W, 0,           true,  psti_stub_register_step },
+    {PST_RUN_DESCRIPTION, PST_RUN_MEMORY_MAP - 1,         R, 0, 0,           true,  description_step        },
+    {PST_RUN_MEMORY_MAP,  PST_RUN_MEMORY_MAP + 0xFFFFFFF, R, 0, 0,           false, map_step                },
+    {PST_RUN_INTERRUPT,   PST_RUN_INTERRUPT,              0, X, 4,           false, NULL                    },
+    {PST_RUN_DETACH,      PST_RUN_DETACH,                 0, X, 1,           false, NULL                    },
 };
 static const struct pst_stub_row memory = {0, UINT64_MAX, R, W, 0, true, psti_stub_memory_step};
 
@@ -256,7 +238,7 @@ static pst_err check_memory(const struct pst_stub *s, const struct pst_access *a
     return s->arch != NULL && s->arch->word == 4 && last > UINT32_MAX ? PST_ERR_FAULT : PST_OK;
 }
 
-static pst_err check(const struct pst_stub *s, const struct pst_access *a, uint8_t space)
+pst_err psti_stub_access_check(const struct pst_stub *s, const struct pst_access *a, uint8_t space)
 {
     const struct pst_stub_row *row = find(space, a->address);
     if (row == NULL || (a->write ? row->write : row->read) == 0 ||
@@ -276,7 +258,7 @@ static pst_err check(const struct pst_stub *s, const struct pst_access *a, uint8
     return row->halted && running && !psti_stub_may_run(a->gate) ? PST_ERR_DENIED : PST_OK;
 }
 
-static void begin(struct pst_stub *s, const struct pst_access *a, uint8_t space)
+void psti_stub_access_begin(struct pst_stub *s, const struct pst_access *a, uint8_t space)
 {
     memset(&s->access, 0, sizeof s->access);
     s->access.used = true;
@@ -291,95 +273,4 @@ static void begin(struct pst_stub *s, const struct pst_access *a, uint8_t space)
     s->stage.used = 0;
     s->stage.failed = false;
     s->access_gate = a->gate;
-}
-
-static pst_err interrupt(struct pst_stub *s)
-{
-    if (psti_stub_is_running(s)) {
-        s->interrupt = true;
-        pst_stub_break(s);
-    }
-    return PST_OK;
-}
-
-static pst_err detach(struct pst_stub *s)
-{
-    if (s->link == LINK_OPEN) {
-        s->closing = true;
-        psti_stub_advance(s);
-    }
-    return s->link == LINK_CLOSED || s->link == LINK_LOST ? PST_OK : psti_stub_release(s);
-}
-
-/* Some answers need no stub. */
-static pst_err open_for(struct pst_stub *s, const struct pst_access *a, uint8_t space)
-{
-    bool status = space == PST_AS_RUN && a->address == PST_RUN_STATUS;
-    if (space == PST_AS_RUN && a->address >= PST_RUN_MEMORY_MAP) {
-        return PST_OK;
-    }
-    pst_err err = psti_stub_ensure_open(s, a->gate);
-    return status && err != PST_PENDING ? PST_OK : err;
-}
-
-static pst_err complete(struct pst_stub *s, struct pst_access *a)
-{
-    s->access.used = false;
-    if (s->access.result == PST_OK && !a->write) {
-        size_t n = s->stage.used < a->len ? s->stage.used : a->len;
-        if (n > 0) {
-            memcpy(a->data, s->stage.start, n);
-        }
-        a->len = (uint32_t)n;
-    }
-    return s->access.result;
-}
-
-static bool is_same(const struct pst_stub *s, const struct pst_access *a, uint8_t space)
-{
-    return s->access.space == space && s->access.address == a->address &&
-           s->access.asked == a->len && s->access.write == a->write;
-}
-
-static pst_err start(struct pst_stub *s, struct pst_access *a, uint8_t space)
-{
-    PST_TRY(open_for(s, a, space));
-    PST_TRY(check(s, a, space));
-    if (s->stale && s->link == LINK_OPEN && (s->answer != NULL || s->skip > 0)) {
-        return PST_PENDING; /* it would be taken for the answer to this one */
-    }
-    s->stale = false;
-    if (a->len == 0 && (space == PST_AS_MEMORY || !a->write)) {
-        return PST_OK;
-    }
-    begin(s, a, space);
-    return PST_PENDING;
-}
-
-pst_err psti_stub_perform(struct pst_stub *s, struct pst_access *a, uint8_t space)
-{
-    const struct pst_stub_row *row = find(space, a->address);
-    if (row != NULL && row->step == NULL) {
-        bool off = a->address == PST_RUN_DETACH && (s->link == LINK_CLOSED || s->link == LINK_LOST);
-        PST_TRY(off || s->closing ? PST_OK : open_for(s, a, space));
-        PST_TRY(check(s, a, space));
-        return a->address == PST_RUN_DETACH ? detach(s) : interrupt(s);
-    }
-    if (s->access.used && !is_same(s, a, space)) {
-        return PST_PENDING;
-    }
-    if (!s->access.used) {
-        pst_err err = start(s, a, space);
-        if (!s->access.used) {
-            return err;
-        }
-    }
-    s->source = a->write ? a->data : NULL;
-    if (s->link == LINK_OPEN && !(s->running && !psti_stub_wants_halt(s))) {
-        psti_stub_advance(s);
-    } else {
-        (void)psti_stub_access_task(s);
-    }
-    s->source = NULL;
-    return s->access.done ? complete(s, a) : PST_PENDING;
 }

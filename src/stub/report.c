@@ -2,60 +2,7 @@
 
 #include "stub/stub.h"
 
-enum { CHUNK_HEAD = 12 };
 enum { REPORT_SELECT, REPORT_REGISTERS, REPORT_GATHER, REPORT_CHUNK, REPORT_DONE };
-
-uint64_t psti_stub_get_value(const uint8_t *at, size_t size)
-{
-    uint64_t v = 0;
-    for (size_t i = size; i > 0; i--) {
-        v = v << 8 | at[i - 1];
-    }
-    return v;
-}
-
-size_t psti_stub_get_registers(struct pst_bytes reply, uint8_t *out, size_t cap)
-{
-    if (reply.len == 0 || reply.len % 2 != 0 || reply.len / 2 > cap) {
-        return 0;
-    }
-    for (size_t i = 0; i < reply.len / 2; i++) {
-        const uint8_t *pair = reply.at + 2 * i;
-        int high = pst_rsp_nibble(pair[0]), low = pst_rsp_nibble(pair[1]);
-        if (pair[0] == 'x' && pair[1] == 'x') {
-            high = low = 0;
-        }
-        if (high < 0 || low < 0) {
-            return 0;
-        }
-        out[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
-    }
-    return reply.len / 2;
-}
-
-void psti_stub_report_head(struct pst_stub *s, uint8_t state)
-{
-    struct pst_writer *w = &s->report;
-    w->used = 0;
-    w->failed = false;
-    pst_put_u8(w, state);
-    pst_put_u8(w, s->stop.reason);
-    pst_put_u8(w, s->stop.signal);
-    pst_put_u8(w, 0);
-    pst_put_u32(w, s->stop.hart);
-    pst_put_u64(w, s->stop.address);
-    size_t count_at = w->used;
-    pst_put_u16(w, 0);
-    pst_put_u16(w, 0);
-    uint16_t n = 0;
-    for (size_t i = 0; i < PST_STUB_HARTS; i++) {
-        if (s->harts[i].used) {
-            pst_put_u32(w, psti_stub_hart(s, i));
-            n++;
-        }
-    }
-    pst_poke_u16(w->start + count_at, n);
-}
 
 static size_t registers_at(const struct pst_stub *s)
 {
@@ -256,31 +203,4 @@ bool psti_stub_report_task(struct pst_stub *s)
         s->event_due = false;
         return true;
     }
-}
-
-/* A report that does not fit loses memory first, whole chunks, then registers, then harts. */
-size_t psti_stub_report_copy(const struct pst_stub *s, uint8_t *out, size_t cap)
-{
-    const uint8_t *from = s->report.start;
-    size_t harts = pst_peek_u16(from + 16), registers = pst_peek_u16(from + 18);
-    size_t len = PST_STOP_REPORT_HEAD;
-    if (cap < len) {
-        return 0;
-    }
-    harts = len + 4 * harts <= cap ? harts : 0;
-    len += 4 * harts;
-    bool all = harts == pst_peek_u16(from + 16) && len + registers <= cap;
-    registers = all ? registers : 0;
-    len += registers;
-    while (all && len < s->report.used) {
-        size_t chunk = CHUNK_HEAD + pst_peek_u32(from + len + 8);
-        if (chunk > cap - len) {
-            break;
-        }
-        len += chunk;
-    }
-    memcpy(out, from, len);
-    pst_poke_u16(out + 16, (uint16_t)harts);
-    pst_poke_u16(out + 18, (uint16_t)registers);
-    return len;
 }

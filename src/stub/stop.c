@@ -119,7 +119,7 @@ static void run(struct pst_stub *s)
     }
 }
 
-pst_err pst_stub_resume(struct pst_stub *s, struct pst_reader *list)
+pst_err psti_stub_resume(struct pst_stub *s, struct pst_reader *list)
 {
     if (s->exited) {
         return PST_ERR_FAULT;

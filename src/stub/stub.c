@@ -2,28 +2,7 @@
 
 #include "stub/stub.h"
 
-enum { PACKET_SIZE = 400 /* of a stub that does not say */, ENABLED_MEMORY = 1, ENABLED_RUN = 2 };
-
-bool psti_stub_is_ok(struct pst_bytes reply)
-{
-    return reply.len == 2 && memcmp(reply.at, "OK", 2) == 0;
-}
-
-bool psti_stub_is_error(struct pst_bytes reply)
-{
-    return (reply.len == 3 || (reply.len > 1 && reply.at[1] == '.')) && reply.at[0] == 'E';
-}
-
-bool psti_stub_is_running(const struct pst_stub *s)
-{
-    return s->running || s->owed || s->check;
-}
-
-bool psti_stub_may_run(const struct pst_gate *gate)
-{
-    return gate != NULL &&
-           gate->allow(gate->ctx, PST_AS_RUN, PST_RIGHT_RUN, PST_RUN_INTERRUPT, 4, true) == PST_OK;
-}
+enum { PACKET_SIZE = 400 /* if the stub does not tell its own */ };
 
 pst_err pst_stub_init(struct pst_stub *s, const struct pst_stub_config *config)
 {
@@ -83,10 +62,10 @@ static bool close_task(struct pst_stub *s)
 static void halt_if_wanted(struct pst_stub *s)
 {
     if (s->closing || s->interrupt) {
-        pst_stub_break(s);
+        psti_stub_interrupt(s);
     } else if (psti_stub_wants_halt(s)) {
         s->quiet = true;
-        pst_stub_break(s);
+        psti_stub_interrupt(s);
     }
 }
 
@@ -121,7 +100,98 @@ void psti_stub_advance(struct pst_stub *s)
     }
 }
 
-/* --- opening, losing, letting go --- */
+/* --- bytes from the stub --- */
+
+static bool is_ahead(const struct pst_stub *s)
+{
+    return s->skip > 0 || s->followers > 0 || s->ahead_at < s->ahead_len;
+}
+
+static void again(struct pst_stub *s)
+{
+    /* After a lost packet nothing of it ran, and what came behind it is void. */
+    bool waiting = s->answer != NULL || s->running;
+    if (!s->acks || !waiting || s->sent < s->packet_at + s->packet_len) {
+        return;
+    }
+    if (++s->retries > 3 || is_ahead(s)) {
+        psti_stub_lose(s);
+        return;
+    }
+    s->sent = s->packet_at;
+    s->out.used = s->packet_at + s->packet_len;
+    if (s->breaking) {
+        pst_put_u8(&s->out, 0x03);
+    }
+}
+
+/* QEMU answers the opening of its stub by a stop report that nobody asked for. */
+static bool is_stray(const struct pst_stub *s, struct pst_bytes b)
+{
+    return !s->running && b.len >= 3 && b.at[0] == 'T' && s->opening != 0 &&
+           s->general != PST_RSP_ALL;
+}
+
+static void on_packet(struct pst_stub *s)
+{
+    struct pst_bytes reply = {s->in.buffer, s->in.len};
+    /* After its OK to D, QEMU 7.2 crashes on any further byte. */
+    if (s->acks && !s->farewell) {
+        pst_put_u8(&s->out, '+');
+    }
+    if (s->skip > 0) {
+        s->skip--;
+    } else if (s->running) {
+        psti_stub_on_stop(s, reply);
+    } else if (s->answer != NULL && !is_stray(s, reply)) {
+        psti_stub_answer *answer = s->answer;
+        s->answer = NULL;
+        answer(s, reply);
+    }
+}
+
+static void on_item(struct pst_stub *s, enum pst_rsp_item item)
+{
+    switch (item) {
+    case PST_RSP_PACKET:
+        on_packet(s);
+        break;
+    case PST_RSP_NAK:
+        again(s);
+        break;
+    case PST_RSP_BAD:
+        /* Without acknowledgements nothing can be asked again, and which of several is unknown. */
+        if (!s->acks || ++s->retries > 3 || is_ahead(s)) {
+            psti_stub_lose(s);
+        } else if (!s->farewell) {
+            pst_put_u8(&s->out, '-');
+        }
+        break;
+    case PST_RSP_NOTHING:
+    case PST_RSP_NOTICE:
+    case PST_RSP_ACK:
+    case PST_RSP_BREAK:
+        break;
+    }
+    /* A stub that talks and does not listen. */
+    if (s->out.failed) {
+        psti_stub_lose(s);
+    }
+}
+
+void pst_stub_receive(struct pst_stub *s, const uint8_t *bytes, size_t len)
+{
+    while (len > 0 && s->link == LINK_OPEN) {
+        enum pst_rsp_item item;
+        size_t n = pst_rsp_read(&s->in, bytes, len, &item);
+        bytes += n;
+        len -= n;
+        on_item(s, item);
+        psti_stub_advance(s);
+    }
+}
+
+/* --- opening, letting go --- */
 
 static void reset(struct pst_stub *s)
 {
@@ -186,29 +256,6 @@ pst_err psti_stub_ensure_open(struct pst_stub *s, const struct pst_gate *gate)
     return PST_PENDING;
 }
 
-void psti_stub_lose(struct pst_stub *s)
-{
-    if (s->link != LINK_OPEN && s->link != LINK_CLOSING) {
-        return;
-    }
-    s->link = LINK_LOST;
-    s->open_failed = s->opening != 0 && s->enabled == 0;
-    s->opening = 0;
-    s->answer = NULL;
-    s->running = s->owed = s->check = s->stepping = s->report_active = s->closing = false;
-    s->skip = s->followers = s->ahead_at = s->ahead_len = s->wanted_len = 0;
-    s->out.used = s->sent = 0;
-    s->break_count = 0;
-    pst_stub_hurry(s);
-    if (s->access.used && !s->access.done) {
-        psti_stub_finish(s, PST_ERR_FAULT);
-    }
-    memset(&s->stop, 0, sizeof s->stop);
-    psti_stub_report_head(s, PST_RUN_LOST);
-    s->report_valid = false;
-    s->event_ready = (s->enabled & ENABLED_RUN) != 0;
-}
-
 void pst_stub_closed(struct pst_stub *s)
 {
     if (s->link == LINK_CLOSING) {
@@ -228,122 +275,4 @@ void pst_stub_abandon(struct pst_stub *s)
     (void)s->config.open(s->config.ctx, false);
     s->link = LINK_CLOSED;
     s->open_failed = false;
-}
-
-static pst_err enable(struct pst_stub *s, bool on, uint8_t bit, const struct pst_gate *gate)
-{
-    if (on) {
-        pst_err err = psti_stub_ensure_open(s, gate);
-        /* Without leave to stop the CPU the stub stays closed, and each access says so. */
-        if (err == PST_OK || err == PST_ERR_DENIED) {
-            s->gate = s->gate == NULL ? gate : s->gate;
-            s->enabled |= bit;
-            return PST_OK;
-        }
-        return err;
-    }
-    s->enabled &= (uint8_t)~bit;
-    if (s->enabled != 0) {
-        return PST_OK;
-    }
-    s->gate = NULL;
-    s->access.used = false;
-    s->event_ready = false;
-    if (s->link == LINK_OPEN) {
-        s->closing = true;
-        psti_stub_advance(s);
-    }
-    return psti_stub_release(s);
-}
-
-/* --- the two access spaces --- */
-
-static void cancel(struct pst_stub *s, uint8_t space)
-{
-    if (s->access.used && s->access.space == space) {
-        s->access.used = false;
-        s->stale = s->answer != NULL;
-        psti_stub_advance(s);
-    }
-}
-
-static uint8_t memory_right(void *ctx, uint64_t address, bool write)
-{
-    (void)ctx;
-    (void)address;
-    return write ? PST_RIGHT_WRITE : PST_RIGHT_READ;
-}
-
-static pst_err memory_perform(void *ctx, struct pst_access *a)
-{
-    return psti_stub_perform(ctx, a, PST_AS_MEMORY);
-}
-
-static void memory_cancel(void *ctx)
-{
-    cancel(ctx, PST_AS_MEMORY);
-}
-
-static pst_err memory_enable(void *ctx, bool on, const struct pst_gate *gate)
-{
-    return enable(ctx, on, ENABLED_MEMORY, gate);
-}
-
-static uint8_t run_right(void *ctx, uint64_t address, bool write)
-{
-    (void)ctx;
-    return psti_stub_right(address, write);
-}
-
-static pst_err run_perform(void *ctx, struct pst_access *a)
-{
-    return psti_stub_perform(ctx, a, PST_AS_RUN);
-}
-
-static void run_cancel(void *ctx)
-{
-    cancel(ctx, PST_AS_RUN);
-}
-
-static pst_err run_enable(void *ctx, bool on, const struct pst_gate *gate)
-{
-    return enable(ctx, on, ENABLED_RUN, gate);
-}
-
-static size_t run_event(void *ctx, uint8_t *out, size_t cap)
-{
-    struct pst_stub *s = ctx;
-    if (!s->event_ready || s->report_active) {
-        return 0;
-    }
-    size_t n = psti_stub_report_copy(s, out, cap);
-    s->event_ready = n == 0;
-    return n;
-}
-
-struct pst_space pst_stub_memory(struct pst_stub *s)
-{
-    return (struct pst_space){
-        .ctx = s,
-        .right = memory_right,
-        .perform = memory_perform,
-        .cancel = memory_cancel,
-        .enable = memory_enable,
-        .urgent_first = 1,
-        .urgent_last = 0,
-    };
-}
-
-struct pst_space pst_stub_run(struct pst_stub *s)
-{
-    return (struct pst_space){
-        .ctx = s,
-        .right = run_right,
-        .perform = run_perform,
-        .cancel = run_cancel,
-        .enable = run_enable,
-        .event = run_event,
-        .urgent_first = PST_RUN_INTERRUPT,
-        .urgent_last = PST_RUN_INTERRUPT,
-    };
 }
