@@ -4,12 +4,10 @@
 
 enum { PACKET_SIZE = 400 /* if the stub does not tell its own */ };
 
-pst_err pst_stub_init(struct pst_stub *s, const struct pst_stub_config *config)
+/* As before anything was opened. The buffer is shared out among packets in and out, the stop report
+ * and what an access reads. */
+static void prepare(struct pst_stub *s, const struct pst_stub_config *config)
 {
-    if (config->open == NULL || config->buffer_len < PST_STUB_BUFFER_MIN ||
-        (config->map_len > 0 && config->map == NULL)) {
-        return PST_ERR_ARGUMENT;
-    }
     memset(s, 0, sizeof *s);
     s->config = *config;
     size_t all = config->buffer_len, in = all / 16 * 5, out = all / 8;
@@ -18,6 +16,15 @@ pst_err pst_stub_init(struct pst_stub *s, const struct pst_stub_config *config)
     s->out = pst_writer_of(at + in, out);
     s->report = pst_writer_of(at + in + out, in);
     s->stage = pst_writer_of(at + in + out + in, all - in - out - in);
+}
+
+pst_err pst_stub_init(struct pst_stub *s, const struct pst_stub_config *config)
+{
+    if (config->open == NULL || config->buffer_len < PST_STUB_BUFFER_MIN ||
+        (config->map_len > 0 && config->map == NULL)) {
+        return PST_ERR_ARGUMENT;
+    }
+    prepare(s, config);
     return PST_OK;
 }
 
@@ -195,14 +202,15 @@ void pst_stub_receive(struct pst_stub *s, const uint8_t *bytes, size_t len)
 
 static void reset(struct pst_stub *s)
 {
-    struct pst_stub fresh = {.config = s->config, .gate = s->gate, .enabled = s->enabled};
-    pst_rsp_reader_init(&fresh.in, s->in.buffer, s->in.cap, true);
-    fresh.out = pst_writer_of(s->out.start, s->out.cap);
-    fresh.report = pst_writer_of(s->report.start, s->report.cap);
-    fresh.stage = pst_writer_of(s->stage.start, s->stage.cap);
-    fresh.acks = true;
-    fresh.packet_size = PACKET_SIZE;
-    *s = fresh;
+    const struct pst_stub_config config = s->config;
+    const struct pst_gate *gate = s->gate;
+    const uint8_t enabled = s->enabled;
+
+    prepare(s, &config);
+    s->gate = gate;
+    s->enabled = enabled;
+    s->acks = true;
+    s->packet_size = PACKET_SIZE;
     psti_stub_annex_add(s, "target.xml", 10);
 }
 
