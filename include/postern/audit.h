@@ -7,18 +7,29 @@
  * effect: no log, no effects. A line has at most PST_AUDIT_LINE bytes and no newline. Nothing in it
  * is secret.
  *
- * `"do"` lists the effects of a batch: space, address and length, or a breakpoint as debuggers
- * write it, `"Z0 0x80000204,2"` set, `"z0 ..."` removed.
+ * Every line has "line" (its number), "time" (seconds since 1970, 0: no trusted clock), "event",
+ * "session" and "engineer". What else it has depends on the event:
  *
- * Stepping is the same few batches of run control over and over. When one comes again, its line may
- * announce more of them: `"and_again":60` says that up to that many may follow within
- * PST_AUDIT_AHEAD_MS, each with the same effects as this line or as one of those in `"or"`. Each
- * that does still gets a line of its own, `"announced":N` with the number of that line, but not a
- * sync of its own, and a sink may keep it for PST_AUDIT_KEEP_MS: what a power failure or a killed
- * agent can lose of the log is which of the announced ones came to pass, never that they were to be
- * expected. A breakpoint elsewhere, or
- * anything that writes, is never among them. `audit_ahead` of pst_target_config says how many; 0:
- * none, each line is durable.
+ *     open     "fingerprint" of the engineer's certificate, "observer" (true: may only read),
+ *              "time_checked":false when there is no trusted clock, "grants" that are effective
+ *     effect   "effects": what the batch changes, each with space, address and length, as in
+ *              "memory 0x80000000+4", or a breakpoint as gdb writes it: "Z0 0x80000204,2" is set,
+ *              "z0 0x80000204,2" is removed
+ *     denied   "space", "rights" ("open": the space was to be opened), "address", "bytes"
+ *     refused  "link", "reason": a peer was not let in
+ *     end      "reason", "read_count", "read_bytes", "effect_count" of the session
+ *
+ * At most five lines of refusals and denials are written each second; "suppressed" in the next one
+ * counts the others.
+ *
+ * Stepping is the same few batches of run control over and over. When one is repeated, its line may
+ * announce more: "announces":60 says that up to 60 may follow within PST_AUDIT_AHEAD_MS, each with
+ * the effects of this line or with those of one entry of "alternatives". Each of them still gets a
+ * line, with "announced_by" and the number of the announcing line, but no sync of its own, and a
+ * sink may keep it back for PST_AUDIT_KEEP_MS. So a power failure or a killed agent can lose which
+ * of the announced batches ran, but never that they were announced. Other breakpoints, and whatever
+ * writes, are never announced ahead. `audit_ahead` of pst_target_config is the number; 0: every
+ * line is durable.
  */
 #ifndef POSTERN_AUDIT_H
 #define POSTERN_AUDIT_H
@@ -31,7 +42,8 @@
 
 enum pst_audit_when {
     PST_AUDIT_MORE,      /* the line goes on with the next piece */
-    PST_AUDIT_ANNOUNCED, /* a durable line has announced it: soon, before the next line of others */
+    PST_AUDIT_ANNOUNCED, /* a durable line has announced it: it may be kept back, but not
+                            behind the next line that is not announced */
     PST_AUDIT_WRITTEN,   /* another process sees it */
     PST_AUDIT_DURABLE,   /* a power failure does not take it */
 };

@@ -8,21 +8,14 @@
  *
  * What no command names (halting the CPU to read, gathered memory) is decided and logged by `allow`
  * when it happens. */
-#include "ts/text.h"
 #include "ts/ts.h"
 
 #define EFFECTS (PST_RIGHT_WRITE | PST_RIGHT_RUN | PST_RIGHT_TRACE)
 
-static const char *const space_names[PST_AS_COUNT] = {
-    [PST_AS_JTAG] = "jtag",   [PST_AS_MEMORY] = "memory", [PST_AS_RUN] = "run",
-    [PST_AS_TRACE] = "trace", [PST_AS_STREAM] = "stream", [PST_AS_SCM] = "scm",
-};
-
 static void put_effect(struct psti_text *s, uint8_t space, uint64_t address, uint64_t len)
 {
     psti_put(s, s->len > 0 ? ",\"" : "\"");
-    const char *name = space < PST_AS_COUNT ? space_names[space] : NULL;
-    psti_put(s, name != NULL ? name : "space");
+    psti_ts_put_space(s, space);
     psti_put(s, " ");
     psti_put_hex(s, address);
     psti_put(s, "+");

@@ -1,10 +1,10 @@
-/* Audit lines. Each has a number, so that a missing one shows. */
+/* Audit lines (audit.h lists their keys). Each has a number, so that a missing one shows. */
 #include <string.h>
 
-#include "ts/text.h"
 #include "ts/ts.h"
 
-/* More refusals than this in a second are only counted, so that a flood cannot push history out. */
+/* More refusals than this in a second are only counted, so that a flood cannot push older lines out
+ * of the log. */
 #define REFUSALS_PER_S 5
 
 #define PIECE 128 /* bytes that a line is collected in before they go to the sink */
@@ -47,7 +47,7 @@ static void begin(struct line *l, struct pst_target_context *c, const char *even
     *s = psti_text_of(l->piece, PIECE - 1); /* end() puts a bracket */
     s->more = more;
     s->ctx = l;
-    psti_put(s, "{\"n\":");
+    psti_put(s, "{\"line\":");
     psti_put_u64(s, ++c->target->lines);
     psti_put(s, ",\"time\":");
     psti_put_u64(s, psti_ts_wall(c->target));
@@ -72,9 +72,9 @@ pst_err psti_ts_log_open(struct pst_target_context *c, const char *grants)
     struct line l;
     memset(&c->target->repeats, 0, sizeof c->target->repeats);
     begin(&l, c, "open");
-    psti_put(&l.text, ",\"key\":\"");
+    psti_put(&l.text, ",\"fingerprint\":\"");
     psti_put_hex_bytes(&l.text, c->fingerprint, sizeof c->fingerprint);
-    psti_put(&l.text, "\",\"sharing\":");
+    psti_put(&l.text, "\",\"observer\":");
     psti_put(&l.text, c->observer ? "true" : "false");
     if (!c->time_checked) {
         psti_put(&l.text, ",\"time_checked\":false");
@@ -84,9 +84,9 @@ pst_err psti_ts_log_open(struct pst_target_context *c, const char *grants)
     return end(&l, PST_AUDIT_DURABLE);
 }
 
-/* --- run control that comes again --- */
+/* --- repeated run control --- */
 
-/* Puts a batch first among the recent ones; the oldest makes room. true: it was among them. */
+/* Puts a batch first among the recent ones and drops the oldest. true: it was among them. */
 static bool to_front(struct pst_target_repeats *r, const char *what, size_t len)
 {
     size_t last = sizeof r->recent / sizeof *r->recent - 1, at = 0;
@@ -102,16 +102,16 @@ static bool to_front(struct pst_target_repeats *r, const char *what, size_t len)
     return known;
 }
 
-/* The batch of this line and the recent others, up to `ahead` times in all. */
+/* Announces the batch of this line and the other recent ones, up to `ahead` times in all. */
 static void announce(struct pst_target *t, struct psti_text *s, uint8_t ahead)
 {
     struct pst_target_repeats *r = &t->repeats;
-    psti_put(s, ",\"and_again\":");
+    psti_put(s, ",\"announces\":");
     psti_put_u64(s, ahead);
     for (size_t i = 0; i < sizeof r->recent / sizeof *r->recent && r->recent[i].len > 0; i++) {
         r->recent[i].announced = true;
         if (i > 0) {
-            psti_put(s, i == 1 ? ",\"or\":[[" : "],[");
+            psti_put(s, i == 1 ? ",\"alternatives\":[[" : "],[");
             psti_put_bytes(s, r->recent[i].what, r->recent[i].len);
         }
     }
@@ -136,12 +136,12 @@ pst_err psti_ts_log_effect(struct pst_target_context *c, const char *what, size_
         memset(r, 0, sizeof *r);
     }
     begin(&l, c, "effect");
-    psti_put(&l.text, ",\"do\":[");
+    psti_put(&l.text, ",\"effects\":[");
     psti_put_bytes(&l.text, what, len);
     psti_put(&l.text, "]");
     if (announced) {
         r->left--;
-        psti_put(&l.text, ",\"announced\":");
+        psti_put(&l.text, ",\"announced_by\":");
         psti_put_u64(&l.text, r->line);
     } else if (known && ahead > 0) {
         announce(t, &l.text, ahead);
@@ -155,7 +155,7 @@ pst_err psti_ts_log_effect(struct pst_target_context *c, const char *what, size_
 
 /* --- sessions and refusals --- */
 
-/* True when this one is to be written; otherwise it was only counted. */
+/* true: write this one; false: it was only counted. */
 static bool refusal_allowed(struct pst_target *t)
 {
     uint64_t now = psti_ts_now(t);
@@ -164,19 +164,19 @@ static bool refusal_allowed(struct pst_target *t)
         t->refusals = 0;
     }
     if (t->refusals >= REFUSALS_PER_S) {
-        t->refusals_unsaid++;
+        t->refusals_suppressed++;
         return false;
     }
     t->refusals++;
     return true;
 }
 
-static void put_unsaid(struct pst_target *t, struct psti_text *s)
+static void put_suppressed(struct pst_target *t, struct psti_text *s)
 {
-    if (t->refusals_unsaid > 0) {
-        psti_put(s, ",\"also_refused\":");
-        psti_put_u64(s, t->refusals_unsaid);
-        t->refusals_unsaid = 0;
+    if (t->refusals_suppressed > 0) {
+        psti_put(s, ",\"suppressed\":");
+        psti_put_u64(s, t->refusals_suppressed);
+        t->refusals_suppressed = 0;
     }
 }
 
@@ -189,10 +189,41 @@ void psti_ts_log_refused(struct pst_target_context *c, const char *why)
     begin(&l, c, "refused");
     psti_put(&l.text, ",\"link\":");
     psti_put_u64(&l.text, c->link);
-    psti_put(&l.text, ",\"why\":");
+    psti_put(&l.text, ",\"reason\":");
     psti_put_json(&l.text, why);
-    put_unsaid(c->target, &l.text);
+    put_suppressed(c->target, &l.text);
     (void)end(&l, PST_AUDIT_WRITTEN); /* a refusal has no effect that would have to wait for it */
+}
+
+void psti_ts_put_space(struct psti_text *s, uint8_t space)
+{
+    static const char *const names[PST_AS_COUNT] = {
+        [PST_AS_JTAG] = "jtag",   [PST_AS_MEMORY] = "memory", [PST_AS_RUN] = "run",
+        [PST_AS_TRACE] = "trace", [PST_AS_STREAM] = "stream", [PST_AS_SCM] = "scm",
+    };
+
+    if (space < PST_AS_COUNT && names[space] != NULL) {
+        psti_put(s, names[space]);
+    } else {
+        psti_put(s, "space");
+        psti_put_u64(s, space);
+    }
+}
+
+/* "write", "write+read"; "open" when it was asked whether the space may be opened. */
+static void put_rights(struct psti_text *s, uint8_t rights)
+{
+    static const char *const names[] = {"read", "write", "run", "trace"};
+    const char *between = "";
+
+    psti_put(s, rights == 0 ? "open" : "");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if ((rights >> i & 1) != 0) {
+            psti_put(s, between);
+            psti_put(s, names[i]);
+            between = "+";
+        }
+    }
 }
 
 void psti_ts_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights,
@@ -203,15 +234,15 @@ void psti_ts_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rig
     }
     struct line l;
     begin(&l, c, "denied");
-    psti_put(&l.text, ",\"space\":");
-    psti_put_u64(&l.text, space);
-    psti_put(&l.text, ",\"rights\":");
-    psti_put_u64(&l.text, rights);
-    psti_put(&l.text, ",\"address\":\"");
+    psti_put(&l.text, ",\"space\":\"");
+    psti_ts_put_space(&l.text, space);
+    psti_put(&l.text, "\",\"rights\":\"");
+    put_rights(&l.text, rights);
+    psti_put(&l.text, "\",\"address\":\"");
     psti_put_hex(&l.text, address);
     psti_put(&l.text, "\",\"bytes\":");
     psti_put_u64(&l.text, len);
-    put_unsaid(c->target, &l.text);
+    put_suppressed(c->target, &l.text);
     (void)end(&l, PST_AUDIT_WRITTEN);
 }
 
@@ -219,13 +250,13 @@ void psti_ts_log_end(struct pst_target_context *c, pst_err why)
 {
     struct line l;
     begin(&l, c, "end");
-    psti_put(&l.text, ",\"why\":");
+    psti_put(&l.text, ",\"reason\":");
     psti_put_json(&l.text, why == PST_OK ? "ended by the engineer" : pst_err_text(why));
-    psti_put(&l.text, ",\"reads\":");
+    psti_put(&l.text, ",\"read_count\":");
     psti_put_u64(&l.text, c->reads);
-    psti_put(&l.text, ",\"bytes\":");
+    psti_put(&l.text, ",\"read_bytes\":");
     psti_put_u64(&l.text, c->read_bytes);
-    psti_put(&l.text, ",\"effects\":");
+    psti_put(&l.text, ",\"effect_count\":");
     psti_put_u64(&l.text, c->effects);
     (void)end(&l, PST_AUDIT_DURABLE);
 }

@@ -2,7 +2,6 @@
  * Register map: mipi_profile.h (provisional). */
 #include <string.h>
 
-#include "ts/text.h"
 #include "ts/ts.h"
 
 static uint8_t right(void *ctx, uint64_t address, bool write)

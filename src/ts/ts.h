@@ -10,6 +10,7 @@
 #define PST_TS_TS_H
 
 #include "postern/target.h"
+#include "ts/text.h"
 
 /* contexts.c: lookups and clocks. */
 /* NULL: no link of this number is up. */
@@ -50,7 +51,9 @@ void psti_ts_teardown_poll(struct pst_target_context *c);
 void psti_ts_bad_record(struct pst_target_context *c, const struct pst_link_traits *traits,
                         pst_err err);
 
-/* log.c: audit lines. */
+/* log.c: audit lines. PST_ERR_AUDIT: the sink failed. */
+/* "memory" */
+void psti_ts_put_space(struct psti_text *s, uint8_t space);
 PST_MUST_CHECK pst_err psti_ts_log_open(struct pst_target_context *c, const char *grants);
 void psti_ts_log_refused(struct pst_target_context *c, const char *why);
 void psti_ts_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights,

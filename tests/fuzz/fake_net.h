@@ -71,7 +71,7 @@ static inline uint64_t fnet_wall(void *ctx)
     return 1700000000u + ((const struct fnet *)ctx)->now / 1000;
 }
 
-/* Sums up what a line announces: {..."do":["memory 0x80000000+4",...]}. */
+/* Sums up what a line announces: {..."effects":["memory 0x80000000+4",...]}. */
 static inline pst_err fnet_line(void *ctx, const char *piece, size_t len, enum pst_audit_when when)
 {
     struct fnet *n = ctx;
@@ -97,9 +97,9 @@ static inline pst_err fnet_line(void *ctx, const char *piece, size_t len, enum p
     n->opened += strstr(copy, "\"event\":\"open\"") != NULL;
     n->ended += strstr(copy, "\"event\":\"end\"") != NULL;
     if (strstr(copy, "\"event\":\"effect\"") != NULL) {
-        const char *again = strstr(copy, "\"and_again\":");
+        const char *again = strstr(copy, "\"announces\":");
         if (when == PST_AUDIT_ANNOUNCED) { /* announced ahead, in this session */
-            need(n->ahead-- > 0 && strstr(copy, "\"announced\":") != NULL);
+            need(n->ahead-- > 0 && strstr(copy, "\"announced_by\":") != NULL);
         } else if (again != NULL) {
             n->ahead = (unsigned)strtoul(again + 12, NULL, 10);
         }

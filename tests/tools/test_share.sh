@@ -18,5 +18,5 @@ other() { # ENGINEER ARG...
 run_gdb gdb.out $link ada -x others.gdb -ex 'print pump.state' -ex detach
 [ "$(grep ^exit other.out | tr '\n' ' ')" = 'exit 0 exit 4 ' ] || { fail 'the second engineers'; cat other.out >&2; }
 grep -q '^\$1 = PUMP_' gdb.out || { fail 'the first engineer'; cat gdb.out >&2; }
-grep -q '"sharing":true' t.jsonl || fail 'the audit log does not say that somebody watched'
+grep -q '"observer":true' t.jsonl || fail 'the audit log does not say that somebody watched'
 finish

@@ -728,7 +728,7 @@ static void test_log_flood(void **state)
     CHECK(n->lines - lines <= 5);
     net_run_for(n, 1500);
     CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_ERR_DENIED);
-    CHECK(net_logged(n, "\"also_refused\":195")); /* but they are told */
+    CHECK(net_logged(n, "\"suppressed\":195")); /* but they are told */
     CHECK_EQ(n->effects, 0);
     net_free(n);
 }
@@ -976,10 +976,10 @@ static void test_log_and_gate_read_one_decision(void **state)
     CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
     CHECK_EQ(asked, 1);
     CHECK_EQ(n->effects, 1);
-    CHECK(net_logged(n, "\"do\":[\"memory 0x80000000+4\"]"));
+    CHECK(net_logged(n, "\"effects\":[\"memory 0x80000000+4\"]"));
     pst_debugger_stop(&s->dts);
     net_run_for(n, 0);
-    CHECK(net_logged(n, "\"effects\":1}"));
+    CHECK(net_logged(n, "\"effect_count\":1}"));
     net_free(n);
 }
 
@@ -996,7 +996,7 @@ static void test_decision_ends_with_the_session(void **state)
     n->memory_pending = true;
     pst_debugger_write(&s->dts, &op);
     net_run_for(n, 0);
-    CHECK(net_logged(n, "\"do\":[\"memory 0x80000000+4\"]"));
+    CHECK(net_logged(n, "\"effects\":[\"memory 0x80000000+4\"]"));
     n->now += 60000;
     (void)pst_target_poll(&n->target);
     n->memory_pending = false;

@@ -51,7 +51,7 @@ static void test_session(void **state)
     net_run_for(n, 0);
     CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
     CHECK_EQ(pst_debugger_why(&s->dts), PST_OK);
-    CHECK(net_logged(n, "\"why\":\"ended by the engineer\""));
+    CHECK(net_logged(n, "\"reason\":\"ended by the engineer\""));
     net_free(n);
 }
 

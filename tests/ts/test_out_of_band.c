@@ -232,7 +232,7 @@ static void test_session(void **state)
     pst_debugger_stop(&s->dts);
     run_for(n, 0);
     CHECK_EQ(pst_debugger_why(&s->dts), PST_OK);
-    CHECK(net_logged(n, "\"why\":\"ended by the engineer\""));
+    CHECK(net_logged(n, "\"reason\":\"ended by the engineer\""));
     CHECK(pst_target_wants_close(&n->target, DATA_LINK));
     CHECK(n->paths[0].context == NULL);
     cut(s);

@@ -112,6 +112,7 @@ static void test_read_only(void **state)
     CHECK_EQ(net_op(s, true, PST_AS_RUN, PST_RUN_RESUME, word, 4), PST_ERR_DENIED);
     CHECK_EQ(n->effects, 0);
     CHECK(net_logged(n, "\"event\":\"denied\""));
+    CHECK(net_logged(n, "\"space\":\"memory\",\"rights\":\"write\",\"address\":\"0x80000000\""));
     CHECK_EQ(net_op(s, false, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
     net_free(n);
 }

@@ -61,9 +61,9 @@ static void test_audit_ahead(void **state)
     step(s, 3, 3, 3); /* as long as nobody asks for it, each is durable */
     n->config.audit_ahead = 2;
     step(s, 1, 1, 1);
-    CHECK(strstr(n->log[n->lines - 1], "\"and_again\":2") != NULL);
+    CHECK(strstr(n->log[n->lines - 1], "\"announces\":2") != NULL);
     step(s, 2, 2, 0);
-    CHECK(strstr(n->log[n->lines - 1], "\"announced\":") != NULL);
+    CHECK(strstr(n->log[n->lines - 1], "\"announced_by\":") != NULL);
     step(s, 3, 3, 1);
     /* Another effect ends it, and is never announced itself. */
     for (int i = 0; i < 3; i++) {
@@ -72,7 +72,7 @@ static void test_audit_ahead(void **state)
         CHECK_EQ(n->durable_lines - durable, 1);
     }
     step(s, 1, 1, 1);
-    CHECK(strstr(n->log[n->lines - 1], "and_again") == NULL);
+    CHECK(strstr(n->log[n->lines - 1], "\"announces\"") == NULL);
     step(s, 2, 2, 1);
     net_run_for(n, PST_AUDIT_AHEAD_MS); /* and so does time */
     step(s, 1, 1, 1);
@@ -105,12 +105,12 @@ static void test_audit_ahead_breaks(void **state)
     memcpy(clear, set, sizeof clear);
     clear[0] = 0;
     control(s, PST_RUN_BREAK, set, 16, true);
-    CHECK(strstr(n->log[n->lines - 1], "\"do\":[\"Z0 0x80000204,2\"]") != NULL);
+    CHECK(strstr(n->log[n->lines - 1], "\"effects\":[\"Z0 0x80000204,2\"]") != NULL);
     control(s, PST_RUN_RESUME, resume, 24, true);
     control(s, PST_RUN_BREAK, clear, 16, true);
-    CHECK(strstr(n->log[n->lines - 1], "\"do\":[\"z0 0x80000204,2\"]") != NULL);
+    CHECK(strstr(n->log[n->lines - 1], "\"effects\":[\"z0 0x80000204,2\"]") != NULL);
     control(s, PST_RUN_RESUME, resume, 24, true);
-    CHECK(strstr(n->log[n->lines - 1], "\"and_again\":15,\"or\":[[\"z0 0x80000204,2\"],"
+    CHECK(strstr(n->log[n->lines - 1], "\"announces\":15,\"alternatives\":[[\"z0 0x80000204,2\"],"
                                        "[\"Z0 0x80000204,2\"]]") != NULL);
     for (int i = 0; i < 5; i++) { /* as it was, in any order */
         control(s, PST_RUN_BREAK, set, 16, false);

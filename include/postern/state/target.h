@@ -79,7 +79,7 @@ struct pst_target_link {
     bool busy; /* a newcomer is to be told so */
 };
 
-struct pst_target_repeats { /* run control batches that come again, see audit.h */
+struct pst_target_repeats { /* recent batches of run control, see audit.h */
     struct {
         char what[54];
         uint8_t len; /* 0: none from here on */
@@ -97,7 +97,7 @@ struct pst_target {
     uint64_t lines;       /* of the audit log */
     uint64_t refusals_ms; /* start of the current second of refusals */
     uint32_t refusals;    /* in it */
-    uint32_t refusals_unsaid;
+    uint32_t refusals_suppressed;
     bool audit_failed;
     struct pst_target_repeats repeats; /* of the session that may have effects */
 };
