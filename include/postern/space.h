@@ -35,9 +35,9 @@ struct pst_stub_config {
     uint8_t *buffer; /* packets and gathered memory; >= 4096 bytes on a host, >= 1024 in firmware */
     size_t buffer_len;
     bool hold; /* leave the CPU halted at the end; default: resume */
-    /* The owner hurries on what pst_stub_tarries: a resume may then wait for the stop that mostly
-     * comes at once, so that both are told together. */
-    bool may_tarry;
+    /* The answer to a resume may be deferred until the CPU stops, which mostly is at once, so that
+     * both travel together. The owner then calls pst_stub_answer_now (parts/stub.h) in time. */
+    bool defer_resume;
 };
 
 /* struct pst_stub and its functions are in stub.h; a file-backed MEMORY in port/posix. */

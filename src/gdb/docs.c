@@ -229,7 +229,7 @@ void psti_gdb_on_xfer(struct pst_gdb_server *g, struct pst_reader *r)
         psti_gdb_reply_text(g, "E00");
         return;
     }
-    struct pst_gdb_reply reply;
+    struct psti_gdb_reply reply;
     struct portion wet = {.skip = offset, .left = len, .room = g->config.packet_size - 8};
     psti_gdb_reply_begin(g, &reply);
     wet.p = &reply.p;

@@ -15,7 +15,7 @@
 
 #include "postern/parts/gdb_server.h"
 
-typedef void (*pst_gdb_then)(struct pst_gdb_server *g);
+typedef void (*psti_gdb_then)(struct pst_gdb_server *g);
 
 /* --- operations: begin, any number of read and write, then end --- */
 void psti_gdb_ops_begin(struct pst_gdb_server *g);
@@ -23,23 +23,23 @@ void psti_gdb_ops_begin(struct pst_gdb_server *g);
 size_t psti_gdb_ops_add(struct pst_gdb_server *g, pst_spp_opcode opcode, uint8_t space,
                         uint64_t address, uint8_t *data, size_t len);
 /* `then` runs once all of them are done. Counts a round trip. */
-void psti_gdb_ops_end(struct pst_gdb_server *g, pst_gdb_then then);
+void psti_gdb_ops_end(struct pst_gdb_server *g, psti_gdb_then then);
 /* Halts every hart, unless an interrupt is under way already. If the target refuses, `not_halted`
  * runs and g->interrupt.result says why. */
-void psti_gdb_interrupt(struct pst_gdb_server *g, pst_gdb_then not_halted);
+void psti_gdb_interrupt(struct pst_gdb_server *g, psti_gdb_then not_halted);
 /* Reads ahead into the cache. */
 void psti_gdb_ahead(struct pst_gdb_server *g, uint64_t address, uint32_t len);
 /* `then` runs once the read ahead is done. */
-void psti_gdb_ahead_await(struct pst_gdb_server *g, pst_gdb_then then);
+void psti_gdb_ahead_await(struct pst_gdb_server *g, psti_gdb_then then);
 
 /* --- replies --- */
-struct pst_gdb_reply {
+struct psti_gdb_reply {
     struct pst_writer w;
     struct pst_rsp_writer p;
 };
 /* Begin must be given an object that stays where it is until end. */
-void psti_gdb_reply_begin(struct pst_gdb_server *g, struct pst_gdb_reply *r);
-void psti_gdb_reply_end(struct pst_gdb_server *g, struct pst_gdb_reply *r);
+void psti_gdb_reply_begin(struct pst_gdb_server *g, struct psti_gdb_reply *r);
+void psti_gdb_reply_end(struct pst_gdb_server *g, struct psti_gdb_reply *r);
 void psti_gdb_reply_text(struct pst_gdb_server *g, const char *text);
 /* `E.` and why in words; `what` says what was asked. */
 void psti_gdb_reply_error(struct pst_gdb_server *g, const char *what, pst_err err);
@@ -63,7 +63,7 @@ void psti_gdb_not_halted(struct pst_gdb_server *g);
 
 /* --- packets --- */
 void psti_gdb_dispatch(struct pst_gdb_server *g);
-typedef void (*pst_gdb_handler)(struct pst_gdb_server *g, struct pst_reader *r);
+typedef void (*psti_gdb_handler)(struct pst_gdb_server *g, struct pst_reader *r);
 void psti_gdb_on_read(struct pst_gdb_server *g, struct pst_reader *r);
 void psti_gdb_on_write(struct pst_gdb_server *g, struct pst_reader *r);
 void psti_gdb_on_binary(struct pst_gdb_server *g, struct pst_reader *r);

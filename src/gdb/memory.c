@@ -11,7 +11,7 @@
 
 static void reply_memory(struct pst_gdb_server *g, const uint8_t *data, size_t len)
 {
-    struct pst_gdb_reply r;
+    struct psti_gdb_reply r;
     psti_gdb_reply_begin(g, &r);
     pst_rsp_put_hex(&r.p, data, len);
     psti_gdb_reply_end(g, &r);
@@ -242,7 +242,7 @@ static void crc_done(struct pst_gdb_server *g)
 static void crc_next(struct pst_gdb_server *g)
 {
     if (g->crc_left == 0) {
-        struct pst_gdb_reply r;
+        struct psti_gdb_reply r;
         psti_gdb_reply_begin(g, &r);
         pst_rsp_put_char(&r.p, 'C');
         pst_rsp_put_number(&r.p, g->crc);

@@ -12,7 +12,7 @@ static void turn(struct pst_gdb_server *g)
     }
     g->turning = true;
     while (g->outstanding == 0 && g->then != NULL) {
-        pst_gdb_then then = g->then;
+        psti_gdb_then then = g->then;
         g->then = NULL;
         then(g);
     }
@@ -60,7 +60,7 @@ size_t psti_gdb_ops_add(struct pst_gdb_server *g, pst_spp_opcode opcode, uint8_t
     return at;
 }
 
-void psti_gdb_ops_end(struct pst_gdb_server *g, pst_gdb_then then)
+void psti_gdb_ops_end(struct pst_gdb_server *g, psti_gdb_then then)
 {
     g->counters.round_trips++;
     g->then = then;
@@ -77,7 +77,7 @@ static void interrupt_done(void *ctx, struct pst_spp_op *op)
     }
 }
 
-void psti_gdb_interrupt(struct pst_gdb_server *g, pst_gdb_then not_halted)
+void psti_gdb_interrupt(struct pst_gdb_server *g, psti_gdb_then not_halted)
 {
     if (g->interrupting) {
         return;
@@ -117,7 +117,7 @@ void psti_gdb_ahead(struct pst_gdb_server *g, uint64_t address, uint32_t len)
     submit(g, &g->ahead, PST_SPP_READ, PST_AS_MEMORY, address, g->ahead_data, len);
 }
 
-void psti_gdb_ahead_await(struct pst_gdb_server *g, pst_gdb_then then)
+void psti_gdb_ahead_await(struct pst_gdb_server *g, psti_gdb_then then)
 {
     psti_gdb_ops_begin(g);
     g->outstanding++;

@@ -7,7 +7,7 @@
 static void on_supported(struct pst_gdb_server *g, struct pst_reader *r)
 {
     static const uint8_t target_xml[] = "target.xml";
-    struct pst_gdb_reply reply;
+    struct psti_gdb_reply reply;
     (void)pst_rsp_take_char(r, ':');
     while (r->left > 0) {
         struct pst_bytes word = pst_rsp_get_until(r, ';');
@@ -108,7 +108,7 @@ static void on_why(struct pst_gdb_server *g, struct pst_reader *r)
 
 static void on_current(struct pst_gdb_server *g, struct pst_reader *r)
 {
-    struct pst_gdb_reply reply;
+    struct psti_gdb_reply reply;
     (void)r;
     psti_gdb_reply_begin(g, &reply);
     pst_rsp_put_text(&reply.p, "QC");
@@ -118,7 +118,7 @@ static void on_current(struct pst_gdb_server *g, struct pst_reader *r)
 
 static void on_first_threads(struct pst_gdb_server *g, struct pst_reader *r)
 {
-    struct pst_gdb_reply reply;
+    struct psti_gdb_reply reply;
     (void)r;
     psti_gdb_reply_begin(g, &reply);
     for (size_t i = 0; i < g->hart_count; i++) {
@@ -173,7 +173,7 @@ static void on_select(struct pst_gdb_server *g, struct pst_reader *r)
 
 static void on_thread_info(struct pst_gdb_server *g, struct pst_reader *r)
 {
-    struct pst_gdb_reply reply;
+    struct psti_gdb_reply reply;
     uint32_t hart = 0;
     if (!get_hart(g, r, &hart)) {
         psti_gdb_reply_text(g, "E16");
@@ -269,7 +269,7 @@ static const struct {
     const char *text;
     bool whole; /* nothing may follow the text */
     enum need need;
-    pst_gdb_handler run;
+    psti_gdb_handler run;
 } packets[] = {
     {"qSupported",        false, NOTHING,   on_supported            },
     {"QStartNoAckMode",   true,  NOTHING,   on_no_ack               },

@@ -14,7 +14,7 @@ static uint32_t chosen_hart(const struct pst_gdb_server *g)
 
 static void reply_regs(struct pst_gdb_server *g, const uint8_t *regs, size_t len)
 {
-    struct pst_gdb_reply r;
+    struct psti_gdb_reply r;
     psti_gdb_reply_begin(g, &r);
     pst_rsp_put_hex(&r.p, regs, len);
     psti_gdb_reply_end(g, &r);
@@ -23,7 +23,7 @@ static void reply_regs(struct pst_gdb_server *g, const uint8_t *regs, size_t len
 /* A running hart that may not be halted: every register is unavailable, which gdb can show. */
 static void reply_unavailable(struct pst_gdb_server *g, size_t len)
 {
-    struct pst_gdb_reply r;
+    struct psti_gdb_reply r;
     psti_gdb_reply_begin(g, &r);
     for (size_t i = 0; i < len; i++) {
         pst_rsp_put_text(&r.p, "xx");

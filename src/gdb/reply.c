@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-void psti_gdb_reply_begin(struct pst_gdb_server *g, struct pst_gdb_reply *r)
+void psti_gdb_reply_begin(struct pst_gdb_server *g, struct psti_gdb_reply *r)
 {
     memmove(g->out, g->out + g->out_head, g->out_tail - g->out_head);
     g->out_tail -= g->out_head;
@@ -11,7 +11,7 @@ void psti_gdb_reply_begin(struct pst_gdb_server *g, struct pst_gdb_reply *r)
     r->p = pst_rsp_begin(&r->w);
 }
 
-static bool finish(struct pst_gdb_server *g, struct pst_gdb_reply *r)
+static bool finish(struct pst_gdb_server *g, struct psti_gdb_reply *r)
 {
     size_t len = 0;
     pst_rsp_end(&r->p);
@@ -24,11 +24,11 @@ static bool finish(struct pst_gdb_server *g, struct pst_gdb_reply *r)
     return true;
 }
 
-void psti_gdb_reply_end(struct pst_gdb_server *g, struct pst_gdb_reply *r)
+void psti_gdb_reply_end(struct pst_gdb_server *g, struct psti_gdb_reply *r)
 {
     g->asked = false;
     if (!finish(g, r)) { /* only if gdb does not read what it was sent */
-        struct pst_gdb_reply small;
+        struct psti_gdb_reply small;
         psti_gdb_reply_begin(g, &small);
         pst_rsp_put_text(&small.p, "E0c");
         (void)finish(g, &small);
@@ -37,7 +37,7 @@ void psti_gdb_reply_end(struct pst_gdb_server *g, struct pst_gdb_reply *r)
 
 void psti_gdb_reply_text(struct pst_gdb_server *g, const char *text)
 {
-    struct pst_gdb_reply r;
+    struct psti_gdb_reply r;
     psti_gdb_reply_begin(g, &r);
     pst_rsp_put_text(&r.p, text);
     psti_gdb_reply_end(g, &r);
@@ -84,7 +84,7 @@ static void put_decimal(struct pst_writer *w, uint64_t v)
 
 void psti_gdb_reply_error(struct pst_gdb_server *g, const char *what, pst_err err)
 {
-    struct pst_gdb_reply r;
+    struct psti_gdb_reply r;
     g->counters.errors++;
     psti_gdb_reply_begin(g, &r);
     pst_rsp_put_text(&r.p, "E.");
@@ -139,7 +139,7 @@ void psti_gdb_reply_fault(struct pst_gdb_server *g, const char *what, uint64_t a
 
 void psti_gdb_console(struct pst_gdb_server *g, const char *text, size_t len)
 {
-    struct pst_gdb_reply r;
+    struct psti_gdb_reply r;
     size_t most = (g->config.packet_size - 8) / 2;
     while (len > 0) {
         size_t n = len < most ? len : most;
@@ -199,7 +199,7 @@ static void put_byte_hex(struct pst_rsp_writer *p, uint8_t v)
 
 void psti_gdb_reply_stop(struct pst_gdb_server *g)
 {
-    struct pst_gdb_reply r;
+    struct psti_gdb_reply r;
     psti_gdb_reply_begin(g, &r);
     if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {
         bool exited = g->reason == PST_STOP_EXITED || g->state == PST_GDB_DETACHED;

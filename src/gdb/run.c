@@ -210,7 +210,7 @@ void psti_gdb_on_step_sig(struct pst_gdb_server *g, struct pst_reader *r)
 /* --- leaving --- */
 
 /* The breakpoints are ours, and a target that runs on with them would stop with nobody there. */
-static void detach(struct pst_gdb_server *g, pst_gdb_then then)
+static void detach(struct pst_gdb_server *g, psti_gdb_then then)
 {
     size_t breaks = psti_gdb_break_list(g, true);
     if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {

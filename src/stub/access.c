@@ -44,15 +44,15 @@ static void status_step(struct pst_stub *s)
 
 static void resume_step(struct pst_stub *s)
 {
-    if (s->access.tarries) {
+    if (s->access.deferred) {
         if (!psti_stub_is_running(s) && !s->report_active) {
-            pst_stub_hurry(s);
+            pst_stub_answer_now(s);
         }
     } else if (s->source != NULL) {
         struct pst_reader r = pst_reader_of(s->source, s->access.len);
         pst_err err = psti_stub_is_running(s) ? PST_ERR_STATE : psti_stub_resume(s, &r);
-        s->access.tarries = err == PST_OK && s->config.may_tarry;
-        if (!s->access.tarries) {
+        s->access.deferred = err == PST_OK && s->config.defer_resume;
+        if (!s->access.deferred) {
             psti_stub_finish(s, err);
         }
     }

@@ -101,20 +101,20 @@ bool psti_stub_break_clear(struct pst_stub *s)
     return true;
 }
 
-bool pst_stub_last_will(const struct pst_stub *s, struct pst_stub_will *will)
+bool pst_stub_cleanup(const struct pst_stub *s, struct pst_stub_cleanup *cleanup)
 {
     if (s->link != LINK_OPEN && s->link != LINK_CLOSING) {
         return false;
     }
-    will->count = s->break_count;
-    memcpy(will->breaks, s->breaks, s->break_count * sizeof *s->breaks);
+    cleanup->count = s->break_count;
+    memcpy(cleanup->breaks, s->breaks, s->break_count * sizeof *s->breaks);
     if (s->answer == on_changed && s->setting_on) {
-        will->breaks[will->count++] = s->setting; /* perhaps */
+        cleanup->breaks[cleanup->count++] = s->setting; /* perhaps */
     }
-    will->expected =
+    cleanup->expected =
         (uint8_t)((s->answer != NULL) + s->skip + s->followers + (s->ahead_len - s->ahead_at));
-    will->acks = s->acks;
-    will->running = s->running;
-    will->left = s->farewell;
+    cleanup->acks = s->acks;
+    cleanup->running = s->running;
+    cleanup->left = s->detached;
     return true;
 }

@@ -18,7 +18,7 @@ bool psti_stub_is_error(struct pst_bytes reply)
 
 bool psti_stub_is_running(const struct pst_stub *s)
 {
-    return s->running || s->owed || s->check;
+    return s->running || s->resume_due || s->step_check;
 }
 
 bool psti_stub_may_run(const struct pst_gate *gate)
@@ -63,14 +63,14 @@ void psti_stub_finish(struct pst_stub *s, pst_err result)
     s->access.result = result;
 }
 
-bool pst_stub_tarries(const struct pst_stub *s)
+bool pst_stub_deferred(const struct pst_stub *s)
 {
-    return s->access.used && !s->access.done && s->access.tarries;
+    return s->access.used && !s->access.done && s->access.deferred;
 }
 
-void pst_stub_hurry(struct pst_stub *s)
+void pst_stub_answer_now(struct pst_stub *s)
 {
-    if (pst_stub_tarries(s)) {
+    if (pst_stub_deferred(s)) {
         psti_stub_finish(s, PST_OK);
     }
 }
@@ -139,11 +139,12 @@ void psti_stub_lose(struct pst_stub *s)
     s->open_failed = s->opening != 0 && s->enabled == 0;
     s->opening = 0;
     s->answer = NULL;
-    s->running = s->owed = s->check = s->stepping = s->report_active = s->closing = false;
+    s->running = s->resume_due = s->step_check = s->stepping = s->report_active = s->closing =
+        false;
     s->skip = s->followers = s->ahead_at = s->ahead_len = s->wanted_len = 0;
     s->out.used = s->sent = 0;
     s->break_count = 0;
-    pst_stub_hurry(s);
+    pst_stub_answer_now(s);
     if (s->access.used && !s->access.done) {
         psti_stub_finish(s, PST_ERR_FAULT);
     }

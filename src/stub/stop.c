@@ -111,7 +111,7 @@ static void run(struct pst_stub *s)
         put_plain(s, &p);
     }
     s->running = true;
-    s->breaking = s->quiet = s->owed = s->check = false;
+    s->breaking = s->quiet = s->resume_due = s->step_check = false;
     s->report_valid = false;
     psti_stub_send(s, &p, NULL);
     for (size_t i = 0; i < s->resume_count; i++) {
@@ -140,12 +140,12 @@ pst_err psti_stub_resume(struct pst_stub *s, struct pst_reader *list)
 
 bool psti_stub_go_task(struct pst_stub *s)
 {
-    if (!s->owed || (s->access.used && !s->access.done && !s->access.tarries)) {
+    if (!s->resume_due || (s->access.used && !s->access.done && !s->access.deferred)) {
         return false;
     }
     if (s->interrupt) {
         /* It came while an access of ours had halted the CPU anyway. */
-        s->owed = s->stepping = s->interrupt = false;
+        s->resume_due = s->stepping = s->interrupt = false;
         s->stop.signal = SIGNAL_INT;
         psti_stub_report_begin(s, true);
         return true;
@@ -258,10 +258,10 @@ static void settle(struct pst_stub *s)
     if (s->interrupt && step) {
         s->stop.signal = SIGNAL_INT; /* what the interrupt ended is the range, not this step */
     } else if (!s->interrupt && s->stepping && (ours || step)) {
-        s->check = true;
+        s->step_check = true;
         return;
     } else if (!s->interrupt && ours) {
-        s->owed = true;
+        s->resume_due = true;
         return;
     }
     s->interrupt = false;
@@ -303,11 +303,11 @@ static bool is_break(const struct pst_stub *s, uint64_t pc)
 static void judge(struct pst_stub *s, uint64_t pc)
 {
     const struct pst_stub_resume *e = &s->resumes[s->range];
-    s->check = false;
+    s->step_check = false;
     bool on = pc >= e->first && pc < e->end && !is_break(s, pc) && !s->interrupt &&
               ++s->steps < PST_STUB_RANGE_STEPS;
     if (on) {
-        s->owed = true;
+        s->resume_due = true;
         return;
     }
     s->stop.signal = s->interrupt ? SIGNAL_INT : SIGNAL_TRAP;
@@ -340,7 +340,7 @@ static void on_pc(struct pst_stub *s, struct pst_bytes reply)
 
 bool psti_stub_check_task(struct pst_stub *s)
 {
-    if (!s->check) {
+    if (!s->step_check) {
         return false;
     }
     if (s->stop.has_pc) {

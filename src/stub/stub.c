@@ -44,9 +44,9 @@ static bool close_task(struct pst_stub *s)
         return false;
     }
     s->opening = 0;
-    s->owed = s->check = s->stepping = s->interrupt = false;
+    s->resume_due = s->step_check = s->stepping = s->interrupt = false;
     s->report_active = s->report_valid = s->event_due = s->event_ready = false;
-    pst_stub_hurry(s);
+    pst_stub_answer_now(s);
     if (s->access.used && !s->access.done) {
         psti_stub_finish(s, PST_ERR_CLOSED);
     }
@@ -61,7 +61,7 @@ static bool close_task(struct pst_stub *s)
         s->link = LINK_CLOSING;
         return false;
     }
-    s->farewell = true;
+    s->detached = true;
     psti_stub_ask(s, "D", on_detached);
     return true;
 }
@@ -143,7 +143,7 @@ static void on_packet(struct pst_stub *s)
 {
     struct pst_bytes reply = {s->in.buffer, s->in.len};
     /* After its OK to D, QEMU 7.2 crashes on any further byte. */
-    if (s->acks && !s->farewell) {
+    if (s->acks && !s->detached) {
         pst_put_u8(&s->out, '+');
     }
     if (s->skip > 0) {
@@ -170,7 +170,7 @@ static void on_item(struct pst_stub *s, enum pst_rsp_item item)
         /* Without acknowledgements nothing can be asked again, and which of several is unknown. */
         if (!s->acks || ++s->retries > 3 || is_ahead(s)) {
             psti_stub_lose(s);
-        } else if (!s->farewell) {
+        } else if (!s->detached) {
             pst_put_u8(&s->out, '-');
         }
         break;

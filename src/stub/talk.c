@@ -101,7 +101,7 @@ static void on_selected(struct pst_stub *s, struct pst_bytes reply)
      * that does not exist any more is the stub's E, and g would speak of another. */
     if (psti_stub_is_error(reply)) {
         s->general = 0;
-        if (s->access.used && !s->access.tarries && !s->report_active) {
+        if (s->access.used && !s->access.deferred && !s->report_active) {
             psti_stub_finish(s, PST_ERR_FAULT);
         }
     }

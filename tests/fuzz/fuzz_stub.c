@@ -101,7 +101,7 @@ static void act(struct rig *t, uint8_t what, const uint8_t *at, size_t len)
         break;
     default:
         if (len > 0) {
-            pst_stub_hurry(&t->stub);
+            pst_stub_answer_now(&t->stub);
             break;
         }
         pst_stub_abandon(&t->stub);
@@ -120,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t cap = data[0] & 1 ? PST_STUB_BUFFER_MIN : 4096;
     uint8_t *buffer = malloc(cap);
     struct rig t = {.gates = data[0]};
-    struct pst_stub_will will;
+    struct pst_stub_cleanup cleanup;
     struct pst_stub_config config = {.map = map,
                                      .map_len = 1,
                                      .open = open_stream,
@@ -128,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                      .buffer = buffer,
                                      .buffer_len = cap,
                                      .hold = data[0] & 2,
-                                     .may_tarry = data[0] & 8};
+                                     .defer_resume = data[0] & 8};
     if (pst_stub_init(&t.stub, &config) != PST_OK) {
         abort();
     }
@@ -144,7 +144,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         } else {
             say(&t, b.at, b.len, what & 1);
         }
-        if (pst_stub_last_will(&t.stub, &will) && will.count > PST_STUB_BREAKS + 1) {
+        if (pst_stub_cleanup(&t.stub, &cleanup) && cleanup.count > PST_STUB_BREAKS + 1) {
             abort();
         }
         if ((what & 0xC0) != 0x40) { /* or it does not drain */

@@ -435,7 +435,7 @@ static void test_tarry(void **state)
     (void)state;
     for (unsigned kind = 0; kind < 8; kind++) {
         struct rig *t = rig_new();
-        t->stub.config.may_tarry = true;
+        t->stub.config.defer_resume = true;
         t->fake.no_ack = kind & 1;
         t->fake.range = kind & 2;
         t->fake.plain = kind & 4;
@@ -444,12 +444,12 @@ static void test_tarry(void **state)
         CHECK(event(t) > 0); /* both at once */
         CHECK_EQ(resume(t, PST_RUN_STEP_RANGE, FAKE_BASE, FAKE_BASE + 0x20), PST_OK);
         CHECK(event(t) > 0);
-        CHECK(!pst_stub_tarries(&t->stub));
+        CHECK(!pst_stub_deferred(&t->stub));
         CHECK_EQ(resume(t, PST_RUN_CONTINUE, 0, 0), PST_PENDING);
-        CHECK(pst_stub_tarries(&t->stub));
+        CHECK(pst_stub_deferred(&t->stub));
         CHECK_EQ(event(t), 0);
-        pst_stub_hurry(&t->stub);
-        CHECK(!pst_stub_tarries(&t->stub));
+        pst_stub_answer_now(&t->stub);
+        CHECK(!pst_stub_deferred(&t->stub));
         CHECK_EQ(resume(t, PST_RUN_CONTINUE, 0, 0), PST_OK);
         CHECK_EQ(event(t), 0);
         uint8_t zeros[4] = {0};
@@ -470,22 +470,22 @@ static void test_will(void **state)
 {
     (void)state;
     struct rig *t = rig_new();
-    struct pst_stub_will w = {.cut = true};
-    CHECK(!pst_stub_last_will(&t->stub, &w));
+    struct pst_stub_cleanup w = {.cut = true};
+    CHECK(!pst_stub_cleanup(&t->stub, &w));
     attach(t);
-    CHECK(pst_stub_last_will(&t->stub, &w));
+    CHECK(pst_stub_cleanup(&t->stub, &w));
     CHECK(w.count == 0 && w.expected == 0 && !w.running && !w.left && w.cut);
     t->budget = 1; /* nothing moves: it may be in already */
     CHECK_EQ(set_break(t, true, FAKE_BASE + 8), PST_PENDING);
-    CHECK(pst_stub_last_will(&t->stub, &w));
+    CHECK(pst_stub_cleanup(&t->stub, &w));
     CHECK(w.count == 1 && w.breaks[0].address == FAKE_BASE + 8 && w.expected == 1);
     t->budget = 0;
     CHECK_EQ(set_break(t, true, FAKE_BASE + 8), PST_OK);
     CHECK_EQ(resume(t, PST_RUN_CONTINUE, 0, 0), PST_OK);
-    CHECK(pst_stub_last_will(&t->stub, &w));
+    CHECK(pst_stub_cleanup(&t->stub, &w));
     CHECK(w.count == 1 && w.expected == 0 && w.running);
     pst_stub_closed(&t->stub); /* what was true before stays in the will */
-    CHECK(!pst_stub_last_will(&t->stub, &w));
+    CHECK(!pst_stub_cleanup(&t->stub, &w));
     CHECK(w.count == 1 && w.running);
     free(t);
 }

@@ -66,7 +66,7 @@ struct pst_stub_range {
 };
 
 /* What would have to be undone at the stub if its owner vanished now. */
-struct pst_stub_will {
+struct pst_stub_cleanup {
     uint8_t count;    /* breakpoints that are in, or may be */
     uint8_t expected; /* answers to come */
     bool acks, running;
@@ -88,7 +88,7 @@ struct pst_stub { /* private */
     struct pst_writer out;
     size_t sent, packet_at, packet_len;
     uint8_t retries;
-    bool acks, farewell, noack_offered;
+    bool acks, detached, noack_offered;
     void (*answer)(struct pst_stub *s, struct pst_bytes reply); /* NULL: not waited for */
     bool pipelines;                                             /* may be asked ahead */
     uint8_t skip;      /* answers to come first that nobody wants any more */
@@ -123,7 +123,7 @@ struct pst_stub { /* private */
     uint64_t general; /* the thread that Hg chose */
 
     /* run state */
-    bool running, breaking, quiet, interrupt, owed, check, stepping, exited;
+    bool running, breaking, quiet, interrupt, resume_due, step_check, stepping, exited;
     uint32_t steps;
     struct pst_stub_resume resumes[PST_STUB_RESUMES];
     uint8_t resume_count, range; /* index of the range step */
@@ -153,7 +153,7 @@ struct pst_stub { /* private */
         uint32_t asked, len, at; /* len: as far as the stage reaches */
         uint8_t space, step;
         bool write, used, done;
-        bool tarries; /* a resume that was sent and is not told yet */
+        bool deferred; /* a resume that was sent and is not told yet */
         pst_err result;
     } access;
     bool stale; /* an answer to an access that was cancelled is to come */
@@ -179,10 +179,10 @@ void pst_stub_receive(struct pst_stub *s, const uint8_t *bytes, size_t len);
 struct pst_bytes pst_stub_pending(const struct pst_stub *s);
 void pst_stub_sent(struct pst_stub *s, size_t len);
 /* A resume was sent, and is answered at the next stop or when hurried: a few milliseconds later. */
-bool pst_stub_tarries(const struct pst_stub *s);
-void pst_stub_hurry(struct pst_stub *s);
+bool pst_stub_deferred(const struct pst_stub *s);
+void pst_stub_answer_now(struct pst_stub *s);
 /* Brought up to date; `cut` is not touched. false: the last one still holds. */
-bool pst_stub_last_will(const struct pst_stub *s, struct pst_stub_will *will);
+bool pst_stub_cleanup(const struct pst_stub *s, struct pst_stub_cleanup *will);
 /* The stream is gone: accesses fail, RUN reports PST_RUN_LOST, until disabled and enabled again. */
 void pst_stub_closed(struct pst_stub *s);
 /* Lets go of the stream now, whatever the stub has not yet answered: for an owner whose patience

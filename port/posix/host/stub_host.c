@@ -83,7 +83,7 @@ pst_err pst_stub_host_start(struct pst_stub_host *h, const struct pst_stub_host_
         .buffer = h->buffer,
         .buffer_len = sizeof h->buffer,
         .hold = config->hold,
-        .may_tarry = true,
+        .defer_resume = true,
     };
     h->config = config;
     PST_TRY(pst_stub_init(&h->stub, &stub));
@@ -136,7 +136,7 @@ static void on_control(uv_poll_t *poll, int status, int events)
 static void on_tell(uv_timer_t *timer)
 {
     struct pst_stub_host *h = timer->data;
-    pst_stub_hurry(&h->stub);
+    pst_stub_answer_now(&h->stub);
 }
 
 void pst_stub_host_flush(struct pst_stub_host *h)
@@ -145,7 +145,7 @@ void pst_stub_host_flush(struct pst_stub_host *h)
         return;
     }
     wait_for(h, pst_supervisor_write(&h->link));
-    if (!pst_stub_tarries(&h->stub)) {
+    if (!pst_stub_deferred(&h->stub)) {
         (void)uv_timer_stop(&h->tell);
     } else if (!uv_is_active((uv_handle_t *)&h->tell)) {
         uv_update_time(h->loop);

@@ -22,7 +22,7 @@ struct supervisor {
     int agent, stub;
     const char *address;
     bool hold;
-    struct pst_stub_will *will; /* shared with the agent, as long as there is a stub */
+    struct pst_stub_cleanup *cleanup; /* shared with the agent, as long as there is a stub */
     struct pst_rsp_reader from_stub;
     uint8_t packet[PACKET_MAX];
     bool clean; /* the last clean-up went through */
@@ -154,10 +154,10 @@ static void tell(const struct supervisor *s, uint8_t kind, const char *text)
     (void)send(s->agent, message, len, MSG_NOSIGNAL);
 }
 
-static void tell_opened(const struct supervisor *s, int will)
+static void tell_opened(const struct supervisor *s, int cleanup)
 {
     uint8_t kind = PST_SUPERVISOR_OPENED;
-    const int fds[2] = {s->stub, will};
+    const int fds[2] = {s->stub, cleanup};
     union {
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof fds)];
@@ -206,7 +206,7 @@ static bool request(struct supervisor *s, char kind, const struct pst_stub_break
 {
     uint8_t packet[64];
     struct pst_writer w = pst_writer_of(packet, sizeof packet);
-    if (s->will->acks) {
+    if (s->cleanup->acks) {
         pst_put_u8(&w, '+'); /* of the last answer */
     }
     struct pst_rsp_writer p = pst_rsp_begin(&w);
@@ -226,30 +226,30 @@ static bool request(struct supervisor *s, char kind, const struct pst_stub_break
  * last moment does not come again: after the time it is gone on without. */
 static bool quiet(struct supervisor *s)
 {
-    const struct pst_stub_will *will = s->will;
-    if (will->cut && !write_all(s->stub, "#00", 3)) { /* ends half a packet, as a bad one */
+    const struct pst_stub_cleanup *cleanup = s->cleanup;
+    if (cleanup->cut && !write_all(s->stub, "#00", 3)) { /* ends half a packet, as a bad one */
         return false;
     }
-    if (will->running) {
+    if (cleanup->running) {
         if (!write_all(s->stub, "\x03", 1)) {
             return false;
         }
         (void)await(s, 1, true, REPLY_MS);
     } else {
-        (void)await(s, will->expected, false, REPLY_MS);
+        (void)await(s, cleanup->expected, false, REPLY_MS);
     }
     return true;
 }
 
 static bool clean_up(struct supervisor *s)
 {
-    const struct pst_stub_will *will = s->will;
-    if (will->left) {
+    const struct pst_stub_cleanup *cleanup = s->cleanup;
+    if (cleanup->left) {
         return true; /* after its OK to D, QEMU 7.2 crashes on any further byte */
     }
     bool ok = quiet(s);
-    for (size_t i = 0; i < will->count && i < PST_STUB_BREAKS + 1 && ok; i++) {
-        ok = request(s, 'z', &will->breaks[i]);
+    for (size_t i = 0; i < cleanup->count && i < PST_STUB_BREAKS + 1 && ok; i++) {
+        ok = request(s, 'z', &cleanup->breaks[i]);
     }
     if (ok && !s->hold) {
         ok = request(s, 'D', NULL) && strcmp((const char *)s->packet, "OK") == 0;
@@ -262,7 +262,7 @@ static void close_stub(struct supervisor *s, bool lost)
     if (s->stub >= 0) {
         s->clean = lost || clean_up(s);
         close(s->stub);
-        (void)munmap(s->will, sizeof *s->will);
+        (void)munmap(s->cleanup, sizeof *s->cleanup);
         s->stub = -1;
     }
 }
@@ -270,7 +270,7 @@ static void close_stub(struct supervisor *s, bool lost)
 /* --- opening --- */
 
 /* Shared memory that has no name; -1: see errno. */
-static int make_will(struct supervisor *s)
+static int make_cleanup(struct supervisor *s)
 {
     char name[32];
     snprintf(name, sizeof name, "/postern-%ld", (long)getpid());
@@ -280,15 +280,15 @@ static int make_will(struct supervisor *s)
     if (fd < 0) {
         return -1;
     }
-    void *will = ftruncate(fd, sizeof *s->will) != 0
-                     ? MAP_FAILED
-                     : mmap(NULL, sizeof *s->will, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (will == MAP_FAILED) {
+    void *cleanup = ftruncate(fd, sizeof *s->cleanup) != 0
+                        ? MAP_FAILED
+                        : mmap(NULL, sizeof *s->cleanup, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (cleanup == MAP_FAILED) {
         close(fd);
         return -1;
     }
-    s->will = will;
-    s->will->acks = true;
+    s->cleanup = cleanup;
+    s->cleanup->acks = true;
     return fd;
 }
 
@@ -296,8 +296,8 @@ static void open_stub(struct supervisor *s)
 {
     close_stub(s, false);
     s->stub = connect_stub(s->address);
-    int will = s->stub < 0 ? -1 : make_will(s);
-    if (will < 0) {
+    int cleanup = s->stub < 0 ? -1 : make_cleanup(s);
+    if (cleanup < 0) {
         const char *why = strerror(errno);
         if (s->stub >= 0) {
             close(s->stub);
@@ -308,8 +308,8 @@ static void open_stub(struct supervisor *s)
     }
     (void)fcntl(s->stub, F_SETFL, O_NONBLOCK);
     pst_rsp_reader_init(&s->from_stub, s->packet, sizeof s->packet, true);
-    tell_opened(s, will);
-    close(will);
+    tell_opened(s, cleanup);
+    close(cleanup);
 }
 
 /* false: the agent is gone. */

@@ -2,10 +2,10 @@
  *
  * A CPU must not be left halted, or full of breakpoints that halt it later with nobody there,
  * because the agent was killed. So a process of its own session connects to the stub, keeps the
- * connection and gives the agent a duplicate of it, together with shared memory for its *will*:
- * what would have to be undone at the stub (struct pst_stub_will). The agent talks to the stub by
- * itself, and brings the will up to date before each byte that it sends. When it vanishes, or lets
- * go of the stub without having detached, the supervisor interrupts the CPU if needed, removes
+ * connection and gives the agent a duplicate of it, together with shared memory in which the agent
+ * notes what must be undone at the stub (struct pst_stub_cleanup). The agent talks to the stub
+ * directly and updates the note before each byte that it sends. When the agent dies, or closes the
+ * stub without having detached, the supervisor interrupts the CPU if needed, removes
  * every breakpoint, lets the CPU go on (or holds it), detaches, and closes. Without an agent it
  * ends, at the latest after PST_SUPERVISOR_PATIENCE_MS.
  *
@@ -26,9 +26,9 @@
 
 enum pst_supervisor_kind {
     PST_SUPERVISOR_OPEN = 'O',   /* agent: connect to the stub */
-    PST_SUPERVISOR_OPENED = 'o', /* it is; with descriptors of the stream and of the will */
+    PST_SUPERVISOR_OPENED = 'o', /* it is; with descriptors of the stream and of the note */
     PST_SUPERVISOR_FAILED = 'f', /* it could not be; payload: why, as text */
-    PST_SUPERVISOR_CLOSE = 'C',  /* agent: carry out the will and close */
+    PST_SUPERVISOR_CLOSE = 'C',  /* agent: clean up and close */
     PST_SUPERVISOR_LOST = 'L',   /* agent: the stub closed the stream, close it too */
     PST_SUPERVISOR_CLOSED = 'c', /* either was done */
 };
@@ -43,7 +43,7 @@ struct pst_supervisor {
 };
 /* Starts it in a session of its own, with no descriptor but its socket and stderr. With `program`
  * (a path) it is executed as `program supervisor FD ADDRESS resume|hold`, so that it shares nothing
- * with the agent but the will; NULL forks only, so do that before any key is loaded. PST_ERR_IO:
+ * with the agent but the note; NULL forks only, so do that before any key is loaded. PST_ERR_IO:
  * see errno. */
 PST_MUST_CHECK pst_err pst_supervisor_start(struct pst_supervisor *s, const char *program,
                                             const char *stub_address, bool hold);
@@ -51,9 +51,9 @@ PST_MUST_CHECK pst_err pst_supervisor_start(struct pst_supervisor *s, const char
 /* --- the agent's half: nothing here waits --- */
 struct pst_supervisor_link {
     struct pst_stub *stub;
-    int control;                /* to the supervisor, the caller's */
-    int fd;                     /* to the stub, ours; -1: none */
-    struct pst_stub_will *will; /* shared with the supervisor */
+    int control;                      /* to the supervisor, the caller's */
+    int fd;                           /* to the stub, ours; -1: none */
+    struct pst_stub_cleanup *cleanup; /* shared with the supervisor */
     uint8_t state, closes;
     char why[128];                             /* the last failure, as text */
     void (*watch)(void *ctx, int fd, bool on); /* `fd` is new, or about to be closed; may be NULL */

@@ -23,23 +23,23 @@ static bool tell(const struct pst_supervisor_link *l, uint8_t kind)
     return send(l->control, &kind, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
-/* --- the will --- */
+/* --- what would have to be undone at the stub --- */
 
 /* The supervisor may have to read it after any instruction here: a breakpoint is in the list before
  * the count says so, and one that is gone may be in it twice meanwhile. */
-static void write_will(struct pst_supervisor_link *l)
+static void write_cleanup(struct pst_supervisor_link *l)
 {
-    struct pst_stub_will now, *will = l->will;
-    if (!pst_stub_last_will(l->stub, &now)) {
+    struct pst_stub_cleanup now, *cleanup = l->cleanup;
+    if (!pst_stub_cleanup(l->stub, &now)) {
         return; /* it stays as it was */
     }
-    memcpy(will->breaks, now.breaks, now.count * sizeof *now.breaks);
+    memcpy(cleanup->breaks, now.breaks, now.count * sizeof *now.breaks);
     atomic_signal_fence(memory_order_seq_cst);
-    will->count = now.count;
-    will->expected = now.expected;
-    will->acks = now.acks;
-    will->running = now.running;
-    will->left = now.left;
+    cleanup->count = now.count;
+    cleanup->expected = now.expected;
+    cleanup->acks = now.acks;
+    cleanup->running = now.running;
+    cleanup->left = now.left;
     atomic_signal_fence(memory_order_seq_cst);
 }
 
@@ -54,9 +54,9 @@ static void drop_stream(struct pst_supervisor_link *l)
         l->watch(l->ctx, l->fd, false);
     }
     close(l->fd);
-    (void)munmap(l->will, sizeof *l->will);
+    (void)munmap(l->cleanup, sizeof *l->cleanup);
     l->fd = -1;
-    l->will = NULL;
+    l->cleanup = NULL;
 }
 
 static void lose(struct pst_supervisor_link *l)
@@ -71,7 +71,7 @@ bool pst_supervisor_write(struct pst_supervisor_link *l)
 {
     struct pst_bytes p;
     while (l->fd >= 0) {
-        write_will(l);
+        write_cleanup(l);
         p = pst_stub_pending(l->stub);
         if (p.len == 0) {
             return false;
@@ -83,7 +83,7 @@ bool pst_supervisor_write(struct pst_supervisor_link *l)
         if (n < 0 && errno != EINTR) {
             lose(l);
         } else if (n > 0) {
-            l->will->cut = (size_t)n < p.len;
+            l->cleanup->cut = (size_t)n < p.len;
             pst_stub_sent(l->stub, (size_t)n);
         }
     }
@@ -142,21 +142,21 @@ pst_err pst_supervisor_open(void *ctx, bool on)
     }
 }
 
-static void opened(struct pst_supervisor_link *l, int stream, int will)
+static void opened(struct pst_supervisor_link *l, int stream, int cleanup)
 {
     void *shared = MAP_FAILED;
     if (l->state == OPENING && l->closes == 0) {
-        shared = mmap(NULL, sizeof *l->will, PROT_READ | PROT_WRITE, MAP_SHARED, will, 0);
+        shared = mmap(NULL, sizeof *l->cleanup, PROT_READ | PROT_WRITE, MAP_SHARED, cleanup, 0);
         l->state = shared != MAP_FAILED ? OPENED : FAILED;
     }
-    close(will);
+    close(cleanup);
     if (shared == MAP_FAILED) {
         close(stream); /* of one that was let go of meanwhile */
         return;
     }
     (void)fcntl(stream, F_SETFD, FD_CLOEXEC);
     l->fd = stream;
-    l->will = shared;
+    l->cleanup = shared;
     if (l->watch != NULL) {
         l->watch(l->ctx, l->fd, true);
     }
