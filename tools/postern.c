@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "posix/links/mqtt/mqtt.h"
+#include "postern/version.h"
 #include "tools/tool.h"
 
 static const struct {
@@ -50,7 +51,7 @@ int main(int argc, char **argv)
         return PST_EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        puts("postern " PST_TOOL_VERSION);
+        puts("postern " PST_VERSION);
         return PST_EXIT_OK;
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {

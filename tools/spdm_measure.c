@@ -2,13 +2,14 @@
 
 #include <stdio.h>
 
+#include "postern/version.h"
 #include "tools/tool.h"
 
 enum { MUTABLE_FIRMWARE = 1, FIRMWARE_VERSION = 6 }; /* spec: DSP0274, measurement value types */
 
 static pst_err get(void *ctx, size_t n, pst_hash_id hash, struct pst_measurement *out)
 {
-    static const char version[] = "postern " PST_TOOL_VERSION;
+    static const char version[] = "postern " PST_VERSION;
     const struct spdm_measured *m = ctx;
     const struct pst_algorithm *row = pst_hash_row(m->hash);
 

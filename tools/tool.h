@@ -10,8 +10,6 @@
 #include "openssl/openssl_port.h"
 #include "posix/host/debugger_host.h"
 
-#define PST_TOOL_VERSION "0.1.0"
-
 /* Documented in postern(1). */
 enum tool_exit {
     PST_EXIT_OK = 0,
