@@ -3,7 +3,15 @@
 add_library(pst_options INTERFACE)
 target_include_directories(pst_options INTERFACE "${PROJECT_SOURCE_DIR}/include"
                                                  "${PROJECT_SOURCE_DIR}/src")
+target_compile_definitions(pst_options INTERFACE ${pst_sizes})
 target_link_libraries(pst_options INTERFACE pst_warnings)
+
+# A compiler without a C library lacks the one header that the core needs of it.
+include(CheckIncludeFile)
+check_include_file(string.h PST_HAVE_STRING_H)
+if(NOT PST_HAVE_STRING_H)
+  target_include_directories(pst_options SYSTEM INTERFACE "${PROJECT_SOURCE_DIR}/bench/size")
+endif()
 
 set(pst_sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 if(PST_SANITIZE OR PST_FUZZ)
@@ -25,12 +33,38 @@ target_include_directories(pst_hosted INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJE
 set(pst_all_modules "")
 set(pst_all_ports "")
 
+# Imported targets are global: whoever links a port of ours needs them too.
+function(pst_find_openssl)
+  if(NOT TARGET OpenSSL::Crypto)
+    find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
+    set_target_properties(OpenSSL::Crypto PROPERTIES IMPORTED_GLOBAL TRUE)
+  endif()
+endfunction()
+
+# pst_find(<name> <module of pkg-config>): PkgConfig::PST_<name>.
+macro(pst_find name module)
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(PST_${name} REQUIRED IMPORTED_TARGET GLOBAL ${module})
+endmacro()
+
+# The same, if it is there: for the POSIX port, which learns of it through PST_WITH_<name>.
+macro(pst_find_optional name module)
+  pkg_check_modules(PST_${name} IMPORTED_TARGET GLOBAL ${module})
+  if(PST_${name}_FOUND)
+    target_link_libraries(pst_posix PUBLIC PkgConfig::PST_${name})
+    target_compile_definitions(pst_posix PRIVATE PST_WITH_${name})
+  endif()
+endmacro()
+
 # A static library of the sources, or an interface library while there are none.
 function(pst_library target options)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS" ${ARGN})
   list(TRANSFORM arg_DEPS PREPEND pst_)
   if(arg_SOURCES)
     add_library(${target} STATIC ${arg_SOURCES})
+    if(NOT PROJECT_IS_TOP_LEVEL)
+      set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
+    endif()
     target_link_libraries(${target} PRIVATE ${options} PUBLIC ${arg_DEPS} ${arg_LIBS})
   else()
     add_library(${target} INTERFACE)

@@ -4,11 +4,18 @@ file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.c")
 if(sources)
   add_executable(postern ${sources})
   target_link_libraries(postern PRIVATE pst_hosted ${pst_all_ports} ${pst_all_modules}
-                                        PkgConfig::POPT)
+                                        PkgConfig::PST_POPT)
+  if(PST_INSTALL)
+    install(TARGETS postern RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT tools)
+    install(FILES "${PROJECT_SOURCE_DIR}/packaging/completion/postern"
+            DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" COMPONENT tools)
+    install(FILES "${PROJECT_SOURCE_DIR}/packaging/completion/_postern"
+            DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" COMPONENT tools)
+  endif()
 endif()
 
-# Figures from a sanitized build would mean nothing.
-if(NOT PST_SANITIZE)
+# Benchmarks. Figures from a sanitized build would mean nothing.
+if(PST_TESTS AND NOT PST_SANITIZE)
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.c"
        "${PROJECT_SOURCE_DIR}/bench/links/*.c")
   foreach(source IN LISTS sources)

@@ -2,6 +2,8 @@
 # tests/<topic>/**/*.c otherwise: a program each, in the same place.
 # tests/<topic>/parts/*.c: linked into each program of the topic.
 # tests/**/test_*.sh: a CTest entry each (label e2e); exit code 77 means skipped.
+# tests/package: programs of others, which its scripts build against what this build installs. A
+# sanitized build is not what others get.
 set(pst_tests_dir "${PROJECT_SOURCE_DIR}/tests")
 
 function(pst_test_program topic source)
@@ -11,7 +13,7 @@ function(pst_test_program topic source)
   file(GLOB parts CONFIGURE_DEPENDS "${pst_tests_dir}/${topic}/parts/*.c")
   add_executable(${target} "${source}" ${parts})
   target_include_directories(${target} PRIVATE "${pst_tests_dir}")
-  target_link_libraries(${target} PRIVATE pst_hosted ${libs} PkgConfig::JANSSON PkgConfig::CMOCKA)
+  target_link_libraries(${target} PRIVATE pst_hosted ${libs} PkgConfig::PST_JANSSON PkgConfig::PST_CMOCKA)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                                              "${PROJECT_BINARY_DIR}/tests")
   if(stem MATCHES "^test_")
@@ -40,7 +42,7 @@ endfunction()
 file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${pst_tests_dir}" "${pst_tests_dir}/*/*.c")
 foreach(source IN LISTS sources)
   string(REGEX REPLACE "/.*" "" topic "${source}")
-  if(NOT topic STREQUAL "fuzz" AND NOT source MATCHES "/parts/")
+  if(NOT topic MATCHES "^(fuzz|package)$" AND NOT source MATCHES "/parts/")
     pst_test_program(${topic} "${pst_tests_dir}/${source}")
   endif()
 endforeach()
@@ -51,6 +53,9 @@ if(TARGET replay)
 endif()
 
 file(GLOB_RECURSE scripts CONFIGURE_DEPENDS "${pst_tests_dir}/test_*.sh")
+if(PST_SANITIZE)
+  list(FILTER scripts EXCLUDE REGEX "/tests/package/")
+endif()
 foreach(script IN LISTS scripts)
   pst_test_script("${script}")
 endforeach()
