@@ -9,6 +9,7 @@ PACKAGES_demo = gcc-riscv64-unknown-elf gdb-multiarch gdbserver qemu-system-misc
 	mosquitto mosquitto-clients openssl
 PACKAGES_fuzz = clang libclang-rt-14-dev llvm
 PACKAGES_bench = gcc-arm-none-eabi
+PACKAGES_check = g++ zsh
 PACKAGES_links = mosquitto qemu-system-x86 busybox-static cpio kmod util-linux openssl
 PACKAGES_bench_links = $(PACKAGES_links) openssh-server openssh-client stunnel4
 
@@ -38,15 +39,20 @@ endef
 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: all build check fuzz deps deps-demo deps-fuzz deps-bench deps-links deps-bench-links format-check lint clean
+.PHONY: all build install check fuzz deps deps-demo deps-check deps-fuzz deps-bench deps-links deps-bench-links format-check lint clean
 
 all: build
 
 build: deps
 	$(call compile,default,build)
 
+# make install PREFIX=/usr DESTDIR=/tmp/stage: the command, its manual, and the libraries.
+PREFIX ?= /usr/local
+install: build
+	@cmake --install build --prefix "$(PREFIX)"
+
 # All tests under the sanitizers; the scripts also with the optimised program that users run.
-check: deps deps-demo
+check: deps deps-demo deps-check
 	$(call compile,default,build)
 	$(call compile,sanitize,build-asan)
 	@failed=0; \
@@ -116,6 +122,9 @@ deps:
 deps-demo:
 	$(call install,$(PACKAGES_demo))
 
+deps-check:
+	$(call install,$(PACKAGES_check))
+
 deps-fuzz:
 	$(call install,$(PACKAGES_fuzz))
 
@@ -147,4 +156,4 @@ lint: deps
 	exit $$failed
 
 clean:
-	rm -rf build build-asan build-fuzz build-release
+	rm -rf build build-asan build-fuzz build-release build-cortex-m3 build-rv32
