@@ -55,7 +55,6 @@ KNOWN = (
     ("circles", "src/stub/"),
     ("circles", "tools/"),
     ("rooms", "port/posix/loop/"),
-    ("core", "src/stub/stop.c"),
     ("names", "src/gdb/server.c"),
     ("names", "src/spdm/"),
     ("names", "src/stub/"),
