@@ -37,6 +37,33 @@ static bool more(void *ctx, const char *at, size_t len)
     return l->left > 0;
 }
 
+static void put_key(struct psti_text *s, const char *key)
+{
+    psti_put(s, ",\"");
+    psti_put(s, key);
+    psti_put(s, "\":");
+}
+
+static void put_number(struct psti_text *s, const char *key, uint64_t v)
+{
+    put_key(s, key);
+    psti_put_u64(s, v);
+}
+
+static void put_string(struct psti_text *s, const char *key, const char *v)
+{
+    put_key(s, key);
+    psti_put_json(s, v);
+}
+
+static void put_hex(struct psti_text *s, const char *key, uint64_t v)
+{
+    put_key(s, key);
+    psti_put(s, "\"");
+    psti_put_hex(s, v);
+    psti_put(s, "\"");
+}
+
 static void begin(struct line *l, struct pst_target_context *c, const char *event)
 {
     struct psti_text *s = &l->text;
@@ -49,14 +76,10 @@ static void begin(struct line *l, struct pst_target_context *c, const char *even
     s->ctx = l;
     psti_put(s, "{\"line\":");
     psti_put_u64(s, ++c->target->lines);
-    psti_put(s, ",\"time\":");
-    psti_put_u64(s, psti_ts_wall(c->target));
-    psti_put(s, ",\"event\":\"");
-    psti_put(s, event);
-    psti_put(s, "\",\"session\":\"");
-    psti_put_hex(s, c->session_id);
-    psti_put(s, "\",\"engineer\":");
-    psti_put_json(s, c->name);
+    put_number(s, "time", psti_ts_wall(c->target));
+    put_string(s, "event", event);
+    put_hex(s, "session", c->session_id);
+    put_string(s, "engineer", c->name);
 }
 
 static pst_err end(struct line *l, enum pst_audit_when when)
@@ -72,15 +95,16 @@ pst_err psti_ts_log_open(struct pst_target_context *c, const char *grants)
     struct line l;
     memset(&c->target->repeats, 0, sizeof c->target->repeats);
     begin(&l, c, "open");
-    psti_put(&l.text, ",\"fingerprint\":\"");
+    put_key(&l.text, "fingerprint");
+    psti_put(&l.text, "\"");
     psti_put_hex_bytes(&l.text, c->fingerprint, sizeof c->fingerprint);
-    psti_put(&l.text, "\",\"observer\":");
+    psti_put(&l.text, "\"");
+    put_key(&l.text, "observer");
     psti_put(&l.text, c->observer ? "true" : "false");
     if (!c->time_checked) {
         psti_put(&l.text, ",\"time_checked\":false");
     }
-    psti_put(&l.text, ",\"grants\":");
-    psti_put_json(&l.text, grants);
+    put_string(&l.text, "grants", grants);
     return end(&l, PST_AUDIT_DURABLE);
 }
 
@@ -106,8 +130,7 @@ static bool to_front(struct pst_target_repeats *r, const char *what, size_t len)
 static void announce(struct pst_target *t, struct psti_text *s, uint8_t ahead)
 {
     struct pst_target_repeats *r = &t->repeats;
-    psti_put(s, ",\"announces\":");
-    psti_put_u64(s, ahead);
+    put_number(s, "announces", ahead);
     for (size_t i = 0; i < sizeof r->recent / sizeof *r->recent && r->recent[i].len > 0; i++) {
         r->recent[i].announced = true;
         if (i > 0) {
@@ -141,8 +164,7 @@ pst_err psti_ts_log_effect(struct pst_target_context *c, const char *what, size_
     psti_put(&l.text, "]");
     if (announced) {
         r->left--;
-        psti_put(&l.text, ",\"announced_by\":");
-        psti_put_u64(&l.text, r->line);
+        put_number(&l.text, "announced_by", r->line);
     } else if (known && ahead > 0) {
         announce(t, &l.text, ahead);
     }
@@ -174,8 +196,7 @@ static bool refusal_allowed(struct pst_target *t)
 static void put_suppressed(struct pst_target *t, struct psti_text *s)
 {
     if (t->refusals_suppressed > 0) {
-        psti_put(s, ",\"suppressed\":");
-        psti_put_u64(s, t->refusals_suppressed);
+        put_number(s, "suppressed", t->refusals_suppressed);
         t->refusals_suppressed = 0;
     }
 }
@@ -187,10 +208,8 @@ void psti_ts_log_refused(struct pst_target_context *c, const char *why)
     }
     struct line l;
     begin(&l, c, "refused");
-    psti_put(&l.text, ",\"link\":");
-    psti_put_u64(&l.text, c->link);
-    psti_put(&l.text, ",\"reason\":");
-    psti_put_json(&l.text, why);
+    put_number(&l.text, "link", c->link);
+    put_string(&l.text, "reason", why);
     put_suppressed(c->target, &l.text);
     (void)end(&l, PST_AUDIT_WRITTEN); /* a refusal has no effect that would have to wait for it */
 }
@@ -238,10 +257,9 @@ void psti_ts_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rig
     psti_ts_put_space(&l.text, space);
     psti_put(&l.text, "\",\"rights\":\"");
     put_rights(&l.text, rights);
-    psti_put(&l.text, "\",\"address\":\"");
-    psti_put_hex(&l.text, address);
-    psti_put(&l.text, "\",\"bytes\":");
-    psti_put_u64(&l.text, len);
+    psti_put(&l.text, "\"");
+    put_hex(&l.text, "address", address);
+    put_number(&l.text, "bytes", len);
     put_suppressed(c->target, &l.text);
     (void)end(&l, PST_AUDIT_WRITTEN);
 }
@@ -250,13 +268,9 @@ void psti_ts_log_end(struct pst_target_context *c, pst_err why)
 {
     struct line l;
     begin(&l, c, "end");
-    psti_put(&l.text, ",\"reason\":");
-    psti_put_json(&l.text, why == PST_OK ? "ended by the engineer" : pst_err_text(why));
-    psti_put(&l.text, ",\"read_count\":");
-    psti_put_u64(&l.text, c->reads);
-    psti_put(&l.text, ",\"read_bytes\":");
-    psti_put_u64(&l.text, c->read_bytes);
-    psti_put(&l.text, ",\"effect_count\":");
-    psti_put_u64(&l.text, c->effects);
+    put_string(&l.text, "reason", why == PST_OK ? "ended by the engineer" : pst_err_text(why));
+    put_number(&l.text, "read_count", c->reads);
+    put_number(&l.text, "read_bytes", c->read_bytes);
+    put_number(&l.text, "effect_count", c->effects);
     (void)end(&l, PST_AUDIT_DURABLE);
 }
