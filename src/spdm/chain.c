@@ -129,12 +129,25 @@ static pst_err take_portion(struct pst_spdm *c, struct pst_bytes b, uint16_t rem
     return take_head(c, b);
 }
 
+/* What the verifier has answered; a refusal is reported. */
+static pst_err judged(const struct pst_spdm *c, pst_err err)
+{
+    const struct pst_cert_verifier *v = c->config->verifier;
+    const struct pst_spdm_hooks *hooks = &c->config->hooks;
+
+    if (err == PST_ERR_CERT && hooks->chain_refused != NULL) {
+        hooks->chain_refused(hooks->ctx, v->refusal(v->ctx));
+    }
+    return err;
+}
+
 static pst_err check_portion(struct pst_spdm *c, struct pst_bytes b)
 {
     const struct pst_cert_verifier *v = c->config->verifier;
     size_t head = head_part(c, b);
 
-    return head == b.len ? PST_OK : v->feed(v->ctx, &c->chain.check, b.at + head, b.len - head);
+    return head == b.len ? PST_OK
+                         : judged(c, v->feed(v->ctx, &c->chain.check, b.at + head, b.len - head));
 }
 
 static pst_err finish(struct pst_spdm *c)
@@ -142,7 +155,7 @@ static pst_err finish(struct pst_spdm *c)
     const struct pst_cert_verifier *v = c->config->verifier;
     struct pst_peer_chain *p = &c->chain;
     pst_sig_id sig = (pst_sig_id)(c->role == PST_ROLE_RESPONDER ? c->req_sig : c->rsp_sig);
-    pst_err err = v->finish(v->ctx, &p->check, &p->u.peer);
+    pst_err err = judged(c, v->finish(v->ctx, &p->check, &p->u.peer));
 
     if (err == PST_PENDING) {
         return err;

@@ -213,6 +213,18 @@ static void established(void *ctx, uint32_t session_id, const struct pst_peer *p
     open_session_engine(c);
 }
 
+/* In words, and at once: the verifier may serve another peer next. The peer is told only that its
+ * chain was refused. */
+static void chain_refused(void *ctx, const struct pst_cert_refusal *refusal)
+{
+    struct pst_target_context *c = ctx;
+    char text[PST_MAX_REFUSAL];
+
+    pst_cert_refusal_text(refusal, text, sizeof text);
+    psti_ts_log_refused(c, text);
+    c->refused = true;
+}
+
 static void ended(void *ctx, uint32_t session_id, pst_err why)
 {
     struct pst_target_context *c = ctx;
@@ -255,6 +267,7 @@ void psti_ts_spdm_init(struct pst_target_context *c)
     }
     c->spdm.hooks.ctx = c;
     c->spdm.hooks.peer = NULL; /* who may do what is told after FINISH, in the session */
+    c->spdm.hooks.chain_refused = chain_refused;
     c->spdm.hooks.established = established;
     c->spdm.hooks.ended = ended;
     c->spdm.require_mutual = true;

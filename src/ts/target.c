@@ -103,7 +103,7 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
         .window = link->traits->lossy,
     };
     c->link = link->id;
-    c->protected_ = c->keyed = c->observer = c->orphan = false;
+    c->protected_ = c->keyed = c->observer = c->orphan = c->refused = false;
     c->closing = PST_OK;
     c->refusal = NULL;
     c->reads = c->read_bytes = c->effects = 0;

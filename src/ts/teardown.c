@@ -55,7 +55,7 @@ void psti_ts_teardown(struct pst_target_context *c, pst_err why)
     }
     if (was_live) {
         psti_ts_log_end(c, why == PST_ERR_CLOSED ? PST_OK : why);
-    } else if (was_pending && c->session_id != PST_SPDM_CLEAR) {
+    } else if (was_pending && c->session_id != PST_SPDM_CLEAR && !c->refused) {
         psti_ts_log_refused(c, pst_err_text(why)); /* it got as far as KEY_EXCHANGE */
     }
     psti_ts_teardown_poll(c);

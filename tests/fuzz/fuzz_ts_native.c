@@ -1,7 +1,7 @@
 /* SPDM messages as link messages, with debug in VENDOR_DEFINED messages or on a data link: both
  * SCMs against whatever comes, in the clear, under either side's keys, on either link. fake_net.h
  * checks that nothing is reached before a session is live and no effect before its line.
- * pst-link: ts spp spdm record crypto link wire
+ * pst-link: ts spp spdm record cert crypto link wire
  *
  * Input: two bytes of setup, then commands. */
 #include "fuzz/fuzz.h"

@@ -95,7 +95,9 @@ static void test_engineer_of_another_ca(void **state)
     CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
     CHECK(pst_debugger_why(&s->dts) != PST_OK);
     CHECK_EQ(n->opened + n->reads + n->effects, 0);
+    CHECK_EQ(n->lines, 1);
     CHECK(net_logged(n, "\"event\":\"refused\""));
+    CHECK(net_logged(n, "\"reason\":\"certificate 0: "));
     net_free(n);
 }
 

@@ -83,6 +83,8 @@ struct pst_spdm_hooks {
     /* The peer's chain was verified; may refuse it: PST_ERR_IDENTITY, PST_ERR_DENIED. Runs before
      * the requester sends FINISH, and before the responder accepts one. */
     pst_err (*peer)(void *ctx, const struct pst_peer *peer);
+    /* The verifier refused the peer's chain. `refusal` is valid during the call. */
+    void (*chain_refused)(void *ctx, const struct pst_cert_refusal *refusal);
     /* The session may carry application data from now on. `peer` is NULL without mutual
      * authentication (responder side). */
     void (*established)(void *ctx, uint32_t session_id, const struct pst_peer *peer);

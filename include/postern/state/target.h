@@ -42,6 +42,7 @@ struct pst_target_context {
     bool observer;   /* live, sharing the target read-only */
     bool orphan;     /* its link is gone, though its spaces are still being released */
     bool native;     /* its link messages are SPDM messages, not batches */
+    bool refused;    /* the log says that its certificate chain was refused, and why */
     pst_err closing; /* not PST_OK: end it as soon as what is pending is sent */
     const char *refusal;
     struct pst_spdm_config spdm;
