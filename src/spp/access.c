@@ -196,7 +196,7 @@ static pst_err allow_again(const struct job *j)
     if (j->p->space == PST_AS_SCM) {
         return PST_OK;
     }
-    return gate->allow(gate->ctx, j->p->space, j->c->rights, j->p->address, j->c->len, true);
+    return gate->allow(gate->ctx, j->p->space, j->c->rights, j->p->address, j->c->len);
 }
 
 static enum pst_step end_loop(const struct job *j, uint64_t value, bool found)

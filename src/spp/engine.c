@@ -200,7 +200,7 @@ static void open_spaces(struct pst_spp_engine *e, uint8_t which)
         if ((which & bit) == 0) {
             continue;
         }
-        if (gate->allow(gate->ctx, i, 0, 0, 0, false) == PST_OK) {
+        if (gate->allow(gate->ctx, i, 0, 0, 0) == PST_OK) {
             e->enabling |= bit;
         } else {
             e->available &= (uint8_t)~bit;

@@ -9,7 +9,7 @@ enum { PACKET = 40 /* "$m", two numbers, "#xx" */ };
 static bool may_read(const struct pst_stub *s, const struct pst_stub_range *range)
 {
     return s->gate != NULL && s->gate->allow(s->gate->ctx, PST_AS_MEMORY, PST_RIGHT_READ,
-                                             range->address, range->len, true) == PST_OK;
+                                             range->address, range->len) == PST_OK;
 }
 
 void psti_stub_ahead_follow(struct pst_stub *s, const struct pst_stub_range *ranges, size_t count)

@@ -57,8 +57,7 @@ static bool may_watch(const struct pst_stub *s, const struct pst_stub_break *b)
 {
     const struct pst_gate *g = s->access_gate;
     uint64_t len = b->kind > 0 ? b->kind : 1;
-    return g != NULL &&
-           g->allow(g->ctx, PST_AS_MEMORY, PST_RIGHT_READ, b->address, len, true) == PST_OK;
+    return g != NULL && g->allow(g->ctx, PST_AS_MEMORY, PST_RIGHT_READ, b->address, len) == PST_OK;
 }
 
 void psti_stub_break_step(struct pst_stub *s)

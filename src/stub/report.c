@@ -68,8 +68,8 @@ static bool clip(const struct pst_stub *s, uint64_t *address, uint32_t *len)
 
 static bool may_gather(const struct pst_stub *s, uint64_t address, uint32_t len)
 {
-    return s->gate != NULL && s->gate->allow(s->gate->ctx, PST_AS_MEMORY, PST_RIGHT_READ, address,
-                                             len, true) == PST_OK;
+    return s->gate != NULL &&
+           s->gate->allow(s->gate->ctx, PST_AS_MEMORY, PST_RIGHT_READ, address, len) == PST_OK;
 }
 
 /* The next thing to gather: the list's, then what is watched. false: nothing is left. */

@@ -24,7 +24,7 @@ bool psti_stub_is_running(const struct pst_stub *s)
 bool psti_stub_may_run(const struct pst_gate *gate)
 {
     return gate != NULL &&
-           gate->allow(gate->ctx, PST_AS_RUN, PST_RIGHT_RUN, PST_RUN_INTERRUPT, 4, true) == PST_OK;
+           gate->allow(gate->ctx, PST_AS_RUN, PST_RIGHT_RUN, PST_RUN_INTERRUPT, 4) == PST_OK;
 }
 
 uint64_t psti_stub_get_value(const uint8_t *at, size_t size)

@@ -61,14 +61,12 @@ static pst_err admit(void *ctx, const struct pst_spp_command *command)
     return has_effect(command->rights) && c->target->audit_failed ? PST_ERR_AUDIT : PST_OK;
 }
 
-static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len,
-                     bool implied)
+static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len)
 {
     struct pst_target_context *c = ctx;
     char text[80];
     struct psti_text s = psti_text_of(text, sizeof text);
 
-    (void)implied;
     if (!covers(c, space, rights, address, len)) {
         psti_ts_log_denied(c, space, rights, address, len);
         return PST_ERR_DENIED;

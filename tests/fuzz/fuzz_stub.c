@@ -11,11 +11,10 @@ struct rig {
     uint8_t gates;
 };
 
-static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len,
-                     bool implied)
+static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len)
 {
     struct rig *t = ctx;
-    (void)space, (void)rights, (void)len, (void)implied;
+    (void)space, (void)rights, (void)len;
     return t->gates & 0x80 && address & 1 ? PST_ERR_DENIED : PST_OK;
 }
 

@@ -196,13 +196,13 @@ static inline pst_err fake_admit(void *ctx, const struct pst_spp_command *c)
 }
 
 static inline pst_err fake_allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address,
-                                 uint64_t len, bool implied)
+                                 uint64_t len)
 {
     struct fake_gate *g = ctx;
 
     g->rights |= rights;
     g->asked += rights != 0;
-    g->implied += implied;
+    g->implied += rights != 0;
     return fake_granted(g, space, address, len) ? PST_OK : PST_ERR_DENIED;
 }
 

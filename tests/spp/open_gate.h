@@ -24,9 +24,9 @@ static inline pst_err open_admit(void *ctx, const struct pst_spp_command *c)
 }
 
 static inline pst_err open_allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address,
-                                 uint64_t len, bool implied)
+                                 uint64_t len)
 {
-    (void)ctx, (void)space, (void)rights, (void)address, (void)len, (void)implied;
+    (void)ctx, (void)space, (void)rights, (void)address, (void)len;
     return PST_OK;
 }
 

@@ -55,10 +55,9 @@ static inline int live_connect(const char *path)
 }
 
 static inline pst_err live_allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address,
-                                 uint64_t len, bool implied)
+                                 uint64_t len)
 {
     struct live *l = ctx;
-    (void)implied;
     l->asked++;
     if (space == PST_AS_RUN) {
         return (rights & PST_RIGHT_RUN) != 0 && l->deny_run ? PST_ERR_DENIED : PST_OK;

@@ -15,14 +15,12 @@ struct rig {
     unsigned budget; /* rounds of pumping left; 0: no limit */
 };
 
-static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len,
-                     bool implied)
+static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len)
 {
     struct rig *t = ctx;
     (void)rights;
     (void)address;
     (void)len;
-    CHECK(implied);
     t->implied++;
     return (space == PST_AS_RUN ? t->deny_run : t->deny_memory) ? PST_ERR_DENIED : PST_OK;
 }

@@ -114,8 +114,7 @@ struct pst_gate {
      * step ranges), later attempts of a polling loop. It is decided and, if it changes something,
      * logged at once. `rights` of 0 asks whether `space` may be opened at all, that is, whether
      * anything in it is granted. PST_ERR_DENIED, PST_ERR_AUDIT: do nothing. */
-    pst_err (*allow)(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len,
-                     bool implied);
+    pst_err (*allow)(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len);
 };
 
 /* One access that an access space performs. */

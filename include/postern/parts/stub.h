@@ -14,7 +14,7 @@
  * refused unless somebody else has opened the stub and halted the CPU.
  *
  * While the CPU runs, whatever needs the stub halts it, is performed and resumes it; the gate is
- * asked for PST_RIGHT_RUN on PST_RUN_INTERRUPT, as an implied access. A stop in between that is not
+ * asked (`allow`) for PST_RIGHT_RUN on PST_RUN_INTERRUPT. A stop in between that is not
  * ours is reported, and the CPU stays halted.
  *
  * Range steps use the stub's own `vCont;r` or else loop over single steps: until the pc leaves the
