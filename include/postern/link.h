@@ -168,5 +168,6 @@ pst_link_event pst_link_end_poll(struct pst_link_end *e, uint64_t now_ms);
 uint64_t pst_link_end_wake(const struct pst_link_end *e);
 bool pst_link_end_is_up(const struct pst_link_end *e);
 bool pst_link_end_is_closing(const struct pst_link_end *e);
+bool pst_link_end_is_down(const struct pst_link_end *e);
 
 #endif

@@ -269,3 +269,8 @@ bool pst_link_end_is_closing(const struct pst_link_end *e)
 {
     return e->phase == PHASE_CLOSING;
 }
+
+bool pst_link_end_is_down(const struct pst_link_end *e)
+{
+    return e->phase == PHASE_DOWN;
+}

@@ -9,7 +9,9 @@
 #include "postern/parts/spp.h"
 #include "postern/policy.h"
 
+#ifndef PST_TARGET_LINKS /* at a time; a firmware with one UART has one */
 #define PST_TARGET_LINKS 16
+#endif
 
 typedef enum {
     PST_CONTEXT_FREE,
