@@ -9,7 +9,7 @@ PACKAGES_demo = gcc-riscv64-unknown-elf gdb-multiarch gdbserver qemu-system-misc
 	mosquitto mosquitto-clients openssl
 PACKAGES_fuzz = clang libclang-rt-14-dev llvm
 PACKAGES_bench = gcc-arm-none-eabi
-PACKAGES_check = g++ zsh
+PACKAGES_check = g++ zsh gcc-arm-none-eabi
 PACKAGES_links = mosquitto qemu-system-x86 busybox-static cpio kmod util-linux openssl
 PACKAGES_bench_links = $(PACKAGES_links) openssh-server openssh-client stunnel4
 

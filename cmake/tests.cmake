@@ -69,3 +69,18 @@ if(PYTHON3)
                                         "${PROJECT_BINARY_DIR}" --self-test)
   set_tests_properties(house.rules house.self-test PROPERTIES TIMEOUT 300 LABELS house)
 endif()
+
+# examples/firmware for microcontrollers, and what the headers and the example promise.
+if(PYTHON3)
+  set(firmware_dir "${pst_tests_dir}/firmware")
+  foreach(target cortex-m3 rv32)
+    add_test(NAME cross.${target} COMMAND ${PYTHON3} "${firmware_dir}/cross.py" ${target})
+    set_tests_properties(cross.${target} PROPERTIES TIMEOUT 300 LABELS cross SKIP_RETURN_CODE 77)
+  endforeach()
+  add_test(NAME firmware.example COMMAND ${PYTHON3} "${firmware_dir}/example.py")
+  add_test(NAME firmware.programs COMMAND ${PYTHON3} "${firmware_dir}/programs.py"
+                                          ${CMAKE_C_COMPILER})
+  set_tests_properties(firmware.example firmware.programs PROPERTIES TIMEOUT 120 LABELS fast)
+  set_tests_properties(cross.cortex-m3 cross.rv32 firmware.example firmware.programs
+                       PROPERTIES ENVIRONMENT "SRC=${PROJECT_SOURCE_DIR}")
+endif()

@@ -1,4 +1,67 @@
-/* The DTS side put together: connect to one named device, then read and write its access spaces.
+/* The DTS side put together: connect to one named device, then read and write its access spaces. A
+ * complete program:
+ *
+ *     #include <stdio.h>
+ *
+ *     #include "postern/debugger.h"
+ *     #include "postern/profile.h"
+ *
+ *     // the crypto port, the engineer's identity, whom it trusts, a clock; and a link: HELLO was
+ *     // exchanged on it (struct pst_link_end), and it carries whole messages
+ *     extern const struct pst_profile_parts parts;
+ *     extern const struct pst_link_traits traits;
+ *     size_t link_read(uint8_t *kind, uint8_t *to, size_t cap); // 0: no message yet
+ *     void link_write(uint8_t kind, const uint8_t *from, size_t len);
+ *
+ *     static struct pst_spdm_config spdm;
+ *     static struct pst_debugger debugger;
+ *     static uint8_t mailbox[2 * PST_PROFILE_TRANSFER], message[65536];
+ *
+ *     static void turn(void)
+ *     {
+ *         uint8_t kind;
+ *         size_t len;
+ *
+ *         while ((len = pst_debugger_output(&debugger, &kind, message, sizeof message)) > 0) {
+ *             link_write(kind, message, len);
+ *         }
+ *         len = link_read(&kind, message, sizeof message);
+ *         if (len > 0 && pst_debugger_receive(&debugger, kind, message, len) != PST_OK) {
+ *             pst_debugger_link_down(&debugger);
+ *         }
+ *         (void)pst_debugger_poll(&debugger);
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         const struct pst_debugger_config config = {
+ *             .spdm = &spdm,
+ *             .device = "Acme:Pump:0042",
+ *             .spaces = 1u << PST_AS_MEMORY,
+ *             .mailbox = mailbox,
+ *             .mailbox_len = sizeof mailbox,
+ *         };
+ *         uint8_t bytes[16];
+ *         struct pst_spp_op read = {.space = PST_AS_MEMORY, .address = 0x20000000,
+ *                                   .data = bytes, .len = sizeof bytes};
+ *
+ *         pst_profile_debugger(&spdm, &parts);
+ *         if (pst_debugger_init(&debugger, &config) != PST_OK ||
+ *             pst_debugger_start(&debugger, &traits) != PST_OK) {
+ *             return 1;
+ *         }
+ *         pst_debugger_read(&debugger, &read); // sent once the session is open
+ *         while (read.result == PST_PENDING) {
+ *             turn();
+ *         }
+ *         puts(pst_err_text(read.result));
+ *         pst_debugger_stop(&debugger);
+ *         while (pst_debugger_state(&debugger) != PST_DEBUGGER_CLOSED) {
+ *             turn();
+ *         }
+ *         pst_debugger_wipe(&debugger);
+ *         return read.result != PST_OK;
+ *     }
  *
  * Sans-I/O mirror of target.h: link messages in and out, operations through the SPP client. The
  * steps (bootstrap, SPDM, mutual authentication, enabling of access spaces) run by themselves after

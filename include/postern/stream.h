@@ -10,7 +10,7 @@
  *     // memory, a log, a clock, a UART with a line that tells whether somebody is connected
  *     extern const struct pst_profile_parts parts;
  *     extern const struct pst_space memory;
- *     pst_err log_line(void *ctx, const char *line, size_t len, enum pst_audit_when when);
+ *     pst_err log_line(void *ctx, const char *piece, size_t len, enum pst_audit_when when);
  *     bool uart_connected(void);
  *     size_t uart_read(void *to, size_t cap);
  *     size_t uart_write(const void *from, size_t len);

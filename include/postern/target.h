@@ -1,4 +1,60 @@
-/* The TS side put together: one SCM that decides what may pass.
+/* The TS side put together: one SCM that decides what may pass. On a stream of bytes take stream.h;
+ * this is for links that carry whole messages, and for many of them. A complete program:
+ *
+ *     #include "postern/profile.h"
+ *     #include "postern/target.h"
+ *
+ *     // what the vendor's drivers are: the crypto port, this device's identity, whom it trusts,
+ *     // memory, a log, a clock, and a link that carries whole messages
+ *     extern const struct pst_profile_parts parts;
+ *     extern const struct pst_space memory;
+ *     extern const struct pst_link_traits traits;
+ *     pst_err log_line(void *ctx, const char *piece, size_t len, enum pst_audit_when when);
+ *     size_t link_read(uint8_t *kind, uint8_t *to, size_t cap); // 0: no message
+ *     void link_write(uint8_t kind, const uint8_t *from, size_t len);
+ *
+ *     static struct pst_spdm_config spdm;
+ *     static struct pst_policy policy;
+ *     static const struct pst_target_config config = {
+ *         .spdm = &spdm,
+ *         .policy = &policy,
+ *         .device = "Acme:Pump:0042",
+ *         .spaces = {[PST_AS_MEMORY] = &memory},
+ *         .audit = {.line = log_line},
+ *         .native = &pst_target_native,
+ *     };
+ *     static struct pst_target target;
+ *     static struct pst_target_context contexts[2]; // one live, one pending
+ *     static uint8_t queues[2][512], mailboxes[2][2 * 512], message[2048];
+ *
+ *     int main(void)
+ *     {
+ *         const struct pst_target_buffers buffers[2] = {
+ *             {queues[0], sizeof queues[0], mailboxes[0], sizeof mailboxes[0]},
+ *             {queues[1], sizeof queues[1], mailboxes[1], sizeof mailboxes[1]},
+ *         };
+ *         uint8_t kind;
+ *         size_t len;
+ *
+ *         pst_profile_target(&spdm, &parts);
+ *         spdm.transfer_size = 512;
+ *         if (pst_grants_parse(&policy.allow, "debug", 5, false, NULL) != PST_OK ||
+ *             pst_target_init(&target, &config, contexts, buffers, 2) != PST_OK ||
+ *             pst_target_link_up(&target, 1, &traits) != PST_OK) {
+ *             return 1;
+ *         }
+ *         for (;;) {
+ *             len = link_read(&kind, message, sizeof message);
+ *             if (len > 0 && pst_target_receive(&target, 1, kind, message, len) != PST_OK) {
+ *                 pst_target_link_down(&target, 1);
+ *                 return 1; // or connect the link anew, and pst_target_link_up
+ *             }
+ *             while ((len = pst_target_output(&target, 1, &kind, message, sizeof message)) > 0) {
+ *                 link_write(kind, message, len);
+ *             }
+ *             (void)pst_target_poll(&target);
+ *         }
+ *     }
  *
  * A target has *links* (numbered by the caller; a TCP connection is one) and *contexts*. A context
  * is one peer's connection: its SPDM responder, its records, its SPP engine. A clear message on a

@@ -43,13 +43,13 @@ static pst_err sign(void *ctx, pst_hash_id hash, const void *message, size_t len
     return fake_crypto_sign(device_public, hash, message, len, signature);
 }
 
-static pst_err log_line(void *ctx, const char *line, size_t len, enum pst_audit_when when)
+static pst_err log_line(void *ctx, const char *piece, size_t len, enum pst_audit_when when)
 {
     struct board *b = ctx;
 
     (void)when;
     CHECK(b->log_len + len < sizeof b->log);
-    memcpy(b->log + b->log_len, line, len);
+    memcpy(b->log + b->log_len, piece, len);
     b->log_len += len;
     return PST_OK;
 }
