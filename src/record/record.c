@@ -1,6 +1,7 @@
 /* Sealing and opening one session's records in place. */
 #include <string.h>
 
+#include "crypto/check.h"
 #include "postern/parts/record.h"
 
 #define DEFAULT_LIMIT (UINT64_C(1) << 23)
@@ -35,12 +36,26 @@ static void put_sequence(uint8_t *at, uint8_t len, uint64_t sequence)
     }
 }
 
-pst_err pst_record_init(struct pst_record *r, const struct pst_record_config *config)
+static bool shape_fits(const struct pst_record_config *config)
 {
     uint8_t len = config->sequence_len;
 
-    if ((len != 0 && len != 2 && len != 8) || (config->window && len == 0)) {
-        return PST_ERR_ARGUMENT;
+    return len == 2 || len == 8 || (len == 0 && !config->window);
+}
+
+const char *pst_record_config_check(const struct pst_record_config *config)
+{
+    const char *why = psti_crypto_text(psti_check_ciphers(config->crypto));
+
+    return why == NULL && !shape_fits(config)
+               ? "sequence_len is not 0, 2 or 8, or is 0 with window set"
+               : why;
+}
+
+pst_err pst_record_init(struct pst_record *r, const struct pst_record_config *config)
+{
+    if (psti_check_ciphers(config->crypto) != 0 || !shape_fits(config)) {
+        return PST_ERR_CONFIG;
     }
     memset(r, 0, sizeof *r);
     r->config = *config;

@@ -73,6 +73,11 @@ static bool consistent(uint32_t f, pst_role role)
             !any(f, PST_CAP_GET_KEY_PAIR_INFO | PST_CAP_SET_KEY_PAIR_INFO));
 }
 
+bool psti_capabilities_fit(uint32_t flags, pst_role role, uint8_t minor)
+{
+    return consistent(flags & defined(role, minor), role);
+}
+
 /* In 1.2 mutual authentication implies encapsulation (libspdm reads it so, 1.3 says it). */
 static uint32_t effective(uint32_t flags, uint8_t minor)
 {

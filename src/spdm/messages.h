@@ -100,6 +100,9 @@ PST_MUST_CHECK pst_err psti_put_challenge_request(struct pst_exchange *x, unsign
 PST_MUST_CHECK pst_err psti_challenge_auth_read(struct pst_exchange *x, uint8_t summary,
                                                 pst_handler *done);
 
+/* The flags that `minor` defines for the role do not contradict each other. */
+bool psti_capabilities_fit(uint32_t flags, pst_role role, uint8_t minor);
+
 bool psti_summary_valid(const struct pst_spdm *c, uint8_t type);
 /* The measurement summary hash into the response; nothing for type 0. */
 PST_MUST_CHECK pst_err psti_put_summary(struct pst_exchange *x, uint8_t type);

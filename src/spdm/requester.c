@@ -1,5 +1,6 @@
 /* The requester's engine: an operation is a walk along the steps of the table. */
 #include "spdm/chain.h"
+#include "spdm/config.h"
 #include "spdm/messages.h"
 #include "spdm/session.h"
 #include "spdm/table.h"
@@ -22,10 +23,8 @@ static const uint8_t first_step[] = {
 
 pst_err pst_requester_init(struct pst_requester *q, const struct pst_spdm_config *config)
 {
-    if (config->crypto == NULL || config->keys.place == NULL || config->min_minor < 2 ||
-        config->max_minor > 3 || config->min_minor > config->max_minor ||
-        config->transfer_size < PST_SPDM_MIN_TRANSFER || config->ct_exponent > 31) {
-        return PST_ERR_ARGUMENT;
+    if (psti_config_rule(config, PST_ROLE_REQUESTER) != 0) {
+        return PST_ERR_CONFIG;
     }
     memset(q, 0, sizeof *q);
     psti_spdm_start(&q->spdm, config, PST_ROLE_REQUESTER);

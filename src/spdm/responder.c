@@ -1,5 +1,6 @@
 /* The responder's engine: one request in, one response out. */
 #include "spdm/chain.h"
+#include "spdm/config.h"
 #include "spdm/messages.h"
 #include "spdm/session.h"
 #include "spdm/table.h"
@@ -10,10 +11,8 @@
 
 pst_err pst_responder_init(struct pst_responder *r, const struct pst_spdm_config *config)
 {
-    if (config->crypto == NULL || config->keys.place == NULL || config->min_minor < 2 ||
-        config->max_minor > 3 || config->min_minor > config->max_minor ||
-        config->transfer_size < PST_SPDM_MIN_TRANSFER || config->ct_exponent > 31) {
-        return PST_ERR_ARGUMENT;
+    if (psti_config_rule(config, PST_ROLE_RESPONDER) != 0) {
+        return PST_ERR_CONFIG;
     }
     memset(r, 0, sizeof *r);
     psti_spdm_start(&r->spdm, config, PST_ROLE_RESPONDER);

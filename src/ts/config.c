@@ -1,60 +1,22 @@
 /* What a configuration must have for a target. Each text names the field; nothing here is written
  * to. */
-#include "postern/target.h"
+#include "spdm/config.h"
+#include "crypto/check.h"
+#include "ts/ts.h"
 
 #define NEEDED                                                                                     \
     (PST_CAP_CERT | PST_CAP_ENCRYPT | PST_CAP_MAC | PST_CAP_MUT_AUTH | PST_CAP_KEY_EX |            \
      PST_CAP_ENCAP)
 #define MIN_QUEUE 256
 
-static bool is_empty(const uint8_t *list)
-{
-    return list == NULL || list[0] == 0;
-}
-
-static const char *check_slot(const struct pst_slot *slot)
-{
-    if (slot == NULL || slot->certs == NULL || slot->certs_len == 0) {
-        return "spdm.slots[0] has no certificate chain";
-    }
-    if (slot->root_len == 0 || slot->root_len > slot->certs_len) {
-        return "spdm.slots[0].root_len is not the length of the first certificate";
-    }
-    if (slot->signer == NULL || slot->signer->sign == NULL) {
-        return "spdm.slots[0] has no signer";
-    }
-    return NULL;
-}
-
-static const char *check_algorithms(const struct pst_spdm_config *s)
-{
-    if (is_empty(s->hashes)) {
-        return "spdm.hashes is empty";
-    }
-    if (is_empty(s->sigs)) {
-        return "spdm.sigs is empty";
-    }
-    if (is_empty(s->peer_sigs)) {
-        return "spdm.peer_sigs is empty";
-    }
-    if (is_empty(s->dhs)) {
-        return "spdm.dhs is empty";
-    }
-    return is_empty(s->aeads) ? "spdm.aeads is empty" : NULL;
-}
-
+/* What a target wants beyond what its engines do. */
 static const char *check_spdm(const struct pst_spdm_config *s)
 {
-    const char *why = check_slot(s->slots[0]);
-
-    if (s->crypto == NULL) {
-        return "spdm.crypto is not set";
+    if (s == NULL) {
+        return "spdm is not set";
     }
-    if (s->now_ms == NULL) {
-        return "spdm.now_ms is not set";
-    }
-    if (s->verifier == NULL) {
-        return "spdm.verifier is not set: no engineer could be authenticated";
+    if (s->slots[0] == NULL) {
+        return "spdm.slots[0] is not set";
     }
     if (s->mutual == PST_MUTUAL_NONE) {
         return "spdm.mutual is not set: engineers must be authenticated";
@@ -62,19 +24,9 @@ static const char *check_spdm(const struct pst_spdm_config *s)
     if (s->mutual == PST_MUTUAL_PLAIN && s->known_peer == NULL) {
         return "spdm.known_peer is not set, as PST_MUTUAL_PLAIN needs";
     }
-    if ((s->capabilities & NEEDED) != NEEDED) {
-        return "spdm.capabilities lacks CERT, ENCRYPT, MAC, MUT_AUTH, KEY_EX or ENCAP";
-    }
-    if (s->min_minor < 2 || s->max_minor > 3 || s->min_minor > s->max_minor) {
-        return "spdm.min_minor and max_minor are not a range within 2 to 3";
-    }
-    if (s->transfer_size < PST_SPDM_MIN_TRANSFER) {
-        return "spdm.transfer_size is below PST_SPDM_MIN_TRANSFER";
-    }
-    if (s->ct_exponent > 31) {
-        return "spdm.ct_exponent is above 31";
-    }
-    return why != NULL ? why : check_algorithms(s);
+    return (s->capabilities & NEEDED) != NEEDED
+               ? "spdm.capabilities lacks CERT, ENCRYPT, MAC, MUT_AUTH, KEY_EX or ENCAP"
+               : NULL;
 }
 
 static const char *check_policy(const struct pst_target_config *c)
@@ -137,13 +89,35 @@ static const char *check_buffers(const struct pst_target_config *c,
     return NULL;
 }
 
-const char *pst_target_config_check(const struct pst_target_config *config,
-                                    const struct pst_target_buffers *buffers, size_t count)
+static const char *check_own(const struct pst_target_config *config,
+                             const struct pst_target_buffers *buffers, size_t count)
 {
-    const char *why = config->spdm == NULL ? "spdm is not set" : check_spdm(config->spdm);
+    const char *why = check_spdm(config->spdm);
 
     why = why != NULL ? why : check_policy(config);
     why = why != NULL ? why : check_spaces(config);
     why = why != NULL ? why : check_paths(config);
     return why != NULL ? why : check_buffers(config, buffers, count);
+}
+
+/* The target gives its engines their keys itself. */
+static uint8_t engine_rule(const struct pst_target_config *config)
+{
+    uint8_t rule = psti_check_ciphers(config->spdm->crypto);
+
+    return rule != 0 ? rule : psti_profile_rule(config->spdm, PST_ROLE_RESPONDER);
+}
+
+bool psti_ts_config_fits(const struct pst_target_config *config,
+                         const struct pst_target_buffers *buffers, size_t count)
+{
+    return check_own(config, buffers, count) == NULL && engine_rule(config) == 0;
+}
+
+const char *pst_target_config_check(const struct pst_target_config *config,
+                                    const struct pst_target_buffers *buffers, size_t count)
+{
+    const char *why = check_own(config, buffers, count);
+
+    return why != NULL ? why : psti_config_text(engine_rule(config));
 }

@@ -12,7 +12,7 @@ pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *co
                         struct pst_target_context *contexts,
                         const struct pst_target_buffers *buffers, size_t count)
 {
-    if (pst_target_config_check(config, buffers, count) != NULL) {
+    if (!psti_ts_config_fits(config, buffers, count)) {
         return PST_ERR_CONFIG;
     }
     memset(t, 0, sizeof *t);

@@ -37,6 +37,9 @@ void psti_ts_mailbox_init(struct pst_target_context *c, const struct pst_target_
 void psti_ts_mailbox_clear(struct pst_target_context *c);
 
 /* session.c: from an SPDM connection to a session that may do something. */
+/* pst_target_config_check has nothing to say; it carries the texts, this does not. */
+bool psti_ts_config_fits(const struct pst_target_config *config,
+                         const struct pst_target_buffers *buffers, size_t count);
 void psti_ts_spdm_init(struct pst_target_context *c);
 PST_MUST_CHECK pst_err psti_ts_open_bootstrap(struct pst_target_context *c);
 /* The holder is leaving: what its spaces did for observers is given up with it. */

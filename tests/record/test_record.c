@@ -633,9 +633,9 @@ static void test_init(void **state)
                                            .sequence_len = (uint8_t)n};
         bool good = n == 0 || n == 2 || n == 8;
 
-        CHECK_EQ(pst_record_init(&r, &config), good ? PST_OK : PST_ERR_ARGUMENT);
+        CHECK_EQ(pst_record_init(&r, &config), good ? PST_OK : PST_ERR_CONFIG);
         config.window = true;
-        CHECK_EQ(pst_record_init(&r, &config), good && n > 0 ? PST_OK : PST_ERR_ARGUMENT);
+        CHECK_EQ(pst_record_init(&r, &config), good && n > 0 ? PST_OK : PST_ERR_CONFIG);
     }
 }
 

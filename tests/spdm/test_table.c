@@ -354,6 +354,12 @@ static void responder_walk(void **state)
         wired_setup(&w, &o);
         w.ts.config.capabilities &= ~without[i / 4].ts;
         w.dts.config.capabilities &= ~without[i / 4].dts;
+        if ((w.ts.config.capabilities & PST_CAP_MUT_AUTH) == 0) {
+            w.ts.config.mutual = PST_MUTUAL_NONE;
+        }
+        if ((w.ts.config.capabilities & PST_CAP_HBEAT) == 0) {
+            w.ts.config.heartbeat_s = 0;
+        }
         wired_start(&w);
         walk_connection();
         if (without[i / 4].session) {

@@ -86,7 +86,7 @@ static const struct {
     const char *names;
 } rows[] = {
     {spdm,           "spdm is not set"       },
-    {crypto,         "spdm.crypto"           },
+    {crypto,         "crypto is not set"     },
     {now_ms,         "spdm.now_ms"           },
     {verifier,       "spdm.verifier"         },
     {mutual,         "spdm.mutual"           },
@@ -99,10 +99,10 @@ static const struct {
     {transfer_size,  "spdm.transfer_size"    },
     {ct_exponent,    "spdm.ct_exponent"      },
     {slot,           "spdm.slots[0]"         },
-    {certs,          "spdm.slots[0]"         },
-    {certs_len,      "spdm.slots[0]"         },
-    {root_len,       "spdm.slots[0].root"    },
-    {long_root,      "spdm.slots[0].root"    },
+    {certs,          "spdm.slots"            },
+    {certs_len,      "spdm.slots"            },
+    {root_len,       "root_len"              },
+    {long_root,      "root_len"              },
     {signer,         "no signer"             },
     {sign,           "no signer"             },
     {hashes,         "spdm.hashes"           },

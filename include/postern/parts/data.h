@@ -21,7 +21,8 @@ struct pst_data { /* private */
 };
 
 /* First keys of both directions. `config` is copied: `window` must be false, `limit` is ignored.
- * PST_ERR_ARGUMENT, or the crypto port's errors: there are no keys. */
+ * PST_ERR_CONFIG: as pst_record_init. PST_ERR_ARGUMENT: a window, or unknown algorithms. After
+ * these and the crypto port's errors there are no keys. */
 PST_MUST_CHECK pst_err pst_data_init(struct pst_data *d, const struct pst_record_config *config,
                                      uint32_t session_id, const struct pst_export *from);
 /* How many bytes of sequence number the records carry: 0, 2 or 8, before the first is opened. */

@@ -48,8 +48,11 @@ struct pst_record { /* private; the size is the whole memory of a session's reco
     struct pst_record_half receive;
 };
 
-/* No keys yet; they arrive through pst_record_place. PST_ERR_ARGUMENT: a sequence length other than
- * 0, 2, 8, or a window without one. */
+/* What is missing or wrong in a configuration, in a sentence that names the field; NULL: nothing.
+ */
+const char *pst_record_config_check(const struct pst_record_config *config);
+/* No keys yet; they arrive through pst_record_place. PST_ERR_CONFIG: pst_record_config_check says
+ * why; `r` is untouched. */
 PST_MUST_CHECK pst_err pst_record_init(struct pst_record *r,
                                        const struct pst_record_config *config);
 /* A key for one direction (the meaning of pst_key_port.place): sequence and counts restart at 0.

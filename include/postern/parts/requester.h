@@ -75,6 +75,7 @@ struct pst_requester { /* private; sizeof is all its memory */
     struct pst_requester_state state;
 };
 
+/* PST_ERR_CONFIG: pst_spdm_config_check says why; `q` is untouched. `config` is only read. */
 PST_MUST_CHECK pst_err pst_requester_init(struct pst_requester *q,
                                           const struct pst_spdm_config *config);
 /* PST_ERR_STATE: another operation runs, or this one needs an earlier one (CONNECT, CERTIFICATE).

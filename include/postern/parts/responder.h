@@ -10,6 +10,7 @@ struct pst_responder { /* private; sizeof is all its memory */
     struct pst_responder_state state;
 };
 
+/* PST_ERR_CONFIG: pst_spdm_config_check says why; `r` is untouched. `config` is only read. */
 PST_MUST_CHECK pst_err pst_responder_init(struct pst_responder *r,
                                           const struct pst_spdm_config *config);
 

@@ -147,6 +147,10 @@ struct pst_spdm_config {
     bool basic_mutual;    /* 1.2 CHALLENGE_AUTH may ask for the requester's challenge */
 };
 
+/* What is missing or wrong in a configuration of this role, in a sentence that names the field;
+ * NULL: nothing. An algorithm that the lists name but the crypto port lacks is not found here. */
+const char *pst_spdm_config_check(const struct pst_spdm_config *config, pst_role role);
+
 /* The rest of the interface (struct pst_responder, struct pst_requester and their functions) is in
  * responder.h and requester.h. */
 

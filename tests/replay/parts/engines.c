@@ -82,7 +82,8 @@ bool engines_responder(struct recording *c)
     bool good = fakes_init(c, true, &f);
 
     if (good && pst_responder_init(&r, &f.config) != PST_OK) {
-        good = case_fail(c, "the responder refuses the configuration");
+        good = case_fail(c, "the responder refuses the configuration: %s",
+                         pst_spdm_config_check(&f.config, PST_ROLE_RESPONDER));
     } else if (good) {
         for (size_t i = 0; good && i + 1 < c->message_count; i += 2) {
             if (is_spdm(&c->messages[i])) {
@@ -257,7 +258,8 @@ bool engines_requester(struct recording *c)
     size_t i = 0;
 
     if (good && pst_requester_init(&q, &f.config) != PST_OK) {
-        good = case_fail(c, "the requester refuses the configuration");
+        good = case_fail(c, "the requester refuses the configuration: %s",
+                         pst_spdm_config_check(&f.config, PST_ROLE_REQUESTER));
     } else if (good) {
         while (good && i + 1 < c->message_count) {
             if (is_spdm(&c->messages[i])) {
