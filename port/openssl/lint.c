@@ -40,7 +40,7 @@ static void judge_rules(struct walk *w, const struct pst_certificate *c,
     w->rules.issuer = &w->issuer;
     w->rules.positions = PST_RULES_ANY | PST_RULES_STRICT | PST_RULES_PROFILE |
                          (e->leaf ? PST_RULES_LEAF : PST_RULES_ISSUER) |
-                         (below ? PST_RULES_ISSUED | PST_RULES_BELOW : 0);
+                         (below ? PST_RULES_ISSUED : PST_RULES_ROOT);
     while (pst_certificate_broken(c, &w->rules, &from, &broken)) {
         tell(w, e, broken.field, broken.rule);
     }
@@ -72,11 +72,7 @@ static void judge_link(const struct walk *w, const struct pst_certificate *c,
     bool root = w->index == 0;
     const struct pst_certificate *issuer = root ? c : &w->before;
 
-    if (!same(c->issuer, issuer->subject)) {
-        if (root) { /* below it, this is a rule */
-            tell(w, e, "issuer", "of the root is not itself");
-        }
-    } else if (!is_signed_by(c, issuer)) {
+    if (same(c->issuer, issuer->subject) && !is_signed_by(c, issuer)) {
         tell(w, e, "signature",
              root ? "of the root is not its own" : "was not made by the certificate before");
     }

@@ -75,14 +75,15 @@ static pst_err on_whole(struct pst_chain *c)
     if (pst_certificate_parse(&c->last, c->buffer, c->have) != PST_OK) {
         return refuse(c, NULL, "is not an X.509 certificate in DER", 0);
     }
-    PST_TRY(keep_rules(c, PST_RULES_ANY | (root ? 0 : PST_RULES_ISSUED)));
+    PST_TRY(keep_rules(c, PST_RULES_ANY | (root ? PST_RULES_ROOT : PST_RULES_ISSUED)));
     c->phase = root ? VERIFIED : WHOLE;
     return PST_OK;
 }
 
 static pst_err check_signature(struct pst_chain *c)
 {
-    pst_err err = pst_certificate_verify(&c->last, c->config->crypto, &c->key, c->signature);
+    uint8_t raw[PST_MAX_SIGNATURE];
+    pst_err err = pst_certificate_verify(&c->last, c->config->crypto, &c->key, raw);
 
     if (err == PST_ERR_AUTH) {
         return refuse(c, "signature", "was not made by the certificate before", 0);
@@ -115,7 +116,7 @@ static pst_err issue(struct pst_chain *c)
     bool below = c->refusal.index > 0;
 
     if (c->phase == VERIFIED) {
-        PST_TRY(keep_rules(c, PST_RULES_ISSUER | (below ? PST_RULES_BELOW : 0)));
+        PST_TRY(keep_rules(c, PST_RULES_ISSUER | (below ? PST_RULES_ISSUED : 0)));
         crypto->public_key_wipe(crypto->ctx, &c->key);
         c->phase = ISSUING;
     }
@@ -271,8 +272,10 @@ pst_err pst_chain_finish(struct pst_chain *c, struct pst_peer *peer)
 
 void pst_chain_abort(struct pst_chain *c)
 {
-    if (c->config != NULL) {
-        c->config->crypto->public_key_wipe(c->config->crypto->ctx, &c->key);
+    const struct pst_crypto *crypto = c->config == NULL ? NULL : c->config->crypto;
+
+    if (crypto != NULL) {
+        crypto->public_key_wipe(crypto->ctx, &c->key);
     }
     pst_wipe(c, sizeof *c);
 }

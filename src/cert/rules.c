@@ -131,6 +131,30 @@ RULE(is_issued_by_key)
             memcmp(digest, context->issuer->key_id, sizeof digest) == 0);
 }
 
+/* A root signs itself. Nobody verifies that signature: the root is trusted byte for byte. */
+RULE(is_its_own)
+{
+    (void)context;
+    return psti_der_same(c->issuer, c->subject);
+}
+
+RULE(has_its_own_key_id)
+{
+    (void)context;
+    return c->issuer_id.len == 0 || c->key_id.len == 0 || psti_der_same(c->issuer_id, c->key_id);
+}
+
+RULE(fits_its_own_key)
+{
+    (void)context;
+    return (c->signed_by == PST_SIGNED_ED25519) == (c->sig_id == PST_ED25519);
+}
+
+RULE(is_not_its_own)
+{
+    return !is_its_own(c, context);
+}
+
 RULE(is_known_signature)
 {
     (void)context;
@@ -228,9 +252,9 @@ RULE(has_grant)
 }
 
 #define ANY PST_RULES_ANY
+#define ROOT PST_RULES_ROOT
 #define ISSUED PST_RULES_ISSUED
 #define ISSUER PST_RULES_ISSUER
-#define BELOW PST_RULES_BELOW
 #define LEAF PST_RULES_LEAF
 #define STRICT PST_RULES_STRICT
 #define PROFILE PST_RULES_PROFILE
@@ -242,6 +266,7 @@ static const struct rule rules[] = {
     {ANY, BOTH, "version", "is not 3", is_v3},
     {ANY, BOTH, "serialNumber", "is not positive", serial_is_positive},
     {ANY, BOTH, "signatureAlgorithm", "differs inside and outside", algorithms_agree},
+    {ANY, BOTH, "signatureAlgorithm", "is none of ECDSA with SHA-256 or SHA-384, Ed25519", is_known_signature},
     {ANY, BOTH, "issuer", "is empty", has_issuer},
     {ANY, BOTH, "subject", "is empty", has_subject},
     {ANY, BOTH, "subjectPublicKeyInfo", "is none of ECDSA P-256, ECDSA P-384, Ed25519", key_is_usable},
@@ -253,10 +278,13 @@ static const struct rule rules[] = {
     {ISSUER, BOTH, "basicConstraints", "is not a CA, yet issues", is_ca},
     {ISSUER | STRICT, BOTH, "basicConstraints", "is not critical in a CA", basic_is_critical},
     {ISSUER, BOTH, "keyUsage", "keyCertSign is missing, yet issues", may_sign_certificates},
-    {ISSUER | BELOW, BOTH, "basicConstraints", "pathLenConstraint of a CA above is exceeded", path_suffices},
+    {ISSUER | ISSUED, BOTH, "basicConstraints", "pathLenConstraint of a CA above is exceeded", path_suffices},
     {ISSUED, BOTH, "issuer", "is not the subject of the certificate before", is_issued_by_name},
+    {ROOT, BOTH, "issuer", "of the root is not itself", is_its_own},
+    {ROOT, BOTH, "authorityKeyIdentifier", "of the root is not its own key identifier", has_its_own_key_id},
+    {ROOT, BOTH, "signatureAlgorithm", "of the root does not fit its key", fits_its_own_key},
+    {ISSUED, BOTH, "issuer", "is itself, below the root", is_not_its_own},
     {ISSUED, BOTH, "authorityKeyIdentifier", "is not the key identifier of the certificate before", is_issued_by_key},
-    {ISSUED, BOTH, "signatureAlgorithm", "is none of ECDSA with SHA-256 or SHA-384, Ed25519", is_known_signature},
     {LEAF, BOTH, "basicConstraints", "the leaf is a CA", is_not_ca},
     {LEAF, BOTH, "keyUsage", "digitalSignature is missing", may_sign},
     {LEAF | STRICT, BOTH, "keyUsage", "keyCertSign in a certificate that is not a CA", issues_or_may_not},
@@ -300,7 +328,7 @@ pst_err pst_cert_issuer_of(struct pst_cert_issuer *issuer, const struct pst_cert
     return pst_hash_once(crypto, PST_SHA256, c->subject.at, c->subject.len, issuer->subject);
 }
 
-/* RFC 5280, 6.1.4 (l) and (m); self-issued certificates count too. */
+/* RFC 5280, 6.1.4 (l) and (m) */
 int32_t pst_certificate_path(const struct pst_certificate *c, int32_t path_left, bool below)
 {
     if (below && path_left > 0) {

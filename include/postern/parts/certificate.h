@@ -15,7 +15,9 @@
  *     key identifier, and there are no unique identifiers: nobody uses them, so nothing parses
  * them;
  *   - signatures are ECDSA with SHA-256 or SHA-384, or Ed25519, without algorithm parameters;
- *   - every CA counts against a path length, self-issued ones too.
+ *   - a trust anchor is a root: it is its own issuer, also where it is trusted byte for byte;
+ *   - below the root no certificate has its own subject as issuer: a CA that rolls its key over
+ *     takes another name, and no verifier has to guess which of two the issuer is.
  */
 #ifndef POSTERN_PARTS_CERTIFICATE_H
 #define POSTERN_PARTS_CERTIFICATE_H
@@ -92,9 +94,9 @@ void pst_certificate_device(const struct pst_certificate *c, char out[PST_MAX_NA
 /* Manufacturer:Product:Serial, three parts that are not empty? */
 bool pst_is_device_id(const char *id);
 
-/* Did `issuer` sign it? `raw` is memory for the signature in SPDM's form and stays until the answer
- * is not PST_PENDING, which comes from the port: ask again with the same arguments. PST_ERR_AUTH:
- * no. PST_ERR_ALGORITHM: it is signed in a way that Postern does not use. */
+/* Did `issuer` sign it? `raw` is memory for the signature in SPDM's form. PST_PENDING comes from
+ * the port: ask again. PST_ERR_AUTH: no. PST_ERR_ALGORITHM: it is signed in a way that Postern does
+ * not use. */
 PST_MUST_CHECK pst_err pst_certificate_verify(const struct pst_certificate *c,
                                               const struct pst_crypto *crypto,
                                               const struct pst_public_key *issuer,
@@ -119,9 +121,9 @@ struct pst_rule_context {
     const struct pst_crypto *crypto;      /* for PST_RULES_ISSUED: SHA-256 */
 };
 #define PST_RULES_ANY 1u
-#define PST_RULES_ISSUED 2u   /* below another certificate */
-#define PST_RULES_ISSUER 4u   /* issues another certificate */
-#define PST_RULES_BELOW 8u    /* together with ISSUER: is not the root */
+#define PST_RULES_ROOT 2u     /* the first of a chain */
+#define PST_RULES_ISSUED 4u   /* below another certificate */
+#define PST_RULES_ISSUER 8u   /* issues another certificate */
 #define PST_RULES_LEAF 16u    /* the last of a chain */
 #define PST_RULES_STRICT 32u  /* what a sample certificate of others may not keep */
 #define PST_RULES_PROFILE 64u /* what our own certificates keep, and only lint asks for */

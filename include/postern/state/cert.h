@@ -15,7 +15,6 @@ struct pst_chain {
     struct pst_cert_issuer issuer; /* of the certificate that comes in */
     struct pst_public_key key;     /* of the issuer; sig_id 0: none yet */
     uint8_t root_hash[PST_MAX_HASH];
-    uint8_t signature[PST_MAX_SIGNATURE]; /* of `last`, while the port verifies it */
     struct pst_cert_refusal refusal;
     uint32_t fed;      /* bytes of the whole chain so far */
     int32_t path_left; /* CAs that may still follow; -1: any number */
