@@ -63,17 +63,17 @@
  *         return read.result != PST_OK;
  *     }
  *
- * Sans-I/O mirror of target.h: link messages in and out, operations through the SPP client. The
- * steps (bootstrap, SPDM, mutual authentication, enabling of access spaces) run by themselves after
- * pst_debugger_start; `pst_debugger_state` tells how far. Only once READY are operations of the
- * caller sent; before that, and after the end, nothing of them leaves this object.
+ * Sans-I/O, the mirror of target.h: link messages go in and out, operations go through the SPP
+ * client. After pst_debugger_start the steps (bootstrap, SPDM, mutual authentication, enabling of
+ * access spaces) run by themselves; pst_debugger_state tells how far. Operations of the caller are
+ * sent only in READY. Before it they wait; after the end they fail.
  *
- * On a link whose traits say `native` SPDM messages are link messages, and operations travel in
- * VENDOR_DEFINED requests (target.h): one at a time, and while an answer or a stop of the CPU is
- * awaited it asks again, after 1 ms at first and at most every 50 ms.
+ * On a link whose traits say `native`, SPDM messages are link messages, and operations travel in
+ * VENDOR_DEFINED requests (target.h), one at a time. While an answer or a stop of the CPU is
+ * awaited the debugger polls, after 1 ms at first and at most every 50 ms.
  *
- * The device is named (Manufacturer:Product:Serial) and any other, also a genuine one, is refused
- * before FINISH: PST_ERR_IDENTITY.
+ * The device is named Manufacturer:Product:Serial. Any other device is refused before FINISH, even
+ * if its certificate is genuine: PST_ERR_IDENTITY.
  */
 #ifndef POSTERN_DEBUGGER_H
 #define POSTERN_DEBUGGER_H
@@ -83,54 +83,64 @@
 #include "postern/parts/requester.h"
 #include "postern/parts/spp.h"
 
+struct pst_debugger; /* state/debugger.h */
+
 typedef enum {
     PST_DEBUGGER_IDLE,
     PST_DEBUGGER_CONNECTING, /* bootstrap and VCA */
     PST_DEBUGGER_AUTHENTICATING,
     PST_DEBUGGER_ENABLING, /* session open, access spaces being enabled */
     PST_DEBUGGER_READY,
-    PST_DEBUGGER_ENDING, /* END_SESSION on its way */
+    PST_DEBUGGER_ENDING, /* END_SESSION was sent */
     PST_DEBUGGER_CLOSED, /* pst_debugger_why tells why */
 } pst_debugger_state_id;
 
 struct pst_debugger_config {            /* const, outlives the debugger */
     const struct pst_spdm_config *spdm; /* identity, verifier, algorithms; keys and hooks ignored */
-    const char *device; /* the one device; NULL: any that the trust anchors vouch for */
-    uint8_t spaces;     /* bit n: access space n is wanted; fewer may be granted */
+    const char *device; /* the one device; NULL: any with a certificate of a trust anchor */
+    uint8_t spaces;     /* bit n: access space n is requested; fewer may be granted */
     bool allow_mac_only;
     void (*event)(void *ctx, uint8_t space,
-                  struct pst_bytes payload); /* stop events and the like */
+                  struct pst_bytes payload); /* stop reports and the like */
     void (*changed)(void *ctx);              /* the state changed; may be NULL */
     void *ctx;
     uint8_t *mailbox; /* one SPDM message each way: twice the transfer size. On a native link a
                          third part holds the batch, and the transfer size is cut to what fits */
     size_t mailbox_len;
-    uint32_t answer_ms;   /* longest wait for an answer of the security agent, in a session since
-                             anything was heard; 0: 10,000 */
+    uint32_t answer_ms;   /* longest wait for an answer of the security agent; in a session, since
+                             the last record; 0: 10,000 */
     uint32_t rekey_after; /* records under one key before new keys are agreed; 0: 8,000,000 */
 };
 
 #include "postern/state/debugger.h"
 
+/* PST_ERR_ARGUMENT: no `spdm`, or a mailbox too small for its transfer size. Else what
+ * pst_requester_init says. The object may be wiped in any case. */
 PST_MUST_CHECK pst_err pst_debugger_init(struct pst_debugger *d,
                                          const struct pst_debugger_config *config);
-/* The link is up (HELLO exchanged): begins. */
+/* The link is up (HELLO was exchanged): begins. `traits` outlive the debugger. PST_ERR_STATE: it
+ * has begun already. */
 PST_MUST_CHECK pst_err pst_debugger_start(struct pst_debugger *d,
                                           const struct pst_link_traits *traits);
+/* Takes a link message; `msg` is decrypted in place. PST_ERR_CLOSED: the session has ended, or has
+ * not begun. Any other error: the session has ended because of it, pst_debugger_why says the same.
+ */
 PST_MUST_CHECK pst_err pst_debugger_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg,
                                             size_t len);
-/* The next link message, whole, into `out`; 0 when there is none now. */
+/* Writes the next link message into `out` and returns its length; 0: there is none now. */
 size_t pst_debugger_output(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap);
-uint64_t pst_debugger_poll(struct pst_debugger *d); /* ms until the next call is needed */
-/* The link is lost, or either of two. */
+/* Timeouts and heartbeats. Returns the ms until the next call is needed; UINT64_MAX: none is. */
+uint64_t pst_debugger_poll(struct pst_debugger *d);
+/* The link is lost, or one of the two: ends the session. */
 void pst_debugger_link_down(struct pst_debugger *d);
 
-/* Out of band, in place of pst_debugger_start: the session is managed on one link (natively,
- * whatever its traits say of that) and debugs on another, which keeps order and loses nothing (and
- * is none of MCTP, where a record is an SPDM message). `receive` and `output` are the management's;
- * the data link has these two, whose meaning is the same. Kinds other than PST_LINK_RECORD say
- * nothing there. One that stays silent, asked or not, ends the session after a minute.
- * PST_ERR_ARGUMENT: such a data link cannot be. */
+/* Out of band, instead of pst_debugger_start: the session is managed on one link and the debug data
+ * travels on another. The management link is used natively, whatever its traits say. The data link
+ * must keep order and lose nothing, and must not be MCTP, where a record is an SPDM message.
+ * pst_debugger_receive and _output are those of the management link; the two functions below do the
+ * same for the data link. Messages on it other than PST_LINK_RECORD are ignored. If it stays silent
+ * for a minute, although it was polled, the session ends. PST_ERR_ARGUMENT: the data link is lossy
+ * or of MCTP. */
 PST_MUST_CHECK pst_err pst_debugger_start_data(struct pst_debugger *d,
                                                const struct pst_link_traits *management,
                                                const struct pst_link_traits *data);
@@ -139,20 +149,21 @@ PST_MUST_CHECK pst_err pst_debugger_receive_data(struct pst_debugger *d, uint8_t
 size_t pst_debugger_output_data(struct pst_debugger *d, uint8_t *kind, uint8_t *out, size_t cap);
 
 pst_debugger_state_id pst_debugger_state(const struct pst_debugger *d);
+/* Why the session has ended; PST_OK: it was asked to, or has not ended. */
 pst_err pst_debugger_why(const struct pst_debugger *d);
-/* Ends the session in order (END_SESSION), then CLOSED. */
+/* Ends the session in order (END_SESSION); the state is then ENDING, later CLOSED. */
 void pst_debugger_stop(struct pst_debugger *d);
 
-/* The end of the object's life: closes what is open and wipes all keys. */
+/* Ends the session at once and wipes all keys: the end of the object's life. */
 void pst_debugger_wipe(struct pst_debugger *d);
 
-/* Operations: op->space, address, data, len, done, ctx set by the caller; completed through
- * op->done / op->result, PST_ERR_CLOSED when the session ends first. Batched: everything submitted
- * before the next output travels together. */
+/* Operations. The caller sets op->space, address, data, len, done and ctx; op->result tells the
+ * outcome when op->done is called. PST_ERR_CLOSED: the session ended first. Everything that is
+ * submitted before the next output travels together. */
 void pst_debugger_read(struct pst_debugger *d, struct pst_spp_op *op);
 void pst_debugger_write(struct pst_debugger *d, struct pst_spp_op *op);
 
-/* For people: who the device is, the suite, the grants; valid when READY. */
+/* For people: who the device is, and the algorithms. Valid in READY. */
 struct pst_session_info {
     const struct pst_peer *device;
     uint8_t spdm_minor;

@@ -175,7 +175,7 @@ static void put_entry(struct pst_writer *w, const struct pst_gather *g, uint16_t
     pst_put_u64(w, add);
 }
 
-size_t pst_gather_list(const struct pst_gather *g, uint8_t out[static PST_GATHER_BYTES])
+size_t pst_gather_list(const struct pst_gather *g, uint8_t *out)
 {
     struct pst_writer w = pst_writer_of(out, PST_GATHER_BYTES);
     if (g->sp != NO_REGISTER) {

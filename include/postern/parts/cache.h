@@ -1,17 +1,17 @@
-/* What a debugger on the DTS remembers of a halted target, and what it asks the target to bring
- * along with the next stop.
+/* What the gdb server remembers of a halted CPU, and what it asks the target to send along with the
+ * next stop report.
  *
- * **The cache** holds memory in blocks of 256 bytes with a bit for each valid byte, in memory of
- * the caller. Only addresses that the TS's memory map lists are ever kept: everything else is
- * device memory, where reading may have an effect and the width matters. All of it is forgotten
- * when a hart runs, except ROM, which nothing changes. Writes go through to the target first and
- * are patched in when the target has confirmed them; nothing is ever dirty here.
+ * **The cache** holds memory in blocks of 256 bytes, with a bit for each valid byte, in memory of
+ * the caller. It keeps only addresses that the TS's memory map lists. Everything else is device
+ * memory, where reads may have effects and their width matters. All of it is forgotten when a hart
+ * runs, except ROM, which nothing changes. Writes go to the target first, and reach the cache when
+ * the target has confirmed them, so the cache is never ahead of memory.
  *
- * **The gather list** is the other half: ranges that the TS reads at the moment of a stop and sends
- * with the stop report. Some are always in it (around the stack pointer, and where the return
- * address points); others are learned from what gdb read at the last stops, and forgotten when
- * gdb no longer asks. A debugger asks much the same questions at every stop, so after the first
- * few stops the answers are there before the questions.
+ * **The gather list** names ranges that the TS reads when the CPU stops, and sends with the stop
+ * report. Two are always in it: around the stack pointer, and around the return address. Others are
+ * learned from what gdb read at the last stops, and forgotten when gdb no longer reads them. A
+ * debugger reads much the same at every stop, so after a few stops the memory is there before it is
+ * asked for.
  */
 #ifndef POSTERN_PARTS_CACHE_H
 #define POSTERN_PARTS_CACHE_H
@@ -39,20 +39,21 @@ struct pst_cache { /* private, but `map` may be read */
     size_t map_len;
 };
 
-/* `blocks` outlives the cache; `count` at least 4. The map is empty: nothing is kept. */
+/* `blocks` outlives the cache. The map is empty: nothing is kept. PST_ERR_ARGUMENT: no blocks, or
+ * fewer than 4. */
 PST_MUST_CHECK pst_err pst_cache_init(struct pst_cache *c, struct pst_cache_block *blocks,
                                       size_t count);
-/* Takes the map as PST_RUN_MEMORY_MAP has it (untrusted). PST_ERR_DECODE: malformed, or regions
- * overlap; PST_ERR_LIMIT: more than PST_CACHE_REGIONS; the map is then empty. */
+/* Takes the map as PST_RUN_MEMORY_MAP has it; it is not trusted. After an error the map is empty.
+ * PST_ERR_DECODE: malformed, or regions overlap. PST_ERR_LIMIT: more than PST_CACHE_REGIONS. */
 PST_MUST_CHECK pst_err pst_cache_set_map(struct pst_cache *c, const uint8_t *map, size_t len);
 /* The one region that holds all of [address, address + len), or NULL. */
 const struct pst_region *pst_cache_region(const struct pst_cache *c, uint64_t address, size_t len);
-/* true and the bytes, when every one is valid; otherwise `out` is unspecified. */
+/* True and the bytes, if every one is valid. False: `out` is unspecified. */
 bool pst_cache_get(struct pst_cache *c, uint64_t address, uint8_t *out, size_t len);
 bool pst_cache_has(const struct pst_cache *c, uint64_t address, size_t len);
-/* What a read or a confirmed write says memory holds. Bytes outside the map are not kept. */
+/* Takes bytes that were read, or written and confirmed. Bytes outside the map are not kept. */
 void pst_cache_fill(struct pst_cache *c, uint64_t address, const uint8_t *data, size_t len);
-/* Nothing is known of these bytes any more. */
+/* These bytes are no longer known. */
 void pst_cache_forget(struct pst_cache *c, uint64_t address, size_t len);
 /* A hart is about to run: forgets everything but ROM. */
 void pst_cache_resume(struct pst_cache *c);
@@ -75,14 +76,14 @@ struct pst_gather { /* private */
 };
 
 void pst_gather_init(struct pst_gather *g);
-/* Which registers point at code and stack. NULL: an unknown architecture, absolute ranges only. */
+/* Starts again for an architecture. NULL: it is unknown, and ranges are absolute only. */
 void pst_gather_arch(struct pst_gather *g, const struct pst_arch *arch);
 /* gdb read this range, inside `region`, with the registers as in the g block `regs`. */
 void pst_gather_note(struct pst_gather *g, const struct pst_region *region, uint64_t address,
                      size_t len, const uint8_t *regs, size_t regs_len);
-/* A stop has come: what has not been asked for lately is forgotten. */
+/* The CPU has stopped: forgets ranges that were not read lately. */
 void pst_gather_stop(struct pst_gather *g);
-/* The list for PST_RUN_GATHER; returns its length. */
-size_t pst_gather_list(const struct pst_gather *g, uint8_t out[static PST_GATHER_BYTES]);
+/* Writes the list for PST_RUN_GATHER, at most PST_GATHER_BYTES; returns its length. */
+size_t pst_gather_list(const struct pst_gather *g, uint8_t *out);
 
 #endif

@@ -1,13 +1,13 @@
-/* Packets of the gdb remote serial protocol: the framing, and the small words inside.
+/* Packets of the gdb remote serial protocol: their framing, and the numbers and texts inside.
  *
  * A packet is `$payload#cc`, cc being the sum of the payload's bytes as sent, in two hex digits. In
  * the payload `}` escapes the next byte (sent xor 0x20), and from a stub `*` repeats the byte
  * before it. `+` and `-` acknowledge, a lone 0x03 interrupts, `%name:…#cc` notifies. The reader
- * takes a stream cut anywhere and yields one item at a time with the payload decoded; whether
- * packets are acknowledged at all is its owner's business.
+ * takes a stream in pieces of any size and yields one item at a time, with its payload decoded. It
+ * does not acknowledge packets: its owner does, or not.
  *
- * Both ends use this: the access space that speaks to a stub (stub.h) and the server that gdb
- * speaks to (dts/). Described in "Debugging with GDB", appendix E.1 to E.3.
+ * Both ends use this: the client of a stub (stub.h) and the server for gdb (gdb_server.h).
+ * Described in "Debugging with GDB", appendix E.1 to E.3.
  */
 #ifndef POSTERN_PARTS_RSP_H
 #define POSTERN_PARTS_RSP_H
@@ -17,36 +17,36 @@
 enum pst_rsp_item {
     PST_RSP_NOTHING = 0, /* all input was taken, no item is complete */
     PST_RSP_PACKET,      /* payload in `buffer`, `len` bytes; valid until the next read */
-    PST_RSP_NOTICE,      /* the same, of a notification */
+    PST_RSP_NOTICE,      /* the same for a notification */
     PST_RSP_ACK,
     PST_RSP_NAK,
     PST_RSP_BREAK, /* 0x03 outside a packet */
-    PST_RSP_BAD, /* a packet whose sum, escapes or runs are wrong, or that does not fit: dropped */
+    PST_RSP_BAD,   /* a packet with a wrong sum, escape or run length, or too long: dropped */
 };
 
 struct pst_rsp_reader {
     uint8_t *buffer; /* the caller's; always ends in a NUL that `len` does not count */
     size_t cap, len;
-    bool runs; /* expand run lengths: true for what a stub sends, false for what gdb sends */
+    bool runs; /* expand run lengths: true for packets of a stub, false for packets of gdb */
     /* private */
     uint8_t state, sum, given, kind;
     bool bad;
 };
 /* `cap` is the longest payload + 1, and at least 2. */
 void pst_rsp_reader_init(struct pst_rsp_reader *r, uint8_t *buffer, size_t cap, bool runs);
-/* Takes bytes up to and including the end of one item; returns how many. */
+/* Takes bytes up to the end of one item and returns how many. */
 size_t pst_rsp_read(struct pst_rsp_reader *r, const uint8_t *in, size_t len,
                     enum pst_rsp_item *item);
-/* true between the first and the last byte of a packet. */
+/* True between the first and the last byte of a packet. */
 bool pst_rsp_inside(const struct pst_rsp_reader *r);
 
-/* --- writing: begin, put, end; what does not fit fails the writer underneath --- */
+/* --- writing: begin, put, end; if it does not fit, the writer has failed --- */
 struct pst_rsp_writer {
     struct pst_writer *w;
     uint8_t sum;
 };
 struct pst_rsp_writer pst_rsp_begin(struct pst_writer *w);
-/* Bytes that need no escape: protocol text. */
+/* Characters that need no escape. */
 void pst_rsp_put_char(struct pst_rsp_writer *p, char c);
 void pst_rsp_put_text(struct pst_rsp_writer *p, const char *text);
 /* Any bytes, escaped where needed. */
@@ -56,22 +56,21 @@ void pst_rsp_put_hex(struct pst_rsp_writer *p, const void *at, size_t len);
 /* Hex without leading zeros. */
 void pst_rsp_put_number(struct pst_rsp_writer *p, uint64_t v);
 void pst_rsp_end(struct pst_rsp_writer *p);
-/* Bytes that `len` bytes take when put as binary. */
+/* The length of `len` bytes when escaped. */
 size_t pst_rsp_binary_len(const void *at, size_t len);
 
 /* --- reading payloads --- */
-/* 0..15, or -1. */
+/* The value of a hex digit, 0 to 15; -1: it is none. */
 int pst_rsp_nibble(uint8_t c);
-/* Takes `text` or `c` off if the reader begins with it; otherwise takes nothing. */
+/* True: the reader began with `text` or `c`, which is taken. False: nothing is taken. */
 bool pst_rsp_take(struct pst_reader *r, const char *text);
 bool pst_rsp_take_char(struct pst_reader *r, char c);
-/* One hex number, 1 to 16 digits (more only if they are leading zeros); failed otherwise. */
+/* One hex number of 1 to 16 digits, leading zeros not counted; otherwise the reader has failed. */
 uint64_t pst_rsp_get_number(struct pst_reader *r);
-/* Pairs of hex digits up to the first other byte; how many bytes. Failed: an odd digit, or more
- * than `cap` bytes. */
+/* Decodes pairs of hex digits up to the first other character and returns how many bytes. An odd
+ * digit or more than `cap` bytes: 0, and the reader has failed. */
 size_t pst_rsp_get_hex(struct pst_reader *r, uint8_t *out, size_t cap);
-/* Everything up to `end`, which is taken too and not returned; all that is left when there is no
- * `end`. */
+/* Everything before `end`, which is taken too; without an `end`, all that is left. */
 struct pst_bytes pst_rsp_get_until(struct pst_reader *r, char end);
 
 /* A thread: "tid", "ppid.tid", "-1" (all: UINT64_MAX), "0" (any). */

@@ -1,7 +1,9 @@
-/* What a debugger is made of. Private: use debugger.h. */
+/* What a debugger is made of. Private: use debugger.h; this is public only so that callers can own
+ * the memory. */
 #ifndef POSTERN_STATE_DEBUGGER_H
 #define POSTERN_STATE_DEBUGGER_H
 
+#include "postern/debugger.h"
 #include "postern/parts/data.h"
 
 #define PST_DEBUGGER_TEXT 256
@@ -17,14 +19,15 @@ struct pst_debugger {
     pst_err why;
     uint8_t peer_error;    /* SPDM ERROR code behind PST_ERR_PEER */
     uint8_t step;          /* of the current state: index into its table */
-    bool protected_;       /* the client's traffic goes in records */
+    bool protected_;       /* batches travel in records */
     bool exchanging;       /* an SPDM message is on its way */
-    bool handed;           /* it is with the link */
-    uint8_t exchange_left; /* of its operations */
-    size_t answer_len;     /* of the answer, as far as it is read */
-    bool rekeying;         /* operations of the caller wait */
+    bool handed;           /* it was handed to the link */
+    uint8_t exchange_left; /* operations of it that are not done */
+    size_t answer_len;     /* bytes of the answer that were read */
+    bool rekeying;         /* operations of the caller wait meanwhile */
     bool stopping;
-    struct pst_spp_op *waiting, **waiting_end; /* the caller's, until READY or the rekey is over */
+    struct pst_spp_op *waiting,
+        **waiting_end; /* the caller's, until READY, or until new keys are in use */
     struct pst_spp_op spdm_data, spdm_go, spdm_read; /* one SPDM exchange */
     uint8_t go[4];
     uint8_t *request, *answer;
@@ -34,10 +37,10 @@ struct pst_debugger {
     uint8_t words[8][4];
     pst_err setup_err;
     pst_err exchange_err;
-    uint64_t sent_ms, heard_ms;  /* a message; a record that opened */
+    uint64_t sent_ms, heard_ms;  /* the last message; the last record that opened */
     uint64_t asked_ms, setup_ms; /* when the SPDM message, or the setup batch, was begun */
     uint8_t enabled;
-    struct { /* SPDM messages as link messages: debugger_native.c */
+    struct { /* SPDM messages as link messages: dts/native.c */
         bool on;
         bool vendor;  /* the SPDM operation under way carries a batch */
         bool running; /* a CPU was resumed: its stop is awaited */
@@ -47,11 +50,11 @@ struct pst_debugger {
         uint8_t *batch;
         uint64_t poll_ms; /* when to ask next */
     } native;
-    struct {                                  /* debug on a link of its own: debugger_data.c */
+    struct { /* debug data on a link of its own: dts/data_watch.c */
         const struct pst_link_traits *traits; /* NULL: none */
         struct pst_data records;
         uint64_t heard_ms, asked_ms;
-        struct pst_spp_op ask; /* whether it lives */
+        struct pst_spp_op ask; /* a read that shows whether the link is alive */
         uint8_t answer[4];
     } data;
     char who[PST_DEBUGGER_TEXT];
