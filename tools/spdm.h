@@ -32,8 +32,10 @@ struct spdm_peer { /* everything that one run is made of */
     bool shutdown;       /* the requester asked for it */
 };
 
-/* Opens `text`; -1 after having said why not. */
+/* Opens `text`. On failure says why and returns -1. */
 int spdm_open_link(const char *text, bool listening);
+/* The responder: serves `link`; an exit code. */
+int spdm_run_responder(struct spdm_peer *p, const char *link);
 /* The requester: runs the steps at `link`; an exit code. */
 int spdm_run_requester(struct spdm_peer *p, const char *link);
 

@@ -67,8 +67,6 @@ size_t psti_hash_len(const struct pst_spdm *c);
 uint64_t psti_now(const struct pst_spdm *c);
 /* 2^exponent microseconds, in milliseconds rounded up. */
 uint64_t psti_exponent_ms(uint8_t exponent);
-/* Everything back to before GET_VERSION, sessions first. */
-void psti_spdm_reset(struct pst_spdm *c);
 void psti_spdm_start(struct pst_spdm *c, const struct pst_spdm_config *config, pst_role role);
 enum pst_phase psti_phase_of(const struct pst_spdm *c, const struct pst_exchange *x);
 

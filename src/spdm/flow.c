@@ -5,7 +5,7 @@
 #include "spdm/session.h"
 #include "spdm/transcript.h"
 
-void psti_spdm_reset(struct pst_spdm *c)
+static void reset(struct pst_spdm *c)
 {
     const struct pst_spdm_config *config = c->config;
     pst_role role = (pst_role)c->role;
@@ -24,7 +24,7 @@ void psti_requester_forget(struct pst_requester *q)
 {
     const struct pst_crypto *crypto = q->spdm.config->crypto;
 
-    psti_spdm_reset(&q->spdm);
+    reset(&q->spdm);
     crypto->hash_abort(crypto->ctx, &q->state.ad);
     q->state.digest_mask = 0;
 }
@@ -53,7 +53,7 @@ static void forget_flows(struct pst_responder *r)
 
 void psti_responder_forget(struct pst_responder *r)
 {
-    psti_spdm_reset(&r->spdm);
+    reset(&r->spdm);
     forget_flows(r);
 }
 

@@ -56,7 +56,6 @@ KNOWN = (
     ("circles", "tools/"),
     ("rooms", "port/posix/loop/"),
     ("names", "src/gdb/server.c"),
-    ("names", "src/spdm/"),
     ("names", "src/stub/"),
     ("names", "src/ts/"),
     ("sizes", "port/posix/links/pcie/listen.c"),
