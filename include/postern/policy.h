@@ -1,27 +1,27 @@
 /* Policy: who may do what, where, until when, on which device.
  *
- * An engineer's certificate carries a grant; the TS's policy carries another; what is effective is
- * their intersection, computed once when the session opens. A certificate without a grant grants
- * nothing. Both are written in the same words:
+ * An engineer's certificate carries a grant, and the policy of the TS carries another. The
+ * effective grant is their intersection, computed once when the session opens. A certificate
+ * without a grant grants nothing. Both are written in the same words:
  *
  *     debug                          everything, the whole device
  *     observe                        read memory, read run state
  *     memory:r:0x80000000-0x8000ffff read that range (rw: and write it)
  *     run                            run control and registers: a whole-device grant
  *     run:r                          read run state only
- *     halt                           stop, step and resume, but write no register: what it takes
- *                                    to look at memory through a stub that has to stop the CPU
+ *     halt                           stop, step and resume, but no register writes: enough to read
+ *                                    memory through a stub that must halt the CPU for it
  *     trace                          trace sources
  *     stream                         byte streams, both ways
  *     device=Acme:Pump:*             only on these devices (a trailing * matches any rest)
- *     epoch=3                        refused below the TS's floor
+ *     epoch=3                        refused if it is below the TS's floor
  *     until=1767225600               seconds since 1970, where the TS has a trusted clock
  *     session=3600                   longest session, seconds
  *
  * Clauses are separated by spaces, commas or semicolons. Numbers are decimal or 0x hexadecimal; a
- * range names its last address. A setting (word=value) may stand once. `run` and `debug` reach all
- * memory, so together with a range of some of the memory they are refused, unless the port declares
- * a hardware fence.
+ * range names its last address. A setting (word=value) may appear once. `run` and `debug` reach all
+ * memory, so a grant that combines them with a range of memory is refused, unless the policy says
+ * that hardware keeps run control out of other memory (`fenced`).
  */
 #ifndef POSTERN_POLICY_H
 #define POSTERN_POLICY_H
@@ -48,22 +48,23 @@ struct pst_policy { /* const, the TS's side */
     struct pst_grants allow;
     uint32_t epoch_floor;
     bool fenced;          /* hardware keeps run control out of memory that is not granted */
-    bool share_read_only; /* a second engineer may watch */
-    bool hold_on_end;     /* leave the CPU halted */
+    bool share_read_only; /* a second engineer may observe */
+    bool hold_on_end;     /* leave the CPU halted at the end of a session */
     bool allow_mac_only;
 };
 
-/* PST_ERR_DECODE: a clause that is not understood, at `*at` (offset of it; `at` may be NULL);
- * PST_ERR_LIMIT: more than PST_MAX_RANGES ranges; PST_ERR_DENIED: whole-device rights together with
- * a range while not `fenced`. `g` is all zero on error. */
+/* Reads a grant of `len` bytes of text. PST_ERR_DECODE: a malformed or unknown clause at offset
+ * `*at` (`at` may be NULL). PST_ERR_LIMIT: more than PST_MAX_RANGES ranges. PST_ERR_DENIED:
+ * whole-device rights together with a range of memory, and not `fenced`. On error `g` is all zero.
+ */
 PST_MUST_CHECK pst_err pst_grants_parse(struct pst_grants *g, const char *text, size_t len,
                                         bool fenced, size_t *at);
-/* The intersection; never more than either. `out` may be `a` or `b`. Nothing in common (also: no
- * device in common) is PST_OK with a count of 0. PST_ERR_LIMIT: it needs more than PST_MAX_RANGES
- * ranges. */
-PST_MUST_CHECK pst_err pst_grants_meet(struct pst_grants *out, const struct pst_grants *a,
-                                       const struct pst_grants *b);
-/* What this peer may do on `device` at `now` (seconds since 1970, 0: no trusted clock).
+/* The intersection: never more than `a` or `b` allows. `out` may be `a` or `b`. If they have
+ * nothing in common, or no device, the result is PST_OK with a `count` of 0. PST_ERR_LIMIT: it
+ * needs more than PST_MAX_RANGES ranges; `out` is untouched. */
+PST_MUST_CHECK pst_err pst_grants_intersect(struct pst_grants *out, const struct pst_grants *a,
+                                            const struct pst_grants *b);
+/* Decides what this peer may do on `device` at `now` (seconds since 1970, 0: no trusted clock).
  * PST_ERR_DENIED with `*why` set to a constant text and `out` all zero; else PST_OK and `out`. Its
  * `until` is not later than the end of the certificate, and its `epoch` is the certificate's, which
  * must not be below `policy->epoch_floor` or `policy->allow.epoch`. The certificate must carry the
@@ -71,13 +72,14 @@ PST_MUST_CHECK pst_err pst_grants_meet(struct pst_grants *out, const struct pst_
 PST_MUST_CHECK pst_err pst_policy_decide(const struct pst_policy *policy,
                                          const struct pst_peer *peer, const char *device,
                                          uint64_t now, struct pst_grants *out, const char **why);
-/* Is every byte of [address, address + len) in `space` covered by all of `rights`? Several ranges
- * may do it together. False when the end wraps around. A `len` of 0 counts as 1. `rights` of 0 asks
- * whether anything at all is granted in `space`. */
+/* Whether all of `rights` are granted on every byte of [address, address + len) in `space`; several
+ * ranges may cover it together. false if the end wraps around. A `len` of 0 counts as 1. `rights`
+ * of 0 asks whether anything at all is granted in `space`. */
 bool pst_grants_cover(const struct pst_grants *g, uint8_t space, uint8_t rights, uint64_t address,
                       uint64_t len);
-/* The words again: at most `cap` bytes with the NUL; returns the length without it. Where not all
- * of them fit, whole clauses are left out and " ..." says so; PST_GRANTS_TEXT bytes always do. */
+/* The grant as text: at most `cap` bytes with the NUL; returns the length without it. If it does
+ * not fit, whole clauses are left out and " ..." ends it; PST_GRANTS_TEXT bytes are always enough.
+ */
 #define PST_GRANTS_TEXT 640
 size_t pst_grants_text(const struct pst_grants *g, char *out, size_t cap);
 

@@ -59,24 +59,24 @@
  * A target has *links* (numbered by the caller; a TCP connection is one) and *contexts*. A context
  * is one peer's connection: its SPDM responder, its records, its SPP engine. A clear message on a
  * link without a context opens a pending one; while it is pending it reaches the bootstrap engine
- * only: nothing but SPDM through the SCM mailbox. When its FINISH is accepted it becomes *live*,
- * provided that policy grants it something and nobody holds the target; otherwise it is told who
- * does, in the session, and closed. A live session is never disturbed by what arrives unprotected.
+ * only: nothing but SPDM through the SCM mailbox. When its FINISH is accepted it becomes *live*, if
+ * the policy grants it something and nobody holds the target. Otherwise the peer can read the
+ * reason inside the session, which is then closed. Clear messages never disturb a live session.
  *
  * THE RULE: nothing in `config.spaces` is reached except by a record under the application keys of
  * a session whose required authentication is complete, through the one gate (src/ts/gate.c).
  *
  * SPDM reaches the agent *in band*, through the SCM mailbox of an SPP engine, or *natively*: a
  * clear PST_LINK_SPDM message is one SPDM message, and so is what a record of such a session holds.
- * There debug travels in VENDOR_DEFINED requests of MIPI (mipi_profile.h), one batch of SPP packets
- * each; the response, which comes at once, carries the responses and events that are ready by then,
- * so an empty request is a poll. The gate, the grants, the end of a session are the same.
- * DataTransferSize is then no more than fits one link message.
+ * There debug data travels in VENDOR_DEFINED requests of MIPI (mipi_profile.h), one batch of SPP
+ * packets each. The response comes at once, with the SPP responses and events that are ready by
+ * then, so an empty request is a poll. Gate, grants and teardown are the same. DataTransferSize is
+ * cut to what fits one link message.
  *
- * *Out of band*, such a session is managed on one link and debugs on another (data.h): from the
- * first record of it that opens there, batches of SPP packets travel on that data link and nowhere
- * else. The session ends with its management, or with either link. On the data link nobody but the
- * session is known: what does not open there means no more than on any other link.
+ * *Out of band*, a native session is managed on one link and has its debug data on another
+ * (parts/data.h): from the first of its records that opens there, batches of SPP packets travel on
+ * that data link only. The session ends when either link goes down. A record that does not open is
+ * treated as on any other link.
  *
  * Sans-I/O: messages in, messages out, time by poll. Teardown is one function (src/ts/teardown.c)
  * whatever the cause: keys wiped, spaces released, breakpoints out, CPU left as policy says, a line
@@ -90,15 +90,15 @@
 #include "postern/parts/record.h"
 #include "postern/parts/responder.h"
 
-/* Buffers of one context, all the caller's. */
+/* Buffers of one context, owned by the caller. */
 struct pst_target_buffers {
-    uint8_t *queue; /* SPP commands that wait; the credit told to the DTS */
+    uint8_t *queue; /* waiting SPP commands; its length is the credit told to the DTS */
     size_t queue_len;
     uint8_t *mailbox; /* an SPDM request and its answer, half each: twice the transfer size */
     size_t mailbox_len;
 };
 
-/* Ways to speak besides in band. One that is not registered in the configuration is not linked. */
+/* Optional: native SPDM links, and data links. What a configuration does not name is not linked. */
 struct pst_target_native; /* private in content */
 extern const struct pst_target_native pst_target_native;
 struct pst_target_data; /* private in content; needs the native way, and paths */
@@ -109,7 +109,7 @@ struct pst_target_config {              /* const, outlives the target */
                                            SCM's and are ignored here */
     const struct pst_policy *policy;
     const char *device;                           /* Manufacturer:Product:Serial of this TS */
-    const struct pst_space *spaces[PST_AS_COUNT]; /* SCM excepted: it is the SCM's own */
+    const struct pst_space *spaces[PST_AS_COUNT]; /* not SCM, which is the target's own */
     struct pst_audit_sink audit;
     uint32_t idcode, product;
     uint32_t handshake_ms;                  /* a pending context is dropped after this; 0: 10,000 */
@@ -143,26 +143,29 @@ PST_MUST_CHECK pst_err pst_target_link_up(struct pst_target *t, uint32_t link,
                                           const struct pst_link_traits *traits);
 /* A link went down: what ran over it ends. */
 void pst_target_link_down(struct pst_target *t, uint32_t link);
-/* One link message (clear, SPDM or record; control messages are the port's). It is opened in place.
- * PST_ERR_CLOSED: the link is to be closed (what is pending for it may be sent first). Anything
- * wrong inside a message is dealt with and is not an error here. */
+/* Takes one link message (clear, SPDM or record; control messages are handled by the port). It is
+ * decrypted in place. PST_ERR_CLOSED: close the link, after sending what is pending for it.
+ * PST_ERR_ARGUMENT: the link is not up. PST_ERR_BUSY: no context is free: close the link. Anything
+ * wrong inside a message is handled here and is not an error. */
 PST_MUST_CHECK pst_err pst_target_receive(struct pst_target *t, uint32_t link, uint8_t kind,
                                           uint8_t *msg, size_t len);
-/* The next message to send for `link`, written whole into `out` (capacity `cap` >= 256): its kind
- * and length; 0 length when there is none now. */
+/* Writes the next message to send on `link` into `out` (capacity `cap` >= 256), and its kind into
+ * `*kind`. Returns its length; 0: there is none now. */
 size_t pst_target_output(struct pst_target *t, uint32_t link, uint8_t *kind, uint8_t *out,
                          size_t cap);
-/* A link that the SCM wants closed once its output is sent: true. */
+/* true: close the link once its output is sent. */
 bool pst_target_wants_close(const struct pst_target *t, uint32_t link);
-/* Time passes, stubs answered: moves on what waits. Returns milliseconds until the next call is
- * needed, UINT64_MAX for never. */
+/* Call it when time has passed or a stub has answered: it continues what waits, and ends what has
+ * expired. Returns milliseconds until the next call is needed; UINT64_MAX: never. */
 uint64_t pst_target_poll(struct pst_target *t);
-/* Ends every session, e.g. at shutdown. PST_PENDING: spaces are still being released; poll on. */
+/* Ends every session, for example at shutdown. PST_PENDING: access spaces are still being released;
+ * call pst_target_poll until none is. */
 pst_err pst_target_stop(struct pst_target *t, pst_err why);
-/* A session has ended and its access spaces are still being released: when this lasts too long,
- * their owner lets go of what is behind them (pst_stub_abandon). */
+/* true: a session has ended and its access spaces are still being released. If that takes too long,
+ * their owner abandons what is behind them (pst_stub_abandon). */
 bool pst_target_releasing(const struct pst_target *t);
-/* Who holds the target: name of the engineer, or NULL; since when (wall_s of the audit sink). */
+/* The name of the engineer who holds the target, or NULL; `*since` is the time of the audit sink's
+ * wall_s when the session opened. */
 const char *pst_target_holder(const struct pst_target *t, uint64_t *since);
 
 #endif

@@ -3,10 +3,10 @@
 
 #include "engine.h"
 
-/* What one system command is about. */
+/* One system command that runs. */
 struct job {
     struct pst_spp_engine *e;
-    struct pst_output *o;
+    struct psti_output *o;
     const struct pst_spp_command *c;
     const struct pst_spp_packet *p; /* of `c` */
     const struct pst_space *space;
@@ -14,7 +14,7 @@ struct job {
     uint8_t *data; /* of the command, in the queue */
 };
 
-static void put_head(struct pst_output *o, const struct pst_spp_packet *p)
+static void put_head(struct psti_output *o, const struct pst_spp_packet *p)
 {
     struct pst_writer w = pst_writer_of(o->at + o->used, o->cap - o->used);
 
@@ -22,7 +22,7 @@ static void put_head(struct pst_output *o, const struct pst_spp_packet *p)
     o->used += w.used;
 }
 
-void psti_output_head(struct pst_output *o, const struct pst_spp_packet *p, uint32_t count,
+void psti_output_head(struct psti_output *o, const struct pst_spp_packet *p, uint32_t count,
                       bool last)
 {
     put_head(
@@ -31,8 +31,8 @@ void psti_output_head(struct pst_output *o, const struct pst_spp_packet *p, uint
             .style = p->style, .opcode = p->opcode, .tag = p->tag, .count = count, .last = last});
 }
 
-enum pst_step psti_output_fail(struct pst_output *o, const struct pst_spp_packet *p, uint8_t status,
-                               pst_err err)
+enum psti_step psti_output_fail(struct psti_output *o, const struct pst_spp_packet *p,
+                                uint8_t status, pst_err err)
 {
     put_head(o, &(struct pst_spp_packet){.style = p->style,
                                          .opcode = p->opcode,
@@ -43,7 +43,7 @@ enum pst_step psti_output_fail(struct pst_output *o, const struct pst_spp_packet
     return PST_STEP_DONE;
 }
 
-void psti_output_event(struct pst_output *o, const struct pst_spp_packet *p, uint8_t space,
+void psti_output_event(struct psti_output *o, const struct pst_spp_packet *p, uint8_t space,
                        uint32_t len)
 {
     put_head(o, &(struct pst_spp_packet){.style = p->style,
@@ -63,7 +63,7 @@ bool psti_engine_urgent(const struct pst_spp_engine *e, const struct pst_spp_pac
            p->address >= space->urgent_first && p->address <= space->urgent_last;
 }
 
-static enum pst_step fail(const struct job *j, uint8_t status, pst_err err)
+static enum psti_step fail(const struct job *j, uint8_t status, pst_err err)
 {
     if (j->p->space != PST_AS_SCM && !j->p->proceed) {
         j->e->blocked = true;
@@ -71,7 +71,7 @@ static enum pst_step fail(const struct job *j, uint8_t status, pst_err err)
     return psti_output_fail(j->o, j->p, status, err);
 }
 
-static enum pst_step fail_access(const struct job *j, pst_err err)
+static enum psti_step fail_access(const struct job *j, pst_err err)
 {
     const bool denied = err == PST_ERR_DENIED || err == PST_ERR_AUDIT;
 
@@ -85,13 +85,13 @@ static pst_err perform(const struct job *j, struct pst_access *a)
     return j->space->perform(j->space->ctx, a);
 }
 
-/* Teardown, or the opening of a session, took the engine away under the command. */
+/* The session ended or was opened during the access: the command is no longer queued. */
 static bool is_gone(const struct job *j)
 {
     return j->e->stopped || j->at >= j->e->tail;
 }
 
-static enum pst_step read_part(const struct job *j, uint32_t count, uint32_t moved)
+static enum psti_step read_part(const struct job *j, uint32_t count, uint32_t moved)
 {
     const struct pst_spp_packet *p = j->p;
     const bool cut = moved < count && (p->space != PST_AS_MEMORY || moved == 0);
@@ -106,9 +106,9 @@ static enum pst_step read_part(const struct job *j, uint32_t count, uint32_t mov
     return PST_STEP_PART;
 }
 
-static enum pst_step read_space(const struct job *j)
+static enum psti_step read_space(const struct job *j)
 {
-    const struct pst_output *o = j->o;
+    const struct psti_output *o = j->o;
     const size_t room = o->cap - o->used - psti_spp_response_head(j->p->style, j->p->opcode);
     uint32_t count = j->p->count;
 
@@ -135,7 +135,7 @@ static enum pst_step read_space(const struct job *j)
     return read_part(j, count, a.len < count ? a.len : count);
 }
 
-static enum pst_step write_space(const struct job *j)
+static enum psti_step write_space(const struct job *j)
 {
     struct pst_access a = {.data = j->data, .len = j->p->count, .write = true};
     const pst_err err = perform(j, &a);
@@ -153,9 +153,9 @@ static enum pst_step write_space(const struct job *j)
     return PST_STEP_DONE;
 }
 
-static enum pst_step exchange(const struct job *j)
+static enum psti_step exchange(const struct job *j)
 {
-    struct pst_output *o = j->o;
+    struct psti_output *o = j->o;
     const uint32_t count = j->p->count;
     const size_t room = o->cap - o->used - psti_spp_response_head(j->p->style, j->p->opcode);
 
@@ -199,9 +199,9 @@ static pst_err allow_again(const struct job *j)
     return gate->allow(gate->ctx, j->p->space, j->c->rights, j->p->address, j->c->len);
 }
 
-static enum pst_step end_loop(const struct job *j, uint64_t value, bool found)
+static enum psti_step end_loop(const struct job *j, uint64_t value, bool found)
 {
-    struct pst_output *o = j->o;
+    struct psti_output *o = j->o;
 
     if (found) {
         psti_output_head(o, j->p, 8, true);
@@ -223,8 +223,9 @@ static enum pst_step end_loop(const struct job *j, uint64_t value, bool found)
     return PST_STEP_DONE;
 }
 
-/* The operand's attempts count down in the queue, so a loop can stop and go on at any attempt. */
-static enum pst_step loop(const struct job *j)
+/* The number of attempts is counted down in the queued operand, so a loop can pause after any
+ * attempt. */
+static enum psti_step loop(const struct job *j)
 {
     const uint8_t width = j->data[0];
     const uint64_t mask = pst_peek_u64(j->data + 4);
@@ -296,7 +297,7 @@ void psti_engine_decide(const struct pst_spp_engine *e, const struct pst_spp_pac
     if (psti_spp_is_system(p->opcode) && space != NULL && is_valid(p)) {
         if (p->space == PST_AS_SCM) {
             allowed = true;
-        } else if (!pst_engine_limited(e)) {
+        } else if (!psti_engine_limited(e)) {
             const uint64_t len = p->opcode == PST_SPP_LOOP ? p->data.at[0] : p->count;
 
             rights = rights_of(space, p);
@@ -324,8 +325,8 @@ static pst_err admit(const struct job *j)
                : PST_ERR_ARGUMENT;
 }
 
-enum pst_step psti_engine_access(struct pst_spp_engine *e, struct pst_output *o, size_t at,
-                                 const struct pst_spp_command *c)
+enum psti_step psti_engine_access(struct pst_spp_engine *e, struct psti_output *o, size_t at,
+                                  const struct pst_spp_command *c)
 {
     const struct pst_spp_packet *p = &c->packet;
     const struct job j = {
@@ -338,10 +339,10 @@ enum pst_step psti_engine_access(struct pst_spp_engine *e, struct pst_output *o,
         .data = p->data.at == NULL ? NULL : e->config.queue + (p->data.at - e->config.queue),
     };
 
-    if (pst_engine_limited(e) && p->space != PST_AS_SCM) {
+    if (psti_engine_limited(e) && p->space != PST_AS_SCM) {
         return fail(&j, PST_SPP_DENIED, PST_ERR_DENIED);
     }
-    if (j.space == NULL || !pst_has_bit(e->enabled, p->space)) {
+    if (j.space == NULL || !psti_has_bit(e->enabled, p->space)) {
         return fail(&j, PST_SPP_BAD_SPACE, PST_ERR_UNSUPPORTED);
     }
     if ((c->marks & PST_MARK_BEGUN) == 0) {

@@ -3,7 +3,7 @@
 
 #include "packet.h"
 
-/* Kept free for what is urgent, so that an interrupt never waits for credit. */
+/* Kept free for urgent operations, so that an interrupt never waits for credit. */
 #define URGENT_CREDIT 96
 #define URGENT_FLIGHTS 4
 
@@ -16,7 +16,7 @@ void pst_spp_client_init(struct pst_spp_client *c, pst_spp_style style, uint32_t
     if (style == PST_SPP_TINY && c->max_data > PST_SPP_TINY_MAX) {
         c->max_data = PST_SPP_TINY_MAX;
     }
-    if (c->max_data > UINT16_MAX - PST_SPP_FULL_HEADER) { /* a flight's size */
+    if (c->max_data > UINT16_MAX - PST_SPP_FULL_HEADER) { /* it must fit flight.size */
         c->max_data = UINT16_MAX - PST_SPP_FULL_HEADER;
     }
     c->credit = credit > PST_SPP_QUEUE_MIN ? credit : PST_SPP_QUEUE_MIN;
@@ -24,7 +24,8 @@ void pst_spp_client_init(struct pst_spp_client *c, pst_spp_style style, uint32_t
 
 /* --- the list of operations --- */
 
-/* InitializeSPEngine is too, or what is urgent would overtake it and find no engine. */
+/* InitializeSPEngine counts as urgent: otherwise urgent operations would overtake it and find no
+ * engine. */
 static bool is_urgent(const struct pst_spp_op *op)
 {
     return op->urgent || op->space == PST_AS_SCM || op->opcode == PST_SPP_INIT;
@@ -35,7 +36,7 @@ static bool may_fail_alone(const struct pst_spp_op *op)
     return op->opcode == PST_SPP_READ || op->space == PST_AS_SCM || !psti_spp_is_system(op->opcode);
 }
 
-/* One packet, or nothing: a TAP does not stand still between two, and a loop is one command. */
+/* Must fit one packet: a TAP cannot pause between two, and a loop is one command. */
 static bool is_whole(const struct pst_spp_op *op)
 {
     return (op->opcode != PST_SPP_READ && op->opcode != PST_SPP_WRITE) || op->space == PST_AS_JTAG;
@@ -173,12 +174,12 @@ static size_t credit_of(const struct pst_spp_client *c, const struct pst_spp_op 
     return c->credit >= 8 * URGENT_CREDIT && !is_urgent(op) ? c->credit - URGENT_CREDIT : c->credit;
 }
 
-/* What the next command of `op` carries where a batch has `cap` bytes. It does not depend on how
- * full batch and credit are now: rather a full packet later than a small one at once. */
+/* Bytes that the next command of `op` carries in batches of `cap` bytes. Independent of how full
+ * batch and credit are now: a full packet later is better than a small one now. */
 static uint32_t portion(const struct pst_spp_client *c, const struct pst_spp_op *op, size_t cap)
 {
     const size_t head = psti_spp_command_head(c->style, op->opcode, op->space);
-    /* Half of the credit each, so that one is under way while another is performed. */
+    /* At most half of the credit, so that one command travels while another runs. */
     const size_t half = credit_of(c, op) / 2;
     const size_t share = half >= 2 * head ? half : credit_of(c, op);
     const size_t most = cap < share ? cap : share;
@@ -240,7 +241,7 @@ static size_t size_of(const struct pst_spp_client *c, const struct pst_spp_op *o
     return head + (psti_spp_sends_data(op->opcode) ? len : 0);
 }
 
-/* As many commands of `op` as go now; false when some are left. */
+/* Sends as many commands of `op` as fit; false: some are left. */
 static bool send_op(struct pst_spp_client *c, struct pst_writer *w, struct pst_spp_op *op)
 {
     while (is_unsent(op)) {
@@ -256,7 +257,7 @@ static bool send_op(struct pst_spp_client *c, struct pst_writer *w, struct pst_s
     return true;
 }
 
-/* Behind every command that the engine refuses, and before the next one. */
+/* Goes behind every command that the engine refuses as blocked, and before the next one. */
 static bool send_unblock(struct pst_spp_client *c, struct pst_writer *w)
 {
     const size_t size = psti_spp_command_head(c->style, PST_SPP_UNBLOCK, 0);
@@ -279,7 +280,7 @@ static bool send_unblock(struct pst_spp_client *c, struct pst_writer *w)
     return true;
 }
 
-/* Completes what could never be sent in batches of `cap` bytes. */
+/* Completes operations that do not fit any batch of `cap` bytes. */
 static void drop_oversize(struct pst_spp_client *c, size_t cap)
 {
     struct pst_spp_op *op = c->first;
@@ -316,7 +317,7 @@ size_t pst_spp_client_batch(struct pst_spp_client *c, uint8_t *out, size_t cap)
 
 /* --- receiving --- */
 
-/* NULL: nothing in flight is answered by this. */
+/* NULL: it answers nothing that is in flight. */
 static struct pst_spp_flight *find_flight(struct pst_spp_client *c, const struct pst_spp_packet *p)
 {
     const uint8_t reach = c->style == PST_SPP_TINY && c->flights > 0 ? 1 : c->flights;
@@ -354,7 +355,7 @@ static pst_err fault_of(int code)
     }
 }
 
-/* A peer's error type and code as one of ours; never PST_OK and never a state. */
+/* Turns the peer's error type and code into a pst_err; never PST_OK, never a state. */
 static pst_err error_of(const struct pst_spp_packet *p)
 {
     switch (p->status) {
@@ -373,7 +374,7 @@ static pst_err error_of(const struct pst_spp_packet *p)
     }
 }
 
-/* What waits behind a failure and has an effect is not sent. */
+/* Drops operations behind a failure that would change something. */
 static void drop_unsent(struct pst_spp_client *c)
 {
     for (struct pst_spp_op *op = c->first; op != NULL; op = op->next) {
@@ -384,7 +385,7 @@ static void drop_unsent(struct pst_spp_client *c)
     }
 }
 
-/* Callbacks may change the list, so each time from its start. */
+/* Starts over each time, because callbacks may change the list. */
 static void complete_dropped(struct pst_spp_client *c)
 {
     struct pst_spp_op *op = c->first;
@@ -402,7 +403,7 @@ static void complete_dropped(struct pst_spp_client *c)
 
 static void fail_op(struct pst_spp_client *c, struct pst_spp_op *op, const struct pst_spp_packet *p)
 {
-    if (!op->ended) { /* else it was cut short or dropped, and the rest does not matter */
+    if (!op->ended) { /* else it was shortened or dropped, and the rest is ignored */
         op->fault = error_of(p);
     }
     op->ended = true;
@@ -413,7 +414,7 @@ static void fail_op(struct pst_spp_client *c, struct pst_spp_op *op, const struc
     drop_unsent(c);
 }
 
-/* The bytes of `p` to where `f` wants them; after a gap nothing counts any more. */
+/* Copies the bytes of `p` to where `f` wants them. Bytes behind a gap are not counted. */
 static pst_err take_data(struct pst_spp_flight *f, const struct pst_spp_packet *p)
 {
     struct pst_spp_op *op = f->op;
@@ -438,7 +439,7 @@ static pst_err take_data(struct pst_spp_flight *f, const struct pst_spp_packet *
         if (f->opcode != PST_SPP_READ) {
             return PST_ERR_DECODE;
         }
-        op->ended = true; /* shortened: nothing follows */
+        op->ended = true; /* shortened: no more data follows */
     }
     return PST_OK;
 }

@@ -1,4 +1,4 @@
-/* The command engine: the queue, the configuration space, who goes first. */
+/* The command engine: the queue, the configuration space, and the order of commands. */
 #include <string.h>
 
 #include "engine.h"
@@ -42,7 +42,7 @@ static bool is_begun(const struct pst_spp_command *c)
     return (c->marks & PST_MARK_BEGUN) != 0;
 }
 
-/* Steps over what is done. */
+/* Skips commands that are done. */
 static void advance(struct pst_spp_engine *e)
 {
     struct pst_spp_command c;
@@ -57,7 +57,8 @@ static void advance(struct pst_spp_engine *e)
     }
 }
 
-/* Moves what waits to the front and drops what is done, so that all of the credit is there. */
+/* Drops commands that are done and moves the others to the front, so that all free bytes are behind
+ * them. */
 static void squeeze(struct pst_spp_engine *e)
 {
     struct pst_spp_command c;
@@ -74,7 +75,7 @@ static void squeeze(struct pst_spp_engine *e)
     e->tail = to;
 }
 
-/* Decodes `len` bytes behind the tail: the only time that they are read as bytes of a peer. */
+/* Decodes and decides `len` bytes behind the tail. Nobody parses them again. */
 static pst_err decode_batch(const struct pst_spp_engine *e, size_t len)
 {
     uint8_t *at = e->config.queue + e->tail;
@@ -121,7 +122,7 @@ pst_err pst_spp_engine_receive(struct pst_spp_engine *e, const uint8_t *batch, s
     }
     memcpy(e->config.queue + e->tail, batch, len);
     PST_TRY(decode_batch(e, len));
-    if (!pst_engine_limited(e)) {
+    if (!psti_engine_limited(e)) {
         PST_TRY(gate->announce(gate->ctx, (struct pst_spp_batch){e->config.queue + e->tail, len}));
     }
     e->tail += len;
@@ -140,7 +141,7 @@ static pst_err switch_space(const struct pst_spp_engine *e, uint8_t number, bool
     return space->enable(space->ctx, on, e->config.gate);
 }
 
-/* Whatever a release answers in the end, the space is no longer ours. */
+/* A space counts as released whatever its last answer is. */
 static void move_space(struct pst_spp_engine *e, uint8_t number)
 {
     const uint8_t bit = (uint8_t)(1U << number);
@@ -182,7 +183,7 @@ static void release(struct pst_spp_engine *e, uint8_t which)
     for (uint8_t i = 0; i < PST_AS_COUNT; i++) {
         const struct pst_space *space = e->config.spaces[i];
 
-        if (pst_has_bit(which, i) && space != NULL && space->cancel != NULL) {
+        if (psti_has_bit(which, i) && space != NULL && space->cancel != NULL) {
             space->cancel(space->ctx);
         }
     }
@@ -250,7 +251,7 @@ static pst_err read_register(const struct pst_spp_engine *e, uint64_t address, u
 {
     switch (address) {
     case PST_SPC_VERSIONS:
-        *value = 0x0100; /* public: byte 1 of 1 says Tiny2 */
+        *value = 0x0100; /* in the public text byte 1 is 1 for Tiny2 */
         return PST_OK;
     case PST_SPC_IDCODE:
         *value = e->config.idcode;
@@ -269,7 +270,7 @@ static pst_err read_register(const struct pst_spp_engine *e, uint64_t address, u
         return PST_OK;
     case PST_SPC_SESSION_MGMT_0:
     case PST_SPC_SESSION_MGMT_1:
-        *value = 0; /* sessions are the SCM's */
+        *value = 0; /* sessions are managed by the SCM */
         return PST_OK;
     case PST_SPC_PROFILE:
         *value = PST_PROFILE_VERSION;
@@ -301,16 +302,17 @@ static pst_err write_register(struct pst_spp_engine *e, uint64_t address, uint32
     }
 }
 
-static enum pst_step read_config(struct pst_spp_engine *e, struct pst_output *o,
-                                 const struct pst_spp_packet *p)
+static enum psti_step read_config(struct pst_spp_engine *e, struct psti_output *o,
+                                  const struct pst_spp_packet *p)
 {
     uint32_t value = 0;
     pst_err err;
 
-    if (pst_engine_limited(e) && !told_before_session(p->address)) {
+    if (psti_engine_limited(e) && !told_before_session(p->address)) {
         return psti_output_fail(o, p, PST_SPP_DENIED, PST_ERR_DENIED);
     }
-    /* Waiting spares polling over the distance; without overtaking it could hold up the SCM. */
+    /* Waiting here saves polling over a slow link. Not in TinySPP, where it would block commands to
+     * the SCM. */
     if (p->address == PST_SPC_AS_EN_STAT && p->style == PST_SPP_FULL &&
         (e->enabling | e->releasing) != 0) {
         return PST_STEP_WAIT;
@@ -325,12 +327,12 @@ static enum pst_step read_config(struct pst_spp_engine *e, struct pst_output *o,
     return PST_STEP_DONE;
 }
 
-static enum pst_step write_config(struct pst_spp_engine *e, struct pst_output *o,
-                                  const struct pst_spp_packet *p)
+static enum psti_step write_config(struct pst_spp_engine *e, struct psti_output *o,
+                                   const struct pst_spp_packet *p)
 {
     pst_err err;
 
-    if (pst_engine_limited(e)) {
+    if (psti_engine_limited(e)) {
         return psti_output_fail(o, p, PST_SPP_DENIED, PST_ERR_DENIED);
     }
     err = write_register(e, p->address, pst_peek_u32(p->data.at));
@@ -343,8 +345,8 @@ static enum pst_step write_config(struct pst_spp_engine *e, struct pst_output *o
 
 /* --- commands --- */
 
-static enum pst_step control(struct pst_spp_engine *e, struct pst_output *o,
-                             const struct pst_spp_packet *p)
+static enum psti_step control(struct pst_spp_engine *e, struct psti_output *o,
+                              const struct pst_spp_packet *p)
 {
     if (p->opcode == PST_SPP_PAD) {
         return PST_STEP_DONE;
@@ -360,8 +362,8 @@ static enum pst_step control(struct pst_spp_engine *e, struct pst_output *o,
     return PST_STEP_DONE;
 }
 
-static enum pst_step dispatch(struct pst_spp_engine *e, struct pst_output *o, size_t at,
-                              const struct pst_spp_command *c)
+static enum psti_step dispatch(struct pst_spp_engine *e, struct psti_output *o, size_t at,
+                               const struct pst_spp_command *c)
 {
     const struct pst_spp_packet *p = &c->packet;
 
@@ -383,12 +385,12 @@ static enum pst_step dispatch(struct pst_spp_engine *e, struct pst_output *o, si
     return control(e, o, p);
 }
 
-static enum pst_step run(struct pst_spp_engine *e, struct pst_output *o, size_t at,
-                         const struct pst_spp_command *c)
+static enum psti_step run(struct pst_spp_engine *e, struct psti_output *o, size_t at,
+                          const struct pst_spp_command *c)
 {
-    const enum pst_step step = dispatch(e, o, at, c);
+    const enum psti_step step = dispatch(e, o, at, c);
 
-    /* An access may have ended the session, and this engine with it. */
+    /* The access may have ended the session and emptied this queue. */
     if (at >= e->tail) {
         return PST_STEP_ROOM;
     }
@@ -400,7 +402,7 @@ static enum pst_step run(struct pst_spp_engine *e, struct pst_output *o, size_t 
 
 /* Urgent commands behind the head, except those to the spaces of `held`; those to one access space
  * keep their order. */
-static bool run_urgent(struct pst_spp_engine *e, struct pst_output *o, unsigned held)
+static bool run_urgent(struct pst_spp_engine *e, struct psti_output *o, unsigned held)
 {
     struct pst_spp_command c;
     size_t at = e->head, size;
@@ -411,7 +413,7 @@ static bool run_urgent(struct pst_spp_engine *e, struct pst_output *o, unsigned 
         if (is_done(&c) || !psti_engine_urgent(e, &c.packet) || (held & bit) != 0) {
             continue;
         }
-        const enum pst_step step = at == e->head ? PST_STEP_WAIT : run(e, o, at, &c);
+        const enum psti_step step = at == e->head ? PST_STEP_WAIT : run(e, o, at, &c);
         if (step == PST_STEP_ROOM || step == PST_STEP_PART) {
             return false;
         }
@@ -422,10 +424,10 @@ static bool run_urgent(struct pst_spp_engine *e, struct pst_output *o, unsigned 
     return true;
 }
 
-static void run_queue(struct pst_spp_engine *e, struct pst_output *o)
+static void run_queue(struct pst_spp_engine *e, struct psti_output *o)
 {
     struct pst_spp_command c;
-    enum pst_step step = PST_STEP_DONE;
+    enum psti_step step = PST_STEP_DONE;
 
     /* While the head lacks room only SCM overtakes it, so that run control keeps its order. Once
      * the head has begun, it may take many outputs: then everything urgent overtakes it. */
@@ -452,19 +454,19 @@ static size_t event_of(const struct pst_spp_engine *e, uint8_t number, uint8_t *
 {
     const struct pst_space *space = e->config.spaces[number];
 
-    if (!pst_has_bit(e->enabled, number) || space == NULL || space->event == NULL) {
+    if (!psti_has_bit(e->enabled, number) || space == NULL || space->event == NULL) {
         return 0;
     }
     const size_t len = space->event(space->ctx, out, cap);
     return len <= cap ? len : 0;
 }
 
-/* One event first in each output, where it has all of the room; the spaces take turns. */
-static void put_event(struct pst_spp_engine *e, struct pst_output *o)
+/* Each output begins with at most one event, which has all of the room. The spaces take turns. */
+static void put_event(struct pst_spp_engine *e, struct psti_output *o)
 {
     struct pst_spp_packet p = {.style = (pst_spp_style)e->style, .opcode = PST_SPP_EVENT};
 
-    if (!e->initialized || e->quiet || pst_engine_limited(e)) {
+    if (!e->initialized || e->quiet || psti_engine_limited(e)) {
         return;
     }
     const size_t head = psti_spp_response_head(p.style, p.opcode);
@@ -487,7 +489,7 @@ static void put_event(struct pst_spp_engine *e, struct pst_output *o)
 
 size_t pst_spp_engine_output(struct pst_spp_engine *e, uint8_t *out, size_t cap)
 {
-    struct pst_output o = {.at = out, .cap = cap < UINT32_MAX ? cap : UINT32_MAX};
+    struct psti_output o = {.at = out, .cap = cap < UINT32_MAX ? cap : UINT32_MAX};
 
     if (e->stopped || cap < PST_OUTPUT_MIN) {
         return 0;

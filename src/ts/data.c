@@ -1,10 +1,10 @@
-/* Sessions whose debug has a link of its own: records under keys that the session exported, for the
- * session's own engine. Which link it is shows with the first record that opens. */
+/* Data links: the debug data of a session on a link of its own, in records under keys that the
+ * session exported. The first record that opens binds the link to the session. */
 #include <string.h>
 
 #include "ts/ts.h"
 
-/* Without a free path the session goes on without: its debug travels with its SPDM. */
+/* Without a free path the session has no data link: its debug data travels with its SPDM. */
 static pst_err exported(void *ctx, uint32_t session_id, const struct pst_export *e)
 {
     struct pst_target_context *c = ctx;
@@ -25,7 +25,8 @@ static pst_err exported(void *ctx, uint32_t session_id, const struct pst_export 
     return PST_OK;
 }
 
-/* The rule: only what is established has a data link, and no longer than its management lives. */
+/* The rule: only an established session has a data link, and only as long as its management link
+ * lives. */
 static bool is_open(const struct pst_target_path *p)
 {
     const struct pst_target_context *c = p->context;
@@ -67,8 +68,8 @@ static void receive(struct pst_target *t, const struct pst_target_link *link, ui
     }
     pst_err err = pst_data_open(&p->records, msg, len, &batch);
     if (err != PST_OK) {
-        /* Until the link is known a bad record tells nothing about it. Whoever sends too many of
-         * them may be a stranger: the session goes on, without a data link. */
+        /* Before the link is bound, a bad record may come from anybody. After too many of them the
+         * session goes on without a data link. */
         if (p->bound) {
             psti_ts_bad_record(p->context, link->traits, err);
         } else if (err == PST_ERR_LIMIT) {

@@ -1,5 +1,5 @@
-/* The SCM access space: the security agent's mailbox, and what a session may ask about itself.
- * Register map: mipi_profile.h (provisional). */
+/* The SCM access space: the security agent's mailbox, and what a session may read about itself. The
+ * register map is in mipi_profile.h (provisional). */
 #include <string.h>
 
 #include "ts/ts.h"
@@ -77,7 +77,7 @@ static pst_err read_answer(struct pst_target_context *c, uint64_t offset, struct
         return PST_ERR_ARGUMENT;
     }
     size_t left = m->answer_len - (size_t)offset;
-    /* A read that is full may have one behind it, which must not meet new keys. */
+    /* After a read that was filled, another one may follow, and keys must not change in between. */
     m->delivered =
         m->answer_len > 0 && (a->len > left || (a->len == left && m->answer_len == m->half));
     a->len = a->len < left ? a->len : (uint32_t)left;
@@ -120,7 +120,7 @@ static pst_err read_about(struct pst_target_context *c, struct pst_access *a)
     struct psti_text s = psti_text_of(text, sizeof text);
 
     if (c->phase != PST_CONTEXT_LIVE && c->phase != PST_CONTEXT_REFUSED) {
-        return PST_ERR_DENIED; /* before FINISH nobody learns anything */
+        return PST_ERR_DENIED; /* nothing is told before FINISH */
     }
     if (a->address == PST_SCM_WHO) {
         who(c, &s);
@@ -155,7 +155,8 @@ static pst_err perform(void *ctx, struct pst_access *a)
 {
     struct pst_target_context *c = ctx;
 
-    /* There is no mailbox where the agent is spoken to directly: it would be entered twice. */
+    /* A native link has no mailbox: its messages come through native.c, and the responder must not
+     * be entered twice. */
     if (c->native && (a->address < PST_SCM_HOLD || a->address >= PST_SCM_DATA)) {
         return PST_ERR_ARGUMENT;
     }

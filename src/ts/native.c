@@ -1,14 +1,15 @@
-/* SPDM messages as link messages, one request and one answer at a time, and debug as VENDOR_DEFINED
- * messages inside a session. What such a batch may do is decided where every batch's fate is: by
- * the session's own engine and its gate. */
+/* Native links: SPDM messages are link messages, one request and one answer at a time, and debug
+ * data travels in VENDOR_DEFINED messages inside a session. Such a batch is decided like any other:
+ * by the engine of the session and its gate. */
 #include <string.h>
 
 #include "ts/ts.h"
 
 static const uint8_t vendor_id[PST_VENDOR_ID_LEN] = PST_VENDOR_ID;
 
-/* A request that comes while another is worked on is not heard; one that comes while an answer
- * waits to be fetched takes its place. It runs when there is room for the answer. */
+/* A request that comes while the responder works on another one is dropped. A request that comes
+ * while an answer waits to be fetched replaces that answer. It runs when there is room for its own.
+ */
 static void receive(struct pst_target_context *c, const uint8_t *msg, size_t len)
 {
     struct pst_mailbox *m = &c->mailbox;
@@ -63,8 +64,8 @@ static bool is_ours(uint16_t standard, struct pst_bytes id)
            memcmp(id.at, vendor_id, sizeof vendor_id) == 0;
 }
 
-/* The rule: nothing but an established session, in a record of its own, comes to an engine; and
- * only one way leads there. */
+/* The rule: only an established session, in a record of its own, reaches an engine, and only on one
+ * way: here, or on its data link. */
 static bool may_debug(const struct pst_target_context *c, uint32_t context)
 {
     return c->protected_ && context != PST_SPDM_CLEAR && context == c->session_id &&
@@ -86,7 +87,7 @@ static pst_err vendor(void *ctx, uint32_t context, uint16_t standard, struct pst
     if (payload.len > 0) {
         pst_err err = psti_ts_take_batch(c, payload.at, payload.len);
         if (err != PST_OK) {
-            c->closing = err; /* not now: the agent is at work */
+            c->closing = err; /* later: the responder is running */
             return err;
         }
     }

@@ -21,8 +21,8 @@ static const struct word {
 struct parse {
     struct pst_grants *g;
     bool whole;   /* a clause that reaches all memory */
-    bool partial; /* a clause that stands for some of the memory only */
-    uint8_t seen; /* settings may be given once */
+    bool partial; /* a clause for a part of the memory */
+    uint8_t seen; /* each setting may appear once */
 };
 
 static bool is_whole(const struct pst_grant_range *r)
@@ -36,7 +36,7 @@ static bool contains(const struct pst_grant_range *a, const struct pst_grant_ran
            b->last <= a->last;
 }
 
-/* Drops what `r` makes redundant, so that equal grants look equal. */
+/* Ranges that another one contains are dropped, so that equal grants have equal text. */
 static pst_err add_range(struct pst_grants *g, struct pst_grant_range r)
 {
     uint8_t kept = 0;
@@ -167,7 +167,7 @@ static pst_err parse_device(struct parse *p, struct pst_bytes value)
     return PST_OK;
 }
 
-/* A setting may stand once: of two, one would silently win. */
+/* Each setting may appear once: of two, one would be ignored silently. */
 static bool first_time(struct parse *p, uint8_t bit)
 {
     const bool first = (p->seen & bit) == 0;
@@ -196,7 +196,7 @@ static pst_err parse_setting(struct parse *p, struct pst_bytes clause)
         p->g->epoch = (uint32_t)v;
         return first_time(p, 2) ? PST_OK : PST_ERR_DECODE;
     }
-    /* 0 would mean "no limit" and read as "none at all". */
+    /* 0 would mean "no limit", but reads like "nothing at all". */
     if (take(&clause, "until=")) {
         PST_TRY(parse_number(clause, 1, UINT64_MAX, &p->g->until));
         return first_time(p, 4) ? PST_OK : PST_ERR_DECODE;
@@ -301,8 +301,8 @@ static bool device_within(const char *wide, const char *narrow)
     return strlen(narrow) >= len - 1 && memcmp(wide, narrow, len - 1) == 0;
 }
 
-static bool meet_range(const struct pst_grant_range *a, const struct pst_grant_range *b,
-                       struct pst_grant_range *out)
+static bool intersect_range(const struct pst_grant_range *a, const struct pst_grant_range *b,
+                            struct pst_grant_range *out)
 {
     *out = (struct pst_grant_range){
         .space = a->space,
@@ -313,14 +313,14 @@ static bool meet_range(const struct pst_grant_range *a, const struct pst_grant_r
     return a->space == b->space && out->rights != 0 && out->first <= out->last;
 }
 
-static pst_err meet_ranges(struct pst_grants *out, const struct pst_grants *a,
-                           const struct pst_grants *b)
+static pst_err intersect_ranges(struct pst_grants *out, const struct pst_grants *a,
+                                const struct pst_grants *b)
 {
     struct pst_grant_range r;
 
     for (uint8_t i = 0; i < a->count; i++) {
         for (uint8_t k = 0; k < b->count; k++) {
-            if (meet_range(&a->ranges[i], &b->ranges[k], &r)) {
+            if (intersect_range(&a->ranges[i], &b->ranges[k], &r)) {
                 PST_TRY(add_range(out, r));
             }
         }
@@ -328,8 +328,8 @@ static pst_err meet_ranges(struct pst_grants *out, const struct pst_grants *a,
     return PST_OK;
 }
 
-pst_err pst_grants_meet(struct pst_grants *out, const struct pst_grants *a,
-                        const struct pst_grants *b)
+pst_err pst_grants_intersect(struct pst_grants *out, const struct pst_grants *a,
+                             const struct pst_grants *b)
 {
     struct pst_grants g = {
         .epoch = a->epoch < b->epoch ? a->epoch : b->epoch,
@@ -341,7 +341,7 @@ pst_err pst_grants_meet(struct pst_grants *out, const struct pst_grants *a,
     memcpy(g.device, a_wider ? b->device : a->device, sizeof g.device);
     /* Grants for different devices have nothing in common. */
     if (a_wider || device_within(b->device, a->device)) {
-        PST_TRY(meet_ranges(&g, a, b));
+        PST_TRY(intersect_ranges(&g, a, b));
     }
     *out = g;
     return PST_OK;
@@ -380,7 +380,7 @@ static pst_err parse_asked(const struct pst_policy *policy, const struct pst_pee
     return err == PST_OK ? PST_OK : refuse(why, "the certificate's grant is malformed");
 }
 
-/* In place, in `out`: two sets of grants are too much for a small stack. */
+/* Works in `out`, because two sets of grants are too large for a small stack. */
 static pst_err decide(const struct pst_policy *policy, const struct pst_peer *peer,
                       const char *device, uint64_t now, struct pst_grants *out, const char **why)
 {
@@ -396,7 +396,7 @@ static pst_err decide(const struct pst_policy *policy, const struct pst_peer *pe
     if (epoch < epoch_floor(policy)) {
         return refuse(why, "the grant was revoked: its epoch is below the target's floor");
     }
-    if (pst_grants_meet(out, out, &policy->allow) != PST_OK) {
+    if (pst_grants_intersect(out, out, &policy->allow) != PST_OK) {
         return refuse(why, "the grant and the policy together need too many ranges");
     }
     if (out->count == 0) {
@@ -515,7 +515,7 @@ static void put_range(struct pst_writer *w, const struct pst_grant_range *r)
     }
     if (r->space == PST_AS_MEMORY) {
         put_text(w, "memory:");
-    } else { /* no word of the grammar makes it; still to be seen */
+    } else { /* the grammar has no word for it, but people must see it */
         put_text(w, "space");
         put_number(w, r->space, 10);
         put_text(w, ":");
@@ -538,7 +538,7 @@ static bool is_debug(const struct pst_grants *g)
     return true;
 }
 
-/* Reading all memory and run state is one word, and the only one that `run` may stand beside. */
+/* These two ranges together are the word "observe", which may stand beside "run". */
 static bool is_observed(const struct pst_grants *g, const struct pst_grant_range *r)
 {
     const struct pst_grant_range memory = {PST_AS_MEMORY, PST_RIGHT_READ, 0, UINT64_MAX};
@@ -555,7 +555,7 @@ static bool is_observed(const struct pst_grants *g, const struct pst_grant_range
            (r->space == PST_AS_MEMORY || r->space == PST_AS_RUN);
 }
 
-/* Begins a clause; false once the text is full. */
+/* Begins a clause; false: the text is full. */
 static bool next_clause(struct pst_writer *w)
 {
     if (w->used > 0) {
@@ -619,7 +619,7 @@ size_t pst_grants_text(const struct pst_grants *g, char *out, size_t cap)
     put_setting(&w, "epoch=", g->epoch, &whole);
     put_setting(&w, "until=", g->until, &whole);
     put_setting(&w, "session=", g->session_s, &whole);
-    if (w.failed && cap > sizeof cut) { /* half a clause could read as another one */
+    if (w.failed && cap > sizeof cut) { /* half a clause could be read as another clause */
         memcpy(out + whole, cut, sizeof cut - 1);
         w.used = whole + sizeof cut - 1;
     }

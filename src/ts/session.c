@@ -1,12 +1,12 @@
-/* From a link without a peer to a session that may do something: the hooks of the security agent,
- * and the engines that each stage is given. */
+/* From an unauthenticated connection to a session with rights: the hooks of the SPDM responder, and
+ * the SPP engine of each stage. */
 #include <string.h>
 
 #include "ts/ts.h"
 
 static void open_engine(struct pst_target_context *c, const struct pst_spp_engine_config *config)
 {
-    /* Only a queue of no length could be refused, and pst_target_init has looked. */
+    /* It can only fail on a configuration that pst_target_init has checked. */
     if (pst_spp_engine_init(&c->engine, config) != PST_OK) {
         c->closing = PST_ERR_ARGUMENT;
     }
@@ -43,8 +43,8 @@ static uint8_t watch_right(void *ctx, uint64_t address, bool write)
     return space->right(space->ctx, address, write);
 }
 
-/* A space works on one access at a time: an observer's waits until the holder, and every other
- * observer, has none. */
+/* A space works on one access at a time. An access of an observer waits until neither the holder
+ * nor another observer has one. */
 static bool is_free(const struct pst_target *t, const struct pst_target_context *holder)
 {
     if (pst_spp_engine_waiting(&holder->engine)) {
@@ -58,7 +58,7 @@ static bool is_free(const struct pst_target *t, const struct pst_target_context 
     return true;
 }
 
-/* Only what the holder has opened is reached, and only while it is there. */
+/* An observer reaches only spaces that the holder has opened, and only while there is a holder. */
 static pst_err watch_perform(void *ctx, struct pst_access *a)
 {
     struct pst_target_watch *w = ctx;
@@ -77,7 +77,7 @@ static pst_err watch_perform(void *ctx, struct pst_access *a)
     return err;
 }
 
-/* What the observer began is given up, or the space would work for nobody else any more. */
+/* Gives up the access that the observer began: until then the space works for nobody else. */
 static void watch_cancel(void *ctx)
 {
     struct pst_target_watch *w = ctx;
@@ -99,7 +99,7 @@ void psti_ts_stop_watching(struct pst_target *t)
     }
 }
 
-/* An observer sees the holder's spaces, but neither opens, closes nor hears them. */
+/* An observer reads the holder's spaces. It does not open or close them, and gets no events. */
 static const struct pst_space *as_observer(struct pst_target_context *c, uint8_t number)
 {
     const struct pst_space *space = c->target->config->spaces[number];
@@ -118,7 +118,7 @@ static const struct pst_space *as_observer(struct pst_target_context *c, uint8_t
     return &c->shared[number - PST_AS_MEMORY];
 }
 
-/* THE place where access spaces become reachable: an authenticated session with grants. */
+/* THE place where access spaces become reachable: for an authenticated session with grants. */
 static void open_session_engine(struct pst_target_context *c)
 {
     const struct pst_target_config *config = c->target->config;
@@ -140,7 +140,7 @@ static void open_refused_engine(struct pst_target_context *c)
     open_engine(c, &e);
 }
 
-/* Names go into logs and onto screens: printable ASCII only. */
+/* Names appear in logs and on screens: printable ASCII only. */
 static void copy_name(char out[PST_MAX_NAME], const char *in)
 {
     size_t i = 0;
@@ -159,7 +159,7 @@ static void refuse(struct pst_target_context *c, const char *why)
     open_refused_engine(c);
 }
 
-/* What is left of the grants for one who only watches. */
+/* Reduces the grants to those of an observer. */
 static void read_only(struct pst_grants *g)
 {
     uint8_t n = 0;
@@ -185,7 +185,7 @@ static void established(void *ctx, uint32_t session_id, const struct pst_peer *p
     c->since_s = psti_ts_wall(c->target);
     psti_ts_mailbox_clear(c);
     if (peer == NULL) {
-        c->closing = PST_ERR_AUTH; /* mutual authentication is not optional here */
+        c->closing = PST_ERR_AUTH; /* mutual authentication is required */
         return;
     }
     copy_name(c->name, peer->name);
@@ -213,7 +213,7 @@ static void established(void *ctx, uint32_t session_id, const struct pst_peer *p
     open_session_engine(c);
 }
 
-/* In words, and at once: the verifier may serve another peer next. The peer is told only that its
+/* Logged at once, because the verifier may serve another peer next. The peer learns only that its
  * chain was refused. */
 static void chain_refused(void *ctx, const struct pst_cert_refusal *refusal)
 {
@@ -233,7 +233,7 @@ static void ended(void *ctx, uint32_t session_id, pst_err why)
     }
 }
 
-/* One session a context: it is what `session_id` names from KEY_EXCHANGE on. */
+/* A context has one session, named by `session_id` from KEY_EXCHANGE on. */
 static pst_err place(void *ctx, uint32_t session_id, pst_key_phase phase, pst_direction direction,
                      bool encrypt, const struct pst_traffic_key *key)
 {
@@ -266,7 +266,7 @@ void psti_ts_spdm_init(struct pst_target_context *c)
         c->spdm.keys.exported = c->target->config->data->exported;
     }
     c->spdm.hooks.ctx = c;
-    c->spdm.hooks.peer = NULL; /* who may do what is told after FINISH, in the session */
+    c->spdm.hooks.peer = NULL; /* grants are decided after FINISH, and told inside the session */
     c->spdm.hooks.chain_refused = chain_refused;
     c->spdm.hooks.established = established;
     c->spdm.hooks.ended = ended;

@@ -1,4 +1,4 @@
-/* The TS: which message goes to which context, and what that context may do with it. */
+/* The target: links, contexts, time, and which message goes to which context. */
 #include "postern/target.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "ts/ts.h"
 
 #define DEFAULT_HANDSHAKE_MS 10000
-#define REFUSED_MS 5000 /* time to read why, then go */
+#define REFUSED_MS 5000 /* time for the peer to read the reason */
 
 pst_err pst_target_init(struct pst_target *t, const struct pst_target_config *config,
                         struct pst_target_context *contexts,
@@ -64,7 +64,8 @@ void pst_target_link_down(struct pst_target *t, uint32_t link)
         if (c->phase != PST_CONTEXT_FREE && psti_ts_runs_over(c, link)) {
             psti_ts_teardown(c, PST_ERR_IO);
             c->orphan =
-                c->link == link; /* the number may be given to another link before it is released */
+                c->link ==
+                link; /* the number may be given to another link before the context is released */
         }
     }
     struct pst_target_link *l = psti_ts_link(t, link);
@@ -73,7 +74,8 @@ void pst_target_link_down(struct pst_target *t, uint32_t link)
     }
 }
 
-/* A native message is one link message; in band the mailbox puts it together. */
+/* On a native link an SPDM message must fit one link message; in band the mailbox reassembles it.
+ */
 static void choose_way(struct pst_target_context *c, const struct pst_target_link *link,
                        bool native)
 {
@@ -119,9 +121,9 @@ static pst_err open_context(struct pst_target_context *c, const struct pst_targe
     return PST_OK;
 }
 
-/* The pending context of this link, opened if there is room; NULL: everybody is busy. One slot is
- * never taken by a newcomer's first message alone: there are at least two. A context that has
- * agreed on keys hears records only: what is clear is somebody else's. */
+/* The pending context of this link, opened if a context is free; NULL: none is. There are at least
+ * two contexts, so the holder's cannot be taken. A context that has agreed on keys accepts records
+ * only: a clear message is from another peer. */
 static struct pst_target_context *pending_context(struct pst_target *t,
                                                   const struct pst_target_link *link, bool native)
 {
@@ -154,9 +156,9 @@ static struct pst_target_context *session_context(struct pst_target *t, uint32_t
     return NULL;
 }
 
-/* The first record that opened. A batch is answered in the protection that it came in, so it cannot
- * stand beside one that came in the clear, and nothing that was written in the clear stays in the
- * mailbox, where a record's command might run it. */
+/* The first record has opened. A batch is answered with the protection that it came with, so no
+ * clear batch may still wait. And nothing that was written in the clear may stay in the mailbox,
+ * where a command from a record could run it. */
 static bool become_protected(struct pst_target_context *c)
 {
     if (c->protected_) {
@@ -170,7 +172,7 @@ static bool become_protected(struct pst_target_context *c)
     return true;
 }
 
-/* What a link message or record held, for the agent or for the engine. */
+/* The content of a link message or record: for the responder, or for the engine. */
 static void take_payload(struct pst_target_context *c, const uint8_t *at, size_t len)
 {
     if (c->native) {
@@ -183,7 +185,7 @@ static void take_payload(struct pst_target_context *c, const uint8_t *at, size_t
     }
 }
 
-/* Somebody's session, or half of one, runs over this link: no newcomer's bad luck closes it. */
+/* A context uses this link, so a newcomer for whom none is free must not close it. */
 static bool is_used(const struct pst_target *t, const struct pst_target_link *link)
 {
     for (size_t i = 0; i < t->count; i++) {
@@ -207,7 +209,7 @@ static pst_err receive_clear(struct pst_target *t, struct pst_target_link *link,
     return PST_OK;
 }
 
-/* False: what stands before an SPDM message on this path is not there. */
+/* false: the byte that this path puts before an SPDM message is missing. */
 static bool strip_inner(const struct pst_target_context *c, const struct pst_link_traits *traits,
                         struct pst_bytes *message)
 {
@@ -245,7 +247,7 @@ static void receive_record(struct pst_target *t, const struct pst_target_link *l
         return;
     }
     pst_responder_heard(&c->responder, id);
-    /* Handshake keys reach the bootstrap engine only: the session engine comes with the
+    /* Handshake keys reach the bootstrap engine only. The session's engine is opened with the
      * application keys, and the handshake keys are gone by then. */
     bool session = c->phase == PST_CONTEXT_LIVE || c->phase == PST_CONTEXT_REFUSED;
     if (session != (phase == PST_KEYS_APPLICATION)) {
@@ -279,7 +281,7 @@ pst_err pst_target_receive(struct pst_target *t, uint32_t link, uint8_t kind, ui
     return l->close ? PST_ERR_CLOSED : PST_OK;
 }
 
-/* What is to be said for one context: a whole link message, or 0. */
+/* The next link message of one context, whole; 0: none. */
 static size_t context_output(struct pst_target_context *c, const struct pst_link_traits *traits,
                              uint8_t *kind, uint8_t *out, size_t cap)
 {
@@ -405,7 +407,7 @@ uint64_t pst_target_poll(struct pst_target *t)
             psti_ts_teardown(c, c->closing);
         }
         psti_ts_teardown_poll(c);
-        next = next < 250 ? next : 250; /* anything but idle is looked at four times a second */
+        next = next < 250 ? next : 250; /* contexts in use are checked four times a second */
     }
     return next;
 }

@@ -1,12 +1,12 @@
-/* The one way a context ends: END_SESSION, heartbeat lost, a bad tag, a limit, revocation, the link
- * gone, shutdown. Keys first, then the access spaces (which takes breakpoints out and lets the CPU
- * go as policy says), then the log. */
+/* The one way a context ends, whatever the cause: END_SESSION, heartbeat lost, a bad tag, a limit,
+ * revocation, link down, shutdown. First the keys are wiped, then the end is logged, then the
+ * access spaces are released, which removes breakpoints and leaves the CPU as the policy says. */
 #include <string.h>
 
 #include "ts/ts.h"
 
-/* A link is closed with the last context on it: a newcomer's failure never takes the link of a live
- * session down. */
+/* A link is closed with the last context on it, so a failing newcomer never closes the link of a
+ * live session. */
 static void close_link(struct pst_target_context *c)
 {
     struct pst_target *t = c->target;
@@ -25,7 +25,7 @@ static void close_link(struct pst_target_context *c)
 static void release(struct pst_target_context *c)
 {
     close_link(c);
-    pst_wipe(c->queue, c->queue_len); /* what was written to the target, and where */
+    pst_wipe(c->queue, c->queue_len); /* it holds what was written to the device */
     c->phase = PST_CONTEXT_FREE;
     c->session_id = PST_SPDM_CLEAR;
     memset(&c->grants, 0, sizeof c->grants);
@@ -56,7 +56,7 @@ void psti_ts_teardown(struct pst_target_context *c, pst_err why)
     if (was_live) {
         psti_ts_log_end(c, why == PST_ERR_CLOSED ? PST_OK : why);
     } else if (was_pending && c->session_id != PST_SPDM_CLEAR && !c->refused) {
-        psti_ts_log_refused(c, pst_err_text(why)); /* it got as far as KEY_EXCHANGE */
+        psti_ts_log_refused(c, pst_err_text(why)); /* it had reached KEY_EXCHANGE */
     }
     psti_ts_teardown_poll(c);
 }

@@ -36,13 +36,14 @@ PST_MUST_CHECK pst_err psti_ts_take_batch(struct pst_target_context *c, const ui
 void psti_ts_mailbox_init(struct pst_target_context *c, const struct pst_target_buffers *b);
 void psti_ts_mailbox_clear(struct pst_target_context *c);
 
-/* session.c: from an SPDM connection to a session that may do something. */
-/* pst_target_config_check has nothing to say; it carries the texts, this does not. */
+/* config.c: what pst_target_config_check says, without its texts: true: nothing is wrong. */
 bool psti_ts_config_fits(const struct pst_target_config *config,
                          const struct pst_target_buffers *buffers, size_t count);
+
+/* session.c: from an SPDM connection to a session with rights. */
 void psti_ts_spdm_init(struct pst_target_context *c);
 PST_MUST_CHECK pst_err psti_ts_open_bootstrap(struct pst_target_context *c);
-/* The holder is leaving: what its spaces did for observers is given up with it. */
+/* The holder ends: accesses that its spaces perform for observers are given up. */
 void psti_ts_stop_watching(struct pst_target *t);
 
 /* teardown.c: the one way a context ends, whatever the cause. Safe to call again. */
@@ -55,21 +56,21 @@ void psti_ts_bad_record(struct pst_target_context *c, const struct pst_link_trai
                         pst_err err);
 
 /* log.c: audit lines. PST_ERR_AUDIT: the sink failed. */
-/* "memory" */
+/* The name of an access space: "memory". */
 void psti_ts_put_space(struct psti_text *s, uint8_t space);
 PST_MUST_CHECK pst_err psti_ts_log_open(struct pst_target_context *c, const char *grants);
 void psti_ts_log_refused(struct pst_target_context *c, const char *why);
 void psti_ts_log_denied(struct pst_target_context *c, uint8_t space, uint8_t rights,
                         uint64_t address, uint64_t len);
 void psti_ts_log_end(struct pst_target_context *c, pst_err why);
-/* `run`: nothing but run control, which may be announced ahead. */
+/* `run`: it is only run control, which may be announced ahead. */
 PST_MUST_CHECK pst_err psti_ts_log_effect(struct pst_target_context *c, const char *what,
                                           size_t len, bool run);
 
 /* native.c, through the configuration: SPDM messages as link messages. */
 struct pst_target_native {
     void (*receive)(struct pst_target_context *c, const uint8_t *msg, size_t len);
-    /* The answer to it, at most `cap` bytes; 0 when there is none yet. */
+    /* The answer to the last request, at most `cap` bytes; 0: there is none yet. */
     size_t (*output)(struct pst_target_context *c, uint8_t *out, size_t cap);
     /* hooks.vendor of such a context */
     pst_err (*vendor)(void *ctx, uint32_t context, uint16_t standard, struct pst_bytes vendor_id,
@@ -80,7 +81,7 @@ struct pst_target_native {
 struct pst_target_data {
     /* keys.exported of every context */
     pst_err (*exported)(void *ctx, uint32_t session_id, const struct pst_export *e);
-    /* A record of no session that is managed on this link. */
+    /* A record that belongs to no session managed on this link. */
     void (*receive)(struct pst_target *t, const struct pst_target_link *link, uint32_t session_id,
                     uint8_t *msg, size_t len);
     size_t (*output)(struct pst_target *t, const struct pst_target_link *link, uint8_t *out,

@@ -36,7 +36,7 @@ static void check_meet(const struct pst_grants *a, const char *other)
     struct pst_grants b, both;
 
     need(pst_grants_parse(&b, other, strlen(other), true, NULL) == PST_OK);
-    if (pst_grants_meet(&both, a, &b) != PST_OK) {
+    if (pst_grants_intersect(&both, a, &b) != PST_OK) {
         return;
     }
     need(within(&both, a) && within(&both, &b));

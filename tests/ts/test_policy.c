@@ -213,10 +213,10 @@ static void check_meet(const char *a, const char *b, const char *expected)
     struct pst_grants g;
     char out[PST_GRANTS_TEXT];
 
-    CHECK_EQ(pst_grants_meet(&g, &x, &y), PST_OK);
+    CHECK_EQ(pst_grants_intersect(&g, &x, &y), PST_OK);
     pst_grants_text(&g, out, sizeof out);
     assert_string_equal(out, expected);
-    CHECK_EQ(pst_grants_meet(&x, &x, &y), PST_OK); /* in place */
+    CHECK_EQ(pst_grants_intersect(&x, &x, &y), PST_OK); /* in place */
     check_same(&x, &g);
 }
 
@@ -246,7 +246,7 @@ static void test_meet_other_device(void **state)
     struct pst_grants g;
 
     (void)state;
-    CHECK_EQ(pst_grants_meet(&g, &a, &b), PST_OK);
+    CHECK_EQ(pst_grants_intersect(&g, &a, &b), PST_OK);
     CHECK_EQ(g.count, 0);
 }
 
@@ -265,7 +265,7 @@ static void test_meet_limit(void **state)
     a = grants(many[0]);
     b = grants(many[1]);
     memset(&g, 0x5a, sizeof g);
-    CHECK_EQ(pst_grants_meet(&g, &a, &b), PST_ERR_LIMIT);
+    CHECK_EQ(pst_grants_intersect(&g, &a, &b), PST_ERR_LIMIT);
     CHECK_EQ(g.count, 0x5a); /* untouched */
 }
 
@@ -312,7 +312,7 @@ static void check_property(const struct pst_grants *a, const struct pst_grants *
 {
     struct pst_grants g;
 
-    if (pst_grants_meet(&g, a, b) != PST_OK) {
+    if (pst_grants_intersect(&g, a, b) != PST_OK) {
         return;
     }
     for (unsigned n = 0; n < 60; n++) {

@@ -1,20 +1,20 @@
 /* SneakPeek Protocol: debug as address-mapped reads and writes (MIPI SPP; see docs/wire.md for what
  * is public and what is provisional).
  *
- * A *batch* is what one link message or record carries: whole command packets one after another.
- * The command engine (TS) takes batches, performs the commands in order against its access spaces,
- * and yields response packets, batch by batch. The client (DTS) splits operations of any length
- * into packets, pipelines them, and matches the answers.
+ * A *batch* is the content of one link message or record: whole command packets, one after another.
+ * The command engine (TS) takes batches, runs the commands in order on its access spaces, and gives
+ * response packets, batch by batch. The client (DTS) splits operations of any length into packets,
+ * pipelines them, and matches the answers.
  *
  * Both speak TinySPP (4-byte header, at most 127 data bytes, no tag: answers in order) and FullSPP
  * (provisional header with a tag: urgent commands may overtake a pending one).
  *
  * Life of an engine: InitializeSPEngine first; then AVAIL_REQ_SET and AS_EN_SET open access spaces
  * (SCM is always open). AS_EN_SET answers at once; AS_EN_STAT tells what is open, and in FullSPP
- * that read waits until every opening has an outcome. A space that could not be opened, or that no
+ * its read waits until every space has been opened or has failed. A space that failed, or that no
  * grant covers, is no longer in AVAIL_STAT. A system command that fails without continue-on-fault
  * blocks the engine: what follows answers BLOCKED, undone, until UnblockSPEngine. SCM and urgent
- * commands are exempt, so that neither a heartbeat nor an interrupt is ever held up.
+ * commands are exempt, so that heartbeats and interrupts always get through.
  */
 #ifndef POSTERN_PARTS_SPP_H
 #define POSTERN_PARTS_SPP_H
@@ -67,16 +67,16 @@ struct pst_spp_packet {
     uint32_t code; /* response: error code */
     struct pst_bytes data;
 };
-/* Take one packet off `r`. PST_ERR_DECODE: malformed; `r` is then spent. `data` is what follows the
- * header and, in TinySPP, the address: bytes to write, a loop's operand, or bytes that were read.
- * Putting: where data is written or returned, `count` and `data.len` are equal; `data.at` NULL
- * leaves the bytes to the caller, who puts them next. */
+/* Take one packet from `r`. PST_ERR_DECODE: malformed; `r` is then at its end. `data` is what
+ * follows the header and, in TinySPP, the address: bytes to write, a loop's operand, or bytes that
+ * were read. Putting: where a packet has data, `count` and `data.len` are equal; with `data.at`
+ * NULL the caller puts the bytes next. */
 PST_MUST_CHECK pst_err pst_spp_get_command(struct pst_reader *r, struct pst_spp_packet *p);
 PST_MUST_CHECK pst_err pst_spp_get_response(struct pst_reader *r, struct pst_spp_packet *p);
 void pst_spp_put_command(struct pst_writer *w, const struct pst_spp_packet *p);
 void pst_spp_put_response(struct pst_writer *w, const struct pst_spp_packet *p);
 
-/* What a grant allows; the words of policy.h too. */
+/* What a grant allows (policy.h). */
 enum pst_right { PST_RIGHT_READ = 1, PST_RIGHT_WRITE = 2, PST_RIGHT_RUN = 4, PST_RIGHT_TRACE = 8 };
 
 /* A command and what was decided about it. The decision is made once, when the batch arrives, and
@@ -121,33 +121,33 @@ struct pst_gate {
 struct pst_access {
     uint64_t address;
     uint8_t *data; /* bytes to write; receives bytes read */
-    uint32_t len;  /* bytes. A space may shorten a read: in MEMORY the rest is asked for again,
-                      until there is none or a read gives 0; elsewhere it says nothing follows */
+    uint32_t len;  /* bytes. A space may shorten a read. In MEMORY the rest is read next, until
+                      nothing is left or a read gives 0; in other spaces no more data follows */
     bool write;    /* `data` holds bytes to write; otherwise it receives */
     bool exchange; /* JTAG's WriteRead, with `write`: on PST_OK `data` also received as many */
-    const struct pst_gate *gate; /* for what it implies; outlives the access */
+    const struct pst_gate *gate; /* to ask for what the access implies; outlives it */
 };
 
-/* An access space: address-mapped peripherals behind the engine. */
+/* An access space: what the engine reads and writes. */
 struct pst_space {
     void *ctx;
     /* Which right a command to this address needs (PST_RIGHT_*); 0: there is no such register.
      * Asked once for each command (twice for WRITE_READ: as a read too), when its batch arrives,
      * whether the space is open or not. Never asked for SCM. */
     uint8_t (*right)(void *ctx, uint64_t address, bool write);
-    /* PST_PENDING: it is called again with the same access until it answers otherwise; `data` may
-     * be elsewhere then, so no pointer is kept, and an urgent access may come in between.
-     * PST_ERR_FAULT: the target could not; PST_ERR_ARGUMENT: no such register or wrong length;
-     * PST_ERR_DENIED. */
+    /* Performs one access. PST_PENDING: it is called again with the same access until it answers
+     * otherwise; `data` may have moved by then, so it keeps no pointer to it, and an urgent access
+     * may come in between. PST_ERR_FAULT: the device could not; PST_ERR_ARGUMENT: no such register
+     * or wrong length; PST_ERR_DENIED. */
     pst_err (*perform)(void *ctx, struct pst_access *a);
-    /* The engine gives up what is pending, if anything (teardown, AS_EN_CLEAR). May be NULL. */
+    /* Gives up the pending access, if there is one (teardown, AS_EN_CLEAR). May be NULL. */
     void (*cancel)(void *ctx);
-    /* AS_EN_SET, or teardown: open or release what is behind (a debug stub is opened here, never
-     * earlier). PST_PENDING is allowed; it is called again. May be NULL. */
+    /* AS_EN_SET, or teardown: opens or releases what is behind (a debug stub is opened here, never
+     * earlier). PST_PENDING: it is called again. May be NULL. */
     pst_err (*enable)(void *ctx, bool on, const struct pst_gate *gate);
-    /* Bytes of an unsolicited event, at most `cap`; 0 when there is none. May be NULL. */
+    /* Writes an unsolicited event, at most `cap` bytes; 0: there is none. May be NULL. */
     size_t (*event)(void *ctx, uint8_t *out, size_t cap);
-    /* Commands to [urgent_first, urgent_last] overtake a pending one (FullSPP). 1, 0 for none. */
+    /* Commands to [urgent_first, urgent_last] overtake a pending one (FullSPP). 1, 0: none do. */
     uint64_t urgent_first, urgent_last;
 };
 
@@ -167,8 +167,8 @@ struct pst_spp_engine { /* private; a command's decision and progress are kept i
     uint8_t style;                                   /* of the last InitializeSPEngine */
     uint8_t enabled, available, enabling, releasing; /* bit n: access space n */
     bool initialized, blocked, stopped;
-    bool full;  /* the last output had no room for the head */
-    bool quiet; /* the owner's to set: events wait (around a key update) */
+    bool full;  /* the last output had no room for the first command */
+    bool quiet; /* set by the owner: events wait (during a key update) */
 };
 
 /* PST_ERR_ARGUMENT: no queue, one of fewer than PST_SPP_QUEUE_MIN bytes, or an incomplete gate. */
@@ -181,16 +181,16 @@ PST_MUST_CHECK pst_err pst_spp_engine_init(struct pst_spp_engine *e,
  * queued; after all but the gate's nothing was logged either. */
 PST_MUST_CHECK pst_err pst_spp_engine_receive(struct pst_spp_engine *e, const uint8_t *batch,
                                               size_t len);
-/* Runs what can run and writes responses and events, whole packets, at most `cap` bytes; 0 when
- * there is nothing to say now. Call until it returns 0. `cap` is at least 64 (else: 0) and the same
- * from call to call. A read that does not fit is answered in several packets, all but the last
- * without `last`; a JTAG shift cannot be split, so it fails (PST_ERR_SPACE as its code). */
+/* Runs commands and writes responses and events, whole packets, at most `cap` bytes; 0: nothing
+ * now. Call it until it returns 0. `cap` is at least 64 (else it returns 0) and the same in every
+ * call. A read that does not fit is answered in several packets, of which only the last has `last`.
+ * A JTAG shift cannot be split: it fails with the code PST_ERR_SPACE. */
 size_t pst_spp_engine_output(struct pst_spp_engine *e, uint8_t *out, size_t cap);
-/* After output returned 0: commands wait for something outside (an access space, the next attempts
- * of a polling loop), so output is worth calling again when time has passed. */
+/* After output returned 0: commands still wait, for an access space or for the next attempts of a
+ * polling loop. Call output again after some time. */
 bool pst_spp_engine_waiting(const struct pst_spp_engine *e);
-/* Teardown: cancels what is pending, releases every enabled access space, forgets the queue.
- * PST_PENDING: call again. The engine stays stopped until it is initialised anew. */
+/* Teardown: cancels the pending access, releases every open access space, drops the queue.
+ * PST_PENDING: call again. The engine stays stopped until it is initialised again. */
 pst_err pst_spp_engine_stop(struct pst_spp_engine *e);
 
 /* --- client --- */
@@ -202,15 +202,15 @@ pst_err pst_spp_engine_stop(struct pst_spp_engine *e);
  * (PST_SPP_LOOP_OPERAND bytes, `len`) and receives the last value in its first 8. READ_CONFIG,
  * WRITE_CONFIG: 4 bytes. INIT, NOP, UNBLOCK: no data.
  *
- * Reads continue on a fault. Anything else that fails blocks the engine, and what was submitted
- * behind it and is not a read, or was already on its way, completes with PST_ERR_STATE, undone: a
- * resume never follows a breakpoint that could not be set. The client unblocks the engine by
- * itself. SCM operations are exempt. */
+ * Reads continue on a fault. Any other failure blocks the engine: operations behind it that are not
+ * reads, or that were already sent, complete with PST_ERR_STATE and are not performed. So a resume
+ * never follows a breakpoint that could not be set. The client unblocks the engine by itself. SCM
+ * operations are exempt. */
 struct pst_spp_op {
     struct pst_spp_op *next; /* private */
     pst_spp_opcode opcode;
     uint8_t space;
-    bool urgent; /* goes before what is not yet sent; SCM always does */
+    bool urgent; /* goes before operations that are not sent yet; SCM always does */
     uint64_t address;
     uint8_t *data;  /* source of writes, destination of reads; may be NULL when len is 0 */
     uint32_t len;   /* bytes, any number */
@@ -248,18 +248,18 @@ struct pst_spp_client { /* private but for `event` and `ctx`, which the caller s
  * PST_SPP_QUEUE_MIN. */
 void pst_spp_client_init(struct pst_spp_client *c, pst_spp_style style, uint32_t max_data,
                          size_t credit);
-/* Queues `op`; fields above `moved` and `done`, `ctx` are the caller's. One that cannot be sent is
- * completed here, with PST_ERR_ARGUMENT. */
+/* Queues `op`; the caller sets the fields above `moved`, and `done` and `ctx`. An operation that
+ * cannot be sent completes here, with PST_ERR_ARGUMENT. */
 void pst_spp_client_submit(struct pst_spp_client *c, struct pst_spp_op *op);
-/* The next batch, at most `cap` bytes; 0 when nothing can be sent now. What no batch of `cap` bytes
- * could carry (a JTAG shift too long) completes with PST_ERR_SPACE. */
+/* The next batch, at most `cap` bytes; 0: nothing can be sent now. An operation that fits no batch
+ * of `cap` bytes (a long JTAG shift) completes with PST_ERR_SPACE. */
 size_t pst_spp_client_batch(struct pst_spp_client *c, uint8_t *out, size_t cap);
-/* Responses and events of one message; operations complete from here. PST_ERR_DECODE: malformed,
- * or something that no command asked for; what came before it counts. */
+/* Takes the responses and events of one message; operations complete in this call. PST_ERR_DECODE:
+ * malformed, or a response that no command asked for; what came before it counts. */
 PST_MUST_CHECK pst_err pst_spp_client_receive(struct pst_spp_client *c, const uint8_t *msg,
                                               size_t len);
-/* Completes everything that is queued or in flight with `why`; answers that still come are errors.
- * What a callback submits meanwhile stays queued. */
+/* Completes all operations with `why`; responses that still arrive are errors. What a callback
+ * submits meanwhile stays queued. */
 void pst_spp_client_abort(struct pst_spp_client *c, pst_err why);
 
 #endif

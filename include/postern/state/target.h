@@ -16,7 +16,8 @@
 typedef enum {
     PST_CONTEXT_FREE,
     PST_CONTEXT_PENDING, /* not authenticated: bootstrap engine, SPDM only */
-    PST_CONTEXT_REFUSED, /* authenticated, but may do nothing: held, or no grant */
+    PST_CONTEXT_REFUSED, /* authenticated, but without rights: the target is held, or there is no
+                            grant */
     PST_CONTEXT_LIVE,
     PST_CONTEXT_ENDING, /* keys are gone; spaces are being released */
 } pst_context_phase;
@@ -25,8 +26,8 @@ struct pst_mailbox { /* the SCM access space of one context */
     uint8_t *request, *answer;
     size_t half;
     size_t request_len, answer_len;
-    bool running;   /* the responder works on it */
-    bool delivered; /* the whole answer was read: SPDM may move on once it is sealed */
+    bool running;   /* the responder works on the request */
+    bool delivered; /* the whole answer was read: keys may change once it is sealed */
 };
 
 struct pst_target_watch { /* one access space as an observer sees it */
@@ -39,8 +40,8 @@ struct pst_target_context {
     struct pst_target *target;
     pst_context_phase phase;
     uint32_t link;
-    bool protected_; /* what the engine works on came in a record */
-    bool keyed;      /* the peer was told KEY_EXCHANGE_RSP: it goes on in records */
+    bool protected_; /* its batches came in records */
+    bool keyed;      /* KEY_EXCHANGE_RSP was sent: the peer goes on in records */
     bool observer;   /* live, sharing the target read-only */
     bool orphan;     /* its link is gone, though its spaces are still being released */
     bool native;     /* its link messages are SPDM messages, not batches */
@@ -79,7 +80,7 @@ struct pst_target_link {
     uint32_t id;
     const struct pst_link_traits *traits; /* NULL: free */
     bool close;
-    bool busy; /* a newcomer is to be told so */
+    bool busy; /* a Busy answer has to be sent */
 };
 
 struct pst_target_repeats { /* recent batches of run control, see audit.h */
@@ -99,10 +100,10 @@ struct pst_target {
     struct pst_target_link links[PST_TARGET_LINKS];
     uint64_t lines;       /* of the audit log */
     uint64_t refusals_ms; /* start of the current second of refusals */
-    uint32_t refusals;    /* in it */
+    uint32_t refusals;    /* in that second */
     uint32_t refusals_suppressed;
     bool audit_failed;
-    struct pst_target_repeats repeats; /* of the session that may have effects */
+    struct pst_target_repeats repeats; /* of the holder's session */
 };
 
 #endif
