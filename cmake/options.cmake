@@ -44,7 +44,7 @@ option(PST_WERROR "Warnings are errors" ${PST_TESTS})
 # that uses it says.
 set(pst_sizes "")
 foreach(size IN ITEMS PST_SPDM_SESSIONS PST_HASH_BYTES PST_AEAD_BYTES PST_DH_KEY_BYTES
-                      PST_PUBLIC_KEY_BYTES)
+                      PST_PUBLIC_KEY_BYTES PST_TARGET_LINKS)
   set(${size} "" CACHE STRING "A size, see include/postern; empty: the default")
   if(NOT "${${size}}" STREQUAL "")
     list(APPEND pst_sizes ${size}=${${size}})

@@ -36,6 +36,10 @@
 
 #include "postern/policy.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_AUDIT_LINE 1024 /* the longest name and grants, every character escaped */
 #define PST_AUDIT_AHEAD_MS 1000
 #define PST_AUDIT_KEEP_MS 100
@@ -55,5 +59,9 @@ struct pst_audit_sink {
     pst_err (*line)(void *ctx, const char *piece, size_t len, enum pst_audit_when when);
     uint64_t (*wall_s)(void *ctx); /* seconds since 1970, 0: no trusted clock */
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

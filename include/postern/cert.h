@@ -35,6 +35,10 @@
 
 #include "postern/parts/certificate.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_MAX_SLOTS 8
 #define PST_MAX_CHAIN 65535
 
@@ -102,6 +106,8 @@ struct pst_chain_config { /* const, outlives its verifiers */
     bool lenient;
 };
 
+struct pst_chain; /* both: state/cert.h */
+struct pst_chain_verifier;
 #include "postern/state/cert.h"
 
 /* One chain, in memory of the caller. `buffer` holds one certificate and so limits its size; it
@@ -134,5 +140,9 @@ struct pst_slot {
     uint8_t model;       /* 1 DeviceCert, 2 AliasCert, 3 GenericCert */
     uint16_t key_usage;  /* multi-key: SPDM KeyUsageMask */
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -38,6 +38,10 @@
 
 #include "postern/parts/wire.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_MAX_HASH 48      /* bytes of the largest digest that is registered */
 #define PST_MAX_SIGNATURE 96 /* P-384: r and s */
 #define PST_MAX_DH 96        /* P-384: X and Y */
@@ -209,5 +213,9 @@ PST_MUST_CHECK pst_err pst_hash_once(const struct pst_crypto *c, pst_hash_id id,
 /* The digest so far; `h` goes on. */
 PST_MUST_CHECK pst_err pst_hash_peek(const struct pst_crypto *c, const struct pst_hash *h,
                                      uint8_t *digest);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -83,6 +83,10 @@
 #include "postern/parts/requester.h"
 #include "postern/parts/spp.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_debugger; /* state/debugger.h */
 
 typedef enum {
@@ -173,5 +177,9 @@ struct pst_session_info {
     uint8_t spaces; /* bit n: enabled */
 };
 void pst_debugger_info(const struct pst_debugger *d, struct pst_session_info *info);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

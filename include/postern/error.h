@@ -10,6 +10,10 @@
 #ifndef POSTERN_ERROR_H
 #define POSTERN_ERROR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     PST_OK = 0,
 
@@ -66,5 +70,9 @@ typedef enum {
 
 /* The value in words, for people: "malformed message". Never NULL. */
 const char *pst_err_text(pst_err err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

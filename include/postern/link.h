@@ -16,6 +16,10 @@
 #include "postern/mipi_profile.h"
 #include "postern/parts/wire.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_link_traits {
     uint32_t mtu; /* largest message, bytes */
     bool ordered, lossy;
@@ -169,5 +173,9 @@ uint64_t pst_link_end_wake(const struct pst_link_end *e);
 bool pst_link_end_is_up(const struct pst_link_end *e);
 bool pst_link_end_is_closing(const struct pst_link_end *e);
 bool pst_link_end_is_down(const struct pst_link_end *e);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -29,6 +29,10 @@
 #include "postern/cert.h"
 #include "postern/parts/spp.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_MAX_RANGES 8
 
 struct pst_grant_range {
@@ -82,5 +86,9 @@ bool pst_grants_cover(const struct pst_grants *g, uint8_t space, uint8_t rights,
  */
 #define PST_GRANTS_TEXT 640
 size_t pst_grants_text(const struct pst_grants *g, char *out, size_t cap);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -23,6 +23,10 @@
 
 #include "postern/parts/spdm.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_PROFILE_TRANSFER 4096 /* bytes of the largest SPDM message, unless it is changed */
 #define PST_PROFILE_HEARTBEAT_S 5 /* seconds; the target's choice */
 
@@ -39,5 +43,9 @@ struct pst_profile_parts {
  * fail: what the parts lack is found when the engine is initialised. */
 void pst_profile_target(struct pst_spdm_config *config, const struct pst_profile_parts *parts);
 void pst_profile_debugger(struct pst_spdm_config *config, const struct pst_profile_parts *parts);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 
 #include "postern/parts/spp.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* How a register file looks, by the <architecture> of the target description. */
 struct pst_arch {
     const char *name;    /* "riscv:rv32" */
@@ -41,5 +45,9 @@ struct pst_stub_config {
 };
 
 /* struct pst_stub and its functions are in stub.h; a file-backed MEMORY in port/posix. */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -69,6 +69,10 @@
 
 #include "postern/target.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_STREAM_CONTEXTS 2    /* one live, one pending */
 #define PST_STREAM_QUEUE 512     /* bytes of commands that wait: the credit of a peer */
 #define PST_STREAM_HELLO_MS 5000 /* how long a connected peer may take for its HELLO */
@@ -110,5 +114,9 @@ size_t pst_stream_receive(struct pst_stream *s, const uint8_t *bytes, size_t len
  * needed, UINT64_MAX for never, or PST_STREAM_HANG_UP: this end is done with the connection and
  * everything was sent. Disconnect the carrier then, and say so with pst_stream_carrier. */
 uint64_t pst_stream_poll(struct pst_stream *s);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

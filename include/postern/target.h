@@ -90,6 +90,10 @@
 #include "postern/parts/record.h"
 #include "postern/parts/responder.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Buffers of one context, owned by the caller. */
 struct pst_target_buffers {
     uint8_t *queue; /* waiting SPP commands; its length is the credit told to the DTS */
@@ -167,5 +171,9 @@ bool pst_target_releasing(const struct pst_target *t);
 /* The name of the engineer who holds the target, or NULL; `*since` is the time of the audit sink's
  * wall_s when the session opened. */
 const char *pst_target_holder(const struct pst_target *t, uint64_t *since);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include "postern/cert.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The one crypto port; no state, so one is enough. */
 const struct pst_crypto *pst_openssl_crypto(void);
 
@@ -44,5 +48,9 @@ void pst_trust_set_time(struct pst_trust *trust, uint64_t now);
  * keyUsage (interoperability with other implementations' sample certificates). Default: strict. */
 void pst_trust_set_lenient(struct pst_trust *trust, bool lenient);
 void pst_trust_free(struct pst_trust *trust);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

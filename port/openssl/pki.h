@@ -11,6 +11,10 @@
 
 #include "postern/cert.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_pki_options {
     pst_sig_id algorithm;
     uint32_t days; /* 0: the default, but never longer than the CA */
@@ -59,5 +63,9 @@ PST_MUST_CHECK pst_err pst_chain_walk(const uint8_t *chain, size_t len, pst_role
  */
 PST_MUST_CHECK pst_err pst_chain_read(const char *path, uint8_t **chain, size_t *len, char *why,
                                       size_t why_cap);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

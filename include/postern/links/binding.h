@@ -10,6 +10,10 @@
 
 #include "postern/parts/wire.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum { PST_BINDING_NONE, PST_BINDING_MCTP, PST_BINDING_DOE } pst_binding_id;
 
 struct pst_binding {
@@ -46,5 +50,9 @@ PST_MUST_CHECK pst_err pst_binding_get_inner(const struct pst_binding *b, struct
 /* The answer to a DOE discovery request: which of the three objects `index` is. 8 + 4 bytes. */
 PST_MUST_CHECK pst_err pst_binding_discover(const struct pst_binding *b, uint8_t index,
                                             uint8_t out[12]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

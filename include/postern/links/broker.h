@@ -40,6 +40,10 @@
 
 #include "postern/link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 extern const struct pst_link_traits pst_broker_traits;
 
 #define PST_BROKER_ID 16       /* bytes of a connection's id, and of a listener's nonce */
@@ -140,5 +144,9 @@ void pst_broker_abort(struct pst_broker *b, pst_err why);
 
 /* The message for a last will. */
 size_t pst_broker_lost(uint8_t out[PST_BROKER_LOST_LEN]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* CRC-32C (Castagnoli), as iSCSI has it (spec: RFC 3720, 12.1): start with 0; the result is what
  * goes on the wire, least significant byte first. */
 uint32_t pst_crc32c(uint32_t crc, const void *at, size_t len);
@@ -16,5 +20,9 @@ uint32_t pst_crc32c(uint32_t crc, const void *at, size_t len);
  * serial sends it as it is. */
 #define PST_FCS16_START 0xFFFF
 uint16_t pst_fcs16(uint16_t fcs, const void *at, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

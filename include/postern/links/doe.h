@@ -20,6 +20,10 @@
 #include "postern/link.h"
 #include "postern/links/binding.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_DOE_CAPABILITY 0x002E
 #define PST_DOE_HEAD 8       /* bytes before an object's body */
 #define PST_DOE_OBJECT 4608  /* bytes of the largest object that QEMU's devices take */
@@ -139,5 +143,9 @@ struct pst_bytes pst_doe_end_peek(const struct pst_doe_end *e);
 void pst_doe_end_read(struct pst_doe_end *e, size_t len);
 /* BYE went to the other side: a mailbox is a way of questions and answers, nothing follows. */
 bool pst_doe_end_is_over(const struct pst_doe_end *e);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

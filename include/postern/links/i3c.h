@@ -26,6 +26,10 @@
 
 #include "postern/link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_I3C_MAX 255 /* bytes of one private write or read */
 
 enum pst_i3c_code { /* common command codes */
@@ -255,5 +259,9 @@ bool pst_i3c_debugger_has_bytes(const struct pst_i3c_debugger *d); /* for _get *
 /* MESSAGES port: once everything that was put has been taken by the target's owner the stream is
  * ended with DBGACTION "clear", and _step says PST_ERR_CLOSED. Nothing can be put any more. */
 void pst_i3c_debugger_close(struct pst_i3c_debugger *d);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -16,6 +16,10 @@
 
 #include "postern/parts/wire.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_MCTP_HEADER 4
 #define PST_MCTP_BASELINE 64 /* body bytes that every endpoint takes */
 #define PST_MCTP_EID_NULL 0x00
@@ -109,5 +113,9 @@ void pst_mctp_serial_init(struct pst_mctp_serial *s);
  * the next frame is found by its flag. */
 PST_MUST_CHECK pst_err pst_mctp_serial_receive(struct pst_mctp_serial *s, const uint8_t *in,
                                                size_t len, size_t *used, struct pst_bytes *packet);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 #include "postern/links/i3c.h"
 #include "postern/links/mctp.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_MCTP_I3C_IBI 0xAE
 #define PST_MCTP_I3C_PACKET (PST_I3C_MAX - 1) /* the longest that fits a transfer of ours */
 #define PST_MCTP_I3C_QUEUE 8                  /* packets that wait */
@@ -85,5 +89,9 @@ PST_MUST_CHECK pst_err pst_mctp_i3c_controller_send(struct pst_mctp_i3c_controll
                                                     const uint8_t *packet, size_t len);
 PST_MUST_CHECK pst_err pst_mctp_i3c_controller_receive(struct pst_mctp_i3c_controller *c,
                                                        struct pst_bytes *packet);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

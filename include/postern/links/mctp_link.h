@@ -20,6 +20,10 @@
 #include "postern/links/reliable.h"
 #include "postern/links/serial.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_MCTP_LINK_HEAD 6   /* bytes of a message before the datagram */
 #define PST_MCTP_LINK_SLOTS 2  /* ours, and somebody else's on the same bus */
 #define PST_MCTP_LINK_UNIT 251 /* most body bytes of a packet on a serial line */
@@ -89,5 +93,9 @@ void pst_mctp_line_input(struct pst_mctp_line *l, const uint8_t *bytes, size_t l
 /* Up to `cap` bytes for the line; 0: none at the moment. */
 size_t pst_mctp_line_output(struct pst_mctp_line *l, uint8_t *out, size_t cap, uint64_t now_ms);
 uint64_t pst_mctp_line_wake(const struct pst_mctp_line *l);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -35,6 +35,10 @@
 #include "postern/links/mctp.h"
 #include "postern/links/serial.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_MCTP_SPDM_UNIT 251   /* most body bytes of a packet on a serial line */
 #define PST_MCTP_SPDM_SLOTS 2    /* ours, and somebody else's on the same bus */
 #define PST_MCTP_SPDM_LEAST 256  /* smallest `most` */
@@ -129,5 +133,9 @@ void pst_mctp_spdm_line_input(struct pst_mctp_spdm_line *l, const uint8_t *bytes
 size_t pst_mctp_spdm_line_output(struct pst_mctp_spdm_line *l, uint8_t *out, size_t cap,
                                  uint64_t now_ms);
 uint64_t pst_mctp_spdm_line_wake(const struct pst_mctp_spdm_line *l);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -34,6 +34,10 @@
 
 #include "postern/link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 extern const struct pst_link_traits pst_udp_traits;
 
 #define PST_RELIABLE_MTU 1200     /* passes on any path of IPv6, and all but odd ones of IPv4 */
@@ -169,5 +173,9 @@ size_t pst_reliable_room(const struct pst_reliable *r);
 void pst_reliable_close(struct pst_reliable *r);
 /* Ends it now, telling the peer `why` once. */
 void pst_reliable_abort(struct pst_reliable *r, pst_err why);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -20,6 +20,10 @@
 #include "postern/mipi_profile.h"
 #include "postern/parts/wire.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_RING_SILENCE_MS 10000 /* without a beat the other side counts as gone */
 #define PST_RING_LEAST 256        /* bytes of a ring */
 #define PST_RING_MOST 0x1000000
@@ -63,5 +67,9 @@ void pst_ring_finish(struct pst_ring *r);
 bool pst_ring_is_drained(struct pst_ring *r);
 /* Leaves. The memory is not touched any more. */
 void pst_ring_close(struct pst_ring *r);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

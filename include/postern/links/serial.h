@@ -23,6 +23,10 @@
 
 #include "postern/links/reliable.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 extern const struct pst_link_traits pst_serial_traits;
 
 /* --- COBS --- */
@@ -90,5 +94,9 @@ void pst_serial_input(struct pst_serial *s, const uint8_t *bytes, size_t len, ui
 /* Up to `cap` bytes for the line; 0: none at the moment. */
 size_t pst_serial_output(struct pst_serial *s, uint8_t *out, size_t cap, uint64_t now_ms);
 uint64_t pst_serial_wake(const struct pst_serial *s);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -16,6 +16,10 @@
 
 #include "postern/link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_SPDM_TCP_PORT 4194
 #define PST_SPDM_TCP_MORE 4
 #define PST_SPDM_TCP_GREETING (PST_LINK_HEADER + PST_LINK_CONTROL_MAX)
@@ -46,5 +50,9 @@ PST_MUST_CHECK pst_err pst_spdm_tcp_out(struct pst_spdm_tcp *t, const uint8_t *i
  * `peer_error` tells which. */
 PST_MUST_CHECK pst_err pst_spdm_tcp_in(struct pst_spdm_tcp *t, const uint8_t *in, size_t in_len,
                                        uint8_t *out, size_t *len);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -32,6 +32,10 @@
 
 #include "postern/link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 extern const struct pst_link_traits pst_usb_traits;
 
 /* --- descriptors --- */
@@ -160,5 +164,9 @@ void pst_usb_pipe_send(struct pst_usb_pipe *p, const uint8_t *bytes, size_t byte
 void pst_usb_pipe_close(struct pst_usb_pipe *p);
 /* Ends it without a word: SET_RESET, a bus reset, unplugged. */
 void pst_usb_pipe_drop(struct pst_usb_pipe *p);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

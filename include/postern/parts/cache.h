@@ -19,6 +19,10 @@
 #include "postern/parts/wire.h"
 #include "postern/space.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_CACHE_BLOCK 256
 #define PST_CACHE_REGIONS 64
 
@@ -85,5 +89,9 @@ void pst_gather_note(struct pst_gather *g, const struct pst_region *region, uint
 void pst_gather_stop(struct pst_gather *g);
 /* Writes the list for PST_RUN_GATHER, at most PST_GATHER_BYTES; returns its length. */
 size_t pst_gather_list(const struct pst_gather *g, uint8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

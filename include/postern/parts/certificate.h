@@ -24,6 +24,10 @@
 
 #include "postern/crypto.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_MAX_NAME 96   /* bytes of a device id or an engineer's name, NUL included */
 #define PST_MAX_GRANT 512 /* bytes of the grant extension */
 
@@ -138,5 +142,9 @@ bool pst_certificate_broken(const struct pst_certificate *c, const struct pst_ru
                             size_t *from, struct pst_broken_rule *broken);
 /* The path length that is left below `c`, a CA that stands `below` another or is the root. */
 int32_t pst_certificate_path(const struct pst_certificate *c, int32_t path_left, bool below);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 #include "postern/mipi_profile.h"
 #include "postern/parts/record.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_data { /* private */
     struct pst_record record;
     uint8_t secret[2][PST_MAX_HASH]; /* by pst_direction */
@@ -37,5 +41,9 @@ PST_MUST_CHECK pst_err pst_data_open(struct pst_data *d, uint8_t *rec, size_t le
 size_t pst_data_head(const struct pst_data *d);
 /* Safe on zeroed storage, and again. */
 void pst_data_wipe(struct pst_data *d);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

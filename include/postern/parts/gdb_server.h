@@ -40,6 +40,10 @@
 #include "postern/parts/rsp.h"
 #include "postern/parts/spp.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_gdb_server; /* state/gdb_server.h */
 
 struct pst_gdb_backend {
@@ -116,5 +120,9 @@ uint64_t pst_gdb_server_poll(struct pst_gdb_server *g, uint64_t now_ms);
 bool pst_gdb_server_ended(const struct pst_gdb_server *g);
 pst_gdb_state pst_gdb_server_state(const struct pst_gdb_server *g);
 const struct pst_gdb_counters *pst_gdb_server_counts(const struct pst_gdb_server *g);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

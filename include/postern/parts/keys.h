@@ -9,6 +9,10 @@
 
 #include "postern/crypto.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Which way the protected messages travel. */
 typedef enum {
     PST_TO_RESPONDER, /* requests */
@@ -47,5 +51,9 @@ struct pst_key_port {
      * NULL: nothing is exported, nor derived. */
     pst_err (*exported)(void *ctx, uint32_t session_id, const struct pst_export *e);
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

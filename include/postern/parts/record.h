@@ -16,6 +16,10 @@
 
 #include "postern/parts/keys.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Most bytes that a record adds: head 16 (with 8 sequence bytes), tag 16. */
 #define PST_RECORD_OVERHEAD 32
 #define PST_RECORD_MAX_PAYLOAD (65535 - 2 - PST_TAG_LEN)
@@ -104,5 +108,9 @@ struct pst_record_set {
 struct pst_key_port pst_record_key_port(struct pst_record_set *set);
 /* The record of a session, NULL when no key of it is held. */
 struct pst_record *pst_record_find(const struct pst_record_set *set, uint32_t session_id);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,10 @@
 #include "postern/parts/spdm.h"
 #include "postern/state/spdm.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     PST_OP_CONNECT,      /* GET_VERSION, GET_CAPABILITIES, NEGOTIATE_ALGORITHMS */
     PST_OP_DIGESTS,      /* GET_DIGESTS */
@@ -112,5 +116,9 @@ struct pst_bytes pst_requester_answer(const struct pst_requester *q);
 void pst_requester_cancel(struct pst_requester *q, pst_err why);
 void pst_requester_end(struct pst_requester *q, uint32_t session_id, pst_err why);
 void pst_requester_wipe(struct pst_requester *q);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,6 +5,10 @@
 #include "postern/parts/spdm.h"
 #include "postern/state/spdm.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_responder { /* private; sizeof is all its memory */
     struct pst_spdm spdm;
     struct pst_responder_state state;
@@ -50,5 +54,9 @@ void pst_responder_end(struct pst_responder *r, uint32_t session_id, pst_err why
 PST_MUST_CHECK pst_err pst_responder_want_key_update(struct pst_responder *r, uint32_t session_id);
 /* Forgets everything, keys first. */
 void pst_responder_wipe(struct pst_responder *r);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

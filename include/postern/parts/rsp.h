@@ -14,6 +14,10 @@
 
 #include "postern/parts/wire.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum pst_rsp_item {
     PST_RSP_NOTHING = 0, /* all input was taken, no item is complete */
     PST_RSP_PACKET,      /* payload in `buffer`, `len` bytes; valid until the next read */
@@ -81,5 +85,9 @@ struct pst_rsp_thread {
 #define PST_RSP_ALL UINT64_MAX
 struct pst_rsp_thread pst_rsp_get_thread(struct pst_reader *r);
 void pst_rsp_put_thread(struct pst_rsp_writer *p, struct pst_rsp_thread t);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

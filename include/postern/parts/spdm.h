@@ -27,6 +27,10 @@
 #include "postern/cert.h"
 #include "postern/parts/keys.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Context: not in a session. Never a session id here; 0xFFFFFFFF is one (the reference
  * implementation's first session has it). */
 #define PST_SPDM_CLEAR 0u
@@ -153,5 +157,9 @@ const char *pst_spdm_config_check(const struct pst_spdm_config *config, pst_role
 
 /* The rest of the interface (struct pst_responder, struct pst_requester and their functions) is in
  * responder.h and requester.h. */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

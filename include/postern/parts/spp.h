@@ -22,6 +22,10 @@
 #include "postern/mipi_profile.h"
 #include "postern/parts/wire.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum { PST_SPP_TINY = 2, PST_SPP_FULL = 3 } pst_spp_style;
 typedef enum {
     PST_SPP_PAD = 0,
@@ -261,5 +265,9 @@ PST_MUST_CHECK pst_err pst_spp_client_receive(struct pst_spp_client *c, const ui
 /* Completes all operations with `why`; responses that still arrive are errors. What a callback
  * submits meanwhile stays queued. */
 void pst_spp_client_abort(struct pst_spp_client *c, pst_err why);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -33,6 +33,10 @@
 
 #include "postern/state/stub.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What must be undone at the stub if the client's owner dies now. */
 struct pst_stub_cleanup {
     uint8_t count;    /* breakpoints that are set, or may be */
@@ -70,5 +74,9 @@ void pst_stub_closed(struct pst_stub *s);
 /* Closes the stream now, even if the stub has not answered: for an owner that cannot wait for
  * `enable(false)` any longer. The supervisor (port/posix), or a reset, has to clean up. */
 void pst_stub_abandon(struct pst_stub *s);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -20,6 +20,10 @@
 
 #include "postern/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Bytes that somebody else owns. `at` may be NULL when `len` is 0. */
 struct pst_bytes {
     const uint8_t *at;
@@ -94,5 +98,9 @@ bool pst_add_u64(uint64_t a, uint64_t b, uint64_t *sum);
 bool pst_equal_ct(const void *a, const void *b, size_t len);
 /* Overwrites with zeros in a way that no optimiser removes. */
 void pst_wipe(void *at, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

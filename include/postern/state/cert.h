@@ -5,6 +5,10 @@
 
 #include "postern/cert.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_chain {
     const struct pst_chain_config *config; /* NULL: no check runs */
     uint8_t *buffer;
@@ -30,5 +34,9 @@ struct pst_chain_verifier {
     size_t share; /* bytes of the buffer for each chain */
     struct pst_cert_refusal refusal;
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

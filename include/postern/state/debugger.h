@@ -6,6 +6,10 @@
 #include "postern/debugger.h"
 #include "postern/parts/data.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_DEBUGGER_TEXT 256
 
 struct pst_debugger {
@@ -60,5 +64,9 @@ struct pst_debugger {
     char who[PST_DEBUGGER_TEXT];
     char grants[PST_DEBUGGER_TEXT];
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

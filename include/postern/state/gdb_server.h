@@ -5,6 +5,10 @@
 
 #include "postern/parts/gdb_server.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_GDB_REGS 2048  /* largest g block */
 #define PST_GDB_SLOTS 4    /* harts whose registers are kept at once */
 #define PST_GDB_SINGLES 32 /* registers read one by one that are kept */
@@ -91,5 +95,9 @@ struct pst_gdb_server {
     uint32_t ahead_epoch;
     uint8_t ahead_failures;
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 
 #include "postern/parts/spdm.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_VCA_MAX 384 /* bytes of the six messages before a hash is agreed on */
 
 struct pst_transcript { /* src/spdm/transcript.h */
@@ -126,5 +130,9 @@ struct pst_responder_state {
     uint8_t encap, encap_step, encap_next; /* enum pst_encap; enum pst_inner: out, to follow */
     uint8_t encap_id, encap_tag;
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 #include "postern/parts/rsp.h"
 #include "postern/space.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_STUB_HARTS 16   /* more are not listed */
 #define PST_STUB_BREAKS 48  /* breakpoints and watchpoints at a time */
 #define PST_STUB_ANNEXES 10 /* files of the target description; more are left out */
@@ -136,5 +140,9 @@ struct pst_stub {
     const uint8_t *source;   /* what it writes; only during a call to perform */
     struct pst_writer stage; /* what it read */
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

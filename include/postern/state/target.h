@@ -9,6 +9,10 @@
 #include "postern/parts/spp.h"
 #include "postern/policy.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #ifndef PST_TARGET_LINKS /* at a time; a firmware with one UART has one */
 #define PST_TARGET_LINKS 16
 #endif
@@ -105,5 +109,9 @@ struct pst_target {
     bool audit_failed;
     struct pst_target_repeats repeats; /* of the holder's session */
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -16,6 +16,10 @@
 #include "posix/bridge/pcapng.h"
 #include "posix/loop/carrier.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_BRIDGE_CONNECTIONS 256 /* at once; what comes beyond them is closed */
 
 struct pst_bridge_config {
@@ -30,5 +34,9 @@ struct pst_bridge_config {
  * unreferenced. */
 PST_MUST_CHECK pst_err pst_bridge_run(uv_loop_t *loop, const struct pst_bridge_config *config,
                                       char *why, size_t why_cap);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

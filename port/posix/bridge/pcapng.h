@@ -12,6 +12,10 @@
 
 #include "postern/parts/wire.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_pcapng {
     FILE *file;
 };
@@ -27,5 +31,9 @@ PST_MUST_CHECK pst_err pst_pcapng_data(struct pst_pcapng *p, struct pst_pcapng_f
                                        bool from_caller, const uint8_t *data, size_t len);
 /* PST_ERR_IO when something written earlier did not reach the file. */
 PST_MUST_CHECK pst_err pst_pcapng_close(struct pst_pcapng *p);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

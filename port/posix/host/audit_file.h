@@ -4,6 +4,10 @@
 
 #include "postern/audit.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_AUDIT_FILE_KEEP (8 * PST_AUDIT_LINE)
 
 struct pst_audit_file {
@@ -24,5 +28,9 @@ struct pst_audit_sink pst_audit_file_sink(struct pst_audit_file *f);
 /* Writes what was kept long enough. Milliseconds until the next call is needed, UINT64_MAX: none.
  */
 uint64_t pst_audit_file_poll(struct pst_audit_file *f);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

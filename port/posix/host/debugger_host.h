@@ -13,6 +13,10 @@
 #include "postern/debugger.h"
 #include "postern/profile.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_DEBUGGER_HOST_TEXT (PST_ADDRESS_TEXT + 480)
 
 typedef enum { /* what kind of end it was; the exit codes of the tools follow it */
@@ -74,5 +78,9 @@ void pst_debugger_host_stop(struct pst_debugger_host *h);
 /* Everything is closed: the memory may go (after pst_debugger_host_wipe). */
 bool pst_debugger_host_gone(const struct pst_debugger_host *h);
 void pst_debugger_host_wipe(struct pst_debugger_host *h);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

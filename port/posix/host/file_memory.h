@@ -7,6 +7,10 @@
 
 #include "postern/parts/spp.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_file_memory {
     uint64_t base, size;
     uint8_t *at; /* the mapping; `skip` bytes before it belong to the page */
@@ -22,5 +26,9 @@ void pst_file_memory_close(struct pst_file_memory *m);
 /* Writes to a read-only one answer PST_ERR_DENIED, addresses outside PST_ERR_FAULT; a read that
  * begins inside and ends outside is shortened. `m` outlives it. */
 struct pst_space pst_file_memory_space(struct pst_file_memory *m);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Switches core dumps off and keeps other processes of the same user from reading this one. */
 void pst_process_harden(void);
 /* Undoes the second half. Call it at the end, after every secret was wiped, for tools that examine
@@ -19,5 +23,9 @@ uint64_t pst_process_now_ms(void *ctx);
 void *pst_secret_alloc(size_t len);
 /* Wipes and frees what pst_secret_alloc returned for the same `len`; NULL is allowed. */
 void pst_secret_free(void *at, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

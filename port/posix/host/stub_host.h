@@ -8,6 +8,10 @@
 #include "posix/host/file_memory.h"
 #include "posix/host/supervisor.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_STUB_HOST_BUFFER                                                                       \
     (576 * 1024) /* a read of one message of the largest size, four times */
 
@@ -56,5 +60,9 @@ struct pst_memory {
     struct pst_space stub; /* MEMORY of a stub, when there is one */
 };
 struct pst_space pst_memory_space(struct pst_memory *m);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

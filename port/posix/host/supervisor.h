@@ -22,6 +22,10 @@
 
 #include "postern/parts/stub.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_SUPERVISOR_PATIENCE_MS 5000
 
 enum pst_supervisor_kind {
@@ -71,5 +75,9 @@ bool pst_supervisor_read(struct pst_supervisor_link *l);
 bool pst_supervisor_write(struct pst_supervisor_link *l);
 /* The supervisor is gone: the stub is lost, and cannot be opened again. */
 void pst_supervisor_gone(struct pst_supervisor_link *l);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -17,6 +17,10 @@
 #include "postern/policy.h"
 #include "postern/space.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_CONFIG_LISTS 16 /* entries of a list */
 #define PST_CONFIG_REGIONS 32
 #define PST_CONFIG_FILES 4
@@ -73,5 +77,9 @@ PST_MUST_CHECK pst_err pst_target_settings_set(struct pst_target_settings *s, co
 /* Everything that is needed is there and fits together; fills in the defaults. */
 PST_MUST_CHECK pst_err pst_target_settings_finish(struct pst_target_settings *s, char *why,
                                                   size_t why_cap);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,10 @@
 #include "postern/profile.h"
 #include "postern/target.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_TARGET_HOST_CONTEXTS 8
 #define PST_TARGET_HOST_QUEUE (128 * 1024)
 
@@ -82,5 +86,9 @@ PST_MUST_CHECK pst_err pst_target_host_start(struct pst_target_host *h, uv_loop_
 void pst_target_host_run(struct pst_target_host *h);
 /* Closes what prepare and start have opened, whatever of it; wipes. */
 void pst_target_host_close(struct pst_target_host *h);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

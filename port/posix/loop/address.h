@@ -9,6 +9,10 @@
 
 #include "postern/link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_ADDRESS_TEXT 512
 
 struct pst_transport;
@@ -50,5 +54,9 @@ PST_MUST_CHECK pst_err pst_address_number(const struct pst_address *a, const cha
 /* Every option has a value and is one of `keys` (ends with NULL; NULL: there are none). */
 PST_MUST_CHECK pst_err pst_address_options(const struct pst_address *a, const char *const *keys,
                                            char *why, size_t why_cap);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -23,6 +23,10 @@
 
 #include "posix/loop/address.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_carrier;
 
 struct pst_carrier_events {  /* const, outlives the carrier; all but `writable` are set */
@@ -148,5 +152,9 @@ PST_MUST_CHECK pst_err pst_carrier_listen(uv_loop_t *loop, const struct pst_addr
                                           const struct pst_listener_events *events, void *ctx,
                                           struct pst_listener **listener, char *why,
                                           size_t why_cap);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 #include "posix/loop/carrier.h"
 #include "postern/links/reliable.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_RCARRIER_TEXT 256
 #define PST_RCARRIER_CALL_MS 4000 /* how long a call may stay without an answer */
 
@@ -67,5 +71,9 @@ void pst_rcarrier_kick(struct pst_rcarrier *c);
 void pst_rcarrier_fail(struct pst_rcarrier *c, pst_err why, const char *text);
 /* Frees all of it once its timer is closed. */
 void pst_rcarrier_free(struct pst_rcarrier *c);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,10 @@
 
 #include "posix/loop/carrier.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PST_LINK_HELLO_MS 5000
 
 struct pst_link;
@@ -78,5 +82,9 @@ void pst_link_pump(struct pst_link *link);
 void pst_link_close(struct pst_link *link, pst_err why);
 /* Closes now. `text`, if not NULL, is what `down` is told. */
 void pst_link_drop(struct pst_link *link, pst_err why, const char *text);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
