@@ -60,9 +60,14 @@ foreach(script IN LISTS scripts)
   pst_test_script("${script}")
 endforeach()
 
-# The rules of the house: which file may use which (tests/house/rules.py).
+# The rules of the house: which file may use which (tests/house/rules.py), and what the core may
+# take on a processor without an operating system.
 find_program(PYTHON3 python3)
 if(PYTHON3)
+  foreach(machine cortex-m3 rv32)
+    add_test(NAME house.${machine} COMMAND ${PYTHON3} "${pst_tests_dir}/house/core.py" ${machine})
+    set_tests_properties(house.${machine} PROPERTIES TIMEOUT 300 LABELS house SKIP_RETURN_CODE 77)
+  endforeach()
   add_test(NAME house.rules COMMAND ${PYTHON3} "${pst_tests_dir}/house/check.py" --build
                                     "${PROJECT_BINARY_DIR}")
   add_test(NAME house.self-test COMMAND ${PYTHON3} "${pst_tests_dir}/house/check.py" --build
