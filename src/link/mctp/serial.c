@@ -116,36 +116,8 @@ static void on_escaped(struct pst_mctp_serial *s, uint8_t byte)
     }
 }
 
-static bool step(struct pst_mctp_serial *s, uint8_t byte);
-
-/* The end is not where the count said: what was taken for the FCS may be the next frame's start. */
-static void look_again(struct pst_mctp_serial *s, uint8_t byte)
-{
-    const uint8_t last[3] = {(uint8_t)(s->fcs >> 8), (uint8_t)s->fcs, byte};
-
-    s->damaged++;
-    s->state = HUNT;
-    for (size_t i = 0; i < sizeof last; i++) {
-        if (s->state != HUNT || last[i] == FLAG) {
-            step(s, last[i]);
-        }
-    }
-}
-
-/* True: the frame is whole and good. */
-static bool on_end(struct pst_mctp_serial *s, uint8_t byte)
-{
-    if (byte != FLAG || s->fcs != check(s->packet, s->count)) {
-        look_again(s, byte);
-        return false;
-    }
-    /* Some senders let one flag end a frame and start the next: both readings are taken. */
-    s->state = REV;
-    s->frames++;
-    return true;
-}
-
-static bool step(struct pst_mctp_serial *s, uint8_t byte)
+/* A byte before the end of a frame. */
+static void take(struct pst_mctp_serial *s, uint8_t byte)
 {
     switch ((enum state)s->state) {
     case HUNT:
@@ -172,8 +144,44 @@ static bool step(struct pst_mctp_serial *s, uint8_t byte)
         s->state = END;
         break;
     case END:
+        break;
+    }
+}
+
+/* The end is not where the count said: what was taken for the FCS may be the next frame's start.
+ * Three bytes are too few to reach an end. */
+static void look_again(struct pst_mctp_serial *s, uint8_t byte)
+{
+    const uint8_t last[3] = {(uint8_t)(s->fcs >> 8), (uint8_t)s->fcs, byte};
+
+    s->damaged++;
+    s->state = HUNT;
+    for (size_t i = 0; i < sizeof last; i++) {
+        if (s->state != HUNT || last[i] == FLAG) {
+            take(s, last[i]);
+        }
+    }
+}
+
+/* True: the frame is whole and good. */
+static bool on_end(struct pst_mctp_serial *s, uint8_t byte)
+{
+    if (byte != FLAG || s->fcs != check(s->packet, s->count)) {
+        look_again(s, byte);
+        return false;
+    }
+    /* Some senders let one flag end a frame and start the next: both readings are taken. */
+    s->state = REV;
+    s->frames++;
+    return true;
+}
+
+static bool step(struct pst_mctp_serial *s, uint8_t byte)
+{
+    if (s->state == END) {
         return on_end(s, byte);
     }
+    take(s, byte);
     return false;
 }
 
