@@ -18,7 +18,7 @@
 
 #include "postern/links/mctp.h"
 #include "postern/links/reliable.h"
-#include "postern/links/serial.h"
+#include "postern/state/pace.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -33,7 +33,7 @@
 
 #include "postern/link.h"
 #include "postern/links/mctp.h"
-#include "postern/links/serial.h"
+#include "postern/state/pace.h"
 
 #ifdef __cplusplus
 extern "C" {

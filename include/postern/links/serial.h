@@ -22,6 +22,7 @@
 #define POSTERN_LINKS_SERIAL_H
 
 #include "postern/links/reliable.h"
+#include "postern/state/pace.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -67,12 +68,6 @@ struct pst_serial_config {
 };
 /* Timeouts for a line of 8 data bits and one stop bit. `baud` 0 counts as 4 Mbaud. */
 struct pst_reliable_timing pst_serial_timing(uint32_t baud, uint16_t mtu);
-
-struct pst_pace { /* private */
-    uint32_t baud;
-    uint64_t busy_us; /* until when the line has something to do */
-    bool held;
-};
 
 struct pst_serial {
     struct pst_reliable link; /* state PST_PENDING: connecting, or listening */

@@ -1,6 +1,7 @@
 /* The same on a serial line, in the frames of DSP0253. */
-#include "link/serial/pace.h"
+#include "link/pace.h"
 #include "postern/links/mctp_link.h"
+#include "postern/links/serial.h"
 
 #include <string.h>
 

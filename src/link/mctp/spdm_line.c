@@ -1,5 +1,5 @@
 /* The same on a serial line, in the frames of DSP0253. */
-#include "link/serial/pace.h"
+#include "link/pace.h"
 #include "postern/links/mctp_spdm.h"
 
 #include <string.h>

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "link/pace.h"
 #include "link/reliable/reliable.h"
-#include "link/serial/pace.h"
 #include "postern/links/checksum.h"
 
 #define BAUD_MAX 4000000

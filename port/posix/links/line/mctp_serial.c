@@ -1,6 +1,7 @@
 /* mctp-serial: MCTP in the frames of DSP0253 on a serial line (postern/mctp_link.h). */
 #include "posix/links/line/line.h"
 #include "postern/links/mctp_link.h"
+#include "postern/links/serial.h"
 
 #define CALLER_EID 8 /* the lowest of all that may be given out */
 #define LISTENER_EID 9

@@ -1,4 +1,4 @@
-#include "link/serial/pace.h"
+#include "link/pace.h"
 
 #define BITS_A_BYTE 10 /* start, eight, stop */
 #define AHEAD_US 2000  /* the owner's clock ticks in milliseconds: do not let the line run dry */
