@@ -56,6 +56,5 @@ KNOWN = (
     ("circles", "tools/"),
     ("rooms", "port/posix/loop/"),
     ("sizes", "port/posix/links/pcie/listen.c"),
-    ("sizes", "src/link/"),
     ("sizes", "src/ts/policy.c"),
 )

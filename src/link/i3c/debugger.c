@@ -1,16 +1,15 @@
 /* I3C, the controller's side: bring-up, transfers, polling, recovery. */
 #include <string.h>
 
+#include "link/i3c/debugger.h"
 #include "link/i3c/pipe.h"
 #include "link/i3c/stages.h"
 
-#define POLL_MIN_MS 1
 #define POLL_MS 16
 #define WATCH_MS 128
-#define PAUSE_MAX_MS 64 /* between attempts */
-#define TRIES 12        /* of one transfer, until the target counts as lost */
-#define RECOVERIES 5    /* in a row, until nobody is there */
-#define DRAINS 4        /* reads that empty the target before the bring-up */
+#define TRIES 12     /* of one transfer, until the target counts as lost */
+#define RECOVERIES 5 /* in a row, until nobody is there */
+#define DRAINS 4     /* reads that empty the target before the bring-up */
 #define ACK_EVERY (PST_I3C_WINDOW / 2)
 #define IBIS 4 /* looked at in one step */
 
@@ -52,40 +51,6 @@ bool pst_i3c_debugger_is_up(const struct pst_i3c_debugger *d)
     return d->dead == PST_OK && is_running(d) && d->opened;
 }
 
-/* Something went well, so the next trouble starts from the shortest pause. */
-static void calm(struct pst_i3c_debugger *d)
-{
-    d->tries = 0;
-    d->write_pause_ms = d->read_pause_ms = 0;
-}
-
-static void poll_soon(struct pst_i3c_debugger *d)
-{
-    d->want_read = true;
-    d->poll_ms = 0;
-    d->read_at = d->now;
-}
-
-static uint64_t longer(const struct pst_i3c_debugger *d, uint32_t *pause_ms)
-{
-    *pause_ms = *pause_ms == 0 ? 1 : *pause_ms * 2;
-    if (*pause_ms > PAUSE_MAX_MS) {
-        *pause_ms = PAUSE_MAX_MS;
-    }
-    return d->now + *pause_ms;
-}
-
-/* Writes, and the steps of the bring-up. */
-static void pause_writes(struct pst_i3c_debugger *d)
-{
-    d->write_at = longer(d, &d->write_pause_ms);
-}
-
-static void pause_reads(struct pst_i3c_debugger *d)
-{
-    d->hold_at = longer(d, &d->read_pause_ms);
-}
-
 /* The first stage from `at` on that is to be done now. */
 static void go_to(struct pst_i3c_debugger *d, size_t at)
 {
@@ -93,7 +58,7 @@ static void go_to(struct pst_i3c_debugger *d, size_t at)
         at++;
     }
     d->stage = (uint8_t)at;
-    calm(d);
+    psti_i3c_calm(d);
     if (!is_running(d)) {
         return;
     }
@@ -102,7 +67,7 @@ static void go_to(struct pst_i3c_debugger *d, size_t at)
     }
     d->write_at = d->hold_at = d->now;
     d->must_ack = d->opened && !d->pipe.plain; /* it may have missed the last one */
-    poll_soon(d);
+    psti_i3c_poll_soon(d);
 }
 
 /* Find it anew. What the pipe had on its way is sent again as its next acknowledgement says. */
@@ -116,7 +81,7 @@ static void recover(struct pst_i3c_debugger *d)
     d->counts.recoveries++;
     go_to(d, 0);
     d->drained = 0;
-    pause_writes(d);
+    psti_i3c_pause_writes(d);
 }
 
 /* The bring-up cannot go on: reset the adaptor, unless that was done already. */
@@ -302,7 +267,7 @@ static void end_stage(struct pst_i3c_debugger *d)
         return;
     }
     if (s->action == COMMAND && d->ccc.read_len != s->read) {
-        pause_writes(d);
+        psti_i3c_pause_writes(d);
         again(d);
         return;
     }
@@ -321,8 +286,8 @@ static void end_write(struct pst_i3c_debugger *d)
         psti_i3c_pipe_drop(&d->pipe);
         d->progress_at = d->now;
         d->recoveries = 0;
-        calm(d);
-        poll_soon(d);
+        psti_i3c_calm(d);
+        psti_i3c_poll_soon(d);
         return;
     }
     d->flushed = d->closing && d->opened && d->pipe.tail == d->pipe.head;
@@ -331,24 +296,9 @@ static void end_write(struct pst_i3c_debugger *d)
     d->reads = 0;
     d->ours = false;
     if (d->stuck || d->flushed) {
-        poll_soon(d);
+        psti_i3c_poll_soon(d);
     }
     d->stuck = false;
-}
-
-/* Nothing came: poll more slowly. */
-static void rest(struct pst_i3c_debugger *d)
-{
-    d->want_read = false;
-    d->counts.polls++;
-    d->poll_ms = d->poll_ms == 0 ? POLL_MIN_MS : d->poll_ms * 2;
-    if (d->poll_ms > d->config.poll_ms) {
-        d->poll_ms = d->config.poll_ms;
-    }
-    if (d->interrupts) {
-        d->poll_ms = d->config.watch_ms;
-    }
-    d->read_at = d->now + d->poll_ms;
 }
 
 static void damaged(struct pst_i3c_debugger *d)
@@ -356,7 +306,7 @@ static void damaged(struct pst_i3c_debugger *d)
     d->counts.damaged++;
     d->must_ack = d->opened;
     d->want_read = true;
-    pause_reads(d);
+    psti_i3c_pause_reads(d);
     again(d);
 }
 
@@ -366,7 +316,7 @@ static void take_bytes(struct pst_i3c_debugger *d, const struct pst_i3c_fragment
 
     if (err == PST_ERR_BUSY) { /* they come again once we have asked for them, with room */
         d->missed = true;
-        rest(d);
+        psti_i3c_rest(d);
         return;
     }
     const bool stuck =
@@ -380,9 +330,9 @@ static void take_bytes(struct pst_i3c_debugger *d, const struct pst_i3c_fragment
     }
     d->stuck = d->stuck || stuck;
     if (f->bytes.len > 0) {
-        poll_soon(d);
+        psti_i3c_poll_soon(d);
     } else {
-        rest(d); /* what is stuck goes on after our acknowledgement */
+        psti_i3c_rest(d); /* what is stuck goes on after our acknowledgement */
     }
 }
 
@@ -403,7 +353,7 @@ static void take_fragment(struct pst_i3c_debugger *d, const uint8_t *at, size_t 
         }
         d->opening = true; /* it was lost */
         d->pipe.sent = 0;
-        pause_writes(d);
+        psti_i3c_pause_writes(d);
         again(d);
         return;
     }
@@ -419,7 +369,7 @@ static void take_fragment(struct pst_i3c_debugger *d, const uint8_t *at, size_t 
         d->progress_at = d->now;
         d->write_pause_ms = 0;
     } else if (asked) {
-        pause_writes(d); /* nothing of what we wrote was taken */
+        psti_i3c_pause_writes(d); /* nothing of what we wrote was taken */
     }
     d->opened = true;
     take_bytes(d, &f, err);
@@ -432,12 +382,12 @@ static void take(struct pst_i3c_debugger *d, const uint8_t *at, size_t len)
         return;
     }
     if (psti_i3c_pipe_take_plain(&d->pipe, at, len) != PST_OK) {
-        rest(d);
+        psti_i3c_rest(d);
         return;
     }
-    calm(d);
+    psti_i3c_calm(d);
     d->recoveries = 0;
-    poll_soon(d);
+    psti_i3c_poll_soon(d);
 }
 
 static void end_read(struct pst_i3c_debugger *d)
@@ -450,7 +400,7 @@ static void failed_write(struct pst_i3c_debugger *d, pst_err err)
 {
     d->wrote_last = true;
     d->want_read = true; /* which tells whether it is there at all */
-    pause_writes(d);
+    psti_i3c_pause_writes(d);
     if (d->pipe.plain && err == PST_ERR_IO) {
         d->dead = PST_ERR_IO; /* nobody knows whether it was taken */
         return;
@@ -466,7 +416,7 @@ static void failed_read(struct pst_i3c_debugger *d, pst_err err)
     d->wrote_last = false;
     /* On the SPP port a NACK says that there is nothing; what broke off is lost. */
     if (d->pipe.plain && err == PST_ERR_BUSY) {
-        rest(d);
+        psti_i3c_rest(d);
         return;
     }
     if (d->pipe.plain) {
@@ -475,7 +425,7 @@ static void failed_read(struct pst_i3c_debugger *d, pst_err err)
     }
     d->must_ack = d->opened;
     d->want_read = true;
-    pause_reads(d);
+    psti_i3c_pause_reads(d);
     again(d);
 }
 
@@ -497,7 +447,7 @@ static void failed(struct pst_i3c_debugger *d, enum pst_i3c_action action, pst_e
     } else if (action == READ) {
         failed_read(d, err);
     } else {
-        pause_writes(d);
+        psti_i3c_pause_writes(d);
         again(d);
     }
 }
@@ -535,12 +485,12 @@ static void take_ibi(struct pst_i3c_debugger *d, const struct pst_i3c_ibi *ibi)
         ibi->len <= PST_I3C_MAX && d->action == IDLE && psti_i3c_pipe_has_room(&d->pipe)) {
         take(d, ibi->bytes + 2, ibi->len - 2); /* the reply came along */
     } else if (kind == PST_I3C_IBI_DATA) {
-        poll_soon(d);
+        psti_i3c_poll_soon(d);
     } else if (kind == PST_I3C_IBI_STATUS && detail == PST_I3C_IBI_OVERFLOW && d->pipe.plain) {
         d->dead = PST_ERR_LIMIT;
     } else if (kind == PST_I3C_IBI_STATUS) {
         d->write_at = d->now;
-        poll_soon(d);
+        psti_i3c_poll_soon(d);
     }
 }
 

@@ -1,4 +1,4 @@
-/* Between the three files of the reliable link. */
+/* What the files of the reliable link share. */
 #ifndef PST_LINK_RELIABLE_RELIABLE_H
 #define PST_LINK_RELIABLE_RELIABLE_H
 
@@ -7,6 +7,7 @@
 #define DATAGRAM_CRC 4
 #define HELLO_SIZE (1 + 4 + 4 + 1 + 1 + 2 + 4 + 4 + 4 + 8 + DATAGRAM_CRC)
 #define DATA_HEAD (1 + 4 + 1 + 4 + 4) /* ASK and BYTES, no ACK */
+#define BACKOFF_MAX 10                /* doublings of a timeout */
 #define ACK_SIZE(mask) (4 + 4 + (mask))
 
 enum sent_state { SENT_FREE, SENT_FLYING, SENT_LOST };
@@ -28,7 +29,7 @@ struct data {
     struct pst_bytes bytes;
 };
 
-/* reliable_wire.c: reading takes the CRC off and checks it; writing puts it on. `crc` may be NULL.
+/* wire.c: reading takes the CRC off and checks it; writing puts it on. `crc` may be NULL.
  */
 typedef uint32_t pst_crc_fn(uint32_t crc, const void *at, size_t len);
 pst_err psti_datagram_open(pst_crc_fn *crc, const uint8_t *datagram, size_t len, uint8_t *type,
@@ -47,9 +48,21 @@ static inline int32_t pst_gap(uint32_t a, uint32_t b)
     return (int32_t)(a - b);
 }
 
-/* reliable_out.c */
+/* sent.c. The earliest datagram in the stream that is in `state` (enum sent_state), or NULL: a
+ * receiver that cannot keep track of more gaps takes that one and no other. */
+struct pst_reliable_sent *psti_sent_find(struct pst_reliable *r, uint8_t state);
+size_t psti_sent_free(const struct pst_reliable *r);               /* slots */
+bool psti_sent_flying(const struct pst_reliable *r, uint8_t what); /* enum sent_what */
+uint32_t psti_sent_in_flight(const struct pst_reliable *r);        /* bytes of data */
+uint64_t psti_sent_expires(const struct pst_reliable *r, const struct pst_reliable_sent *s);
+/* What has expired is lost. */
+void psti_sent_expire(struct pst_reliable *r, uint64_t now_ms);
+/* An answer to our HELLO: the round trip is known if there was only one HELLO, and the next goes
+ * out at once. */
 void psti_reliable_greeted(struct pst_reliable *r, uint64_t now_ms);
 void psti_reliable_acked(struct pst_reliable *r, const struct data *d, uint64_t now_ms);
+
+/* out.c */
 void psti_reliable_end(struct pst_reliable *r, pst_err why, bool tell);
 
 #endif
