@@ -117,7 +117,7 @@ struct pst_doe_end { /* private */
     const uint8_t *out; /* what the owner has not read yet */
     size_t out_len;
     uint8_t small[PST_LINK_HEADER + PST_LINK_CONTROL_MAX];
-    bool target, full, numbered, up, ended, swallow;
+    bool target, full, numbered, up, swallow;
 };
 /* `target`: the owner is the TS. `buffer`: `cap` bytes, for objects of at most cap -
  * PST_DOE_SPARE. */
@@ -141,8 +141,6 @@ PST_MUST_CHECK pst_err pst_doe_end_assume(struct pst_doe_end *e);
 /* What there is to read, and that so much of it was. */
 struct pst_bytes pst_doe_end_peek(const struct pst_doe_end *e);
 void pst_doe_end_read(struct pst_doe_end *e, size_t len);
-/* BYE went to the other side: a mailbox is a way of questions and answers, nothing follows. */
-bool pst_doe_end_is_over(const struct pst_doe_end *e);
 
 #ifdef __cplusplus
 }

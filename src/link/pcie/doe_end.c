@@ -133,10 +133,8 @@ static pst_err on_own_control(struct pst_doe_end *e, uint8_t *msg, size_t *len)
     pst_err why;
 
     PST_TRY(pst_link_get_control(msg, *len, &op, &hello, &why));
-    if (op == PST_CONTROL_BYE) {
-        e->ended = true;
-    } else if (hello.profile ==
-               PST_PROFILE_VERSION) { /* another one is the other end's to refuse */
+    if (op == PST_CONTROL_HELLO &&
+        hello.profile == PST_PROFILE_VERSION) { /* another one is the other end's to refuse */
         e->numbered = hello.shared || hello.mctp;
         fit_hello(e, &hello);
         *len = pst_link_put_hello(msg, &hello);
@@ -279,9 +277,4 @@ void pst_doe_end_read(struct pst_doe_end *e, size_t len)
 {
     e->out += len;
     e->out_len -= len;
-}
-
-bool pst_doe_end_is_over(const struct pst_doe_end *e)
-{
-    return e->ended && !e->full;
 }
