@@ -1,5 +1,5 @@
-/* What a configuration must have for a target. Each text names the field; nothing here is written
- * to. */
+/* What a target's configuration must have. Rules are numbers, so that pst_target_init does without
+ * their texts. */
 #include "spdm/config.h"
 #include "crypto/check.h"
 #include "ts/ts.h"
@@ -9,95 +9,133 @@
      PST_CAP_ENCAP)
 #define MIN_QUEUE 256
 
+enum rule {
+    FINE,
+    NO_SPDM,
+    NO_SLOT,
+    NO_MUTUAL,
+    NO_KNOWN_PEER,
+    FEW_CAPABILITIES,
+    NO_POLICY,
+    MANY_RANGES,
+    NO_DEVICE,
+    NO_AUDIT,
+    SCM_SPACE,
+    SPACE_FUNCTION,
+    NO_NATIVE,
+    NO_PATH_COUNT,
+    NO_PATHS,
+    FEW_CONTEXTS,
+    SHORT_QUEUE,
+    SHORT_MAILBOX,
+};
+
+static const char *const texts[] = {
+    [NO_SPDM] = "spdm is not set",
+    [NO_SLOT] = "spdm.slots[0] is not set",
+    [NO_MUTUAL] = "spdm.mutual is not set: engineers must be authenticated",
+    [NO_KNOWN_PEER] = "spdm.known_peer is not set, as PST_MUTUAL_PLAIN needs",
+    [FEW_CAPABILITIES] = "spdm.capabilities lacks CERT, ENCRYPT, MAC, MUT_AUTH, KEY_EX or ENCAP",
+    [NO_POLICY] = "policy is not set",
+    [MANY_RANGES] = "policy.allow.count is above PST_MAX_RANGES",
+    [NO_DEVICE] = "device is not set",
+    [NO_AUDIT] = "audit.line is not set: without a log there is no session",
+    [SCM_SPACE] = "spaces[PST_AS_SCM] is set: that space is the target's own",
+    [SPACE_FUNCTION] = "an access space has no right or no perform function",
+    [NO_NATIVE] = "data is set, but not native, which it needs",
+    [NO_PATH_COUNT] = "data is set, but path_count is 0",
+    [NO_PATHS] = "path_count is set, but paths is not",
+    [FEW_CONTEXTS] = "at least two contexts with buffers are needed: one live, one pending",
+    [SHORT_QUEUE] = "a queue has less than 256 bytes",
+    [SHORT_MAILBOX] = "a mailbox is shorter than twice spdm.transfer_size",
+};
+
 /* What a target wants beyond what its engines do. */
-static const char *check_spdm(const struct pst_spdm_config *s)
+static enum rule check_spdm(const struct pst_spdm_config *s)
 {
     if (s == NULL) {
-        return "spdm is not set";
+        return NO_SPDM;
     }
     if (s->slots[0] == NULL) {
-        return "spdm.slots[0] is not set";
+        return NO_SLOT;
     }
     if (s->mutual == PST_MUTUAL_NONE) {
-        return "spdm.mutual is not set: engineers must be authenticated";
+        return NO_MUTUAL;
     }
     if (s->mutual == PST_MUTUAL_PLAIN && s->known_peer == NULL) {
-        return "spdm.known_peer is not set, as PST_MUTUAL_PLAIN needs";
+        return NO_KNOWN_PEER;
     }
-    return (s->capabilities & NEEDED) != NEEDED
-               ? "spdm.capabilities lacks CERT, ENCRYPT, MAC, MUT_AUTH, KEY_EX or ENCAP"
-               : NULL;
+    return (s->capabilities & NEEDED) != NEEDED ? FEW_CAPABILITIES : FINE;
 }
 
-static const char *check_policy(const struct pst_target_config *c)
+static enum rule check_policy(const struct pst_target_config *c)
 {
     if (c->policy == NULL) {
-        return "policy is not set";
+        return NO_POLICY;
     }
     if (c->policy->allow.count > PST_MAX_RANGES) {
-        return "policy.allow.count is above PST_MAX_RANGES";
+        return MANY_RANGES;
     }
     if (c->device == NULL || c->device[0] == '\0') {
-        return "device is not set";
+        return NO_DEVICE;
     }
-    return c->audit.line == NULL ? "audit.line is not set: without a log there is no session"
-                                 : NULL;
+    return c->audit.line == NULL ? NO_AUDIT : FINE;
 }
 
-static const char *check_spaces(const struct pst_target_config *c)
+static enum rule check_spaces(const struct pst_target_config *c)
 {
     if (c->spaces[PST_AS_SCM] != NULL) {
-        return "spaces[PST_AS_SCM] is set: that space is the target's own";
+        return SCM_SPACE;
     }
     for (size_t i = 0; i < PST_AS_COUNT; i++) {
         const struct pst_space *space = c->spaces[i];
 
         if (space != NULL && (space->right == NULL || space->perform == NULL)) {
-            return "an access space has no right or no perform function";
+            return SPACE_FUNCTION;
         }
     }
-    return NULL;
+    return FINE;
 }
 
-static const char *check_paths(const struct pst_target_config *c)
+static enum rule check_paths(const struct pst_target_config *c)
 {
     if (c->data != NULL && c->native == NULL) {
-        return "data is set, but not native, which it needs";
+        return NO_NATIVE;
     }
     if (c->data != NULL && c->path_count == 0) {
-        return "data is set, but path_count is 0";
+        return NO_PATH_COUNT;
     }
-    return c->path_count > 0 && c->paths == NULL ? "path_count is set, but paths is not" : NULL;
+    return c->path_count > 0 && c->paths == NULL ? NO_PATHS : FINE;
 }
 
-static const char *check_buffers(const struct pst_target_config *c,
-                                 const struct pst_target_buffers *buffers, size_t count)
+static enum rule check_buffers(const struct pst_target_config *c,
+                               const struct pst_target_buffers *buffers, size_t count)
 {
     if (count < 2 || buffers == NULL) {
-        return "at least two contexts with buffers are needed: one live, one pending";
+        return FEW_CONTEXTS;
     }
     for (size_t i = 0; i < count; i++) {
         const struct pst_target_buffers *b = &buffers[i];
 
         if (b->queue == NULL || b->queue_len < MIN_QUEUE) {
-            return "a queue has less than 256 bytes";
+            return SHORT_QUEUE;
         }
         if (b->mailbox == NULL || b->mailbox_len / 2 < c->spdm->transfer_size) {
-            return "a mailbox is shorter than twice spdm.transfer_size";
+            return SHORT_MAILBOX;
         }
     }
-    return NULL;
+    return FINE;
 }
 
-static const char *check_own(const struct pst_target_config *config,
-                             const struct pst_target_buffers *buffers, size_t count)
+static enum rule own_rule(const struct pst_target_config *config,
+                          const struct pst_target_buffers *buffers, size_t count)
 {
-    const char *why = check_spdm(config->spdm);
+    enum rule rule = check_spdm(config->spdm);
 
-    why = why != NULL ? why : check_policy(config);
-    why = why != NULL ? why : check_spaces(config);
-    why = why != NULL ? why : check_paths(config);
-    return why != NULL ? why : check_buffers(config, buffers, count);
+    rule = rule != FINE ? rule : check_policy(config);
+    rule = rule != FINE ? rule : check_spaces(config);
+    rule = rule != FINE ? rule : check_paths(config);
+    return rule != FINE ? rule : check_buffers(config, buffers, count);
 }
 
 /* The target gives its engines their keys itself. */
@@ -111,13 +149,13 @@ static uint8_t engine_rule(const struct pst_target_config *config)
 bool psti_ts_config_fits(const struct pst_target_config *config,
                          const struct pst_target_buffers *buffers, size_t count)
 {
-    return check_own(config, buffers, count) == NULL && engine_rule(config) == 0;
+    return own_rule(config, buffers, count) == FINE && engine_rule(config) == 0;
 }
 
 const char *pst_target_config_check(const struct pst_target_config *config,
                                     const struct pst_target_buffers *buffers, size_t count)
 {
-    const char *why = check_own(config, buffers, count);
+    const enum rule rule = own_rule(config, buffers, count);
 
-    return why != NULL ? why : psti_config_text(engine_rule(config));
+    return rule != FINE ? texts[rule] : psti_config_text(engine_rule(config));
 }
