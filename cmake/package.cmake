@@ -107,6 +107,7 @@ if(PST_POSIX)
                    bridge/bridge.h bridge/pcapng.h
                    host/audit_file.h host/debugger_host.h host/file_memory.h host/process.h
                    host/stub_host.h host/supervisor.h host/target_config.h host/target_host.h
+                   links/table.h
                    loop/address.h loop/carrier.h loop/carrier_reliable.h loop/link.h)
 endif()
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "posix/bridge/bridge.h"
+#include "posix/links/table.h"
 #include "tools/tool.h"
 
 static void print_note(void *ctx, const char *text)
@@ -90,8 +91,8 @@ int pst_cmd_bridge(int argc, char **argv)
         fputs("postern bridge: expected two links, such as tcp-listen:HOST:PORT "
               "serial:/dev/ttyUSB0\n",
               stderr);
-    } else if (pst_address_parse(&config.a, a, why, sizeof why) != PST_OK ||
-               pst_address_parse(&config.b, b, why, sizeof why) != PST_OK) {
+    } else if (pst_address_parse(&config.a, pst_schemes, a, why, sizeof why) != PST_OK ||
+               pst_address_parse(&config.b, pst_schemes, b, why, sizeof why) != PST_OK) {
         fprintf(stderr, "postern bridge: %s\n", why);
     } else {
         config.note = print_note;

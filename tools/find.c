@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "posix/links/mqtt/find.h"
+#include "posix/links/table.h"
 #include "tools/tool.h"
 
 #define NAME "find"
@@ -194,7 +195,7 @@ static int parse(const char *link, struct pst_mqtt_place *place, bool *named)
         tool_say(NAME, "link '%s': expected a broker, mqtt:HOST:PORT[,...]", link);
         return PST_EXIT_USAGE;
     }
-    if (pst_address_parse(&address, text, why, sizeof why) != PST_OK ||
+    if (pst_address_parse(&address, pst_schemes, text, why, sizeof why) != PST_OK ||
         pst_mqtt_place(&address, place, why, sizeof why) != PST_OK) {
         tool_say(NAME, "%s", why);
         return PST_EXIT_USAGE;

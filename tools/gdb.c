@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "posix/links/table.h"
 #include "posix/loop/socket.h"
 #include "postern/parts/gdb_server.h"
 #include "tools/tool.h"
@@ -334,7 +335,7 @@ static int open_listener(struct gdb *g)
     } else {
         snprintf(text, sizeof text, "tcp:127.0.0.1:%d", g->port);
     }
-    if (pst_address_parse_socket(&g->address, text, why, sizeof why) != PST_OK) {
+    if (pst_address_parse_socket(&g->address, pst_schemes, text, why, sizeof why) != PST_OK) {
         tool_say("gdb", "%s", why);
         return PST_EXIT_USAGE;
     }

@@ -3,10 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "posix/links/table.h"
 #include "posix/loop/carrier.h"
 #include "tools/tool.h"
 
-static bool built_in(const struct pst_transport *t)
+static bool built_in(const struct pst_scheme *t)
 {
     return t->connect != NULL || t->listen != NULL;
 }
@@ -17,9 +18,9 @@ static void print_found(void *ctx, const char *link, const char *what)
     printf("%-12s   %s  (%s)\n", "", link, what);
 }
 
-static void print_one(const struct pst_transport *t)
+static void print_one(const struct pst_scheme *t)
 {
-    printf("%-12s %s\n", t->scheme, t->form);
+    printf("%-12s %s\n", t->name, t->form);
     printf("%-12s %s\n", "", t->summary);
     if (!built_in(t)) {
         printf("%-12s not built in: its library was not there\n", "");
@@ -41,7 +42,7 @@ static void add_found(void *ctx, const char *link, const char *what)
     json_array_append_new(ctx, json_pack("{s:s, s:s}", "link", link, "what", what));
 }
 
-static json_t *describe(const struct pst_transport *t)
+static json_t *describe(const struct pst_scheme *t)
 {
     json_t *found = json_array();
 
@@ -49,7 +50,7 @@ static json_t *describe(const struct pst_transport *t)
         t->present(add_found, found);
     }
     return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:{s:b, s:b, s:b, s:b, s:b, s:i}, s:o}",
-                     "scheme", t->scheme, "form", t->form, "summary", t->summary, "built_in",
+                     "scheme", t->name, "form", t->form, "summary", t->summary, "built_in",
                      built_in(t), "calls", t->connect != NULL, "listens", t->listen != NULL,
                      "traits", "ordered", t->traits->ordered, "lossy", t->traits->lossy, "shared",
                      t->traits->shared, "pushes", t->traits->pushes, "native", t->traits->native,
@@ -60,8 +61,8 @@ static int print_json(void)
 {
     json_t *all = json_array();
 
-    for (size_t i = 0; pst_transports[i] != NULL; i++) {
-        json_array_append_new(all, describe(pst_transports[i]));
+    for (size_t i = 0; pst_schemes[i] != NULL; i++) {
+        json_array_append_new(all, describe(pst_schemes[i]));
     }
     int rc = json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
@@ -86,8 +87,8 @@ int pst_cmd_links(int argc, char **argv)
     if (code != PST_EXIT_OK || json) {
         return code != PST_EXIT_OK ? code : print_json();
     }
-    for (size_t i = 0; pst_transports[i] != NULL; i++) {
-        print_one(pst_transports[i]);
+    for (size_t i = 0; pst_schemes[i] != NULL; i++) {
+        print_one(pst_schemes[i]);
     }
     return PST_EXIT_OK;
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "posix/links/table.h"
 #include "tools/tool.h"
 
 void tool_session_options_free(struct tool_session_options *o)
@@ -46,8 +47,9 @@ static int load(struct tool_session *s, const struct tool_session_options *o, co
                           "kinds), or --scm LINK --data LINK");
         return PST_EXIT_USAGE;
     }
-    if (pst_address_parse(&s->address, s->two ? o->scm : link, why, sizeof why) != PST_OK ||
-        (s->two && pst_address_parse(&s->data, o->data, why, sizeof why) != PST_OK)) {
+    if (pst_address_parse(&s->address, pst_schemes, s->two ? o->scm : link, why, sizeof why) !=
+            PST_OK ||
+        (s->two && pst_address_parse(&s->data, pst_schemes, o->data, why, sizeof why) != PST_OK)) {
         tool_say(s->name, "%s", why);
         return PST_EXIT_USAGE;
     }

@@ -17,6 +17,7 @@
 #include "openssl/openssl_port.h"
 #include "posix/host/debugger_host.h"
 #include "posix/links/mqtt/mqtt.h"
+#include "posix/links/table.h"
 #include "tests/spp/open_gate.h"
 
 #define BASE 0x80000000u
@@ -377,7 +378,7 @@ int main(int argc, char **argv)
     if (argc < 3 || uv_loop_init(&loop) != 0) {
         fail("expected serve LINK, read LINK SECONDS [ID TRUST] or rtt LINK COUNT [ID TRUST]");
     }
-    if (pst_address_parse(&address, argv[2], why, sizeof why) != PST_OK) {
+    if (pst_address_parse(&address, pst_schemes, argv[2], why, sizeof why) != PST_OK) {
         fail(why);
     }
     if (strcmp(argv[1], "serve") == 0) {

@@ -8,6 +8,7 @@
 
 #include "guest/faults.h"
 #include "posix/bridge/bridge.h"
+#include "posix/links/table.h"
 
 static void note(void *ctx, const char *text)
 {
@@ -24,8 +25,8 @@ int main(int argc, char **argv)
 
     (void)signal(SIGPIPE, SIG_IGN);
     if (argc != 3 || uv_loop_init(&loop) != 0 ||
-        pst_address_parse(&config.a, argv[1], why, sizeof why) != PST_OK ||
-        pst_address_parse(&config.b, argv[2], why, sizeof why) != PST_OK ||
+        pst_address_parse(&config.a, pst_schemes, argv[1], why, sizeof why) != PST_OK ||
+        pst_address_parse(&config.b, pst_schemes, argv[2], why, sizeof why) != PST_OK ||
         pst_bridge_run(&loop, &config, why, sizeof why) != PST_OK) {
         fprintf(stderr, "guest_fault: %s\n", why);
         return 1;

@@ -80,8 +80,8 @@ PLANTS = (
           {"port/posix/bridge/bridge.c": '#include "posix/links/ip/udp.h"\n'},
           ("port/posix/bridge/bridge.c", "port/posix/links/ip/udp.h")),
     Plant("rooms", "the host asks the table of links",
-          {"port/posix/host/planted.c": "int pst_transports(void);\n"
-                                        "int planted(void) { return pst_transports(); }\n"},
+          {"port/posix/host/planted.c": "int pst_schemes(void);\n"
+                                        "int planted(void) { return pst_schemes(); }\n"},
           ()),
     Plant("rooms", "loop includes the host",
           {"port/posix/loop/socket.h": '#include "posix/host/process.h"\n'},

@@ -19,6 +19,7 @@
 #include "posix/host/debugger_host.h"
 #include "posix/host/process.h"
 #include "posix/links/mqtt/mqtt.h"
+#include "posix/links/table.h"
 #include "postern/target.h"
 
 enum { CONTEXTS = 2, QUEUE = 16384, MEMORY = 64, BASE = 0x1000, TRIES = 3, TICK_MS = 50 };
@@ -72,7 +73,7 @@ static void device_address(struct pst_address *a, const char *scheme, const char
     const size_t end = strcspn(link, ",");
 
     snprintf(text, sizeof text, "%s:%.*s/%s%s", scheme, (int)end, link, device, link + end);
-    must(pst_address_parse(a, text, why, sizeof why), text, why);
+    must(pst_address_parse(a, pst_schemes, text, why, sizeof why), text, why);
 }
 
 /* --- the devices --- */

@@ -321,7 +321,7 @@ static uint64_t busy_ms(const struct bridge *b, const struct pst_address *to,
     const uint64_t until = next->since_ms + LEAVE_MS, now = uv_now(b->loop);
     bool used = false;
 
-    for (const struct pair *p = b->pairs; p != NULL && to->transport->exclusive; p = p->next) {
+    for (const struct pair *p = b->pairs; p != NULL && to->scheme->exclusive; p = p->next) {
         if (p->ends[1].carrier != NULL && (p->failed || p->ends[0].gone)) {
             return UINT64_MAX;
         }

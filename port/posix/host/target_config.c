@@ -1,4 +1,5 @@
 #include "posix/host/target_config.h"
+#include "posix/links/table.h"
 
 #include <errno.h>
 #include <ini.h>
@@ -96,7 +97,7 @@ static pst_err add_listen(struct pst_target_settings *s, const char *value, stru
     if (s->listens == PST_CONFIG_LISTS) {
         return bad(why, "listen", value, "at most 8 of them");
     }
-    PST_TRY(pst_address_parse(&s->listen[s->listens], value, why.at, why.cap));
+    PST_TRY(pst_address_parse(&s->listen[s->listens], pst_schemes, value, why.at, why.cap));
     s->listens++;
     return PST_OK;
 }
@@ -106,7 +107,7 @@ static pst_err add_call(struct pst_target_settings *s, const char *value, struct
     if (s->calls == PST_CONFIG_LISTS) {
         return bad(why, "call", value, "at most 8 of them");
     }
-    PST_TRY(pst_address_parse(&s->call[s->calls], value, why.at, why.cap));
+    PST_TRY(pst_address_parse(&s->call[s->calls], pst_schemes, value, why.at, why.cap));
     if (s->call[s->calls].listen) {
         return bad(why, "call", value, "a link to call; what waits for calls is 'listen'");
     }
@@ -182,7 +183,7 @@ static pst_err set_stub(struct pst_target_settings *s, const char *key, const ch
         return bad(why, "key", key, "address");
     }
     s->has_stub = true;
-    return pst_address_parse_socket(&s->stub, value, why.at, why.cap);
+    return pst_address_parse_socket(&s->stub, pst_schemes, value, why.at, why.cap);
 }
 
 /* --- [memory NAME] and [file NAME] --- */

@@ -385,7 +385,7 @@ static pst_err listen_all(struct pst_target_host *h, char *why, size_t why_cap)
 
     for (size_t i = 0; i < h->settings->listens; i++) {
         const struct pst_address *at = &h->settings->listen[i];
-        if (at->transport->names != NULL && !at->transport->names(at, h->config.device)) {
+        if (at->scheme->names != NULL && !at->scheme->names(at, h->config.device)) {
             snprintf(why, why_cap, "link '%s' announces another device than this one, '%s'",
                      at->text, h->config.device);
             return PST_ERR_IO;

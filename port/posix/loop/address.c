@@ -10,41 +10,44 @@
 
 pst_err pst_address_bad(const struct pst_address *a, const char *what, char *why, size_t why_cap)
 {
-    snprintf(why, why_cap, "link '%s': %s; expected %s", a->text, what, a->transport->form);
+    snprintf(why, why_cap, "link '%s': %s; expected %s", a->text, what, a->scheme->form);
     return PST_ERR_DECODE;
 }
 
-static pst_err unknown(const char *text, char *why, size_t why_cap)
+static pst_err unknown(const struct pst_scheme *const *schemes, const char *text, char *why,
+                       size_t why_cap)
 {
     size_t at =
         (size_t)snprintf(why, why_cap, "link '%.200s': unknown kind of link; expected ", text);
-    for (size_t i = 0; pst_transports[i] != NULL && at < why_cap; i++) {
-        at += (size_t)snprintf(why + at, why_cap - at, "%s%s:", i > 0 ? ", " : "",
-                               pst_transports[i]->scheme);
+    for (size_t i = 0; schemes[i] != NULL && at < why_cap; i++) {
+        at +=
+            (size_t)snprintf(why + at, why_cap - at, "%s%s:", i > 0 ? ", " : "", schemes[i]->name);
     }
     if (at < why_cap) {
-        (void)snprintf(why + at, why_cap - at, "... (`postern links` tells more)");
+        (void)snprintf(why + at, why_cap - at, "... (see `postern links`)");
     }
     return PST_ERR_DECODE;
 }
 
-/* The transport whose scheme stands before the colon at `text[len]`. */
-static const struct pst_transport *find_transport(const char *text, size_t len, bool *listen)
+/* The scheme whose name is before the colon at `text[len]`; NULL when there is none. */
+static const struct pst_scheme *find_scheme(const struct pst_scheme *const *schemes,
+                                            const char *text, size_t len, bool *listen)
 {
     const size_t suffix = strlen(LISTEN);
 
     *listen = len > suffix && memcmp(text + len - suffix, LISTEN, suffix) == 0;
     len -= *listen ? suffix : 0;
-    for (size_t i = 0; pst_transports[i] != NULL; i++) {
-        const char *scheme = pst_transports[i]->scheme;
-        if (strlen(scheme) == len && memcmp(scheme, text, len) == 0) {
-            return pst_transports[i];
+    for (size_t i = 0; schemes[i] != NULL; i++) {
+        const char *name = schemes[i]->name;
+        if (strlen(name) == len && memcmp(name, text, len) == 0) {
+            return schemes[i];
         }
     }
     return NULL;
 }
 
-pst_err pst_address_parse(struct pst_address *a, const char *text, char *why, size_t why_cap)
+pst_err pst_address_parse(struct pst_address *a, const struct pst_scheme *const *schemes,
+                          const char *text, char *why, size_t why_cap)
 {
     const char *colon = strchr(text, ':');
 
@@ -56,24 +59,25 @@ pst_err pst_address_parse(struct pst_address *a, const char *text, char *why, si
     }
     memcpy(a->text, text, strlen(text) + 1);
     if (colon == NULL) {
-        return unknown(text, why, why_cap);
+        return unknown(schemes, text, why, why_cap);
     }
-    a->transport = find_transport(text, (size_t)(colon - text), &a->listen);
-    if (a->transport == NULL) {
-        return unknown(text, why, why_cap);
+    a->scheme = find_scheme(schemes, text, (size_t)(colon - text), &a->listen);
+    if (a->scheme == NULL) {
+        return unknown(schemes, text, why, why_cap);
     }
     const size_t len = strcspn(colon + 1, ",");
     memcpy(a->place, colon + 1, len);
     if (colon[1 + len] == ',') {
         memcpy(a->options, colon + len + 2, strlen(colon + len + 2) + 1);
     }
-    return a->transport->check(a, why, why_cap);
+    return a->scheme->check(a, why, why_cap);
 }
 
-pst_err pst_address_parse_socket(struct pst_address *a, const char *text, char *why, size_t why_cap)
+pst_err pst_address_parse_socket(struct pst_address *a, const struct pst_scheme *const *schemes,
+                                 const char *text, char *why, size_t why_cap)
 {
-    PST_TRY(pst_address_parse(a, text, why, why_cap));
-    if (strcmp(a->transport->scheme, "tcp") != 0 && !a->local) {
+    PST_TRY(pst_address_parse(a, schemes, text, why, why_cap));
+    if (strcmp(a->scheme->name, "tcp") != 0 && !a->local) {
         snprintf(why, why_cap, "link '%s': expected a socket: tcp:HOST:PORT or unix:PATH", text);
         return PST_ERR_DECODE;
     }

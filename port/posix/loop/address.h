@@ -1,8 +1,9 @@
 /* Where a link goes, as people write it: SCHEME:PLACE[,KEY=VALUE...].
  *
  * `tcp:HOST:PORT`, `unix:PATH`, `serial:/dev/ttyUSB0,baud=115200`: `postern links` lists the
- * schemes, each transport's file says what its place and options mean. `SCHEME-listen:` says that
- * the peer comes to us; where only one direction makes sense (a debug stub), both forms mean it.
+ * schemes, and the file of each kind of link says what its place and options mean.
+ * `SCHEME-listen:` means that the peer connects to us. Where only one direction makes sense (a
+ * debug stub), both forms mean that direction.
  */
 #ifndef POSTERN_POSIX_LOOP_ADDRESS_H
 #define POSTERN_POSIX_LOOP_ADDRESS_H
@@ -15,28 +16,32 @@ extern "C" {
 
 #define PST_ADDRESS_TEXT 512
 
-struct pst_transport;
+struct pst_scheme;
 
 struct pst_address {
     char text[PST_ADDRESS_TEXT]; /* as it was written; for messages */
-    const struct pst_transport *transport;
-    bool listen;                    /* the written form asks to listen */
+    const struct pst_scheme *scheme;
+    bool listen;                    /* SCHEME-listen */
     char place[PST_ADDRESS_TEXT];   /* between the scheme and the first comma */
     char options[PST_ADDRESS_TEXT]; /* after it; "" for none */
-    /* Of sockets: filled by their transports. */
+    /* Of sockets: filled by their scheme. */
     bool local; /* Unix socket: `host` is its path */
     char host[256];
     char port[6];
 };
 
-/* PST_ERR_DECODE with `why` quoting the text and saying what was expected. */
-PST_MUST_CHECK pst_err pst_address_parse(struct pst_address *a, const char *text, char *why,
-                                         size_t why_cap);
+/* `schemes` are those that may be written; the list ends with NULL. PST_ERR_DECODE: `why` quotes
+ * the text and says what was expected. */
+PST_MUST_CHECK pst_err pst_address_parse(struct pst_address *a,
+                                         const struct pst_scheme *const *schemes, const char *text,
+                                         char *why, size_t why_cap);
 /* The same, and it must be a socket: tcp or unix. */
-PST_MUST_CHECK pst_err pst_address_parse_socket(struct pst_address *a, const char *text, char *why,
-                                                size_t why_cap);
+PST_MUST_CHECK pst_err pst_address_parse_socket(struct pst_address *a,
+                                                const struct pst_scheme *const *schemes,
+                                                const char *text, char *why, size_t why_cap);
 
-/* For transports. `why` as above; `what` follows the quoted link, the expected form follows it. */
+/* For schemes. `why` as above; `what` follows the quoted link, the expected form follows it.
+ */
 pst_err pst_address_bad(const struct pst_address *a, const char *what, char *why, size_t why_cap);
 /* Splits the place: HOST, HOST:PORT or [HOST]:PORT into `host` and `port`; left out they are
  * loopback and `port`. */

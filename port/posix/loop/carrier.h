@@ -5,7 +5,7 @@
  * the bytes are those of link messages (postern/link.h), which only the two ends look into. A
  * bridge moves bytes from one carrier to another.
  *
- * **Who calls whom.** A carrier is made by its transport's `connect`, or handed over by a listener.
+ * **Who calls whom.** A carrier is made by `connect` of its scheme, or handed over by a listener.
  * The owner calls the four operations below, from the loop's thread. Events come from the loop,
  * never from within an operation, and `down` is always the last: after it returns the carrier is
  * freed. Until `open` nothing is received, and a write takes nothing.
@@ -14,7 +14,7 @@
  * room for, and `writable` follows once there is more. While its owner has reading switched off a
  * carrier takes nothing more from its peer than its own window allows.
  *
- * A new transport is a file that implements struct pst_transport, and a line in transport.c.
+ * A new kind of link is a struct pst_scheme in a folder of links/, and a line in links/table.c.
  */
 #ifndef POSTERN_POSIX_LOOP_CARRIER_H
 #define POSTERN_POSIX_LOOP_CARRIER_H
@@ -118,8 +118,8 @@ static inline void pst_listener_close(struct pst_listener *l)
 
 /* A kind of link. `why` is a line for people that quotes the bad value and says what was expected.
  * Where a direction is not there the function is NULL. */
-struct pst_transport {
-    const char *scheme;  /* "serial" */
+struct pst_scheme {
+    const char *name;    /* "serial" */
     const char *form;    /* "serial:DEVICE[,baud=N]" */
     const char *summary; /* one line for `postern links` */
     const struct pst_link_traits *traits;
@@ -141,10 +141,8 @@ struct pst_transport {
     void (*present)(void (*found)(void *ctx, const char *link, const char *what), void *ctx);
 };
 
-/* All of them, in the order of `postern links`; ends with NULL. */
-extern const struct pst_transport *const pst_transports[];
-
-/* As the transport's own, for any address. */
+/* `connect` and `listen` of the address's scheme. PST_ERR_IO with `why`: also when links of that
+ * kind cannot do it. */
 PST_MUST_CHECK pst_err pst_carrier_connect(uv_loop_t *loop, const struct pst_address *to,
                                            const struct pst_carrier_events *events, void *ctx,
                                            struct pst_carrier **carrier, char *why, size_t why_cap);

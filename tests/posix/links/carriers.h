@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "posix/links/table.h"
 #include "posix/loop/carrier.h"
 #include "pst_test.h"
 
@@ -119,7 +120,7 @@ static inline void link_of(struct pst_address *a, const char *text)
 {
     char why[TEXT] = "";
 
-    if (pst_address_parse(a, text, why, sizeof why) != PST_OK) {
+    if (pst_address_parse(a, pst_schemes, text, why, sizeof why) != PST_OK) {
         fprintf(stderr, "%s\n", why);
     }
     CHECK_EQ(why[0], '\0');

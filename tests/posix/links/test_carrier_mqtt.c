@@ -56,7 +56,7 @@ static bool broker_start(void)
     char more[4096];
 
     link_of(&a, "mqtt-listen:127.0.0.1/A:B:C");
-    if (a.transport->listen == NULL) {
+    if (a.scheme->listen == NULL) {
         return false; /* nor libmosquitto */
     }
     snprintf(more, sizeof more, "%s:/usr/sbin", path != NULL ? path : "");

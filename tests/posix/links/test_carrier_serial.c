@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "posix/links/carriers.h"
+#include "posix/links/table.h"
 #include "posix/loop/tty.h"
 #include "posix/loop/tty_users.h"
 #include "postern/links/serial.h"
@@ -480,7 +481,7 @@ static void refuses(const char *text, const char *says)
     struct pst_carrier *c = NULL;
     char why[TEXT] = "";
 
-    pst_err err = pst_address_parse(&a, text, why, sizeof why);
+    pst_err err = pst_address_parse(&a, pst_schemes, text, why, sizeof why);
     if (err == PST_OK) {
         err = pst_carrier_connect(&loop, &a, &end_events, &client, &c, why, sizeof why);
     }

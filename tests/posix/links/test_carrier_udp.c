@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "posix/links/carriers.h"
+#include "posix/links/table.h"
 #include "posix/loop/carrier_reliable.h"
 #include "posix/loop/crc32c.h"
 #include "postern/links/checksum.h"
@@ -645,7 +646,7 @@ static void test_written_badly(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        CHECK_EQ(pst_address_parse(&a, bad[i], why, sizeof why), PST_ERR_DECODE);
+        CHECK_EQ(pst_address_parse(&a, pst_schemes, bad[i], why, sizeof why), PST_ERR_DECODE);
         CHECK(strstr(why, bad[i]) != NULL);
     }
     start("udp-listen::0");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "posix/links/mqtt/place.h"
+#include "posix/links/table.h"
 #include "posix/loop/carrier.h"
 
 static pst_err place(const char *text, struct pst_mqtt_place *p, char why[512])
@@ -14,7 +15,7 @@ static pst_err place(const char *text, struct pst_mqtt_place *p, char why[512])
 
     memset(p, 0, sizeof *p);
     why[0] = '\0';
-    const pst_err err = pst_address_parse(&a, text, why, 512);
+    const pst_err err = pst_address_parse(&a, pst_schemes, text, why, 512);
     return err == PST_OK ? pst_mqtt_place(&a, p, why, 512) : err;
 }
 

@@ -378,8 +378,8 @@ static void present(void (*found)(void *ctx, const char *link, const char *what)
     pst_i3c_debug_present(on_found, &f);
 }
 
-const struct pst_transport pst_transport_i3c = {
-    .scheme = "i3c",
+const struct pst_scheme pst_scheme_i3c = {
+    .name = "i3c",
     .form = "i3c:/dev/i3c-debug-N or i3c:model:PATH[,id=N]",
     .summary = "MIPI debug over I3C, as controller; a target listens on a modelled bus",
     .traits = &pst_i3c_traits,

@@ -379,8 +379,8 @@ static pst_err check(struct pst_address *a, char *why, size_t why_cap)
     return pst_address_number(a, "unit", PST_MCTP_BASELINE, UNIT_MOST, &unit, why, why_cap);
 }
 
-const struct pst_transport pst_transport_mctp_i3c = {
-    .scheme = "mctp-i3c",
+const struct pst_scheme pst_scheme_mctp_i3c = {
+    .name = "mctp-i3c",
     .form = "mctp-i3c:model:PATH[,id=N][,unit=N]",
     .summary = "MCTP on I3C (DSP0233), on a modelled bus, with retransmission inside",
     .traits = &pst_i3c_traits,

@@ -218,7 +218,7 @@ static void discard(uv_handle_t *handle)
     free(handle->data);
 }
 
-extern const struct pst_transport pst_transport_tcp;
+extern const struct pst_scheme pst_scheme_tcp;
 
 static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
                           const struct pst_carrier_events *events, void *ctx,
@@ -231,7 +231,7 @@ static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
         return PST_ERR_IO;
     }
     pst_carrier_own(&c->base, events, ctx);
-    pst_err err = pst_transport_tcp.connect(loop, to, &tcp_events, c, &c->tcp, why, why_cap);
+    pst_err err = pst_scheme_tcp.connect(loop, to, &tcp_events, c, &c->tcp, why, why_cap);
     if (err != PST_OK) {
         uv_close((uv_handle_t *)&c->greeting, discard);
         return err;
@@ -277,8 +277,7 @@ static pst_err listen_at(uv_loop_t *loop, const struct pst_address *at,
     }
     l->base = (struct pst_listener){.close = close_listener, .events = events, .ctx = ctx};
     l->loop = loop;
-    pst_err err =
-        pst_transport_tcp.listen(loop, at, &tcp_listener_events, l, &l->tcp, why, why_cap);
+    pst_err err = pst_scheme_tcp.listen(loop, at, &tcp_listener_events, l, &l->tcp, why, why_cap);
     if (err != PST_OK) {
         free(l);
         return err;
@@ -294,8 +293,8 @@ static pst_err check(struct pst_address *a, char *why, size_t why_cap)
     return pst_address_host(a, PST_SPDM_TCP_PORT, why, why_cap);
 }
 
-const struct pst_transport pst_transport_spdm = {
-    .scheme = "spdm",
+const struct pst_scheme pst_scheme_spdm = {
+    .name = "spdm",
     .form = "spdm:HOST:PORT",
     .summary = "SPDM over TCP (DSP0287), to manage a session whose debug goes elsewhere; port 4194",
     .traits = &pst_spdm_tcp_traits,

@@ -341,8 +341,8 @@ static pst_err check_unix(struct pst_address *a, char *why, size_t why_cap)
     return PST_OK;
 }
 
-const struct pst_transport pst_transport_tcp = {
-    .scheme = "tcp",
+const struct pst_scheme pst_scheme_tcp = {
+    .name = "tcp",
     .form = "tcp:HOST:PORT",
     .summary = "TCP; loopback and port 7606 where left out",
     .traits = &pst_stream_traits,
@@ -350,8 +350,8 @@ const struct pst_transport pst_transport_tcp = {
     .connect = connect_to,
     .listen = listen_at,
 };
-const struct pst_transport pst_transport_unix = {
-    .scheme = "unix",
+const struct pst_scheme pst_scheme_unix = {
+    .name = "unix",
     .form = "unix:PATH",
     .summary = "a Unix socket; listening makes it, for its owner alone",
     .traits = &pst_stream_traits,

@@ -9,69 +9,11 @@
 
 #include "posix/links/ip/udp.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* --- the client --- */
-
-bool pst_udp_next(struct udp_peer *p)
-{
-    int error = 0;
-
-    for (; p->at != NULL; p->trouble = error) {
-        const struct addrinfo *to = p->at;
-        p->at = to->ai_next;
-        struct udp_socket *s = pst_udp_open(p->loop, to, false, &error);
-        if (s == NULL) {
-            continue;
-        }
-        p->since_ms = pst_rcarrier_now();
-        if (pst_rcarrier_numbers(&p->cfg) != PST_OK ||
-            pst_reliable_connect(&p->link, &p->cfg, p->since_ms) != PST_OK) {
-            pst_udp_socket_leave(s);
-            return false;
-        }
-        pst_udp_leave(p);
-        pst_udp_name(to->ai_addr, to->ai_addrlen, p->to.place, sizeof p->to.place);
-        s->peers = p;
-        s->peer_count = 1;
-        p->next = NULL;
-        p->socket = s;
-        return true;
-    }
-    return false;
-}
-
-void pst_udp_refused(struct udp_peer *p, int error)
-{
-    char text[PST_RCARRIER_TEXT];
-
-    p->trouble = error;
-    if (error != ECONNREFUSED && error != ENETUNREACH && error != EHOSTUNREACH) {
-        return;
-    }
-    if (p->link.state == PST_OK) {
-        if (error == ECONNREFUSED) {
-            pst_rcarrier_fail(&p->rc, PST_ERR_CLOSED, "the peer is gone: its port was closed");
-        }
-        return;
-    }
-    if (p->link.state != PST_PENDING) {
-        return;
-    }
-    if (p->at != NULL) {
-        p->since_ms = 0; /* the next address, at the next turn */
-        pst_rcarrier_kick(&p->rc);
-    } else if (error == ECONNREFUSED) {
-        snprintf(text, sizeof text, "nobody listens at UDP %.200s", p->to.place);
-        pst_rcarrier_fail(&p->rc, PST_ERR_IO, text);
-    } else {
-        snprintf(text, sizeof text, "no way to %.200s: %s", p->to.place, strerror(error));
-        pst_rcarrier_fail(&p->rc, PST_ERR_IO, text);
-    }
-}
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
 {
@@ -210,8 +152,8 @@ static pst_err check(struct pst_address *a, char *why, size_t why_cap)
     return pst_address_host(a, PST_LINK_PORT, why, why_cap);
 }
 
-const struct pst_transport pst_transport_udp = {
-    .scheme = "udp",
+const struct pst_scheme pst_scheme_udp = {
+    .name = "udp",
     .form = "udp:HOST:PORT[,mtu=N]",
     .summary = "UDP made reliable; loopback and port 7606 where left out",
     .traits = &pst_udp_traits,

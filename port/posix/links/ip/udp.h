@@ -1,5 +1,5 @@
-/* Inside the udp carrier: sockets with their peers (udp_peers.c), and calling and listening
- * (carrier_udp.c). Include it after _GNU_SOURCE was defined.
+/* udp, inside: sockets with their peers (udp_peers.c), used by connecting and listening (udp.c).
+ * Define _GNU_SOURCE before including this header.
  */
 #ifndef POSTERN_POSIX_LINKS_IP_UDP_H
 #define POSTERN_POSIX_LINKS_IP_UDP_H
@@ -78,9 +78,7 @@ void pst_udp_leave(struct udp_peer *p);
 void pst_udp_free(struct udp_peer *p);
 void pst_udp_name(const struct sockaddr *sa, socklen_t len, char *out, size_t cap);
 
-/* carrier_udp.c: over to the next address of the name. False: there is none. */
+/* A client tries the next address of the name. False: there is none. */
 bool pst_udp_next(struct udp_peer *p);
-/* What the kernel says of a client's datagrams. */
-void pst_udp_refused(struct udp_peer *p, int error);
 
 #endif

@@ -1,4 +1,4 @@
-/* udp: the sockets, and the peers that share one: sending, receiving, strangers. */
+/* udp: the sockets and the peers that share them: sending, receiving, strangers. */
 #define _GNU_SOURCE /* sendmmsg, recvmmsg */
 
 #include <errno.h>
@@ -101,6 +101,66 @@ struct udp_socket *pst_udp_open(uv_loop_t *loop, const struct addrinfo *to, bool
     return NULL;
 }
 
+/* --- clients --- */
+
+bool pst_udp_next(struct udp_peer *p)
+{
+    int error = 0;
+
+    for (; p->at != NULL; p->trouble = error) {
+        const struct addrinfo *to = p->at;
+        p->at = to->ai_next;
+        struct udp_socket *s = pst_udp_open(p->loop, to, false, &error);
+        if (s == NULL) {
+            continue;
+        }
+        p->since_ms = pst_rcarrier_now();
+        if (pst_rcarrier_numbers(&p->cfg) != PST_OK ||
+            pst_reliable_connect(&p->link, &p->cfg, p->since_ms) != PST_OK) {
+            pst_udp_socket_leave(s);
+            return false;
+        }
+        pst_udp_leave(p);
+        pst_udp_name(to->ai_addr, to->ai_addrlen, p->to.place, sizeof p->to.place);
+        s->peers = p;
+        s->peer_count = 1;
+        p->next = NULL;
+        p->socket = s;
+        return true;
+    }
+    return false;
+}
+
+/* What the kernel says about the datagrams of a client. */
+static void refused(struct udp_peer *p, int error)
+{
+    char text[PST_RCARRIER_TEXT];
+
+    p->trouble = error;
+    if (error != ECONNREFUSED && error != ENETUNREACH && error != EHOSTUNREACH) {
+        return;
+    }
+    if (p->link.state == PST_OK) {
+        if (error == ECONNREFUSED) {
+            pst_rcarrier_fail(&p->rc, PST_ERR_CLOSED, "the peer is gone: its port was closed");
+        }
+        return;
+    }
+    if (p->link.state != PST_PENDING) {
+        return;
+    }
+    if (p->at != NULL) {
+        p->since_ms = 0; /* the next address, at the next turn */
+        pst_rcarrier_kick(&p->rc);
+    } else if (error == ECONNREFUSED) {
+        snprintf(text, sizeof text, "nobody listens at UDP %.200s", p->to.place);
+        pst_rcarrier_fail(&p->rc, PST_ERR_IO, text);
+    } else {
+        snprintf(text, sizeof text, "no way to %.200s: %s", p->to.place, strerror(error));
+        pst_rcarrier_fail(&p->rc, PST_ERR_IO, text);
+    }
+}
+
 /* --- sending --- */
 
 static void watch(struct udp_socket *s, bool blocked)
@@ -125,7 +185,7 @@ static void send_queue(struct udp_socket *s)
             return;
         } else if (errno != EINTR) {
             if (s->peers != NULL && s->peers->client && errno != EMSGSIZE) {
-                pst_udp_refused(s->peers, errno);
+                refused(s->peers, errno);
             }
             s->out_sent++;
         }
@@ -444,7 +504,7 @@ static bool receive_batch(struct udp_socket *s)
     const int n = recvmmsg(s->fd, s->in_msg, PST_UDP_BATCH_IN, MSG_DONTWAIT, NULL);
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR && s->peers != NULL && s->peers->client) {
-            pst_udp_refused(s->peers, errno);
+            refused(s->peers, errno);
         }
         return false;
     }

@@ -497,7 +497,7 @@ pst_err pst_line_listen(const struct pst_line_kind *kind, uv_loop_t *loop,
         return err;
     }
     (void)uv_timer_init(loop, &l->retry); /* it cannot fail */
-    snprintf(l->base.place, sizeof l->base.place, "%.20s:%.480s", kind->scheme, at->place);
+    snprintf(l->base.place, sizeof l->base.place, "%.20s:%.480s", kind->name, at->place);
     settle(l, line);
     *listener = &l->base;
     return PST_OK;

@@ -22,7 +22,7 @@ struct pst_line_setup {
 };
 
 struct pst_line_kind { /* const */
-    const char *scheme;
+    const char *name;
     const struct pst_link_traits *traits;
     size_t engine_size;
     /* What belongs to this kind, from the options; `mtu` and `baud` are set. */

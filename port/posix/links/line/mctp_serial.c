@@ -89,7 +89,7 @@ static void heard(const void *engine, uint64_t *good, uint64_t *bad)
 }
 
 static const struct pst_line_kind kind = {
-    .scheme = "mctp-serial",
+    .name = "mctp-serial",
     .traits = &pst_serial_traits,
     .engine_size = sizeof(struct pst_mctp_line),
     .options = options,
@@ -123,8 +123,8 @@ static pst_err listen_at(uv_loop_t *loop, const struct pst_address *at,
     return pst_line_listen(&kind, loop, at, events, ctx, listener, why, why_cap);
 }
 
-const struct pst_transport pst_transport_mctp_serial = {
-    .scheme = "mctp-serial",
+const struct pst_scheme pst_scheme_mctp_serial = {
+    .name = "mctp-serial",
     .form = "mctp-serial:DEVICE[,baud=N][,flow=rtscts][,mtu=N][,unit=N][,eid=N][,peer=N]",
     .summary = "MCTP on a serial line (DSP0253), with retransmission inside",
     .traits = &pst_serial_traits,

@@ -580,8 +580,8 @@ static pst_err check(struct pst_address *a, char *why, size_t why_cap)
     return setup_of(a, &s, why, why_cap);
 }
 
-const struct pst_transport pst_transport_mctp_spdm = {
-    .scheme = "mctp-spdm",
+const struct pst_scheme pst_scheme_mctp_spdm = {
+    .name = "mctp-spdm",
     .form = "mctp-spdm:DEVICE[,baud=N][,flow=rtscts][,mtu=N][,unit=N][,eid=N][,peer=N]",
     .summary = "SPDM as MCTP messages on a serial line (DSP0275, DSP0276, DSP0253), to manage a "
                "session",

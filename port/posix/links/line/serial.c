@@ -86,7 +86,7 @@ static void heard(const void *engine, uint64_t *good, uint64_t *bad)
 }
 
 static const struct pst_line_kind kind = {
-    .scheme = "serial",
+    .name = "serial",
     .traits = &pst_serial_traits,
     .engine_size = sizeof(struct pst_serial),
     .options = options,
@@ -141,8 +141,8 @@ static void present(void (*found)(void *ctx, const char *link, const char *what)
     pst_tty_list(on_port, &w);
 }
 
-const struct pst_transport pst_transport_serial = {
-    .scheme = "serial",
+const struct pst_scheme pst_scheme_serial = {
+    .name = "serial",
     .form = "serial:DEVICE[,baud=N][,flow=rtscts][,mtu=N]",
     .summary = "a serial line; 115200 baud where left out, none for a pseudo-terminal or unix:PATH",
     .traits = &pst_serial_traits,

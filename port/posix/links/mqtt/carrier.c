@@ -1,18 +1,13 @@
-/* mqtt: through a message broker. This file: the carriers, and calling a device. */
-#include <stdio.h>
-
-#include "posix/links/mqtt/place.h"
-#include "posix/loop/carrier.h"
-
-#define FORM "mqtt:HOST:PORT/DEVICE[,secret=FILE][,cafile=FILE][,cert=FILE,key=FILE][,user=NAME]"
+/* mqtt: carriers through a broker, the hub that they share, and calling a device. */
+#include "posix/links/mqtt/hub.h"
 
 #ifdef PST_WITH_MOSQUITTO
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "openssl/openssl_port.h"
-#include "posix/links/mqtt/hub.h"
 
 #define SEND_CAP (64 * 1024)
 #define OPEN_MS 4000 /* for an answer to OPEN: less than the link's patience with HELLO */
@@ -532,9 +527,9 @@ static void quote(const struct pst_address *a, char *why, size_t why_cap)
     snprintf(why, why_cap, "link '%s': %s", a->text, reason);
 }
 
-static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
-                          const struct pst_carrier_events *events, void *ctx,
-                          struct pst_carrier **carrier, char *why, size_t why_cap)
+pst_err pst_mqtt_call(uv_loop_t *loop, const struct pst_address *to,
+                      const struct pst_carrier_events *events, void *ctx,
+                      struct pst_carrier **carrier, char *why, size_t why_cap)
 {
     const struct pst_crypto *crypto = pst_openssl_crypto();
     struct pst_mqtt_hub *h = NULL;
@@ -566,26 +561,5 @@ static pst_err connect_to(uv_loop_t *loop, const struct pst_address *to,
     *carrier = &c->base;
     return PST_OK;
 }
-
-const struct pst_transport pst_transport_mqtt = {
-    .scheme = "mqtt",
-    .form = FORM,
-    .summary = "through an MQTT 5 broker, under an opaque id; port 1883, 8883 with TLS",
-    .traits = &pst_broker_traits,
-    .check = pst_mqtt_check,
-    .names = pst_mqtt_names,
-    .connect = connect_to,
-    .listen = pst_mqtt_listen,
-};
-
-#else
-
-const struct pst_transport pst_transport_mqtt = {
-    .scheme = "mqtt",
-    .form = FORM,
-    .summary = "through an MQTT 5 broker",
-    .traits = &pst_broker_traits,
-    .check = pst_mqtt_check,
-};
 
 #endif

@@ -1,8 +1,7 @@
-/* What the two files of the mqtt carrier share: connections through one connection to a broker.
+/* The hub: one connection to a broker (mqtt.h) and the carriers that share it.
  *
- * A hub is one connection to a broker (postern: mqtt.h) and the carriers that use it: one of a
- * caller, any number of a listener. When the broker is lost the carriers end with it; a listener
- * makes another hub. A hub frees itself when nobody uses it.
+ * A caller's hub has one carrier, a listener's any number. If the broker is lost, the carriers end
+ * with it, and a listener makes another hub. A hub frees itself when nobody uses it.
  */
 #ifndef POSTERN_POSIX_LINKS_MQTT_HUB_H
 #define POSTERN_POSIX_LINKS_MQTT_HUB_H
@@ -50,6 +49,10 @@ struct pst_carrier *pst_mqtt_carrier_accept(struct pst_mqtt_hub *hub, const char
 /* A message of its topic. */
 void pst_mqtt_carrier_input(struct pst_mqtt_carrier *c, const struct pst_mqtt_message *m);
 
+/* `connect` and `listen` of the scheme (carrier.h). */
+PST_MUST_CHECK pst_err pst_mqtt_call(uv_loop_t *loop, const struct pst_address *to,
+                                     const struct pst_carrier_events *events, void *ctx,
+                                     struct pst_carrier **carrier, char *why, size_t why_cap);
 PST_MUST_CHECK pst_err pst_mqtt_listen(uv_loop_t *loop, const struct pst_address *at,
                                        const struct pst_listener_events *events, void *ctx,
                                        struct pst_listener **listener, char *why, size_t why_cap);

@@ -46,10 +46,10 @@ struct pst_mqtt_place {
 /* PST_ERR_DECODE with `why`. Looks at the text only. */
 PST_MUST_CHECK pst_err pst_mqtt_place(const struct pst_address *a, struct pst_mqtt_place *p,
                                       char *why, size_t why_cap);
-/* Is the address written well? As a transport's `check`. */
+/* Is the address written well? As `check` of a kind of link. */
 pst_err pst_mqtt_check(struct pst_address *a, char *why, size_t why_cap);
 
-/* Is this the device of the address? As a transport's `names`. */
+/* Is this the device of the address? As `names` of a kind of link. */
 bool pst_mqtt_names(const struct pst_address *a, const char *device);
 
 /* The fleet's secret; wipe it after use. `len` 0: none. */

@@ -576,8 +576,8 @@ static void present(void (*found)(void *ctx, const char *link, const char *what)
     (void)pst_pcie_each(PST_PCIE_ROOT, show, &p);
 }
 
-const struct pst_transport pst_transport_pcie = {
-    .scheme = "pcie",
+const struct pst_scheme pst_scheme_pcie = {
+    .name = "pcie",
     .form = "pcie:[DOMAIN:]BUS:DEV.FN or pcie-listen:HOST:PORT",
     .summary = "PCIe DOE mailbox of a device; listening: the SPDM server behind an emulated one",
     .traits = &pst_doe_traits,

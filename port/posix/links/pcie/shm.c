@@ -484,8 +484,8 @@ static void present(void (*found)(void *ctx, const char *link, const char *what)
     (void)pst_pcie_each(PST_PCIE_ROOT, show, &p);
 }
 
-const struct pst_transport pst_transport_pcie_shm = {
-    .scheme = "pcie-shm",
+const struct pst_scheme pst_scheme_pcie_shm = {
+    .name = "pcie-shm",
     .form = "pcie-shm:[DOMAIN:]BUS:DEV.FN or pcie-shm:/FILE",
     .summary = "memory shared with another machine, a PCIe BAR here and a file there (ivshmem)",
     .traits = &shm_traits,

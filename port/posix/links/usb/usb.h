@@ -1,4 +1,5 @@
-/* What the two ends of usb: share, and how debug functions are found on this machine. */
+/* usb: how debug functions are found on this machine (find.c), and the two ends (host.c, gadget.c).
+ */
 #ifndef POSTERN_POSIX_LINKS_USB_USB_H
 #define POSTERN_POSIX_LINKS_USB_USB_H
 
@@ -27,7 +28,7 @@ PST_MUST_CHECK pst_err pst_usb_wanted_parse(const struct pst_address *a, struct 
 /* How many there are; the first one in `*device`. */
 unsigned pst_usb_device_find(const struct pst_usb_wanted *w, struct pst_usb_device *device);
 
-/* connect and listen of the transport (carrier.h). */
+/* `connect` and `listen` of the scheme (carrier.h). */
 pst_err pst_usb_host_connect(uv_loop_t *loop, const struct pst_address *to,
                              const struct pst_carrier_events *events, void *ctx,
                              struct pst_carrier **carrier, char *why, size_t why_cap);
