@@ -53,6 +53,5 @@ LONG_SWITCHES = {("src/wire/error.c", "pst_err_text")}
 KNOWN = (
     ("circles", "src/cert/"),
     ("circles", "tools/"),
-    ("sizes", "port/posix/links/pcie/listen.c"),
     ("sizes", "src/ts/policy.c"),
 )
