@@ -89,10 +89,6 @@ struct pst_i3c_debug_bus { /* a bus with one target on it: the device */
 /* `calls` NULL: the real ones. */
 void pst_i3c_debug_bus_init(struct pst_i3c_debug_bus *d, int fd,
                             const struct pst_i3c_syscalls *calls, void *ctx);
-PST_MUST_CHECK pst_err pst_i3c_debug_open(uv_loop_t *loop, const char *path,
-                                          const struct pst_i3c_backend_events *events, void *ctx,
-                                          struct pst_i3c_backend **backend, char *why,
-                                          size_t why_cap);
 /* Calls `found` for each /dev/i3c-debug-N. */
 void pst_i3c_debug_present(void (*found)(void *ctx, const char *path), void *ctx);
 

@@ -223,9 +223,9 @@ static pst_err cannot(int fd, const char *path, const char *reason, char *why, s
     return PST_ERR_IO;
 }
 
-pst_err pst_i3c_debug_open(uv_loop_t *loop, const char *path,
-                           const struct pst_i3c_backend_events *events, void *ctx,
-                           struct pst_i3c_backend **backend, char *why, size_t why_cap)
+static pst_err debug_open(uv_loop_t *loop, const char *path,
+                          const struct pst_i3c_backend_events *events, void *ctx,
+                          struct pst_i3c_backend **backend, char *why, size_t why_cap)
 {
     struct stat st;
     const int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -311,7 +311,7 @@ pst_err pst_i3c_backend_open(uv_loop_t *loop, const struct pst_address *to,
     const char *path = pst_i3c_model_path(to);
 
     if (path == NULL) {
-        return pst_i3c_debug_open(loop, to->place, events, ctx, backend, why, why_cap);
+        return debug_open(loop, to->place, events, ctx, backend, why, why_cap);
     }
     const pst_err err = pst_i3c_client_open(loop, path, events, ctx, backend);
     if (err != PST_OK) {

@@ -72,8 +72,6 @@ struct udp_socket *pst_udp_open(uv_loop_t *loop, const struct addrinfo *to, bool
 void pst_udp_socket_leave(struct udp_socket *s);
 /* A peer without a socket; its link is pending. NULL: no memory. */
 struct udp_peer *pst_udp_peer(uv_loop_t *loop, uint64_t mtu);
-/* It uses its socket no more. */
-void pst_udp_leave(struct udp_peer *p);
 /* The end of a released peer, once its name is no longer looked up. */
 void pst_udp_free(struct udp_peer *p);
 void pst_udp_name(const struct sockaddr *sa, socklen_t len, char *out, size_t cap);

@@ -103,6 +103,25 @@ struct udp_socket *pst_udp_open(uv_loop_t *loop, const struct addrinfo *to, bool
 
 /* --- clients --- */
 
+/* It uses its socket no longer. */
+static void leave(struct udp_peer *p)
+{
+    struct udp_socket *s = p->socket;
+
+    if (s == NULL) {
+        return;
+    }
+    for (struct udp_peer **at = &s->peers; *at != NULL; at = &(*at)->next) {
+        if (*at == p) {
+            *at = p->next;
+            s->peer_count--;
+            break;
+        }
+    }
+    p->socket = NULL;
+    pst_udp_socket_leave(s);
+}
+
 bool pst_udp_next(struct udp_peer *p)
 {
     int error = 0;
@@ -120,7 +139,7 @@ bool pst_udp_next(struct udp_peer *p)
             pst_udp_socket_leave(s);
             return false;
         }
-        pst_udp_leave(p);
+        leave(p);
         pst_udp_name(to->ai_addr, to->ai_addrlen, p->to.place, sizeof p->to.place);
         s->peers = p;
         s->peer_count = 1;
@@ -256,24 +275,6 @@ void pst_udp_free(struct udp_peer *p)
     }
 }
 
-void pst_udp_leave(struct udp_peer *p)
-{
-    struct udp_socket *s = p->socket;
-
-    if (s == NULL) {
-        return;
-    }
-    for (struct udp_peer **at = &s->peers; *at != NULL; at = &(*at)->next) {
-        if (*at == p) {
-            *at = p->next;
-            s->peer_count--;
-            break;
-        }
-    }
-    p->socket = NULL;
-    pst_udp_socket_leave(s);
-}
-
 static void release(struct pst_rcarrier *rc)
 {
     struct udp_peer *p = (struct udp_peer *)rc;
@@ -282,7 +283,7 @@ static void release(struct pst_rcarrier *rc)
         p->link.last_words = true; /* nobody answers a CLOSE: twice is better */
         flush(rc);
     }
-    pst_udp_leave(p);
+    leave(p);
     p->released = true;
     if (p->resolving) {
         (void)uv_cancel((uv_req_t *)&p->resolve);
