@@ -1,4 +1,4 @@
-/* One EVP_CIPHER_CTX a key. A record sets only its IV: the key schedule stays. */
+/* One EVP_CIPHER_CTX for each key. A record sets only the IV, so the key schedule is made once. */
 #include "internal.h"
 
 #include <limits.h>
@@ -94,7 +94,7 @@ pst_err pst_ossl_aead_open(void *ctx, struct pst_aead *a, const uint8_t iv[PST_I
         return PST_OK;
     }
     ERR_clear_error();
-    /* It was decrypted before the tag was known to be wrong. */
+    /* It was decrypted before the tag was checked. */
     pst_wipe(data, len);
     return ran ? PST_ERR_AUTH : PST_ERR_CRYPTO;
 }

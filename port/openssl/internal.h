@@ -1,4 +1,4 @@
-/* What the files of the OpenSSL port share. Not for anybody else.
+/* What the files of the OpenSSL port share; nobody else includes it.
  *
  * OpenSSL 3 looks an algorithm up by name whenever it is not given one that was fetched before, and
  * its generic key objects cost more than a P-256 key generation. So the port fetches once, and uses

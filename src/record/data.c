@@ -1,4 +1,4 @@
-/* The data link's keys, and their ratchet. */
+/* The keys of a data link, and their ratchet. */
 #include <string.h>
 
 #include "postern/parts/data.h"
@@ -10,7 +10,7 @@ static pst_err expand(const struct pst_data *d, const uint8_t *secret, const cha
                            NULL, out, len);
 }
 
-/* The key that the direction's secret stands for. */
+/* Places the key that is derived from the direction's secret. */
 static pst_err place(struct pst_data *d, pst_direction direction, bool encrypt)
 {
     const uint8_t *secret = d->secret[direction];

@@ -198,7 +198,7 @@ static pst_err check_number(const struct pst_record *r, const uint8_t *at, uint6
     if (n != expected && !r->config.window) {
         return PST_ERR_REPLAY;
     }
-    /* A claim beyond the limit is not the sender's: it proves nothing about the key. */
+    /* No sender goes beyond the limit: such a number says nothing about the key. */
     if (n >= r->config.limit) {
         return expected >= r->config.limit ? PST_ERR_LIMIT : PST_ERR_REPLAY;
     }

@@ -1,4 +1,4 @@
-/* The records of several sessions behind one key port. */
+/* One key port for the records of several sessions. */
 #include "postern/parts/record.h"
 
 static bool in_use(const struct pst_record *r)

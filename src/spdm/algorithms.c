@@ -31,7 +31,8 @@ static const struct pst_algorithm *row_of(enum class k, uint8_t id)
     }
 }
 
-/* The bits of a preference list; or, with `within`, the id of its first member there. */
+/* The bits of a preference list. With `within`: only the bit, and in `chosen` the id, of the first
+ * one that is in there. */
 static uint32_t offer(const struct pst_spdm *c, enum class k, const uint8_t *ids, uint32_t within,
                       uint8_t *chosen)
 {
@@ -69,7 +70,7 @@ static void read_tables(struct pst_reader *r, uint8_t count, struct tables *t)
         uint8_t sizes = pst_get_u8(r);
         uint16_t bits = pst_get_u16(r);
 
-        pst_skip(r, 4u * (sizes & 0xf)); /* external algorithms: none of them is ours */
+        pst_skip(r, 4u * (sizes & 0xf)); /* external algorithms are not supported */
         pst_require(r, type >= TYPE_DHE && type <= TYPE_KEY_SCHEDULE && type > last &&
                            sizes >> 4 == 2);
         if (r->failed) {
@@ -155,7 +156,7 @@ static bool select_tables(struct pst_spdm *c, struct tables *t)
     return !psti_both(c, PST_CAP_MUT_AUTH) || c->req_sig != 0;
 }
 
-/* A side's MULTI_KEY_CAP and what the other side says fit together; gives the outcome. */
+/* False: a side's MULTI_KEY_CAP does not allow what the other side chose. */
 static bool multi_key(uint32_t caps, bool said, bool *conn)
 {
     uint32_t cap = caps & PST_CAP_MULTI_KEY;
@@ -284,7 +285,7 @@ pst_err psti_put_algorithms(struct pst_exchange *x)
     return PST_OK;
 }
 
-/* Exactly one of what we offered, or none. */
+/* The selection is one of what was offered, or none. */
 static bool picked(const struct pst_spdm *c, enum class k, const uint8_t *ids, uint32_t bits,
                    uint8_t *chosen)
 {
@@ -334,7 +335,7 @@ pst_err psti_take_algorithms(struct pst_exchange *x)
     uint32_t asym = pst_get_u32(&r);
     uint32_t hash = pst_get_u32(&r);
     pst_skip(&r, 12);
-    pst_require(&r, pst_get_u16(&r) == 0); /* external selections: we offered none */
+    pst_require(&r, pst_get_u16(&r) == 0); /* no external algorithm: none was offered */
     pst_skip(&r, 2);
     read_tables(&r, x->in[2], &t);
     pst_require(&r, specification <= DMTF_MEASUREMENTS && (other & 0xf & ~PST_OPAQUE_FMT1) == 0);

@@ -4,7 +4,7 @@
 
 #define CT_EXPONENT_MAX 31
 
-/* Flags that exist, by role and version; everything else is reserved. */
+/* The flags that a version defines for a role; all others are reserved. */
 static uint32_t defined(pst_role role, uint8_t minor)
 {
     uint32_t flags = role == PST_ROLE_RESPONDER ? 0x003fffffu : 0x0003ffc6u;
@@ -78,7 +78,7 @@ bool psti_capabilities_fit(uint32_t flags, pst_role role, uint8_t minor)
     return consistent(flags & defined(role, minor), role);
 }
 
-/* In 1.2 mutual authentication implies encapsulation (libspdm reads it so, 1.3 says it). */
+/* In 1.2 mutual authentication implies encapsulation: 1.3 says so, and libspdm does so. */
 static uint32_t effective(uint32_t flags, uint8_t minor)
 {
     return minor == 2 && any(flags, PST_CAP_MUT_AUTH) ? flags | PST_CAP_ENCAP : flags;
@@ -101,7 +101,7 @@ static void put(struct pst_exchange *x, uint8_t code)
     c->ours = effective(flags, c->minor);
 }
 
-/* `minor` is the version of the message that was received. */
+/* `minor`: of the message that was received. */
 static pst_err take(struct pst_exchange *x, uint8_t minor)
 {
     struct pst_spdm *c = x->c;
@@ -127,9 +127,9 @@ static pst_err take(struct pst_exchange *x, uint8_t minor)
 pst_err psti_rsp_capabilities(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
-    uint8_t minor = x->in[0] & 0xf; /* the engine has seen that it is one of ours */
+    uint8_t minor = x->in[0] & 0xf; /* dispatch has checked that we speak it */
 
-    /* the algorithms may come along only in a chunk-capable connection */
+    /* the algorithms may be in the same message only if both sides support chunks */
     if (minor >= 3 && (x->in[2] & 1) != 0 && !any(pst_peek_u32(x->in + 8), PST_CAP_CHUNK)) {
         return PST_ERR_DECODE;
     }

@@ -10,7 +10,8 @@ static bool clear(const struct pst_exchange *x)
     return x->context == PST_SPDM_CLEAR && x->session == NULL;
 }
 
-/* As many bytes as are asked for, exist, fit and are wanted at a time. */
+/* Bytes of the next portion: what is asked for, limited by what is left, what fits and the
+ * configuration. */
 static size_t portion_of(const struct pst_exchange *x, size_t asked, size_t left)
 {
     size_t room = x->out.cap - x->out.used;

@@ -1,5 +1,5 @@
-/* The peer's certificate chain as it arrives: one pass hashes the structure and streams the
- * certificates through the verifier, so nothing of it is kept but the digest and the peer. */
+/* The peer's certificate chain as it arrives: each portion is hashed and passed on to the verifier,
+ * so that only the digest and the peer are kept. */
 #ifndef PST_SPDM_CHAIN_H
 #define PST_SPDM_CHAIN_H
 

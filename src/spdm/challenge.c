@@ -1,5 +1,5 @@
-/* CHALLENGE, CHALLENGE_AUTH (spec: DSP0274); both directions are served, the requester's only in
- * the basic mutual authentication of 1.2. */
+/* CHALLENGE, CHALLENGE_AUTH (spec: DSP0274). A responder challenges the requester only in the basic
+ * mutual authentication of 1.2. */
 #include "spdm/chain.h"
 #include "spdm/messages.h"
 #include "spdm/transcript.h"
@@ -117,7 +117,7 @@ pst_err psti_put_challenge(struct pst_exchange *x)
     return psti_put_challenge_request(x, op->slot, op->summary);
 }
 
-/* Where RequesterContext is in 1.3: in front of the signature, and as we sent it. */
+/* In 1.3 RequesterContext comes back unchanged, in front of the signature. */
 static bool context_echoed(struct pst_exchange *x)
 {
     size_t tail = psti_signature_len(x->c, PST_ROLE_RESPONDER) + PST_CONTEXT_LEN;

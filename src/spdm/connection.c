@@ -1,8 +1,8 @@
-/* The ground that every message stands on: what was agreed on, the clock, reading and writing a
- * message. Calls nothing else of this folder. */
+/* What every message needs: what was agreed on, the clock, reading and writing a message. Calls
+ * nothing else of this folder. */
 #include "spdm/session.h"
 
-#define BINDING_PADDING 3 /* a PCIe DOE object is filled up to four bytes */
+#define BINDING_PADDING 3 /* a PCIe DOE object is padded to four bytes */
 
 struct pst_reader psti_body(const struct pst_exchange *x)
 {
@@ -69,7 +69,7 @@ uint64_t psti_now(const struct pst_spdm *c)
 
 uint64_t psti_exponent_ms(uint8_t exponent)
 {
-    /* 32 bits suffice, and spare a small target the 64-bit division */
+    /* 32 bits suffice, and a small target needs no 64-bit division */
     return ((UINT32_C(1) << (exponent & 31)) + 999u) / 1000u;
 }
 

@@ -71,8 +71,8 @@ static pst_err put_message(struct pst_exchange *x)
     return x->out.failed ? PST_ERR_SPACE : PST_OK;
 }
 
-/* The first DIGESTS that the requester delivers in a handshake stands in TH behind KEY_EXCHANGE_RSP
- * (encapD); the responder adds it where it receives it. */
+/* The first DIGESTS that the requester delivers in a handshake follows KEY_EXCHANGE_RSP in TH
+ * (encapD). The responder adds it when it arrives. */
 static pst_err note_encapsulated(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;

@@ -1,7 +1,7 @@
 /* Encapsulated requests (spec: DSP0274, GET_ENCAPSULATED_REQUEST and
- * DELIVER_ENCAPSULATED_RESPONSE): the responder asks, inside its answers. It asks for the
- * requester's chain in a handshake, for its chain and a CHALLENGE in 1.2's basic mutual
- * authentication, and for KEY_UPDATE. */
+ * DELIVER_ENCAPSULATED_RESPONSE): the responder sends requests inside its responses. It asks for
+ * the requester's chain in a handshake; for the chain and a CHALLENGE in 1.2's basic mutual
+ * authentication; and for KEY_UPDATE. */
 #include "spdm/chain.h"
 #include "spdm/messages.h"
 #include "spdm/session.h"
@@ -30,7 +30,7 @@ static size_t portion_asked(const struct pst_spdm *c)
     return wanted != 0 && wanted < fits ? wanted : fits;
 }
 
-/* The inner request of this step, behind whatever was written. */
+/* Appends the inner request of this step. */
 static pst_err put_inner(struct pst_exchange *x, enum pst_inner step)
 {
     struct pst_spdm *c = x->c;
@@ -85,7 +85,7 @@ pst_err psti_rsp_get_encapsulated(struct pst_exchange *x)
     return put_inner(x, st->encap == PST_ENCAP_UPDATE ? PST_INNER_UPDATE : PST_INNER_DIGESTS);
 }
 
-/* What an inner response leads to: the next step, or NONE when the flow is complete. */
+/* The requester's chain is verified. Sets the next step: NONE when the flow is complete. */
 static void complete(struct pst_exchange *x)
 {
     struct pst_responder_state *st = &x->r->state;
@@ -188,7 +188,8 @@ static pst_err on_inner(struct pst_exchange *x)
     }
 }
 
-/* The flow ends badly: with it the handshake it was for, or the session whose keys are half new. */
+/* The flow failed. The handshake that it was for fails too, and so does a session of whose keys
+ * only some were updated. */
 static pst_err break_off(struct pst_exchange *x, pst_err why)
 {
     struct pst_responder_state *st = &x->r->state;
@@ -251,7 +252,7 @@ pst_err psti_rsp_deliver(struct pst_exchange *x)
         return psti_refuse(x, PST_SPDM_INVALID_RESPONSE_CODE);
     }
     if (refused && st->encap == PST_ENCAP_UPDATE && st->encap_step == PST_INNER_UPDATE) {
-        /* nothing has changed yet: the flow ends, the session goes on */
+        /* no key has changed yet: the flow ends and the session goes on */
         st->want_update = 0;
         return acknowledge(x, PST_INNER_NONE);
     }
@@ -345,7 +346,7 @@ static pst_err flow_complete(struct pst_exchange *x, unsigned slot)
     struct pst_spdm_session *session = x->session;
 
     if (session != NULL && session->update != 0) {
-        return PST_ERR_DECODE; /* our new receive key was never verified */
+        return PST_ERR_DECODE; /* our new receive key was not verified */
     }
     if (s->encap != PST_ENCAP_SESSION) {
         psti_requester_done(x->q);

@@ -1,4 +1,4 @@
-/* What the files of this module share: one message on its way through an engine, and the helpers
+/* What the files of this folder share: one message on its way through an engine, and the helpers
  * that every message needs. Nothing here is public. */
 #ifndef PST_SPDM_ENGINE_H
 #define PST_SPDM_ENGINE_H
@@ -9,8 +9,8 @@
 #include "postern/parts/responder.h"
 #include "spdm/codes.h"
 
-/* Where a message stands: of the connection, or of the session that carried it. One bit each, so
- * that a table row lists where it may come. */
+/* The phase of the connection, or of the session that carried the message. One bit each, so that a
+ * table row can list the phases in which its message may come. */
 enum pst_phase {
     PST_AT_START = 1,
     PST_AT_VERSION = 2,
@@ -21,8 +21,8 @@ enum pst_phase {
     PST_AT_APPLICATION = 64,
 };
 
-/* One request and the response that is being written; in the requester also the other way round:
- * an encapsulated request, or an own request (`out`) and its answer (`in`). */
+/* One request that was received and the response that is being written. In the requester also its
+ * own request (`out`) and the answer to it (`in`). */
 struct pst_exchange {
     struct pst_spdm *c;
     struct pst_responder *r; /* one of these two */
@@ -44,17 +44,17 @@ struct pst_exchange {
 
 typedef pst_err pst_handler(struct pst_exchange *x);
 
-/* Fails the message with this ERROR code. */
+/* The message fails with this ERROR code. */
 pst_err psti_refuse(struct pst_exchange *x, uint8_t error_code);
 /* The ERROR code that stands for `err` when no handler named one. */
 uint8_t psti_error_code(pst_err err);
-/* Replaces whatever was written by an ERROR; nothing at all if there is no room. */
+/* Replaces what was written by an ERROR; by nothing if there is no room. */
 void psti_write_error(struct pst_exchange *x, uint8_t code, uint8_t data);
 
 /* Reads `x->in` behind its four bytes of header. */
 struct pst_reader psti_body(const struct pst_exchange *x);
-/* Every field was read: outside sessions a binding may have left up to three zero bytes of padding,
- * which are cut off; everything else must fit exactly. */
+/* The message ends where `r` is. Outside sessions up to three zero bytes of a binding's padding may
+ * follow; they are cut off. PST_ERR_DECODE: it is shorter or longer. */
 PST_MUST_CHECK pst_err psti_close(struct pst_exchange *x, const struct pst_reader *r);
 /* Four bytes of header. */
 void psti_put_header(struct pst_exchange *x, uint8_t code, uint8_t param1, uint8_t param2);

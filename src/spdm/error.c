@@ -6,13 +6,13 @@
 
 #define BUSY_WAIT_MS 50
 #define BUSY_RETRIES 20
-#define RDT_EXPONENT_MAX 24 /* 17 seconds: longer is not patience but a hung peer */
+#define RDT_EXPONENT_MAX 24 /* 17 seconds: a peer that asks for more hangs */
 
-static pst_err be_patient(struct pst_exchange *x)
+static pst_err retry_later(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
 
-    /* an encapsulated response is made once; it cannot be repeated byte for byte */
+    /* an encapsulated response is made once and cannot be repeated */
     if (s->request_len == 0 || s->not_ready || s->retries >= BUSY_RETRIES) {
         return PST_ERR_PEER;
     }
@@ -22,7 +22,7 @@ static pst_err be_patient(struct pst_exchange *x)
     return PST_OK;
 }
 
-static pst_err come_back(struct pst_exchange *x)
+static pst_err poll_later(struct pst_exchange *x)
 {
     struct pst_requester_state *s = &x->q->state;
     struct pst_reader r = psti_body(x);
@@ -52,10 +52,10 @@ pst_err psti_take_error(struct pst_exchange *x)
 
     s->error_code = code;
     if (code == PST_SPDM_BUSY) {
-        return be_patient(x);
+        return retry_later(x);
     }
     if (code == PST_SPDM_RESPONSE_NOT_READY) {
-        return come_back(x);
+        return poll_later(x);
     }
     if (s->step == PST_STEP_MEASUREMENTS) {
         psti_l_clear(x->c, x->context == PST_SPDM_CLEAR ? NULL : x->session);
@@ -63,7 +63,7 @@ pst_err psti_take_error(struct pst_exchange *x)
     bool idle = code == PST_SPDM_NO_PENDING_REQUESTS ||
                 (x->c->minor == 2 && code == PST_SPDM_UNEXPECTED_REQUEST);
     if (s->op.kind == PST_OP_ENCAPSULATED && s->step == PST_STEP_GET_ENCAPSULATED && idle) {
-        psti_requester_done(x->q); /* the responder has nothing to ask */
+        psti_requester_done(x->q); /* the responder has no request */
         return PST_OK;
     }
     if (code == PST_SPDM_DECRYPT_ERROR && x->session != NULL && x->context != PST_SPDM_CLEAR) {

@@ -22,7 +22,7 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
     a->verify_data = pst_get_block(&r, psti_hash_len(c)).at;
     pst_require(&r, is_signed == mutual && (!mutual || x->in[3] == s->req_slot));
     PST_TRY(psti_close(x, &r));
-    /* Whatever was skipped, a session that wants the requester's proof gets it or ends. */
+    /* A session that demands the requester's proof accepts nothing less, whatever was skipped. */
     bool known = c->chain.known && c->chain.slot == s->req_slot;
     return s->authenticated && (!mutual || known) ? PST_OK : PST_ERR_UNEXPECTED;
 }
@@ -74,7 +74,7 @@ static pst_err verified(struct pst_exchange *x)
     return check_verify_data(x, a.verify_data);
 }
 
-/* The transcript has moved on: there is no second try. */
+/* The transcript has changed, so FINISH cannot be tried again. */
 static pst_err ended(struct pst_exchange *x, pst_err err)
 {
     psti_responder_after(x->r, err == PST_OK ? PST_AFTER_ESTABLISH : PST_AFTER_END, x->session->id,

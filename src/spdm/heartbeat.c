@@ -1,4 +1,4 @@
-/* HEARTBEAT, HEARTBEAT_ACK (spec: DSP0274). The engine counts every message as a sign of life. */
+/* HEARTBEAT, HEARTBEAT_ACK (spec: DSP0274). Every message of the session restarts the period. */
 #include "spdm/messages.h"
 #include "spdm/session.h"
 

@@ -8,7 +8,7 @@
 
 #define RANDOM_LEN 32
 #define EVENT_ALL 2u
-#define HANDSHAKE_MS 10000u /* in which FINISH must come, beside the time for cryptography */
+#define HANDSHAKE_MS 10000u /* until FINISH must come, plus the time for cryptography */
 
 static size_t exchange_len(const struct pst_spdm *c)
 {
@@ -25,7 +25,7 @@ static pst_err random_id(struct pst_spdm *c, uint16_t *id)
     PST_TRY(crypto->random(crypto->ctx, bytes, sizeof bytes));
     *id = pst_peek_u16(bytes);
     if (*id == 0) {
-        *id = UINT16_MAX; /* so that no session has the id that means "in the clear" */
+        *id = UINT16_MAX; /* PST_SPDM_CLEAR is no session id */
     }
     return PST_OK;
 }
@@ -53,7 +53,7 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
     struct pst_bytes opaque = psti_get_opaque(&r, c);
     pst_require(&r, psti_summary_valid(c, a->summary));
     pst_require(&r, s != NULL && psti_own_may(c, s, PST_USE_KEY_EXCHANGE));
-    pst_require(&r, c->minor < 3 || (policy & EVENT_ALL) == 0); /* there are no events here */
+    pst_require(&r, c->minor < 3 || (policy & EVENT_ALL) == 0); /* events are not supported */
     PST_TRY(psti_close(x, &r));
     return psti_opaque_pick(opaque, &a->version);
 }
@@ -79,7 +79,7 @@ static pst_err take_known(struct pst_spdm *c)
     return psti_chain_feed(c, part, 0) == PST_PENDING ? PST_PENDING : PST_OK;
 }
 
-/* Which form of mutual authentication this session has. */
+/* The form of mutual authentication of this session. */
 static pst_mutual mutual_of(const struct pst_spdm *c)
 {
     bool encap = psti_both(c, PST_CAP_ENCAP) && (c->theirs & PST_CAP_CERT) != 0;
@@ -128,7 +128,7 @@ static pst_err start_th(struct pst_exchange *x, unsigned slot)
     return psti_th_add(c, x->session, psti_out_bytes(x).at, psti_out_bytes(x).len);
 }
 
-/* Behind the signature. */
+/* What follows the signature. */
 static pst_err signed_response(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
@@ -207,7 +207,7 @@ static pst_err generate(struct pst_exchange *x)
     return agree(x);
 }
 
-/* The requester's chain is known, or is asked for later. */
+/* First the requester's chain, if the configuration has it; then the response up to the key. */
 static pst_err respond(struct pst_exchange *x)
 {
     struct pst_spdm *c = x->c;
@@ -346,7 +346,7 @@ static pst_err read_answer(struct pst_exchange *x, struct answer *a)
     return psti_opaque_chosen(opaque, &a->version);
 }
 
-/* What comes after KEY_EXCHANGE_RSP. */
+/* The step after KEY_EXCHANGE_RSP. */
 static void go_on(struct pst_requester *q, struct pst_spdm_session *s)
 {
     struct pst_requester_state *st = &q->state;
@@ -356,7 +356,7 @@ static void go_on(struct pst_requester *q, struct pst_spdm_session *s)
     st->encap_d_taken = false;
     st->step = s->authenticated ? PST_STEP_FINISH : PST_STEP_GET_ENCAPSULATED;
     if (s->mutual == PST_MUTUAL_DIGESTS) {
-        /* as if GET_DIGESTS had come */
+        /* as if GET_DIGESTS had arrived */
         st->inner[0] = (uint8_t)(0x10 | q->spdm.minor);
         st->inner[1] = PST_GET_DIGESTS;
         st->inner[2] = 0;

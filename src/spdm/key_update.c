@@ -1,11 +1,11 @@
-/* KEY_UPDATE, KEY_UPDATE_ACK (spec: DSP0274). A receiver never finds a key by trying: each side
- * knows from the messages alone which key comes next.
+/* KEY_UPDATE, KEY_UPDATE_ACK (spec: DSP0274). No key is found by trying: the messages alone tell
+ * each side which key comes next.
  *
  *   UpdateKey      sent under the old request key, acknowledged under the response key as it was;
  *                  VerifyNewKey comes under the new request key
  *   UpdateAllKeys  acknowledged under the new response key already
- *   encapsulated   the responder's own UpdateKey: after the ACK was delivered it uses the new
- *                  response key, first for the ACK that carries VerifyNewKey
+ *   encapsulated   the responder's own UpdateKey: once the ACK is delivered it uses the new
+ * response key, first for the ACK that carries VerifyNewKey
  */
 #include "spdm/messages.h"
 #include "spdm/session.h"
@@ -90,7 +90,7 @@ pst_err psti_take_verify_key(struct pst_exchange *x)
     return PST_OK;
 }
 
-/* The encapsulated one; the new key is placed once the ACK was handed to the link. */
+/* The encapsulated one. The new key is placed once the ACK is handed to the link. */
 pst_err psti_serve_key_update(struct pst_exchange *x)
 {
     struct pst_spdm_session *s = x->session;

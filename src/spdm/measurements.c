@@ -7,7 +7,7 @@ enum { ASK_SIGNATURE = 1, ASK_RAW = 2 };
 enum { COUNT = 0, ALL = 0xff };
 #define SUMMARY_TCB 1
 #define BLOCK_HEAD 7       /* index, specification, size; value type, value size */
-#define LAST_DIGEST_TYPE 3 /* ROM, firmware, hardware and firmware configuration are digests */
+#define LAST_DIGEST_TYPE 3 /* ROM, firmware, hardware and firmware configuration may be digests */
 
 static pst_err get(const struct pst_spdm *c, size_t n, struct pst_measurement *m)
 {
@@ -70,7 +70,7 @@ static pst_err hash_blocks(const struct pst_spdm *c, uint8_t type, struct pst_ha
         if (type == SUMMARY_TCB && !m.tcb) {
             continue;
         }
-        /* a raw value may be long: only its head goes through the buffer */
+        /* a raw value may be long, so only its head goes through the buffer */
         struct pst_bytes value = m.value;
         bool digest = as_digest(&m, false) && c->measurement_hash != 0;
         if (digest) {
@@ -273,7 +273,7 @@ pst_err psti_put_measurements(struct pst_exchange *x)
     return PST_OK;
 }
 
-/* Every block whole, and as many as announced. */
+/* The record consists of `blocks` whole blocks. */
 static bool record_holds(struct pst_bytes record, uint8_t blocks)
 {
     struct pst_reader r = pst_reader_of(record.at, record.len);

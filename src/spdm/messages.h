@@ -1,6 +1,6 @@
-/* The handlers that the tables name; each message's file documents its own. `rsp` is the
- * responder's half, `serve` serves both roles (encapsulated), `put` and `take` are the requester's:
- * write the request, accept the answer. */
+/* The handlers that the tables name, and what messages share. `rsp` handlers answer in the
+ * responder; `serve` handlers answer in both roles, in the requester encapsulated; `put` and `take`
+ * are the requester's: write the request, accept the answer. */
 #ifndef PST_SPDM_MESSAGES_H
 #define PST_SPDM_MESSAGES_H
 

@@ -1,4 +1,4 @@
-/* Opaque data of KEY_EXCHANGE and its response: which version of secured messages
+/* Opaque data of KEY_EXCHANGE and its response: it agrees on the version of secured messages
  * (spec: DSP0277, opaque data; format 1 of DSP0274 1.2). */
 #include "spdm/engine.h"
 
@@ -44,7 +44,7 @@ struct pst_bytes psti_get_opaque(struct pst_reader *r, const struct pst_spdm *c)
     return pst_get_block(r, r->failed ? 0 : len);
 }
 
-/* Only the major version decides the format of records. */
+/* The major version alone decides the format of records. */
 static bool known(uint16_t version)
 {
     return version >> 12 == versions[0] >> 12;
@@ -66,7 +66,7 @@ static void read_list(struct pst_reader *r, uint16_t *best)
     }
 }
 
-/* One element's data; `found` counts those of the kind that is looked for. */
+/* One element's data; `found` counts the elements of `kind`. */
 static void read_data(struct pst_bytes data, uint8_t kind, uint16_t *version, unsigned *found,
                       struct pst_reader *outer)
 {
@@ -74,7 +74,7 @@ static void read_data(struct pst_bytes data, uint8_t kind, uint16_t *version, un
     uint8_t structure = pst_get_u8(&r);
 
     if (pst_get_u8(&r) != kind || structure != 1) {
-        return; /* another element of DMTF's: not ours to judge */
+        return; /* another element of DMTF: ignored */
     }
     if (kind == VERSION_LIST) {
         read_list(&r, version);

@@ -1,5 +1,5 @@
-/* Our own certificate chains: the structure's header is made on the fly in front of the slot's
- * certificates (spec: DSP0274, certificate chain format). */
+/* Our own certificate chains. A slot holds the certificates; the header in front of them is made
+ * when it is read (spec: DSP0274, certificate chain format). */
 #include "crypto/hash.h"
 #include "spdm/engine.h"
 
@@ -104,7 +104,7 @@ pst_err psti_own_digest(struct pst_spdm *c, unsigned slot, uint8_t *digest)
         return PST_OK;
     }
     PST_TRY(hash_chain(c, s, digest));
-    /* the first one that is asked for is kept: nearly always the only one */
+    /* the first one that is asked for is kept: usually there is no other */
     if (c->own_digest_slot == 0) {
         memcpy(c->own_digest, digest, psti_hash_len(c));
         c->own_digest_slot = (uint8_t)(slot + 1);

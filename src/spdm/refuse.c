@@ -1,4 +1,4 @@
-/* Refusals: which ERROR code (spec: DSP0274, ERROR) stands for what, and writing the message. */
+/* Refusals: the ERROR code (spec: DSP0274, ERROR) of a failure, and the message itself. */
 #include "spdm/engine.h"
 
 pst_err psti_refuse(struct pst_exchange *x, uint8_t error_code)

@@ -1,4 +1,4 @@
-/* The requester's engine: an operation is a walk along the steps of the table. */
+/* The requester's engine: an operation is a sequence of steps, and the table has a row for each. */
 #include "spdm/chain.h"
 #include "spdm/config.h"
 #include "spdm/messages.h"
@@ -50,9 +50,9 @@ void pst_requester_wipe(struct pst_requester *q)
     pst_wipe(q, sizeof *q);
 }
 
-/* The session that the operation's failure takes along, or 0. A handshake cannot be repeated, and
- * keys that are half updated, or a session that was to end, are of no use. */
-static uint32_t doomed(const struct pst_requester *q)
+/* The session that ends when the operation fails, or 0. A handshake cannot be repeated; a session
+ * is of no use when only some of its keys were updated, or when it was to end. */
+static uint32_t session_lost(const struct pst_requester *q)
 {
     const struct pst_requester_state *s = &q->state;
 
@@ -93,7 +93,7 @@ static pst_err fail(struct pst_requester *q, pst_err err)
     if (psti_chain_arrives(c)) {
         psti_chain_forget(c);
     }
-    pst_requester_end(q, doomed(q), err);
+    pst_requester_end(q, session_lost(q), err);
     if (err == PST_ERR_PEER && s->error_code == PST_SPDM_REQUEST_RESYNCH) {
         psti_requester_forget(q);
     }
@@ -114,7 +114,7 @@ void pst_requester_cancel(struct pst_requester *q, pst_err why)
     (void)fail(q, why);
 }
 
-/* The session of the step under way: PST_OP_SESSION has its own, others the one they name. */
+/* The session of the step under way: PST_OP_SESSION creates its own, others name one. */
 static struct pst_spdm_session *session_of(struct pst_requester *q)
 {
     struct pst_requester_state *s = &q->state;
@@ -149,7 +149,7 @@ static pst_err gate(const struct pst_requester *q, const struct pst_exchange *x)
     return refusal == PST_SPDM_UNSUPPORTED_REQUEST ? PST_ERR_UNSUPPORTED : PST_ERR_STATE;
 }
 
-/* What the first step needs of earlier operations. */
+/* The operation has what it needs of earlier ones. */
 static bool ready(const struct pst_requester *q, const struct pst_op *op)
 {
     const struct pst_spdm *c = &q->spdm;
@@ -177,7 +177,7 @@ pst_err pst_requester_start(struct pst_requester *q, const struct pst_op *op)
     }
     s->op = *op;
     if ((q->spdm.theirs & PST_CAP_MEAS) == 0) {
-        s->op.summary = 0; /* a peer that measures nothing refuses to be asked */
+        s->op.summary = 0; /* a peer without measurements refuses the request */
     }
     if (op->kind == PST_OP_SESSION) {
         s->session = 0;
@@ -203,7 +203,7 @@ pst_err pst_requester_start(struct pst_requester *q, const struct pst_op *op)
     return PST_OK;
 }
 
-/* The message is whole: remembers it for transcripts and retries. */
+/* Keeps the complete message for transcripts and retries. */
 static void remember(struct pst_requester *q, const struct pst_exchange *x)
 {
     struct pst_requester_state *s = &q->state;

@@ -1,4 +1,4 @@
-/* What the requester sends: a row a step. */
+/* What the requester sends: one row for each step. */
 #include "spdm/messages.h"
 #include "spdm/session.h"
 #include "spdm/table.h"

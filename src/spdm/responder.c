@@ -89,8 +89,8 @@ static struct pst_spdm_session *session_of(struct pst_spdm *c, uint32_t context)
     return context == PST_SPDM_CLEAR ? psti_session_clear(c) : psti_session_find(c, context);
 }
 
-/* Another request came instead of RESPOND_IF_READY: the message that waited ends, and what it was
- * about to create. True when that was the session of this request. */
+/* Another request came instead of RESPOND_IF_READY: the message that waited fails, and the session
+ * that it would have created or completed ends. True: that was the session of this request. */
 static bool drop_waiting(struct pst_responder *r, struct pst_exchange *x)
 {
     const struct pst_wait *w = &r->spdm.wait;
@@ -146,7 +146,7 @@ static pst_err dispatch(struct pst_responder *r, struct pst_exchange *x)
     }
     if (x->code != PST_RESPOND_IF_READY && drop_waiting(r, x)) {
         if (x->context != PST_SPDM_CLEAR) {
-            x->out.cap = 0; /* its keys are gone: there is nothing to answer with */
+            x->out.cap = 0; /* its keys are gone: no answer is possible */
             return PST_ERR_CLOSED;
         }
         PST_TRY(gate(row, x));
@@ -155,8 +155,8 @@ static pst_err dispatch(struct pst_responder *r, struct pst_exchange *x)
     return psti_ended(x, row->run(x));
 }
 
-/* The requester can be told to come back: not where the message that waits came in an encapsulated
- * response, which is made only once. */
+/* ResponseNotReady is possible: the message fits into `defer`, and did not come in an encapsulated
+ * response, for which SPDM has no such answer. */
 static bool may_defer(const struct pst_responder *r, const struct pst_exchange *x)
 {
     const struct pst_responder_state *st = &r->state;

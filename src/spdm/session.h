@@ -1,14 +1,14 @@
-/* Sessions: the transcript TH, the key schedule, and the one way a session ends.
+/* Sessions: the transcript TH, the key schedule, and the one place where a session ends.
  *
- * A session is created by KEY_EXCHANGE and is of that kind for good. Keys leave through
- * config->keys and are wiped here; what stays are the secrets for the next step.
+ * KEY_EXCHANGE creates a session, and its kind never changes. Keys leave through config->keys and
+ * are wiped here; the secrets for the next step stay.
  */
 #ifndef PST_SPDM_SESSION_H
 #define PST_SPDM_SESSION_H
 
 #include "spdm/engine.h"
 
-/* What a session was created by; more kinds are more bits. */
+/* What created a session; one bit for each kind. */
 enum { PST_KIND_CERT = 1 };
 enum pst_session_phase { PST_SESSION_FREE, PST_SESSION_HANDSHAKE, PST_SESSION_APPLICATION };
 
@@ -16,10 +16,11 @@ enum pst_session_phase { PST_SESSION_FREE, PST_SESSION_HANDSHAKE, PST_SESSION_AP
 struct pst_spdm_session *psti_session_find(struct pst_spdm *c, uint32_t id);
 /* The one whose handshake is under way in the clear, or NULL. */
 struct pst_spdm_session *psti_session_clear(struct pst_spdm *c);
-/* A free place, or NULL. */
+/* A free one, or NULL. */
 struct pst_spdm_session *psti_session_vacant(struct pst_spdm *c);
 void psti_session_create(struct pst_spdm *c, struct pst_spdm_session *s, uint32_t id);
-/* The only teardown: wipes, drops the keys, tells hooks.ended if hooks.established was told. */
+/* The only teardown: wipes, drops the keys, and calls hooks.ended if hooks.established was called.
+ */
 void psti_session_end(struct pst_spdm *c, struct pst_spdm_session *s, pst_err why);
 
 /* TH begins with a clone of `start`: A and, in a multi-key connection, D. */
@@ -30,13 +31,14 @@ PST_MUST_CHECK pst_err psti_th_add(struct pst_spdm *c, struct pst_spdm_session *
 PST_MUST_CHECK pst_err psti_th_digest(struct pst_spdm *c, struct pst_spdm_session *s,
                                       uint8_t *digest);
 
-/* TH ends with the signature of KEY_EXCHANGE_RSP; secret[0] is the shared secret. Leaves master and
- * finished keys, places the handshake keys unless the handshake is in the clear. */
+/* TH ends with the signature of KEY_EXCHANGE_RSP; secret[0] is the shared secret. Derives the
+ * master secret and the finished keys, and places the handshake keys unless the handshake is in the
+ * clear. */
 PST_MUST_CHECK pst_err psti_session_handshake(struct pst_spdm *c, struct pst_spdm_session *s);
 /* HMAC over TH as it is, under the finished key of `role`. */
 PST_MUST_CHECK pst_err psti_session_verify_data(struct pst_spdm *c, struct pst_spdm_session *s,
                                                 pst_role role, uint8_t *out);
-/* TH is complete: leaves the data secrets. Keys are placed by psti_session_establish. */
+/* TH is complete: derives the data secrets. psti_session_establish places the keys. */
 PST_MUST_CHECK pst_err psti_session_master(struct pst_spdm *c, struct pst_spdm_session *s);
 PST_MUST_CHECK pst_err psti_session_establish(struct pst_spdm *c, struct pst_spdm_session *s);
 /* The next key of one direction, sequence numbers from 0. */

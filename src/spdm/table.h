@@ -2,11 +2,12 @@
  * only place where version, phase, capability, session and size are checked; handlers do the work
  * of their message only.
  *
- * The responder's table lists requests. The requester has two: what it sends (a row a step), and
- * which encapsulated requests it answers. docs/spdm-table.md is printed from all three.
+ * The responder's table lists requests. The requester has two: one for what it sends, a row for
+ * each step, and one for the encapsulated requests that it answers. docs/spdm-table.md is printed
+ * from all three.
  *
- * A message of another version or kind of session finds its place here as a row: 1.4 by `until` and
- * `since`, PSK by a second bit of `kinds`.
+ * A new version or kind of session adds rows: 1.4 by `since` and `until`, PSK by a second bit of
+ * `kinds`.
  */
 #ifndef PST_SPDM_TABLE_H
 #define PST_SPDM_TABLE_H

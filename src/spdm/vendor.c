@@ -1,4 +1,5 @@
-/* VENDOR_DEFINED_REQUEST, VENDOR_DEFINED_RESPONSE (spec: DSP0274): the application's own. */
+/* VENDOR_DEFINED_REQUEST, VENDOR_DEFINED_RESPONSE (spec: DSP0274): the application's own messages.
+ */
 #include "spdm/messages.h"
 
 struct vendor {

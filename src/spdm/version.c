@@ -1,4 +1,4 @@
-/* GET_VERSION, VERSION (spec: DSP0274): forgets the connection and starts another. */
+/* GET_VERSION, VERSION (spec: DSP0274): the connection starts anew. */
 #include "spdm/chain.h"
 #include "spdm/messages.h"
 #include "spdm/transcript.h"

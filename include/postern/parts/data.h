@@ -1,12 +1,12 @@
-/* Records of a data link: where debug travels on a link of its own, beside the one on which the
- * session is managed.
+/* Records of a data link: debug travels on a link of its own, beside the one on which the session
+ * is managed.
  *
- * They look like the session's (record.h), under its session id, but their keys are others: made
- * from the session's Export Master Secret with labels that name the link and the direction
- * (mipi_profile.h), so that neither link can be passed off as the other. SPDM never changes them.
- * They *ratchet*: after PST_DATA_RATCHET records a direction's secret becomes the next one, which
- * does not lead back, and its records count from 0 again. Both ends count, so nothing is said about
- * it. That takes a link that keeps order and loses nothing.
+ * They have the form of the session's records (record.h) and its session id, but keys of their own,
+ * derived from the session's Export Master Secret with labels that name the link and the direction
+ * (mipi_profile.h). So a record of one link is never accepted on the other. SPDM does not change
+ * these keys. They *ratchet*: after PST_DATA_RATCHET records the secret of a direction is replaced
+ * by the next one, from which the old one cannot be computed, and its records count from 0 again.
+ * Both ends count, so no message announces it. The link must keep order and lose nothing.
  */
 #ifndef POSTERN_PARTS_DATA_H
 #define POSTERN_PARTS_DATA_H

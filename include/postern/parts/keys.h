@@ -1,8 +1,9 @@
-/* The border between the security agent and the encryption function.
+/* The interface between the security agent and the encryption function.
  *
  * The agent (spdm/) agrees on keys; the encryption function (record/) uses them. They may be parts
- * of one program, two cores, or two processes, so they meet only here: the agent *places* traffic
- * keys for a direction of a session and *drops* a session. It never asks for a key back.
+ * of one program, run on two cores or in two processes, so this is all that they share: the agent
+ * *places* traffic keys for a direction of a session and *drops* a session. It never reads a key
+ * back.
  */
 #ifndef POSTERN_PARTS_KEYS_H
 #define POSTERN_PARTS_KEYS_H

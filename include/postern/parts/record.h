@@ -8,8 +8,8 @@
  * the payload and PST_TAG_LEN (plus random) after it; to open, the payload is found inside the
  * record. Nothing is copied or allocated.
  *
- * The record layer knows no policy: what a bad tag means for the session is the SCM's to decide.
- * It counts, and refuses to go past its limits.
+ * The record layer knows no policy: the SCM decides what a bad tag means for the session. It counts
+ * records and bad tags and stops at its limits.
  */
 #ifndef POSTERN_PARTS_RECORD_H
 #define POSTERN_PARTS_RECORD_H

@@ -1,6 +1,6 @@
-/* The SPDM requester: the engineer's half. See spdm.h for the chapter.
+/* The SPDM requester: the debugger's side. The chapter is in spdm.h.
  *
- * One operation at a time: start it, then shuttle messages until it is done.
+ * One operation at a time: start it, then carry messages back and forth until it is done.
  *
  *     err = pst_requester_start(&q, &op);
  *     while ((err = pst_requester_next(&q, &context, out, sizeof out, &len)) == PST_OK) {
@@ -28,7 +28,7 @@ typedef enum {
     PST_OP_SESSION,      /* KEY_EXCHANGE … FINISH with whatever mutual authentication is asked */
     PST_OP_HEARTBEAT,    /* `context`, as the ones below */
     PST_OP_KEY_UPDATE,   /* `all`: both directions; otherwise ours */
-    PST_OP_ENCAPSULATED, /* GET_ENCAPSULATED_REQUEST: serves what the responder has to ask */
+    PST_OP_ENCAPSULATED, /* GET_ENCAPSULATED_REQUEST: answers what the responder asks */
     PST_OP_END_SESSION,
     PST_OP_VENDOR, /* `standard`, `vendor_id`, `payload` */
 } pst_op_kind;

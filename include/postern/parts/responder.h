@@ -1,4 +1,4 @@
-/* The SPDM responder: the device's half. See spdm.h for the chapter. */
+/* The SPDM responder: the target's side. The chapter is in spdm.h. */
 #ifndef POSTERN_PARTS_RESPONDER_H
 #define POSTERN_PARTS_RESPONDER_H
 
@@ -39,14 +39,15 @@ PST_MUST_CHECK pst_err pst_responder_resume(struct pst_responder *r, uint8_t *ou
                                             size_t *out_len);
 /* The answer has been sealed and handed to the link: key changes that follow it happen now. */
 void pst_responder_sent(struct pst_responder *r);
-/* A record of this session failed to open: what SPDM does about it. Fills the ERROR to send, if
- * any; pst_responder_sent then ends the session. */
+/* A record of this session failed to open. Writes the ERROR to send, if any; pst_responder_sent
+ * then ends the session. */
 PST_MUST_CHECK pst_err pst_responder_bad_record(struct pst_responder *r, uint32_t session_id,
                                                 uint8_t *out, size_t cap, size_t *out_len);
-/* Time passes: ends sessions whose heartbeat stopped or whose handshake took too long. Returns
- * milliseconds until it wants to be called again, UINT64_MAX for never. */
+/* Ends sessions whose heartbeat stopped or whose handshake took too long. Returns the milliseconds
+ * until it is to be called again, UINT64_MAX for never. */
 uint64_t pst_responder_poll(struct pst_responder *r);
-/* A record of this session opened that is not SPDM's: it counts as a sign of life. */
+/* A record of this session was opened that carries no SPDM message: it restarts the heartbeat
+ * period. */
 void pst_responder_heard(struct pst_responder *r, uint32_t session_id);
 /* Ends one session now (policy, AEAD limit, revocation): keys dropped, `ended` called. */
 void pst_responder_end(struct pst_responder *r, uint32_t session_id, pst_err why);

@@ -81,7 +81,7 @@ typedef enum {
     PST_MUTUAL_DIGESTS = 4, /* encapsulated, GET_DIGESTS implied */
 } pst_mutual;
 
-/* What an application hears. All may be NULL. */
+/* What the application is told. All may be NULL. */
 struct pst_spdm_hooks {
     void *ctx;
     /* The peer's chain was verified; may refuse it: PST_ERR_IDENTITY, PST_ERR_DENIED. Runs before
@@ -92,7 +92,7 @@ struct pst_spdm_hooks {
     /* The session may carry application data from now on. `peer` is NULL without mutual
      * authentication (responder side). */
     void (*established)(void *ctx, uint32_t session_id, const struct pst_peer *peer);
-    /* The session is over and its keys are dropped; `why` for the log. */
+    /* The session has ended and its keys are dropped; `why` is for the log. */
     void (*ended)(void *ctx, uint32_t session_id, pst_err why);
     /* A VENDOR_DEFINED request (responder side): answer into `out`. */
     pst_err (*vendor)(void *ctx, uint32_t context, uint16_t standard, struct pst_bytes vendor_id,
@@ -115,7 +115,7 @@ struct pst_measurements {
     pst_err (*get)(void *ctx, size_t n, pst_hash_id hash, struct pst_measurement *out);
 };
 
-/* What both roles are made of: const, outlives the engine. */
+/* The configuration of an engine, for both roles: const, outlives the engine. */
 struct pst_spdm_config {
     const struct pst_crypto *crypto;
     const struct pst_cert_verifier *verifier;    /* of the peer's chain; NULL: none is accepted */
@@ -130,7 +130,7 @@ struct pst_spdm_config {
     uint8_t ct_exponent;          /* 2^n microseconds for cryptography */
     uint32_t transfer_size;       /* DataTransferSize */
     uint32_t message_size;        /* MaxSPDMmsgSize; 0: the same */
-    bool multi_key;               /* where the peer leaves it to us: a multi-key connection */
+    bool multi_key;               /* a multi-key connection, if the peer leaves the choice to us */
     /* Preferences, best first, ended by 0 */
     const uint8_t *hashes, *sigs, *peer_sigs, *dhs, *aeads; /* ids of crypto.h */
     pst_hash_id measurement_hash;

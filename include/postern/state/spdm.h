@@ -1,8 +1,8 @@
 /* The state of an SPDM connection: private, visible only so that its size is `sizeof`.
  *
- * What does not live at the same time shares its memory: the raw bytes of VERSION, CAPABILITIES,
- * ALGORITHMS and the hashes that they become; a session's transcript and, later, its measurement
- * log; the hash of a chain that arrives and the peer that it turns out to be.
+ * What is not needed at the same time shares memory: the raw bytes of the first messages and the
+ * hashes that are made from them; a session's DH key, its transcript and later its measurement log;
+ * the hash of a chain that arrives and the peer that it names.
  */
 #ifndef POSTERN_STATE_SPDM_H
 #define POSTERN_STATE_SPDM_H
