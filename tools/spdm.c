@@ -227,7 +227,7 @@ static bool prepare(struct spdm_peer *p, bool responder)
     c->transfer_size = SPDM_TRANSFER;
     c->heartbeat_s = (uint8_t)p->o->heartbeat;
     c->certificate_portion = (uint16_t)p->o->portion;
-    c->wait_for_signer = true;
+    c->caller_waits = true;
     const char *why = pst_spdm_config_check(c, responder ? PST_ROLE_RESPONDER : PST_ROLE_REQUESTER);
     if (why != NULL) {
         tool_say(NAME, "%s", why);

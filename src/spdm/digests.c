@@ -104,8 +104,8 @@ pst_err psti_serve_digests(struct pst_exchange *x)
     return psti_m_add(c, psti_out_bytes(x).at, psti_out_bytes(x).len);
 }
 
-/* D is not kept: it is the same message whenever it is asked for. Piece by piece, as nobody has
- * room for all of it. */
+/* D is not kept: it is the same message each time. It is hashed in pieces, because no buffer here
+ * holds all of it. */
 static pst_err add_digests(struct pst_spdm *c, struct pst_spdm_session *s)
 {
     uint8_t mask = psti_own_mask(c), piece[PST_MAX_HASH > KEYS_MAX ? PST_MAX_HASH : KEYS_MAX];

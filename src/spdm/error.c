@@ -1,5 +1,4 @@
-/* ERROR (spec: DSP0274): what the requester does about one. The responder's are made in refuse.c.
- */
+/* ERROR (spec: DSP0274), requester: waits, retries, or ends the operation. */
 #include "spdm/messages.h"
 #include "spdm/session.h"
 #include "spdm/transcript.h"

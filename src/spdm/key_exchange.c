@@ -58,8 +58,8 @@ static pst_err read_ask(struct pst_exchange *x, struct ask *a)
     return psti_opaque_pick(opaque, &a->version);
 }
 
-/* A chain that we were given goes through the same checks as one that arrives. If it is refused,
- * the requester is asked for one. PST_PENDING: the verifier needs time. */
+/* Verifies the configured chain of the requester as if it had arrived. If it is refused, the
+ * requester is asked for one. PST_PENDING: the verifier needs time. */
 static pst_err take_known(struct pst_spdm *c)
 {
     const struct pst_slot *s = c->config->known_peer;

@@ -52,7 +52,7 @@ void pst_profile_target(struct pst_spdm_config *config, const struct pst_profile
     config->mutual = PST_MUTUAL_ENCAP;
     config->require_mutual = true;
     config->heartbeat_s = PST_PROFILE_HEARTBEAT_S;
-    config->wait_for_signer = true;
+    config->caller_waits = true;
 }
 
 void pst_profile_debugger(struct pst_spdm_config *config, const struct pst_profile_parts *parts)

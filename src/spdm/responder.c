@@ -107,7 +107,7 @@ static bool drop_waiting(struct pst_responder *r, struct pst_exchange *x)
         return false;
     }
     psti_wait_cancel(&r->spdm);
-    r->state.deferred = false;
+    r->state.deferred = r->state.token_given = false;
     (void)!psti_ended(&old, PST_ERR_CLOSED);
     pst_responder_sent(r);
     bool gone = x->session != session_of(&r->spdm, x->context);
@@ -163,7 +163,7 @@ static bool may_defer(const struct pst_responder *r, const struct pst_exchange *
     const struct pst_wait *w = &r->spdm.wait;
     size_t in_len = w->reads ? x->in_len : 0;
 
-    return !r->spdm.config->wait_for_signer && w->code != PST_DELIVER_ENCAPSULATED_RESPONSE &&
+    return !r->spdm.config->caller_waits && w->code != PST_DELIVER_ENCAPSULATED_RESPONSE &&
            st->defer != NULL && in_len <= UINT16_MAX && x->out.used <= UINT16_MAX &&
            in_len + x->out.used <= st->defer_cap;
 }
@@ -173,9 +173,10 @@ static void write_not_ready(struct pst_responder *r, struct pst_exchange *x)
     struct pst_responder_state *st = &r->state;
     const struct pst_wait *w = &r->spdm.wait;
 
-    if (!st->deferred) {
+    if (!st->token_given) {
         st->token++;
     }
+    st->token_given = true;
     if (w->reads && x->in != st->defer) {
         memcpy(st->defer, x->in, x->in_len);
     }
@@ -205,15 +206,16 @@ static pst_err conclude(struct pst_responder *r, struct pst_exchange *x, pst_err
     if (err == PST_OK && x->out.failed) {
         err = PST_ERR_SPACE;
     }
-    if (err != PST_PENDING) {
-        st->deferred = st->deferred && r->spdm.wait.step != NULL;
-    } else if (may_defer(r, x)) {
-        write_not_ready(r, x);
-    } else {
+    if (err == PST_PENDING && !may_defer(r, x)) {
         st->deferred = false;
         st->request = x->in - x->in_at;
         st->request_len = x->in_len + x->in_at;
         return PST_PENDING;
+    }
+    if (err == PST_PENDING) {
+        write_not_ready(r, x);
+    } else if (r->spdm.wait.step == NULL) {
+        st->deferred = st->token_given = false;
     }
     if (err != PST_OK && err != PST_PENDING) {
         write_refusal(x, err);

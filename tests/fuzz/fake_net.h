@@ -264,7 +264,7 @@ static inline void fnet_init_target(struct fnet *n, uint8_t how)
     n->ts_spdm = fnet_spdm(n, &n->ts_slot);
     n->ts_spdm.mutual = PST_MUTUAL_ENCAP;
     n->ts_spdm.heartbeat_s = 5;
-    n->ts_spdm.wait_for_signer = (how & FNET_WAIT) != 0;
+    n->ts_spdm.caller_waits = (how & FNET_WAIT) != 0;
     need(pst_grants_parse(&n->policy.allow, policy, strlen(policy), false, NULL) == PST_OK);
     n->policy.share_read_only = (how & FNET_SHARE) != 0;
     fnet_space_init(&n->memory, n, UINT64_MAX);
@@ -304,6 +304,7 @@ static inline void fnet_init(struct fnet *n, uint8_t how)
     fake_signer_init(&n->ts_signer, PST_ECDSA_P256);
     fake_signer_init(&n->dts_signer, PST_ECDSA_P256);
     n->ts_signer.pending = (how & FNET_SLOW) != 0 ? 2 : 0;
+    n->fake.slow = n->ts_signer.pending;
     n->ts_slot = fake_slot(&n->ts_signer);
     n->dts_slot = fake_slot(&n->dts_signer);
     fnet_init_target(n, how);

@@ -226,7 +226,7 @@ static inline void pair_init(struct pair *p, const uint8_t how[4])
     ts->mutual = mutual[how[1] >> 1 & 3];
     ts->known_peer = ts->mutual == PST_MUTUAL_PLAIN ? &p->dts.slot : NULL;
     ts->require_mutual = p->ts.require_mutual = (how[1] & 8) != 0 && ts->mutual != PST_MUTUAL_NONE;
-    ts->wait_for_signer = (how[1] & 16) != 0;
+    ts->caller_waits = (how[1] & 16) != 0;
     ts->basic_mutual = (how[1] & 32) != 0;
     ts->heartbeat_s = (how[1] & 64) != 0 ? 5 : 0;
     ts->certificate_portion = (how[1] & 128) != 0 ? 50 : 0;

@@ -264,7 +264,7 @@ static void take_config(struct tape *t)
     c->crypto = &t->crypto;
     c->keys = (struct pst_key_port){.ctx = t, .place = taped_place, .drop = taped_drop};
     c->now_ms = no_time;
-    c->wait_for_signer = true;
+    c->caller_waits = true;
 }
 
 /* --- the two roles --- */

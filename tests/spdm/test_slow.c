@@ -262,11 +262,56 @@ static void given_up(void **state)
     }
 }
 
+/* While a signature is verified for as long as it takes, the other session's heartbeat is due, and
+ * the session that waits can be ended. */
+static void time_goes_on(void **state)
+{
+    static uint8_t req[WIRED_BUFFER], rsp[WIRED_BUFFER];
+    uint32_t context;
+    size_t len, rsp_len;
+
+    (void)state;
+    begin(&forms[2], 0, false);
+    uint32_t first = wired_session(&w);
+    struct pst_op op = {.kind = PST_OP_SESSION};
+    w.ts.strict.pending = 1000000;
+    CHECK_EQ(pst_requester_start(&w.q, &op), PST_OK);
+    CHECK_EQ(pst_requester_next(&w.q, &context, req, sizeof req, &len), PST_OK);
+    CHECK_EQ(pst_responder_handle(&w.r, context, req, len, rsp, sizeof rsp, &rsp_len), PST_PENDING);
+    pst_responder_heard(&w.r, first);
+    CHECK_EQ(pst_responder_poll(&w.r), 10000);
+    CHECK_EQ(w.ts.log.ended, 0);
+    w.now += 10000;
+    (void)pst_responder_poll(&w.r);
+    CHECK_EQ(w.ts.log.ended, 1);
+    CHECK_EQ(w.ts.log.why, PST_ERR_TIMEOUT);
+    CHECK_EQ(w.ts.strict.waits, 1);
+    CHECK_EQ(pst_responder_resume(&w.r, rsp, sizeof rsp, &rsp_len), PST_PENDING);
+    pst_responder_wipe(&w.r);
+    CHECK_EQ(w.ts.strict.cancelled, 1);
+    wired_end(&w);
+}
+
+/* Room for ResponseNotReady that holds the signer's message, but not the request besides: the
+ * caller waits. */
+static void little_room(void **state)
+{
+    (void)state;
+    begin(&forms[2], 2, true);
+    for (size_t room = 0; room < 1000; room += 50) {
+        pst_responder_defer(&w.r, w.defer, room);
+        CHECK_EQ(run(), PST_OK);
+    }
+    wired_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bytes),
         cmocka_unit_test(given_up),
+        cmocka_unit_test(time_goes_on),
+        cmocka_unit_test(little_room),
     };
 
     return cmocka_run_group_tests_name("spdm.slow", tests, NULL, NULL);

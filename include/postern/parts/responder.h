@@ -21,7 +21,7 @@ PST_MUST_CHECK pst_err pst_responder_init(struct pst_responder *r,
 /* Memory where a response that is not ready waits for RESPOND_IF_READY: transfer_size bytes are
  * enough while only the signer is slow, twice that where the crypto port or the verifier is, since
  * the request is kept as well. Without it, or when it is too small, or with
- * `config.wait_for_signer`, pst_responder_handle answers PST_PENDING. It always does so where a
+ * `config.caller_waits`, pst_responder_handle answers PST_PENDING. It always does so where a
  * chain or signature of an encapsulated response is slow to verify: SPDM has no ResponseNotReady
  * there. */
 void pst_responder_defer(struct pst_responder *r, uint8_t *buffer, size_t cap);

@@ -17,7 +17,7 @@
  *
  * Nothing here blocks. A signer, the crypto port (crypto.h) and the verifier of certificates may
  * answer PST_PENDING: the responder then answers ResponseNotReady (or PST_PENDING, when
- * `config.wait_for_signer`), the requester's `next` returns PST_PENDING. What is waited for is
+ * `config.caller_waits`), the requester's `next` returns PST_PENDING. What is waited for is
  * given up when the session, the operation or the connection ends, or another request comes
  * instead.
  */
@@ -147,8 +147,8 @@ struct pst_spdm_config {
     uint8_t heartbeat_s;               /* 0: none */
     uint16_t certificate_portion;      /* most bytes of one CERTIFICATE; 0: what fits */
     const struct pst_measurements *measurements; /* NULL: none */
-    bool wait_for_signer; /* pst_responder_handle answers PST_PENDING, not ResponseNotReady */
-    bool basic_mutual;    /* 1.2 CHALLENGE_AUTH may ask for the requester's challenge */
+    bool caller_waits; /* pst_responder_handle answers PST_PENDING, not ResponseNotReady */
+    bool basic_mutual; /* 1.2 CHALLENGE_AUTH may ask for the requester's challenge */
 };
 
 /* What is missing or wrong in a configuration of this role, in a sentence that names the field;

@@ -122,6 +122,7 @@ struct pst_responder_state {
     int16_t after_why;      /* pst_err of an ending session */
     uint8_t after;          /* enum in responder.c */
     uint8_t token;
+    bool token_given;                   /* the requester knows `token` for what waits */
     bool deferred;                      /* a response waits for RESPOND_IF_READY; in `defer`: */
     uint16_t deferred_in, deferred_out; /* bytes of the request, then of the response so far */
     /* encapsulated requests (src/spdm/encap.c) */

@@ -328,7 +328,7 @@ void wired_setup(struct wired *w, const struct wired_options *o)
     w->ts.config.slots[o->ts_slot] = &w->ts_slot;
     w->dts.config.slots[o->dts_slot] = &w->dts_slot;
     if (!o->defer) {
-        w->ts.config.wait_for_signer = true;
+        w->ts.config.caller_waits = true;
     }
 }
 
