@@ -195,27 +195,31 @@ static void setup(struct ends *e)
 struct bare {
     const struct suite *suite;
     const struct pst_slot *chains[2];
-    struct pst_certificate leaf; /* of chains[0], whose key signs */
+    struct pst_public_key leaf; /* of chains[0], whose key signs */
     uint8_t signature[PST_MAX_SIGNATURE];
 };
 
 static const uint8_t message[148]; /* the length of what SPDM signs, near enough */
 
-/* Parses each certificate of a chain, key included. Returns how many are below the root. */
-static unsigned parse(const struct pst_slot *chain, struct pst_certificate *leaf)
+/* Parses each certificate of a chain, key included. Returns how many are below the root. The leaf's
+ * key goes into `leaf` unless it is NULL. */
+static unsigned parse(const struct pst_slot *chain, struct pst_public_key *leaf)
 {
+    const struct pst_crypto *c = pst_openssl_crypto();
     const uint8_t *at = chain->certs, *end = at + chain->certs_len;
     struct pst_certificate one;
+    struct pst_public_key key = {0};
     unsigned count = 0;
-    size_t head, len;
+    size_t len;
     while (at < end) {
         must(pst_certificate_extent(at, (size_t)(end - at), &len), "extent");
         must(pst_certificate_parse(&one, at, len), "parse");
+        must(c->public_key(c->ctx, &key, (pst_sig_id)one.sig_id, one.key.at), "public key");
         at += len;
         if (at == end && leaf != NULL) {
-            *leaf = one;
+            *leaf = key;
         } else {
-            pst_certificate_free(&one);
+            c->public_key_wipe(c->ctx, &key);
         }
         count++;
     }
@@ -233,7 +237,7 @@ static void sign(struct bare *b)
 static void verify(struct bare *b)
 {
     const struct pst_crypto *c = pst_openssl_crypto();
-    must(c->verify(c->ctx, &b->leaf.key, (pst_hash_id)b->suite->hash, message, sizeof message,
+    must(c->verify(c->ctx, &b->leaf, (pst_hash_id)b->suite->hash, message, sizeof message,
                    b->signature),
          "verify");
 }
