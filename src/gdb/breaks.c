@@ -1,5 +1,5 @@
-/* Breakpoints that gdb sets and removes around every stop: acknowledged here, sent with the next
- * resume, and only where wish and target differ. */
+/* Breakpoints. gdb sets and removes them around every stop: they are acknowledged here, and only
+ * what differs from the target is sent, with the next resume. */
 #include "gdb/gdb.h"
 
 #include <string.h>
@@ -17,7 +17,7 @@ static struct pst_gdb_break *find(struct pst_gdb_server *g, const struct pst_gdb
     return NULL;
 }
 
-/* A free entry, or one that is remembered only because it worked before. */
+/* A free entry, or one that is kept only because it worked before. */
 static struct pst_gdb_break *make(struct pst_gdb_server *g, const struct pst_gdb_break *b)
 {
     struct pst_gdb_break *spare = NULL;
@@ -50,7 +50,7 @@ static void put(struct pst_writer *w, const struct pst_gdb_break *b, bool set)
 size_t psti_gdb_break_list(struct pst_gdb_server *g, bool all)
 {
     struct pst_writer w = pst_writer_of(g->break_bytes, sizeof g->break_bytes);
-    /* Removals first: hardware has few of them. */
+    /* Removals first: a CPU has few hardware breakpoints. */
     for (int set = 0; set <= (all ? 0 : 1); set++) {
         for (size_t i = 0; i < PST_GDB_BREAKS; i++) {
             struct pst_gdb_break *b = &g->breaks[i];
@@ -75,12 +75,12 @@ void psti_gdb_break_done(struct pst_gdb_server *g, bool accepted)
             b->known = true;
             g->types_known |= (uint8_t)(1u << b->type);
         } else {
-            b->known = false; /* which of the batch failed is not known: ask about each again */
+            b->known = false; /* which one failed is not known: each is asked for again */
         }
     }
 }
 
-/* Code breakpoints need no proof: a target that has none would not be debugged. */
+/* Code breakpoints need not have worked before: every stub has them. */
 static bool may_defer(const struct pst_gdb_server *g, const struct pst_gdb_break *b)
 {
     size_t len = b->type >= 2 && b->kind > 0 ? b->kind : 1;
@@ -98,7 +98,7 @@ static bool get_break(struct pst_gdb_server *g, struct pst_reader *r)
     if (!pst_reader_ok(r) || type >= TYPES || kind > UINT16_MAX) {
         return false;
     }
-    /* What may follow (conditions, commands) was not offered to gdb. */
+    /* Conditions and commands, which could follow, were not offered to gdb. */
     g->probe = (struct pst_gdb_break){
         .address = address, .kind = (uint16_t)kind, .type = (uint8_t)type, .used = true};
     return r->left == 0;
@@ -116,7 +116,7 @@ static void insert_done(struct pst_gdb_server *g)
         }
         psti_gdb_reply_text(g, "OK");
     } else if (op->result == PST_ERR_UNSUPPORTED || op->result == PST_ERR_ARGUMENT) {
-        psti_gdb_reply_text(g, ""); /* gdb does it in software, or says that it cannot */
+        psti_gdb_reply_text(g, ""); /* gdb does it in software, or prints that it cannot */
     } else {
         psti_gdb_reply_fault(g, g->probe.type < 2 ? "set a breakpoint" : "set a watchpoint",
                              g->probe.address, g->probe.kind, op->result);
@@ -126,7 +126,7 @@ static void insert_done(struct pst_gdb_server *g)
 void psti_gdb_on_insert(struct pst_gdb_server *g, struct pst_reader *r)
 {
     if (!get_break(g, r)) {
-        psti_gdb_reply_text(g, ""); /* a type or an option that is not known here */
+        psti_gdb_reply_text(g, ""); /* an unknown type or option */
         return;
     }
     struct pst_gdb_break *b = find(g, &g->probe);
@@ -141,7 +141,7 @@ void psti_gdb_on_insert(struct pst_gdb_server *g, struct pst_reader *r)
             pst_cache_region(&g->cache, b->address, b->kind > 0 ? b->kind : 1);
         size_t len = 0;
         const uint8_t *regs = psti_gdb_regs_of(g, g->hart, &len);
-        if (region != NULL) { /* gdb will read it at each stop */
+        if (region != NULL) { /* gdb reads it at each stop */
             pst_gather_note(&g->gather, region, b->address, b->kind, regs, len);
         }
     }

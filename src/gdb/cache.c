@@ -43,7 +43,7 @@ static pst_err read_map(struct pst_cache *c, struct pst_reader *in)
             return PST_ERR_DECODE;
         }
         if (r.kind < PST_REGION_RAM || r.kind > PST_REGION_FLASH) {
-            continue; /* a kind of a later profile: treated as device memory */
+            continue; /* an unknown kind: treated as device memory */
         }
         if (c->map_len == PST_CACHE_REGIONS) {
             return PST_ERR_LIMIT;
@@ -110,7 +110,8 @@ static struct pst_cache_block *find_or_make(struct pst_cache *c, uint64_t base)
     if (b != NULL) {
         return b;
     }
-    /* The oldest gives way: neighbours share slots, and what was read ahead is the youngest. */
+    /* The oldest is replaced. Neighbours share slots, and blocks that were read ahead are the
+     * newest. */
     b = way(c, base, 0);
     for (size_t n = 0; n < WAYS && live(c, b); n++) {
         struct pst_cache_block *other = way(c, base, n);
@@ -201,7 +202,7 @@ static void fill_region(struct pst_cache *c, const struct pst_region *r, uint64_
         struct part p = first_part(address, len);
         size_t n = p.to - p.from;
         struct pst_cache_block *b = find_or_make(c, p.base);
-        /* A block on the border of ROM and something else is not constant. */
+        /* A block that is only partly in ROM is not constant. */
         b->constant = r->kind == PST_REGION_ROM && r->first <= p.base &&
                       r->last - p.base >= PST_CACHE_BLOCK - 1;
         memcpy(b->data + p.from, data, n);
@@ -247,7 +248,7 @@ void pst_cache_forget(struct pst_cache *c, uint64_t address, size_t len)
 void pst_cache_resume(struct pst_cache *c)
 {
     c->epoch++;
-    if (c->epoch == 0) { /* an old epoch would come true again */
+    if (c->epoch == 0) { /* old blocks would become valid again */
         memset(c->blocks, 0, c->count * sizeof *c->blocks);
         c->epoch = 1;
     }

@@ -1,7 +1,7 @@
-/* qXfer: target description, memory map, thread list, in portions of any size.
+/* qXfer: target description, memory map and list of threads, in portions of any size.
  *
- * A document is never held as text: it is generated anew for each request, and all but the portion
- * is dropped on the way. */
+ * No document is held in memory: it is generated again for each request, and all but the portion
+ * that was asked for is dropped. */
 #include "gdb/gdb.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@ struct portion {
     uint64_t skip;
     uint64_t left;            /* unescaped bytes that gdb still wants */
     size_t room;              /* escaped bytes that still fit */
-    struct pst_rsp_writer *p; /* NULL: only finds out whether there is more */
+    struct pst_rsp_writer *p; /* NULL: only determines `more` */
     bool more;
 };
 
@@ -109,7 +109,7 @@ static bool put_features(struct pst_gdb_server *g, struct portion *d, struct pst
     size_t at = 0;
     bool first = annex.len == 10 && memcmp(annex.at, "target.xml", 10) == 0;
     if (first && g->config.bare_metal && behind(text, "<osabi>") == 0) {
-        at = behind(text, "</architecture>"); /* the DTD wants it right there */
+        at = behind(text, "</architecture>"); /* the DTD demands this place */
     }
     put(d, text.at, at);
     if (at != 0) {
@@ -132,8 +132,8 @@ static void put_region(struct portion *d, const char *type, uint64_t first, uint
     put_text(d, "\"/>\n");
 }
 
-/* gdb refuses to touch what its map does not list, so device memory is listed too, as RAM: the
- * target's grants decide, not gdb. */
+/* gdb accesses nothing that its map does not list. So device memory is listed too, as RAM: the
+ * grants decide, not gdb. */
 static void put_map(struct pst_gdb_server *g, struct portion *d)
 {
     uint64_t next = 0;
@@ -146,7 +146,7 @@ static void put_map(struct pst_gdb_server *g, struct portion *d)
         if (r->first > next) {
             put_region(d, "ram", next, r->first - next);
         }
-        /* Flash as ROM: erasing and programming it is not offered. */
+        /* Flash is listed as ROM: it cannot be erased or programmed here. */
         put_region(d, r->kind == PST_REGION_RAM ? "ram" : "rom", r->first, r->last - r->first + 1);
         next = r->last + 1;
         full = next == 0;
@@ -164,7 +164,7 @@ static void put_threads(struct pst_gdb_server *g, struct portion *d)
     put_text(d, "<?xml version=\"1.0\"?>\n<threads>\n");
     for (size_t i = 0; i < g->hart_count; i++) {
         put_text(d, "<thread id=\"");
-        put_hex(d, g->harts[i]); /* as in packets: gdb 13 dies of an "0x" here */
+        put_hex(d, g->harts[i]); /* as in packets: gdb 13 crashes on "0x" here */
         put_text(d, "\" core=\"");
         put_decimal(d, i);
         put_text(d, "\" name=\"hart ");

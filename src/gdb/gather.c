@@ -4,13 +4,13 @@
 
 #define NO_REGISTER UINT16_MAX
 #define LINE 64u        /* gdb 13 reads stack and code in lines of 64 bytes */
-#define LARGEST 512u    /* longer reads are dumps, not questions that come again */
-#define LIFETIME 8u     /* stops that an unused range stays */
-#define NEAR_BELOW 256u /* how far from a register an address still belongs to it */
+#define LARGEST 512u    /* longer reads are dumps, which are not repeated at each stop */
+#define LIFETIME 8u     /* stops for which an unused range is kept */
+#define NEAR_BELOW 256u /* addresses this close to a register are relative to it */
 #define NEAR_ABOVE 2048u
 
-/* What is asked for at every stop. The stack line that gdb wants holds SP, so it may begin up to
- * 63 bytes below; the same for code lines. */
+/* What is read at every stop. gdb reads the whole line that holds SP, which may begin up to 63
+ * bytes below it; the same holds for code. */
 static const struct {
     int16_t below;
     uint16_t len;
@@ -22,7 +22,7 @@ void pst_gather_init(struct pst_gather *g)
     g->pc = g->sp = g->fp = g->ra = NO_REGISTER;
 }
 
-/* Where a call leaves its return address, for the families that have a register for it. */
+/* The register with the return address, for architectures that have one. */
 static uint16_t link_register(const struct pst_arch *arch)
 {
     if (strncmp(arch->name, "riscv", 5) == 0) {
@@ -37,8 +37,7 @@ static uint16_t link_register(const struct pst_arch *arch)
     return NO_REGISTER;
 }
 
-/* Ranges close to one that is in the list make that one longer: each range is a request of its own
- * to whatever the target reads its memory through. */
+/* A range close to one in the list extends that one: each range costs a request at the stub. */
 static bool extend(struct pst_gather *g, uint64_t first, uint32_t len)
 {
     for (size_t i = 0; i < PST_GATHER_LEARNED; i++) {
@@ -90,8 +89,8 @@ void pst_gather_arch(struct pst_gather *g, const struct pst_arch *arch)
     g->fp = arch->fp;
     g->ra = link_register(arch);
     g->word = arch->word;
-    /* For a debugger that shows code at each stop, and code with frame pointers: these stay only if
-     * they turn out to be asked for. */
+    /* For a gdb that shows code at each stop, and for code with frame pointers. They are dropped if
+     * gdb does not read them. */
     learn(g, g->pc, (uint64_t) - (int64_t)window_pc.below, window_pc.len);
     learn(g, g->fp, (uint64_t) - (int64_t)window_fp.below, window_fp.len);
 }
@@ -110,7 +109,7 @@ static bool register_value(const struct pst_gather *g, uint16_t reg, const uint8
     return true;
 }
 
-/* Is it in a window around `value` that is gathered anyway? */
+/* True: it lies in a window around `value` that is gathered in any case. */
 static bool covered(uint64_t value, int16_t below, uint16_t len, uint64_t address, size_t n)
 {
     uint64_t at = address - (value - (uint64_t)below);
@@ -129,7 +128,7 @@ void pst_gather_note(struct pst_gather *g, const struct pst_region *region, uint
         return;
     }
     if (has_sp && address - (sp - NEAR_BELOW) < NEAR_BELOW + NEAR_ABOVE) {
-        /* The distance varies with the alignment of SP: rounded, with a line to spare. */
+        /* The distance varies with the alignment of SP, so it is rounded, and a line is added. */
         uint64_t distance = (address - sp) & ~(uint64_t)(LINE - 1);
         uint32_t span = (uint32_t)((address - sp) - distance + len);
         learn(g, g->sp, distance, (span + 2 * LINE - 1) / LINE * LINE);

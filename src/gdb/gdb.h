@@ -37,21 +37,21 @@ struct psti_gdb_reply {
     struct pst_writer w;
     struct pst_rsp_writer p;
 };
-/* Begin must be given an object that stays where it is until end. */
+/* The object must stay where it is from begin to end. */
 void psti_gdb_reply_begin(struct pst_gdb_server *g, struct psti_gdb_reply *r);
 void psti_gdb_reply_end(struct pst_gdb_server *g, struct psti_gdb_reply *r);
 void psti_gdb_reply_text(struct pst_gdb_server *g, const char *text);
-/* `E.` and why in words; `what` says what was asked. */
+/* `E.`, `what` was asked for, and the reason in words. */
 void psti_gdb_reply_error(struct pst_gdb_server *g, const char *what, pst_err err);
 /* `Enn`, and a notice with the address. */
 void psti_gdb_reply_fault(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
                           pst_err err);
 void psti_gdb_reply_stop(struct pst_gdb_server *g);
-/* The stop that gdb awaits has come (or the end has): tells it. */
+/* The stop that gdb waits for has come, or the end of the session: tells gdb. */
 void psti_gdb_stopped(struct pst_gdb_server *g);
 /* Console output; only between a resume and its stop reply, or in answer to qRcmd. */
 void psti_gdb_console(struct pst_gdb_server *g, const char *text, size_t len);
-/* What waits to be told, where nobody else could tell it. */
+/* Prints a notice that waits for console output. */
 void psti_gdb_tell(struct pst_gdb_server *g);
 void psti_gdb_notice(struct pst_gdb_server *g, const char *text);
 void psti_gdb_notice_error(struct pst_gdb_server *g, const char *what, uint64_t address, size_t len,
@@ -107,8 +107,8 @@ void psti_gdb_regs_forget(struct pst_gdb_server *g);
 /* Registers 0 … n-1 of the g block all have one word: how many, and the word. */
 size_t psti_gdb_uniform(const struct pst_gdb_server *g, size_t regs_len, size_t *word);
 bool psti_gdb_has_hart(const struct pst_gdb_server *g, uint64_t hart);
-/* PST_RUN_BREAK records of what differs between gdb's wishes and the target; all: removes every
- * one. Returns the length. */
+/* Writes PST_RUN_BREAK records for every breakpoint that is wanted but not set, or set but not
+ * wanted; `all`: removes every one. Returns their length. */
 size_t psti_gdb_break_list(struct pst_gdb_server *g, bool all);
 void psti_gdb_break_done(struct pst_gdb_server *g, bool accepted);
 /* The archive's file of that name; {NULL, 0} if there is none. */

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#define SMALL 256u       /* a read up to this long is a question, not a dump */
-#define AHEAD_SMALL 768u /* what is read along behind one */
+#define SMALL 256u       /* longer reads are dumps */
+#define AHEAD_SMALL 768u /* bytes that are read beyond a small read */
 #define SEQUENTIAL 512u
 #define AHEAD_FAILURES 3u
 
@@ -17,8 +17,8 @@ static void reply_memory(struct pst_gdb_server *g, const uint8_t *data, size_t l
     psti_gdb_reply_end(g, &r);
 }
 
-/* The whole blocks around what gdb asked for, and a little more behind a small question (`bt` goes
- * up the stack line by line); never beyond the region, since reading further may have effects. */
+/* Reads the whole blocks around what gdb asked for, and a little more after a small read, since
+ * `bt` goes up the stack line by line. Never beyond the region, where reads may have effects. */
 static void choose_fetch(struct pst_gdb_server *g, const struct pst_region *region)
 {
     uint64_t mask = PST_CACHE_BLOCK - 1;
@@ -27,7 +27,7 @@ static void choose_fetch(struct pst_gdb_server *g, const struct pst_region *regi
     g->fetch_address = g->mem_address;
     g->fetch_len = g->mem_len;
     if (g->ahead_failures >= AHEAD_FAILURES) {
-        return; /* the grants end inside the region: ask for no more than gdb does */
+        return; /* the grants end inside the region: read what gdb asked for, no more */
     }
     if (g->mem_len <= SMALL && last <= UINT64_MAX - AHEAD_SMALL) {
         last += AHEAD_SMALL;
@@ -75,7 +75,7 @@ static void fetch(struct pst_gdb_server *g)
     psti_gdb_ops_end(g, fetch_done);
 }
 
-/* A reader that goes on and on (dump, compare-sections) finds the next part under way. */
+/* For sequential reads (dump, compare-sections), requests the next part ahead. */
 static void read_on(struct pst_gdb_server *g, const struct pst_region *region)
 {
     uint64_t at = g->mem_address + g->mem_len;
@@ -160,7 +160,7 @@ static void write_done(struct pst_gdb_server *g)
 {
     const struct pst_spp_op *op = &g->ops[0];
     if (op->result != PST_OK) {
-        pst_cache_forget(&g->cache, op->address, op->len); /* some of it may be written */
+        pst_cache_forget(&g->cache, op->address, op->len); /* it may be written in part */
         psti_gdb_reply_fault(g, "write memory", op->address, op->len, op->result);
         return;
     }
@@ -168,14 +168,15 @@ static void write_done(struct pst_gdb_server *g)
     if (g->state == PST_GDB_HALTED && region != NULL && region->kind == PST_REGION_RAM) {
         pst_cache_fill(&g->cache, op->address, op->data, op->len);
     } else {
-        pst_cache_forget(&g->cache, op->address, op->len); /* ROM and flash have their own mind */
+        pst_cache_forget(&g->cache, op->address,
+                         op->len); /* ROM and flash may not keep what is written */
     }
     psti_gdb_reply_text(g, "OK");
 }
 
 static void write_memory(struct pst_gdb_server *g, uint8_t *data, size_t len)
 {
-    /* A read ahead that is under way was sent before and shows the old bytes. */
+    /* A read ahead that is under way brings the old bytes: drop it. */
     g->ahead_epoch = g->cache.epoch - 1;
     psti_gdb_ops_begin(g);
     psti_gdb_ops_add(g, PST_SPP_WRITE, PST_AS_MEMORY, g->mem_address, data, len);
@@ -203,7 +204,7 @@ void psti_gdb_on_binary(struct pst_gdb_server *g, struct pst_reader *r)
     if (!ok || r->left != len || len > g->config.packet_size) {
         psti_gdb_reply_text(g, "E16");
     } else if (len == 0) {
-        psti_gdb_reply_text(g, "OK"); /* gdb probes whether X is known */
+        psti_gdb_reply_text(g, "OK"); /* gdb tests whether X is supported */
     } else {
         memcpy(g->work, r->at, (size_t)len);
         write_memory(g, g->work, (size_t)len);

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Runs continuations until one of them waits for the target. Completion may come while an operation
- * is being submitted, so this never nests. */
+/* Runs continuations until one of them waits for the target. An operation may complete while it is
+ * being submitted, so this must not nest. */
 static void turn(struct pst_gdb_server *g)
 {
     if (g->turning) {

@@ -53,7 +53,7 @@ static void on_empty(struct pst_gdb_server *g, struct pst_reader *r)
 static void on_attached(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    psti_gdb_reply_text(g, "1"); /* the program was there before: gdb detaches, it does not kill */
+    psti_gdb_reply_text(g, "1"); /* gdb did not start the program: it detaches and does not kill */
 }
 
 static void on_offsets(struct pst_gdb_server *g, struct pst_reader *r)
@@ -71,7 +71,7 @@ static void on_vcont_query(struct pst_gdb_server *g, struct pst_reader *r)
 static void on_file(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    psti_gdb_reply_text(g, "F-1,d"); /* EACCES: no files of the target, whoever asks */
+    psti_gdb_reply_text(g, "F-1,d"); /* EACCES: there is no access to files */
 }
 
 static void on_non_stop(struct pst_gdb_server *g, struct pst_reader *r)
@@ -86,15 +86,15 @@ static void on_non_stop(struct pst_gdb_server *g, struct pst_reader *r)
 static void on_refused(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    psti_gdb_notice(g, "this session debugs the device that it was opened for: there is nothing to "
-                       "run, restart or attach to");
-    psti_gdb_reply_error(g, "this session debugs one device: nothing to run or attach to", PST_OK);
+    psti_gdb_notice(g, "a session debugs the device that it was opened for; run, start and attach "
+                       "are not supported");
+    psti_gdb_reply_error(g, "run and attach are not supported", PST_OK);
 }
 
 static void on_restart(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;
-    psti_gdb_notice(g, "the target cannot be restarted from here");
+    psti_gdb_notice(g, "restarting the device is not supported");
     g->asked = false; /* R has no reply */
 }
 
@@ -137,7 +137,7 @@ static void on_more_threads(struct pst_gdb_server *g, struct pst_reader *r)
     psti_gdb_reply_text(g, "l");
 }
 
-/* Takes a thread; false if there is no such hart. 0 stands for any, and for all. */
+/* Takes a thread id. `hart` 0: any, or all. False: there is no such hart. */
 static bool get_hart(struct pst_gdb_server *g, struct pst_reader *r, uint32_t *hart)
 {
     struct pst_rsp_thread t = pst_rsp_get_thread(r);
@@ -215,8 +215,8 @@ static void put_counts(const struct pst_gdb_server *g, struct pst_writer *w)
 }
 
 static const char help[] = "monitor help      this text\n"
-                           "monitor whoami    who debugs what, and who vouches for both\n"
-                           "monitor session   the session's suite and age\n"
+                           "monitor whoami    the engineer, the device and its certificate\n"
+                           "monitor session   the session's algorithms and age\n"
                            "monitor policy    what this session may do\n"
                            "monitor stats     packets and round trips\n";
 
@@ -241,14 +241,14 @@ static void on_monitor(struct pst_gdb_server *g, struct pst_reader *r)
             if (g->config.backend.monitor != NULL) {
                 g->config.backend.monitor(g->config.backend.ctx, topics[i], &w);
             } else {
-                put(&w, "nothing is known about that\n");
+                put(&w, "not available\n");
             }
         }
     }
     if (is(word, len, "stats")) {
         put_counts(g, &w);
     } else if (!known) {
-        put(&w, is(word, len, "help") ? "" : "no such command; there are\n");
+        put(&w, is(word, len, "help") ? "" : "unknown command; expected one of\n");
         put(&w, help);
     }
     psti_gdb_tell(g);
@@ -264,7 +264,8 @@ enum need {
     HALTED,    /* all harts must be halted */
 };
 
-/* The first row whose text begins the packet decides, so longer texts stand before shorter ones. */
+/* The first row whose text begins the packet is taken, so longer texts stand before shorter ones.
+ */
 static const struct {
     const char *text;
     bool whole; /* nothing may follow the text */
@@ -319,20 +320,20 @@ static bool allowed(struct pst_gdb_server *g, enum need need)
         return true;
     }
     if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {
-        psti_gdb_reply_error(g, "the target is gone", PST_OK);
+        psti_gdb_reply_error(g, "the session with the target has ended", PST_OK);
         return false;
     }
     if (need == REACHABLE) {
         return true;
     }
-    psti_gdb_reply_error(g, "not while the target runs", PST_OK);
+    psti_gdb_reply_error(g, "the CPU is running", PST_OK);
     return false;
 }
 
 void psti_gdb_dispatch(struct pst_gdb_server *g)
 {
     if (!g->held || g->state == PST_GDB_IDLE || g->state == PST_GDB_ATTACHING) {
-        return; /* it waits until the target is known */
+        return; /* the packet waits until the CPU is halted */
     }
     g->held = false;
     for (size_t i = 0; i < sizeof packets / sizeof packets[0]; i++) {
@@ -344,5 +345,5 @@ void psti_gdb_dispatch(struct pst_gdb_server *g)
             return;
         }
     }
-    psti_gdb_reply_text(g, ""); /* what is not known is not supported */
+    psti_gdb_reply_text(g, ""); /* an unknown packet is not supported */
 }

@@ -20,7 +20,7 @@ static void reply_regs(struct pst_gdb_server *g, const uint8_t *regs, size_t len
     psti_gdb_reply_end(g, &r);
 }
 
-/* A running hart that may not be halted: every register is unavailable, which gdb can show. */
+/* The hart runs and may not be halted: gdb shows its registers as unavailable. */
 static void reply_unavailable(struct pst_gdb_server *g, size_t len)
 {
     struct psti_gdb_reply r;
@@ -87,7 +87,7 @@ void psti_gdb_on_set_regs(struct pst_gdb_server *g, struct pst_reader *r)
 {
     g->reg_hart = chosen_hart(g);
     size_t len = pst_rsp_get_hex(r, g->work, g->config.packet_size);
-    /* A stub may take a block of a wrong length in part, so only one of the known length goes. */
+    /* A stub may take part of a block of a wrong length, so only the known length is sent. */
     if (pst_finish(r) != PST_OK || len == 0 || len > PST_GDB_REGS ||
         (g->regs_len != 0 && len != g->regs_len) || g->reg_hart > LARGEST_HART) {
         psti_gdb_reply_error(g, "cannot write registers: wrong length", PST_OK);
@@ -131,7 +131,7 @@ static void reg_done(struct pst_gdb_server *g)
 {
     const struct pst_spp_op *op = &g->ops[0];
     if (op->result != PST_OK || op->moved == 0 || op->moved > sizeof g->singles[0].bytes) {
-        /* As plain as a stub says it: gdb asks for many that a hart does not have. */
+        /* Without a text, as from a stub: gdb asks for many registers that a hart does not have. */
         if (op->result == PST_ERR_DENIED) {
             psti_gdb_reply_error(g, "cannot read the register", op->result);
         } else {
@@ -172,7 +172,7 @@ static void set_reg_done(struct pst_gdb_server *g)
         return;
     }
     if (!psti_gdb_reg_patch(g, g->reg_hart, g->reg_number, (struct pst_bytes){g->work, op->len})) {
-        /* A control register may change anything: the view of memory, other registers. */
+        /* A control register may change other registers, and what memory looks like. */
         psti_gdb_regs_forget(g);
         pst_cache_resume(&g->cache);
     }
@@ -193,7 +193,7 @@ void psti_gdb_on_set_reg(struct pst_gdb_server *g, struct pst_reader *r)
         psti_gdb_reply_error(g, "cannot write the register: malformed", PST_OK);
         return;
     }
-    /* After calling a function gdb writes back every register, most of them unchanged. */
+    /* After it called a function, gdb writes back every register, most of them unchanged. */
     if (known != NULL && memcmp(known, g->work, word) == 0) {
         psti_gdb_reply_text(g, "OK");
         return;

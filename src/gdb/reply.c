@@ -27,7 +27,7 @@ static bool finish(struct pst_gdb_server *g, struct psti_gdb_reply *r)
 void psti_gdb_reply_end(struct pst_gdb_server *g, struct psti_gdb_reply *r)
 {
     g->asked = false;
-    if (!finish(g, r)) { /* only if gdb does not read what it was sent */
+    if (!finish(g, r)) { /* gdb does not read its replies */
         struct psti_gdb_reply small;
         psti_gdb_reply_begin(g, &small);
         pst_rsp_put_text(&small.p, "E0c");
@@ -43,7 +43,7 @@ void psti_gdb_reply_text(struct pst_gdb_server *g, const char *text)
     psti_gdb_reply_end(g, &r);
 }
 
-/* --- words --- */
+/* --- error texts --- */
 
 static const char *reason(pst_err err)
 {
@@ -51,16 +51,16 @@ static const char *reason(pst_err err)
         return "refused by the target's policy";
     }
     if (err == PST_ERR_FAULT || err == PST_ERR_ARGUMENT) {
-        return "the target cannot do it";
+        return "the CPU or its debug stub cannot do it";
     }
     if (err == PST_ERR_CLOSED) {
         return "the session with the target has ended";
     }
     if (err == PST_ERR_AUDIT) {
-        return "the target cannot write its audit log, so it does nothing";
+        return "refused because the target cannot write its audit log";
     }
     if (err == PST_ERR_STATE) {
-        return "the target is not halted";
+        return "the CPU is not halted";
     }
     return pst_err_text(err);
 }
@@ -130,7 +130,7 @@ void psti_gdb_reply_fault(struct pst_gdb_server *g, const char *what, uint64_t a
                           pst_err err)
 {
     g->counters.errors++;
-    /* gdb itself says which address it cannot access: only what it cannot know is added. */
+    /* gdb prints the address itself, so a plain fault needs no notice. */
     if (err != PST_ERR_FAULT) {
         psti_gdb_notice_error(g, what, address, len, err);
     }
@@ -164,7 +164,7 @@ void psti_gdb_tell(struct pst_gdb_server *g)
 
 /* --- stop replies --- */
 
-/* gdb asks for no register that it was sent here. */
+/* With these, gdb need not ask for registers after the stop. */
 static void put_registers(struct pst_gdb_server *g, struct pst_rsp_writer *p)
 {
     size_t len = 0, word = 0;
@@ -204,7 +204,8 @@ void psti_gdb_reply_stop(struct pst_gdb_server *g)
     if (g->state == PST_GDB_ENDED || g->state == PST_GDB_DETACHED) {
         bool exited = g->reason == PST_STOP_EXITED || g->state == PST_GDB_DETACHED;
         pst_rsp_put_char(&r.p, exited ? 'W' : 'X');
-        put_byte_hex(&r.p, exited ? g->signal : 9); /* X09: gdb says the program was killed */
+        put_byte_hex(&r.p,
+                     exited ? g->signal : 9); /* X09: gdb prints that the program was killed */
     } else {
         pst_rsp_put_char(&r.p, 'T');
         put_byte_hex(&r.p, g->signal);
@@ -219,7 +220,7 @@ void psti_gdb_reply_stop(struct pst_gdb_server *g)
 
 void psti_gdb_stopped(struct pst_gdb_server *g)
 {
-    bool asked = g->asked; /* another packet may be under way: the stop reply does not answer it */
+    bool asked = g->asked; /* the stop reply does not answer a packet that may be under way */
     if (g->state == PST_GDB_RUNNING) {
         g->state = g->reason == PST_STOP_EXITED ? PST_GDB_ENDED : PST_GDB_HALTED;
     }

@@ -10,7 +10,7 @@
 void psti_gdb_not_halted(struct pst_gdb_server *g)
 {
     if (g->state == PST_GDB_RUNNING) {
-        psti_gdb_notice_error(g, "halt the target", 0, 0, g->interrupt.result);
+        psti_gdb_notice_error(g, "halt the CPU", 0, 0, g->interrupt.result);
     }
 }
 
@@ -23,7 +23,7 @@ static void resumed(struct pst_gdb_server *g)
     g->asked = false; /* the reply to vCont is the stop */
     g->awaiting_stop = true;
     if (g->break_failed) {
-        /* The program runs without a breakpoint that gdb believes in: halt it before gdb does. */
+        /* The program runs without a breakpoint that gdb takes for set: halt it. */
         g->interrupt_wanted = true;
     }
     if (g->stop_came) {
@@ -60,18 +60,17 @@ static void resume_done(struct pst_gdb_server *g)
     } else if (result == PST_OK) {
         resumed(g);
     } else if (gather_failed && !g->gather_off) {
-        g->gather_off = true; /* a target that gathers nothing can be debugged all the same */
+        g->gather_off = true; /* debugging works without it */
         resume(g, g->resume_len);
     } else {
         g->state = PST_GDB_HALTED;
         psti_gdb_reply_error(
-            g, g->break_failed ? "a breakpoint was not accepted" : "cannot resume the target",
-            result);
+            g, g->break_failed ? "a breakpoint was not accepted" : "cannot resume the CPU", result);
         g->message[0] = '\0';
     }
 }
 
-/* One batch. The breakpoints go first: if they fail, the transport is to drop what follows. */
+/* One batch. Breakpoints go first: if they fail, the target drops the rest. */
 static void resume(struct pst_gdb_server *g, size_t len)
 {
     g->resume_len = len;
@@ -162,9 +161,9 @@ void psti_gdb_on_vcont(struct pst_gdb_server *g, struct pst_reader *r)
         put_action(&w, &a);
     }
     if (pst_finish(r) != PST_OK || w.failed || w.used == 0) {
-        psti_gdb_reply_error(g, "vCont is malformed", PST_OK);
+        psti_gdb_reply_error(g, "malformed vCont", PST_OK);
     } else if (!runs) {
-        psti_gdb_reply_stop(g); /* all are halted already */
+        psti_gdb_reply_stop(g); /* every hart stays halted */
     } else {
         resume(g, w.used);
     }
@@ -178,7 +177,7 @@ static void run_one(struct pst_gdb_server *g, struct pst_reader *r, uint8_t what
         a.signal = get_signal(r);
     }
     if (pst_finish(r) != PST_OK) {
-        /* `c ADDRESS`: gdb writes the program counter itself. */
+        /* `c ADDRESS` is not used by gdb: it writes the pc itself. */
         psti_gdb_reply_error(g, "resuming at an address is not supported", PST_OK);
         return;
     }
@@ -209,7 +208,7 @@ void psti_gdb_on_step_sig(struct pst_gdb_server *g, struct pst_reader *r)
 
 /* --- leaving --- */
 
-/* The breakpoints are ours, and a target that runs on with them would stop with nobody there. */
+/* Removes all breakpoints: a CPU that meets one later would stop with nobody there. */
 static void detach(struct pst_gdb_server *g, psti_gdb_then then)
 {
     size_t breaks = psti_gdb_break_list(g, true);
@@ -233,8 +232,10 @@ static void left(struct pst_gdb_server *g)
     }
     pst_err err = g->ops[g->op_count - 1].result;
     if (err != PST_OK && err != PST_ERR_CLOSED && g->state != PST_GDB_OBSERVING) {
-        psti_gdb_notice_error(g, "resume the target (its policy decides when the session ends)", 0,
-                              0, err);
+        psti_gdb_notice_error(
+            g,
+            "resume the CPU (the target's policy decides what happens to it when the session ends)",
+            0, 0, err);
     }
     memset(g->breaks, 0, sizeof g->breaks);
     g->awaiting_stop = false;
@@ -245,7 +246,8 @@ static void left(struct pst_gdb_server *g)
 static void detach_done(struct pst_gdb_server *g)
 {
     left(g);
-    psti_gdb_reply_text(g, "OK"); /* gdb is let go in any case: the session's end does the rest */
+    psti_gdb_reply_text(g,
+                        "OK"); /* gdb may leave in any case: the end of the session does the rest */
 }
 
 static void kill_done(struct pst_gdb_server *g)
@@ -261,7 +263,7 @@ void psti_gdb_on_detach(struct pst_gdb_server *g, struct pst_reader *r)
     detach(g, detach_done);
 }
 
-/* A device in the field is not killed by a debugger: it is left as policy says. */
+/* A device in the field is not killed: it is left as the policy says. */
 void psti_gdb_on_kill(struct pst_gdb_server *g, struct pst_reader *r)
 {
     (void)r;

@@ -7,7 +7,7 @@
 
 /* --- attach --- */
 
-/* Keeps the archive only if all of it decodes: nothing of a malformed one is passed on. */
+/* Keeps the archive only if all of it decodes: gdb gets nothing of a malformed one. */
 static void take_archive(struct pst_gdb_server *g, const struct pst_spp_op *op)
 {
     g->archive_len = op->result == PST_OK && op->moved < op->len ? op->moved : 0;
@@ -15,7 +15,7 @@ static void take_archive(struct pst_gdb_server *g, const struct pst_spp_op *op)
         g->archive_len = 0;
     }
     if (g->archive_len == 0 && op->moved > 0) {
-        psti_gdb_notice(g, "the target's description is malformed or too long: not used");
+        psti_gdb_notice(g, "ignored the target description: malformed or too long");
     }
 }
 
@@ -35,12 +35,12 @@ static void take_map(struct pst_gdb_server *g, const struct pst_spp_op *op)
 {
     if (op->result == PST_OK && op->moved <= sizeof g->map_bytes &&
         pst_cache_set_map(&g->cache, g->map_bytes, op->moved) != PST_OK) {
-        psti_gdb_notice(g, "the target's memory map is malformed: nothing is cached");
+        psti_gdb_notice(g, "ignored the memory map: malformed; memory is not cached");
     }
 }
 
-/* A transport with small packets brings only the head of a status report: enough to begin with,
- * gdb asks for the registers. */
+/* A link with small messages brings only the head of the report. That is enough to begin with: gdb
+ * then asks for the registers. */
 static pst_err take_status(struct pst_gdb_server *g, const struct pst_spp_op *op, uint8_t *state)
 {
     struct pst_bytes report = {g->report, op->moved};
@@ -64,7 +64,7 @@ static void attached(struct pst_gdb_server *g)
     psti_gdb_dispatch(g);
 }
 
-/* It may not be halted, so it can only be watched as it runs. */
+/* The CPU may not be halted: memory can be read while it runs. */
 static void observe(struct pst_gdb_server *g)
 {
     if (g->state != PST_GDB_ATTACHING) {
@@ -72,8 +72,7 @@ static void observe(struct pst_gdb_server *g)
         return;
     }
     g->state = PST_GDB_OBSERVING;
-    psti_gdb_notice_error(g,
-                          "halt the target (it keeps running, so memory may change as you read it)",
+    psti_gdb_notice_error(g, "halt the CPU (it keeps running, so memory may change as you read it)",
                           0, 0, g->interrupt.result);
     psti_gdb_dispatch(g);
 }
@@ -90,7 +89,7 @@ static void attach_done(struct pst_gdb_server *g)
     take_archive(g, &g->ops[2]);
     pst_err err = take_status(g, &g->ops[3], &state);
     if (err != PST_OK || state == PST_RUN_LOST) {
-        psti_gdb_notice_error(g, "read the state of the target", 0, 0,
+        psti_gdb_notice_error(g, "read the state of the CPU", 0, 0,
                               err != PST_OK ? err : PST_ERR_FAULT);
         g->state = PST_GDB_ENDED;
         psti_gdb_dispatch(g);
@@ -158,7 +157,7 @@ pst_err pst_gdb_server_init(struct pst_gdb_server *g, const struct pst_gdb_serve
 static void put_byte(struct pst_gdb_server *g, uint8_t c)
 {
     if (g->out_head == g->out_tail) {
-        /* The newest packet stays where it is: a NAK may ask for it. */
+        /* The newest packet stays where it is, in case of a NAK. */
         g->out_head = g->out_tail = g->last_at + g->last_len;
     }
     if (g->out_tail < g->out_cap) {
@@ -180,7 +179,7 @@ static void on_break(struct pst_gdb_server *g)
         return;
     }
     if (g->resume_pending) {
-        g->interrupt_wanted = true; /* must not overtake the resume */
+        g->interrupt_wanted = true; /* it must not overtake the resume */
     } else {
         psti_gdb_interrupt(g, psti_gdb_not_halted);
     }
@@ -216,8 +215,8 @@ static void on_item(struct pst_gdb_server *g, enum pst_rsp_item item)
     }
 }
 
-/* The payload of the packet under way lies in the reader until it is answered, so the next one has
- * to wait; acknowledgements and Ctrl-C need not. */
+/* The payload of a packet stays in the reader until it is answered, so the next packet waits.
+ * Acknowledgements and Ctrl-C do not. */
 static bool may_take(const struct pst_gdb_server *g, uint8_t c)
 {
     return !g->asked || (!pst_rsp_inside(&g->in) && (c == 0x03 || c == '+' || c == '-'));
@@ -246,7 +245,7 @@ void pst_gdb_server_sent(struct pst_gdb_server *g, size_t len)
     g->out_head += len < pending ? len : pending;
 }
 
-/* --- what the target says by itself --- */
+/* --- events --- */
 
 void pst_gdb_server_event(struct pst_gdb_server *g, struct pst_bytes report)
 {

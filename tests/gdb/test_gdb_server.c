@@ -438,7 +438,7 @@ static void test_break_refused(void **state)
     struct fake *f = attached();
     f->deny_break = PST_ERR_DENIED;
     ASK(f, "Z0,80000200,2", "OK");
-    ASK(f, "vCont;c", "E.a breakpoint was not accepted: the target is not halted");
+    ASK(f, "vCont;c", "E.a breakpoint was not accepted: the CPU is not halted");
     CHECK_EQ(f->resumes, 0); /* nothing ran past it */
     CHECK(strstr(f->notice, "breakpoint") != NULL);
     f->deny_break = PST_ERR_UNSUPPORTED;
@@ -487,7 +487,7 @@ static void test_stops(void **state)
     f->stop_reason = PST_STOP_EXITED;
     f->stop_signal = 3;
     ASK(f, "vCont;c", "W03");
-    BEGINS(f, "g", "E.the target is gone");
+    BEGINS(f, "g", "E.the session with the target has ended");
     fake_free(f);
 }
 
@@ -503,7 +503,7 @@ static void test_interrupt(void **state)
     CHECK_EQ(pst_gdb_server_state(&f->g), PST_GDB_RUNNING);
     BEGINS(f, "m80000000,4", "00"); /* while it runs: straight from the target */
     BEGINS(f, "g", "xxxx");
-    BEGINS(f, "vCont;c", "E.not while");
+    BEGINS(f, "vCont;c", "E.the CPU is running");
     fake_feed(f, "\x03", 1);
     CHECK_EQ(fake_parse(f), 1);
     CHECK(strncmp(f->reply, "T02thread:1;", 12) == 0);
@@ -558,11 +558,11 @@ static void test_monitor(void **state)
     CHECK(strcmp(f->console, "whoami: ada debugs Acme:Pump:0042\n") == 0);
     ASK(f, "qRcmd,68656c70", "OK"); /* help */
     CHECK(strstr(f->console, "monitor policy") != NULL);
-    CHECK(strstr(f->console, "no such") == NULL);
+    CHECK(strstr(f->console, "unknown command") == NULL);
     ASK(f, "qRcmd,7374617473", "OK"); /* stats */
     CHECK(strstr(f->console, "round trips awaited:  1\n") != NULL);
     ASK(f, "qRcmd,73797374656d5f7265736574", "OK"); /* system_reset: not QEMU's monitor */
-    CHECK(strstr(f->console, "no such command") != NULL);
+    CHECK(strstr(f->console, "unknown command") != NULL);
     ASK(f, "qRcmd,7", "OK");
     fake_free(f);
 }
