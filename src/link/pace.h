@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "postern/state/pace.h"
+#include "postern/links/pace.h"
 
 /* Microseconds that `len` bytes take with 8 data bits and one stop bit; 0 without pacing. */
 uint64_t psti_pace_us(uint32_t baud, size_t len);

@@ -17,8 +17,8 @@
 #define POSTERN_LINKS_MCTP_LINK_H
 
 #include "postern/links/mctp.h"
+#include "postern/links/pace.h"
 #include "postern/links/reliable.h"
-#include "postern/state/pace.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -33,7 +33,7 @@
 
 #include "postern/link.h"
 #include "postern/links/mctp.h"
-#include "postern/state/pace.h"
+#include "postern/links/pace.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -21,8 +21,8 @@
 #ifndef POSTERN_LINKS_SERIAL_H
 #define POSTERN_LINKS_SERIAL_H
 
+#include "postern/links/pace.h"
 #include "postern/links/reliable.h"
-#include "postern/state/pace.h"
 
 #ifdef __cplusplus
 extern "C" {
