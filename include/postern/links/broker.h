@@ -1,35 +1,35 @@
 /* A connection through a message broker: chunks with numbers, credit, and a way to end.
  *
- * A broker (MQTT) carries messages from topic to topic: to many readers, from anybody who may
- * write, and it may lose, double or reorder them, most of all when it is restarted. Over that this
- * engine makes one ordered stream of bytes each way, or none: a chunk has a number, a repeated one
- * is dropped, and where one is missing the connection ends. Nothing is sent again by us; a broker
- * that keeps its promises (below) loses nothing, and one that does not is better left.
+ * A broker (MQTT) carries messages of topics, to many readers, from anybody who may write. It may
+ * lose, duplicate or reorder them, most of all when it is restarted. On top of this the engine
+ * makes one ordered stream of bytes each way, or ends: a chunk has a number, a repeated one is
+ * dropped, and if one is missing the connection ends. The engine sends nothing again. A broker that
+ * keeps the promises of its quality of service (below) loses nothing.
  *
- * **Connecting.** The caller chooses a random id for the connection, under which its topics lie,
- * and says OPEN; the listener answers OPENED. Both tell their largest chunk and window.
+ * **Connecting.** The caller chooses a random id for the connection, which is part of its topics,
+ * and sends OPEN; the listener answers OPENED. Both state their largest chunk and window.
  *
- * **Credit.** A receiver keeps at most `window` chunks that its owner has not read, and says up to
- * which number it takes them. So what waits for one connection anywhere, broker included, is at
- * most window × chunk bytes each way. Chunks are counted and not bytes, since brokers count
- * messages; while there is no credit bytes gather and leave as one larger chunk.
+ * **Credit.** A receiver keeps at most `window` chunks that its owner has not read, and states up
+ * to which number it takes them. So at most window × chunk bytes of one connection wait each way,
+ * including those in the broker. Chunks are counted, not bytes, because brokers count messages.
+ * While there is no credit, bytes gather and leave as one larger chunk.
  *
  * **Quality of service**, by kind of traffic (pst_broker_output tells):
- *   - OPEN, OPENED, DATA, CLOSE: 1, at least once. The broker keeps order within a topic, what it
- *     doubles is dropped by number. 2, exactly once, would cost two round trips more per chunk for
- *     what the number does anyway.
+ *   - OPEN, OPENED, DATA, CLOSE: 1, at least once. The broker keeps order within a topic, and the
+ *     number shows duplicates. 2, exactly once, would cost two more round trips for each chunk and
+ *     add nothing.
  *   - CREDIT, which also says "I am here": 0, at most once. It is cumulative, so a later one
  *     repairs a lost one: it is repeated each `keepalive`, and a sender that waits asks for it.
  *   - Presence (not of this engine): 1 and retained; LOST, a last will: 1.
  *
- * **Who else can write here.** Everybody whom the broker lets. Without a seal a stranger who learns
- * the connection's id can end it or put bytes into it (which the records inside then refuse), and
- * a listener's answers can be forged. With a seal (both ends share a secret; struct
- * pst_broker_seal) a message that is not from the other end is dropped and counted, and changes
- * nothing. The broker itself can always lose everything.
+ * **Who else can write here.** Everybody whom the broker allows to. Without a seal, anyone who
+ * learns the connection's id can end it, inject bytes (which the records inside then refuse), or
+ * forge a listener's answers. With a seal (both ends share a secret; struct pst_broker_seal) a
+ * message that is not from the other end is dropped and counted, and has no effect. The broker
+ * itself can always lose everything.
  *
- * **Hints.** LOST (the other end's last will), presence that ended: anybody could say so. The other
- * end is then asked, and has `hint` milliseconds to be heard.
+ * **Hints.** LOST (the other end's last will), and presence that ended, can be sent by anybody. The
+ * other end is then asked, and has `hint` milliseconds to answer.
  *
  * Sans-I/O: messages in, messages out, time in monotonic milliseconds of any origin. After each
  * call ask for output until there is none, and again at pst_broker_wake. All memory is the

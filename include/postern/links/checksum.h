@@ -1,6 +1,7 @@
-/* Checks against accidents on a line. They are no protection against people: records are.
+/* Checksums: they find transmission errors. They do not protect against attackers; records do.
  *
- * Both run over pieces: start from the initial value, feed each piece to the last result.
+ * Both work piece by piece: begin with the initial value, and pass each result on to the next
+ * call.
  */
 #ifndef POSTERN_LINKS_CHECKSUM_H
 #define POSTERN_LINKS_CHECKSUM_H

@@ -1,33 +1,34 @@
-/* Reliable messages over datagrams that are lost, doubled, swapped, damaged or late.
+/* Reliable messages over datagrams that may be lost, duplicated, reordered, damaged or late.
  *
  * A provisional stand-in for MRUDP, whose text is not public (mipi_profile.h, docs/wire.md). Both
  * directions carry one stream of link messages (link.h: length, kind, payload), cut into datagrams
- * of the path's size; every datagram that matters has a number of its own, is acknowledged by
- * number, and what was lost goes out again under a new number, cut anew where the path has shrunk.
+ * that fit the path. Every datagram that matters has a number of its own and is acknowledged by it.
+ * What was lost is sent again under a new number, in smaller datagrams if the path has shrunk.
  *
- * **Connecting.** The client says HELLO until it is welcomed. The server keeps nothing about it
- * until the client has sent back a cookie, which proves that it receives at its address; until then
- * and for strangers no answer is longer than what it answers. Both tell profile, role, largest
- * message, largest datagram and free buffer, and choose a random number by which they want to be
- * addressed: who cannot see the traffic cannot take part in it. Who can see it can end it: nothing
- * here is authenticated, records are.
+ * **Connecting.** The client repeats HELLO until it gets WELCOME. The server keeps no state about
+ * it until the client has sent back a cookie, which proves that it receives at its address. Until
+ * then no answer is longer than its question. Both state profile, role, largest message, largest
+ * datagram and free buffer, and choose a random id by which they are addressed: an attacker who
+ * cannot see the traffic cannot take part in it. One who can see it can end it: nothing here is
+ * authenticated, records are.
  *
- * **Flow.** A receiver tells how far its buffer reaches, and takes no more: that is the credit. A
- * sender holds what is not acknowledged in its own buffer; a full one makes pst_reliable_send say
- * PST_PENDING. In between a congestion window grows and shrinks as TCP's does.
+ * **Flow.** A receiver states up to which offset it has room, and takes no more: this is the
+ * credit. A sender keeps what is not acknowledged in its own buffer; when that is full,
+ * pst_reliable_send returns PST_PENDING. A congestion window grows and shrinks as TCP's does.
  *
- * **Size.** Starts at `mtu_first`, which must be sure to pass; larger ones are tried with padding
- * only, so a try costs no data. When several timeouts in a row meet large datagrams, or large ones
- * are lost again and again while small ones arrive, the size falls back.
+ * **Size.** Datagrams begin at `mtu_first` bytes, which must pass on any path. Larger sizes are
+ * probed with padding only, so a probe costs no data. After several timeouts in a row, or if large
+ * datagrams are lost repeatedly while small ones arrive, the size falls back.
  *
- * **Ending.** A peer that is silent for `dead_ms` is gone; one with nothing to say is asked each
- * `keepalive_ms`. A server that was restarted answers datagrams of former connections with RESET; a
- * client that was restarted comes with a new HELLO, which the caller sees through
- * pst_reliable_greet. An end keeps what was already received whole: receive it, then see `state`.
+ * **Ending.** A peer that is silent for `dead` milliseconds is gone; one with nothing to send is
+ * asked every `keepalive` milliseconds. A server that was restarted answers datagrams of former
+ * connections with RESET. A client that was restarted sends a new HELLO, which the caller sees
+ * through pst_reliable_greet. Messages that had arrived whole can still be received after the end;
+ * then look at `state`.
  *
- * Sans-I/O: the caller hands in datagrams and the time (monotonic milliseconds, any origin), and
- * after that, and after every send, receive and close, asks for output until there is none, and
- * again at pst_reliable_wake. All memory is the caller's; nothing grows.
+ * Sans-I/O: the caller passes in datagrams and the time (monotonic milliseconds, any origin). After
+ * that, and after every send, receive and close, it asks for output until there is none, and again
+ * at pst_reliable_wake. All memory is the caller's; nothing grows.
  */
 #ifndef POSTERN_LINKS_RELIABLE_H
 #define POSTERN_LINKS_RELIABLE_H

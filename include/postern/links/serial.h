@@ -1,18 +1,19 @@
 /* A raw serial line: the reliable link of reliable.h in frames that survive garbage.
  *
- * A frame is a datagram (it ends in its CRC-32C) with its zeros taken out by COBS (Cheshire and
- * Baker 1997) and a zero after it; a frame that does not follow another one directly has a zero
- * before it too, which ends whatever noise came in between. So a receiver is in step again at the
- * next zero, whatever was lost, damaged or added. Provisional, as reliable.h is; COBS and the CRC
- * are not ours.
+ * A frame is a datagram (it ends in its CRC-32C), encoded with COBS (Cheshire and Baker 1997) so
+ * that it has no zero bytes, and a zero after it. A frame that does not directly follow another one
+ * has a zero before it too, which ends any noise in between. So a receiver is synchronised again at
+ * the next zero, whatever was lost, damaged or added. Provisional, as reliable.h is; COBS and the
+ * CRC are not ours.
  *
- * The line belongs to two ends: one connects, the other listens. A listener whose client starts
- * anew ends the connection with PST_ERR_CLOSED; open again, with fresh numbers, and the client's
+ * A line has two ends: one connects, the other listens. When the client restarts, the listener's
+ * connection ends with PST_ERR_CLOSED. Open it again with fresh random numbers, and the client's
  * next HELLO is taken.
  *
  * **Speed.** Timeouts follow from baud rate and frame length (pst_serial_timing), from 9,600 baud
- * to 4 Mbaud. The engine hands out bytes no faster than the line takes them, one frame ahead, so
- * that a deep buffer in a driver does not delay what is urgent, and round trips are measured well.
+ * to 4 Mbaud. The engine hands out bytes no faster than the line sends them, one frame ahead, so
+ * that a deep buffer in a driver does not delay what is urgent and does not distort the measured
+ * round trip.
  *
  * Sans-I/O: any number of bytes in, any number out. Messages go through pst_reliable_send and
  * pst_reliable_receive on `link`. After input, send and receive, ask for output until there is
