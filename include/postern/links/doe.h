@@ -6,10 +6,10 @@
  * word: one question, one answer. The device never speaks first, and there is one mailbox for all
  * of the host's software.
  *
- * Sans-I/O: configuration space is behind two functions, time comes in as an argument. The two may
- * take long (a machine whose device thinks inside the access), so call from where that does no
- * harm. What the device says is believed in nothing: lists are walked a bounded number of steps,
- * lengths are compared with the buffer, and all ones mean that the device is gone.
+ * Sans-I/O: configuration space is behind two functions, and time is an argument. The two may take
+ * long (some devices work during the access), so call from where that does no harm. Nothing that
+ * the device says is trusted: lists are walked for a bounded number of steps, lengths are compared
+ * with the buffer, and all ones mean that the device is gone.
  *
  * The second half of this header puts link messages (link.h) into data objects and back, for the
  * DTS side of a mailbox and for the SPDM server behind one.
@@ -72,7 +72,7 @@ PST_MUST_CHECK pst_err pst_doe_start(struct pst_doe *d, const uint8_t *object, s
  * the port says. */
 PST_MUST_CHECK pst_err pst_doe_step(struct pst_doe *d, uint64_t now_ms, struct pst_bytes *answer);
 uint64_t pst_doe_wake(const struct pst_doe *d);
-/* Forgets the request in hand, and tells the device. */
+/* Forgets the current request, and aborts it in the device. */
 void pst_doe_cancel(struct pst_doe *d);
 
 /* --- discovery: which objects a mailbox knows --- */
@@ -135,10 +135,10 @@ void pst_doe_end_drop(struct pst_doe_end *e);
  * PST_ERR_PROFILE: the owner's own hop needs numbers in records, and a device that does not know
  * HELLO cannot be told. */
 PST_MUST_CHECK pst_err pst_doe_end_take(struct pst_doe_end *e, uint8_t *object, size_t len);
-/* Of a TS: the other side is a requester that says no HELLO, one is made up, and the owner's is
- * kept back. PST_ERR_STATE: what came before is not read yet. */
+/* Of a TS: the other side is a requester that sends no HELLO. The owner reads one that stands for
+ * it, and the owner's own is not sent. PST_ERR_STATE: what came before is not read yet. */
 PST_MUST_CHECK pst_err pst_doe_end_assume(struct pst_doe_end *e);
-/* What there is to read, and that so much of it was. */
+/* What the owner may read, and how many bytes of it the owner has read. */
 struct pst_bytes pst_doe_end_peek(const struct pst_doe_end *e);
 void pst_doe_end_read(struct pst_doe_end *e, size_t len);
 

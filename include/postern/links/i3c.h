@@ -3,20 +3,20 @@
  * left out. docs/wire.md says what is fixed (seen in public code) and what is provisional
  * (mipi_profile.h).
  *
- * A target has *ports*. The SPP port carries SPP packets and nothing else: what one side gives to
- * _send is one private write or read, as it is. It is not protected against loss; a NACK is
- * retried, since nothing was taken then. The MESSAGES port carries link messages of any length:
- * their bytes, framed as on a byte stream (link.h), travel in fragments with a sequence number, an
- * acknowledgement and an FCS. Because a bus does one transfer after another, either side learns
- * from each fragment that arrives what was lost before it, and goes back there: no timers.
+ * A target has *ports*. The SPP port carries SPP packets and nothing else: each _send is one
+ * private write or read. It is not protected against loss; a NACK is retried, because nothing was
+ * taken then. The MESSAGES port carries link messages of any length: their bytes, framed as on a
+ * byte stream (link.h), travel in fragments with a sequence number, an acknowledgement and an FCS.
+ * A bus does one transfer after another, so each fragment that arrives shows what was lost before
+ * it, and the sender repeats from there. No timers are needed.
  *
- * The DTS, as controller, runs the bus. Its engine finds the target's dynamic address, brings the
+ * The DTS is the controller of the bus. Its engine finds the target's dynamic address, brings the
  * adaptor up (drain, capabilities, start, status, clear, select, configure), then writes, reads
- * when an IBI says so, and polls slowly in case one was lost; without IBIs it polls with a growing
- * interval. A NACK is tried again after a growing pause. When the target stays silent, or the bus
- * was reset, the engine finds it anew and goes on in the same stream if the adaptor still has it;
- * if not, the link ends with PST_ERR_CLOSED. Should the bring-up fail, it uses the Debug Network
- * Adaptor Reset, once.
+ * after an IBI, and polls slowly in case an IBI was lost. Without IBIs it polls at a growing
+ * interval. After a NACK it retries with a growing pause. If the target stays silent, or the bus
+ * was reset, the engine looks for it again and continues the stream if the adaptor still has it;
+ * otherwise the link ends with PST_ERR_CLOSED. If the bring-up fails, the engine uses the Debug
+ * Network Adaptor Reset once.
  *
  * Both engines are sans-I/O and keep the caller's buffers. Neither is reentrant: in firmware the
  * interrupt handler and the main loop must exclude each other.
@@ -138,8 +138,8 @@ bool pst_i3c_target_pattern(struct pst_i3c_target *t);
 PST_MUST_CHECK pst_err pst_i3c_target_send(struct pst_i3c_target *t, uint8_t kind,
                                            const uint8_t *payload, size_t len);
 /* A message; `payload` is writable and valid until the next call. PST_PENDING: none now.
- * PST_ERR_CLOSED, once: the DTS began anew or the adaptor was reset; forget the session.
- * PST_ERR_DECODE: not our framing, until the DTS begins anew. Take messages even while nothing can
+ * PST_ERR_CLOSED, once: the DTS restarted or the adaptor was reset; forget the session.
+ * PST_ERR_DECODE: not our framing, until the DTS restarts. Take messages even while nothing can
  * be sent: the bus is refused meanwhile. */
 PST_MUST_CHECK pst_err pst_i3c_target_receive(struct pst_i3c_target *t, uint8_t *kind,
                                               uint8_t **payload, size_t *len);
@@ -200,8 +200,8 @@ struct pst_i3c_debugger_config {
     struct pst_i3c_buffers buffers;
     uint64_t id;         /* of the target */
     uint8_t port;        /* enum pst_i3c_port */
-    uint8_t stream;      /* MESSAGES port: its number, drawn by chance, so that no two debuggers of
-                            one target take the same at the same time; 0: 1 */
+    uint8_t stream;      /* MESSAGES port: a random number, so that two debuggers of one target
+                            do not choose the same; 0: 1 */
     uint32_t poll_ms;    /* longest pause between polls without IBIs; 0: 16 */
     uint32_t watch_ms;   /* the same with IBIs; 0: 128 */
     uint32_t give_up_ms; /* the bring-up, or what was sent, makes no progress; 0: never */

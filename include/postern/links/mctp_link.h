@@ -1,13 +1,13 @@
 /* Link messages over MCTP: the reliable link of reliable.h inside vendor-defined messages.
  *
- * MCTP repeats nothing (mctp.h). So the datagrams of the reliable link travel as MCTP messages, one
- * each, of the type "vendor defined - IANA" with a head of ours (mipi_profile.h; provisional), and
- * a message that lost a packet is a datagram that was lost. What MCTP runs on does not matter here:
- * pst_mctp_link takes and gives packets. Below it stands its use on a serial line, DSP0253;
- * an I3C or SMBus driver takes pst_mctp_link alone.
+ * MCTP repeats nothing (mctp.h). So each datagram of the reliable link travels as one MCTP message
+ * of the type "vendor defined - IANA" with a head of ours (mipi_profile.h; provisional). A message
+ * that lost a packet is a lost datagram. What MCTP runs on does not matter here: pst_mctp_link
+ * takes and gives packets. The second half of this header uses it on a serial line, DSP0253; an I3C
+ * or SMBus driver uses pst_mctp_link alone.
  *
- * One side calls, the other listens, and has one client at a time. Messages of other types (MCTP
- * control, SPDM) may share the bus: they are handed out as they come, for whoever wants them.
+ * One side calls, the other listens and has one client at a time. Messages of other types (MCTP
+ * control, SPDM) may share the bus: they are handed out as they come.
  *
  * Sans-I/O. Messages go through pst_reliable_send and pst_reliable_receive on `link`, or its bytes
  * through pst_reliable_write and pst_reliable_read. After input, send and receive, ask for output

@@ -1,28 +1,28 @@
 /* SPDM over MCTP (spec: DSP0275, DSP0276): the way to a security agent on a management bus.
  *
  * Each SPDM message in the clear is one MCTP message of type 05, each record one of type 06, and
- * inside a record the data begins with 05 again. A request's sender owns the tag, its answer has
- * the same tag. There is nothing else on the bus: no HELLO, no profile. So this translates between
- * such messages and the stream of link messages (link.h) that a TS or a DTS speaks: SPDM messages
- * and records pass, HELLO and BYE stop here, and the owner is greeted in the peer's name, as one on
- * a link that carries SPDM alone (`native`) and has records as MCTP's binding has them (`mctp`).
+ * inside a record the data begins with 05 again. The sender of a request owns the tag; the answer
+ * has the same tag. Nothing else is on the bus: no HELLO, no profile. So this translates between
+ * such messages and the stream of link messages (link.h) that a TS or a DTS speaks. SPDM messages
+ * and records pass. HELLO and BYE stop here: the owner reads a HELLO that stands for the peer, of a
+ * link that carries SPDM alone (`native`) and has records as MCTP's binding has them (`mctp`).
  *
- * **What is lost.** MCTP repeats nothing (mctp.h), and a debug batch must not run twice. SPDM has
- * one request outstanding at a time and lets a requester send the same bytes again. So the
- * requester's side sends the very same message again, with the same tag, when no answer came in
- * time, and gives up after some tries. The responder's side knows its last request: when that comes
- * again it is not handed to the owner, but answered with the bytes that it was answered with before
- * (or not at all, while the owner still works on it). A record is thus sealed once and opened once,
- * however often it travels: its number is not used again, and the numbers that either end sees go
- * up by one. In the clear GET_VERSION is never answered from memory, because it begins anew, and
- * neither is GET_MEASUREMENTS, because its answer is to be of now.
+ * **Loss.** MCTP repeats nothing (mctp.h), and a debug batch must not run twice. SPDM has one
+ * request outstanding at a time and lets a requester send the same bytes again. So the requester's
+ * side repeats the same message, with the same tag, if no answer comes in time, and gives up after
+ * some tries. The responder's side remembers its last request. If that comes again, the owner does
+ * not see it: it is answered with the same bytes as before (or not at all while the owner still
+ * works on it). So a record is sealed once and opened once, however often it travels: its number is
+ * not used again, and the numbers that either end sees go up by one. In the clear, GET_VERSION is
+ * never answered from memory, because it starts a new connection, and neither is GET_MEASUREMENTS,
+ * whose answer must be current.
  *
- * A responder of somebody else's, without such a memory, answers again in the clear as DSP0274
- * wants it to, and in a session drops the repeated record: then the tries come to nothing and the
- * session ends, in good order, as it would have without them.
+ * A responder of another implementation, without such a memory, answers again in the clear, as
+ * DSP0274 requires. In a session it drops the repeated record; then the retries fail and the
+ * session ends in order, as it would have without them.
  *
- * Nothing below the records is authenticated: who can write to the bus can end or delay a session,
- * and so `shared` is what it says of itself; a bad record is dropped.
+ * Nothing below the records is authenticated: whoever can write to the bus can end or delay a
+ * session. So the link declares itself `shared`, and a bad record is dropped.
  *
  * Sans-I/O: packets in and out at pst_mctp_spdm_input and _output, the owner's stream at _write and
  * _read. After any of them ask for output until there is none, and again at the wake time. Below

@@ -1,18 +1,18 @@
-/* Two rings of bytes in memory that two machines share: a PCIe device's BAR, seen by the host that
- * plugs it and by what is behind it.
+/* Two rings of bytes in memory that two machines share: the BAR of a PCIe device, seen by the host
+ * and by what is behind the device.
  *
  * Each side has a block of words and a ring that it alone writes, and the other side alone reads
- * (mipi_profile.h: PST_RING_..., provisional). A side that appears draws a generation at random;
- * a connection is there when each has seen the other's and says so. So nothing that a dead or
- * restarted side left behind is taken for the living one's. There are no interrupts: both sides
- * look, again and again, and each turn moves a beat that tells the other side of it.
+ * (mipi_profile.h: PST_RING_..., provisional). A side that starts draws a random generation. They
+ * are connected once each has seen the other's generation and confirmed it. So nothing that a dead
+ * or restarted side left behind is mistaken for the present one. There are no interrupts: both
+ * sides poll, and each poll advances a beat that shows the other side that this one lives.
  *
  * The other side can write anything anywhere at any time. Every word is read once, checked, and
- * kept; our own place is never read back from there (but for the generation, to see that another
- * one took it); bytes are copied out once. What contradicts itself ends the connection.
+ * kept. Our own words are never read back (except the generation, to see that another process took
+ * our place). Bytes are copied out once. A contradiction ends the connection.
  *
- * Sans-I/O: the memory is behind four functions, which also know about its ordering: a load is
- * followed by what comes after it, a store by nothing that comes before it.
+ * Sans-I/O: the memory is behind four functions, which also order the accesses: a load acquires, a
+ * store releases.
  */
 #ifndef POSTERN_LINKS_RING_H
 #define POSTERN_LINKS_RING_H
@@ -54,9 +54,9 @@ PST_MUST_CHECK pst_err pst_ring_open(struct pst_ring *r, const struct pst_ring_p
                                      uint64_t now_ms);
 /* Looks at the other side. PST_PENDING: it is not there. PST_OK: connected. Otherwise why the
  * connection ended, now and ever after: PST_ERR_CLOSED: the other side closed it in order;
- * PST_ERR_UNEXPECTED: it began anew, or somebody took our place; PST_ERR_TIMEOUT: it is silent;
- * PST_ERR_PROFILE; PST_ERR_DECODE: its words contradict themselves, or its memory has another
- * size. */
+ * PST_ERR_UNEXPECTED: the peer restarted, or another process replaced it or us; PST_ERR_TIMEOUT: it
+ * is silent; PST_ERR_PROFILE; PST_ERR_DECODE: its words contradict themselves, or its memory has
+ * another size. */
 PST_MUST_CHECK pst_err pst_ring_turn(struct pst_ring *r, uint64_t now_ms);
 /* How many bytes were taken, or given; 0 before and after a connection. */
 size_t pst_ring_write(struct pst_ring *r, const uint8_t *bytes, size_t len);

@@ -2,10 +2,10 @@
  *
  * Each SPDM message, clear or a record, is one frame: `length u16 | version 01 | type u8 |
  * message`, where the length counts version and type too (as the reference implementation does; the
- * specification can be read otherwise). There is nothing else on the wire: no HELLO, no profile.
- * So this translates between frames and the stream of link messages (link.h) that a TS or a DTS
- * speaks: SPDM messages and records pass, HELLO and BYE stop here, and the owner is greeted in the
- * peer's name, as one on a link that carries SPDM alone (`native`).
+ * specification can be read otherwise). Nothing else is on the wire: no HELLO, no profile. So this
+ * translates between frames and the stream of link messages (link.h) that a TS or a DTS speaks.
+ * SPDM messages and records pass. HELLO and BYE stop here: the owner reads a HELLO that stands for
+ * the peer, of a link that carries SPDM alone (`native`).
  *
  * Inside a record there is the SPDM message itself. (libspdm puts a second frame header before it.)
  *

@@ -10,20 +10,19 @@
  * bytes that it does not trust), class requests, and the *pipe*, which makes an ordered byte stream
  * of bulk transfers.
  *
- * **Transfers.** Each begins with a head that says what it is, how long, and of which stream. A
- * transfer is never a multiple of 64 bytes long (a byte is added when it would be), so it always
- * ends in a short packet, at every speed: nobody has to send, or wait for, a packet of length zero.
- * Bulk endpoints lose nothing and have flow control: a side that does not read makes the other one
- * wait.
+ * **Transfers.** Each begins with a head: kind, length, stream. A transfer is never a multiple of
+ * 64 bytes long (if it would be, a byte is added), so it always ends in a short packet, at every
+ * speed: nobody has to send, or wait for, a packet of length zero. Bulk endpoints lose nothing and
+ * have flow control: a side that does not read makes the other one wait.
  *
- * **A new stream** is begun by the host, under a number that it draws at random: the class request
- * SET_RESET, which gets through when the pipes are stuck, then an OPEN transfer. What either side
- * still had under way from a former connection carries another number, or is cut so that it is no
- * transfer at all, and is dropped. An OPEN that was glued to such a rest is lost with it, so the
- * host asks again, each time under the next number.
+ * **A new stream** is opened by the host, under a random number: first the class request SET_RESET,
+ * which gets through when the pipes are stuck, then an OPEN transfer. What either side still had
+ * under way from a former connection has another number, or is cut off and no valid transfer, and
+ * is dropped. If such a rest swallows the OPEN, the host repeats it under the next number.
  *
- * **Alive.** USB does not tell a device that the program that used it is gone, and a pipe may be
- * full for long. So while a stream is open the host makes a class request each second (GET_INFO).
+ * **Keepalive.** USB does not tell a device that the program that used it is gone, and a pipe may
+ * be full for a long time. So while a stream is open the host makes a class request each second
+ * (GET_INFO).
  *
  * Sans-I/O, no allocation; nothing here is authenticated.
  */
