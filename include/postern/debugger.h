@@ -155,6 +155,9 @@ size_t pst_debugger_output_data(struct pst_debugger *d, uint8_t *kind, uint8_t *
 pst_debugger_state_id pst_debugger_state(const struct pst_debugger *d);
 /* Why the session has ended; PST_OK: it was asked to, or has not ended. */
 pst_err pst_debugger_why(const struct pst_debugger *d);
+/* After PST_ERR_CERT: which certificate of the device's chain was refused, and by which rule; its
+ * `rule` is NULL when the chain itself was acceptable but does not fit the connection. */
+const struct pst_cert_refusal *pst_debugger_refusal(const struct pst_debugger *d);
 /* Ends the session in order (END_SESSION); the state is then ENDING, later CLOSED. */
 void pst_debugger_stop(struct pst_debugger *d);
 

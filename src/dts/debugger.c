@@ -42,6 +42,12 @@ static pst_err check_device(void *ctx, const struct pst_peer *peer)
     return PST_ERR_IDENTITY;
 }
 
+static void chain_refused(void *ctx, const struct pst_cert_refusal *refusal)
+{
+    struct pst_debugger *d = ctx;
+    d->refusal = *refusal;
+}
+
 pst_err pst_debugger_init(struct pst_debugger *d, const struct pst_debugger_config *config)
 {
     if (config->spdm == NULL || config->mailbox_len / 2 < config->spdm->transfer_size) {
@@ -55,7 +61,11 @@ pst_err pst_debugger_init(struct pst_debugger *d, const struct pst_debugger_conf
     d->half = config->mailbox_len / 2;
     d->spdm = *config->spdm;
     d->spdm.keys = (struct pst_key_port){.ctx = d, .place = place, .drop = drop};
-    d->spdm.hooks = (struct pst_spdm_hooks){.ctx = d, .peer = check_device};
+    d->spdm.hooks = (struct pst_spdm_hooks){
+        .ctx = d,
+        .peer = check_device,
+        .chain_refused = chain_refused,
+    };
     return pst_requester_init(&d->requester, &d->spdm);
 }
 
@@ -189,6 +199,11 @@ pst_debugger_state_id pst_debugger_state(const struct pst_debugger *d)
 pst_err pst_debugger_why(const struct pst_debugger *d)
 {
     return d->why;
+}
+
+const struct pst_cert_refusal *pst_debugger_refusal(const struct pst_debugger *d)
+{
+    return &d->refusal;
 }
 
 void pst_debugger_stop(struct pst_debugger *d)

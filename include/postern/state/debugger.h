@@ -61,6 +61,7 @@ struct pst_debugger {
         struct pst_spp_op ask; /* a read that shows whether the link is alive */
         uint8_t answer[4];
     } data;
+    struct pst_cert_refusal refusal; /* of the device's chain */
     char who[PST_DEBUGGER_TEXT];
     char grants[PST_DEBUGGER_TEXT];
 };

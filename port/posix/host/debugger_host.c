@@ -9,9 +9,7 @@
 
 static void certificate_text(const struct pst_debugger_host *h, char *out, size_t cap)
 {
-    const struct pst_cert_verifier *v = &h->config.trust->verifier;
-
-    pst_cert_refusal_text(v->refusal(v->ctx), out, cap);
+    pst_cert_refusal_text(pst_debugger_refusal(&h->debugger), out, cap);
     if (out[0] == '\0') {
         snprintf(out, cap, "its certificate chain does not fit the connection");
     }
