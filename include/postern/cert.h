@@ -56,18 +56,6 @@ struct pst_peer {
     bool role_eku;                /* the leaf carries the EKU of its SPDM role */
 };
 
-/* Why a chain was refused, for people and the log. `rule` NULL: nothing was refused. */
-struct pst_cert_refusal {
-    const char *field; /* "keyUsage", or NULL: it is about the certificate or chain as a whole */
-    const char *rule;  /* "digitalSignature is missing" */
-    uint32_t limit;    /* bytes, when a size was exceeded; else 0 */
-    uint16_t index;    /* of the certificate; 0: the first, the root */
-};
-#define PST_MAX_REFUSAL 112 /* bytes that any text of one needs, NUL included */
-/* "certificate 2: keyUsage: digitalSignature is missing"; cut to `cap` bytes with the NUL. "" when
- * nothing was refused. */
-void pst_cert_refusal_text(const struct pst_cert_refusal *refusal, char *out, size_t cap);
-
 /* Storage of a verifier: a handle. */
 struct pst_chain_check {
     uint64_t store[4];
@@ -106,8 +94,6 @@ struct pst_chain_config { /* const, outlives its verifiers */
     bool lenient;
 };
 
-struct pst_chain; /* both: state/cert.h */
-struct pst_chain_verifier;
 #include "postern/state/cert.h"
 
 /* One chain, in memory of the caller. `buffer` holds one certificate and so limits its size; it

@@ -3,9 +3,6 @@
 
 #include <string.h>
 
-#include "cert/text.h"
-
-static const uint8_t oid_common_name[] = {0x55, 0x04, 0x03};
 static const uint8_t oid_ed25519[] = {0x2B, 0x65, 0x70};
 static const uint8_t oid_ec_key[] = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01};
 static const uint8_t oid_p256[] = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07};
@@ -18,67 +15,19 @@ pst_err pst_certificate_extent(const uint8_t *at, size_t len, size_t *total)
     if (len > 0 && at[0] != DER_SEQUENCE) {
         return PST_ERR_DECODE;
     }
+    if (len > 1 && (at[1] == 0x80 || at[1] > 0x82)) {
+        return PST_ERR_DECODE;
+    }
     if (len < 2 || (at[1] == 0x81 && len < 3) || (at[1] == 0x82 && len < 4)) {
         return PST_WANT_MORE;
     }
     size_t head = at[1] < 0x80 ? 2 : at[1] == 0x81 ? 3 : 4;
     size_t body = head == 2 ? at[1] : head == 3 ? at[2] : (size_t)at[2] << 8 | at[3];
-    if (at[1] > 0x82 || at[1] == 0x80 || (head == 3 && body < 0x80) ||
-        (head == 4 && body < 0x100)) {
+    if ((head == 3 && body < 0x80) || (head == 4 && body < 0x100)) {
         return PST_ERR_DECODE;
     }
     *total = head + body;
     return PST_OK;
-}
-
-/* --- names --- */
-
-static void on_common_name(struct pst_certificate *c, uint8_t tag, struct pst_bytes value)
-{
-    char text[PST_MAX_NAME];
-
-    /* Of several none counts: which one would be the name is anybody's guess. */
-    if (c->name_tag != 0 || !psti_text_take(tag, value, text)) {
-        c->bad_name = true;
-    }
-    c->name = value;
-    c->name_tag = tag;
-}
-
-void psti_cert_name(struct pst_reader *r, struct pst_certificate *c)
-{
-    struct pst_reader sets = psti_der_enter(r, DER_SEQUENCE);
-
-    while (pst_reader_ok(&sets) && sets.left > 0) {
-        struct pst_reader set = psti_der_enter(&sets, DER_SET);
-        do {
-            uint8_t tag;
-            struct pst_reader entry = psti_der_enter(&set, DER_SEQUENCE);
-            struct pst_bytes oid = psti_der_oid(&entry);
-            struct pst_bytes value = psti_der_any(&entry, &tag);
-            pst_require(&entry, psti_text_is_string(tag, value));
-            psti_der_leave(&set, &entry);
-            if (pst_reader_ok(&set) && c != NULL && psti_der_is(oid, oid_common_name)) {
-                on_common_name(c, tag, value);
-            }
-        } while (pst_reader_ok(&set) && set.left > 0);
-        psti_der_leave(&sets, &set);
-    }
-    psti_der_leave(r, &sets);
-}
-
-void pst_certificate_name(const struct pst_certificate *c, char out[PST_MAX_NAME])
-{
-    if (c->bad_name || !psti_text_take(c->name_tag, c->name, out)) {
-        memset(out, 0, PST_MAX_NAME);
-    }
-}
-
-void pst_certificate_device(const struct pst_certificate *c, char out[PST_MAX_NAME])
-{
-    if (c->bad_device || !psti_text_take(DER_UTF8, c->device, out)) {
-        memset(out, 0, PST_MAX_NAME);
-    }
 }
 
 /* --- algorithms and keys --- */

@@ -143,6 +143,18 @@ bool pst_certificate_broken(const struct pst_certificate *c, const struct pst_ru
 /* The path length that is left below `c`, a CA that stands `below` another or is the root. */
 int32_t pst_certificate_path(const struct pst_certificate *c, int32_t path_left, bool below);
 
+/* Why a chain was refused, for people and the log. `rule` NULL: nothing was refused. */
+struct pst_cert_refusal {
+    const char *field; /* "keyUsage", or NULL: it is about the certificate or chain as a whole */
+    const char *rule;  /* "digitalSignature is missing" */
+    uint32_t limit;    /* bytes, when a size was exceeded; else 0 */
+    uint16_t index;    /* of the certificate; 0: the first, the root */
+};
+#define PST_MAX_REFUSAL 112 /* bytes that any text of one needs, NUL included */
+/* "certificate 2: keyUsage: digitalSignature is missing"; cut to `cap` bytes with the NUL. "" when
+ * nothing was refused. */
+void pst_cert_refusal_text(const struct pst_cert_refusal *refusal, char *out, size_t cap);
+
 #ifdef __cplusplus
 }
 #endif

@@ -3,7 +3,9 @@
 #ifndef POSTERN_STATE_CERT_H
 #define POSTERN_STATE_CERT_H
 
-#include "postern/cert.h"
+#include "postern/parts/certificate.h"
+
+struct pst_chain_config;
 
 #ifdef __cplusplus
 extern "C" {
