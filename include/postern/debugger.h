@@ -120,6 +120,11 @@ struct pst_debugger_config {            /* const, outlives the debugger */
 
 /* PST_ERR_ARGUMENT: no `spdm`, or a mailbox too small for its transfer size. Else what
  * pst_requester_init says. The object may be wiped in any case. */
+/* What is missing or wrong in a configuration, in a sentence that names the field; NULL: nothing.
+ */
+const char *pst_debugger_config_check(const struct pst_debugger_config *config);
+/* PST_ERR_CONFIG: pst_debugger_config_check says why; `d` is untouched. `config` and what it points
+ * to are only read. */
 PST_MUST_CHECK pst_err pst_debugger_init(struct pst_debugger *d,
                                          const struct pst_debugger_config *config);
 /* The link is up (HELLO was exchanged): begins. `traits` outlive the debugger. PST_ERR_STATE: it

@@ -50,8 +50,8 @@ static void chain_refused(void *ctx, const struct pst_cert_refusal *refusal)
 
 pst_err pst_debugger_init(struct pst_debugger *d, const struct pst_debugger_config *config)
 {
-    if (config->spdm == NULL || config->mailbox_len / 2 < config->spdm->transfer_size) {
-        return PST_ERR_ARGUMENT;
+    if (!psti_dts_config_fits(config)) {
+        return PST_ERR_CONFIG;
     }
     memset(d, 0, sizeof *d);
     d->config = config;

@@ -6,6 +6,7 @@
  * native.c                  batches in SPDM messages, for links that carry nothing else
  * client.c                  SPP client and requester
  * state.c                   state, waiting operations, the end of a session
+ * config.c                  the check of a configuration
  */
 #ifndef PST_DTS_DTS_H
 #define PST_DTS_DTS_H
@@ -14,6 +15,10 @@
 
 /* Records that are kept back for the exchange of new keys and for what is in flight then. */
 #define REKEY_SPARE 65536u
+
+/* --- config.c --- */
+/* What pst_debugger_config_check says, without its texts. true: nothing is wrong. */
+bool psti_dts_config_fits(const struct pst_debugger_config *c);
 
 /* --- state.c --- */
 uint64_t psti_dts_now(const struct pst_debugger *d);

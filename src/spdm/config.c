@@ -119,8 +119,10 @@ static enum rule check_verifier(const struct pst_spdm_config *c, bool responds)
     if (v == NULL) {
         return !responds || c->mutual != PST_MUTUAL_NONE ? NO_VERIFIER : FINE;
     }
-    return v->begin == NULL || v->feed == NULL || v->finish == NULL || v->abort == NULL ? VERIFIER
-                                                                                        : FINE;
+    return v->begin == NULL || v->feed == NULL || v->finish == NULL || v->abort == NULL ||
+                   v->refusal == NULL
+               ? VERIFIER
+               : FINE;
 }
 
 static bool contradict(const struct pst_spdm_config *c, pst_role role)

@@ -53,5 +53,4 @@ LONG_SWITCHES = {("src/wire/error.c", "pst_err_text")}
 KNOWN = (
     ("circles", "src/cert/"),
     ("circles", "tools/"),
-    ("sizes", "src/ts/policy.c"),
 )
