@@ -68,7 +68,7 @@ expect 6 'absent.bin' as_ada mem load $link 0x80000000 -f absent.bin
 python3 - t.jsonl <<'PY' || fail 'the audit log'
 import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]
-assert [l["n"] for l in lines] == list(range(1, len(lines) + 1)), "numbers"
+assert [l["line"] for l in lines] == list(range(1, len(lines) + 1)), "numbers"
 events = [l["event"] for l in lines]
 assert events.count("open") == events.count("end"), events
 assert any(l["event"] == "effect" and l["engineer"] == "ada" for l in lines)
