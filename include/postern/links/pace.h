@@ -6,10 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pst_pace {
     uint32_t baud;    /* 0: no pacing */
     uint64_t busy_us; /* when the line will have sent what it was given */
     bool held;        /* nothing is handed out until then */
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,8 +5,16 @@
 
 #include "posix/loop/carrier.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* In the order of `postern links`; ends with NULL. A kind whose library was not there at build time
  * stays in the table, and says so when it is used. */
 extern const struct pst_scheme *const pst_schemes[];
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
