@@ -168,9 +168,6 @@ pst_err pst_target_stop(struct pst_target *t, pst_err why);
 /* true: a session has ended and its access spaces are still being released. If that takes too long,
  * their owner abandons what is behind them (pst_stub_abandon). */
 bool pst_target_releasing(const struct pst_target *t);
-/* The name of the engineer who holds the target, or NULL; `*since` is the time of the audit sink's
- * wall_s when the session opened. */
-const char *pst_target_holder(const struct pst_target *t, uint64_t *since);
 
 #ifdef __cplusplus
 }

@@ -379,7 +379,7 @@ static void expire(struct pst_target_context *c, uint64_t now)
         uint32_t own = c->grants.session_s, all = config->session_s;
         uint32_t seconds = own > 0 && (all == 0 || own < all) ? own : all;
         limit = seconds > 0 ? (uint64_t)seconds * 1000 : UINT64_MAX;
-        if (c->grants.until > 0 && wall > c->grants.until) {
+        if (c->grants.until > 0 && wall >= c->grants.until) {
             limit = 0;
         }
     }
@@ -433,16 +433,4 @@ bool pst_target_releasing(const struct pst_target *t)
         }
     }
     return false;
-}
-
-const char *pst_target_holder(const struct pst_target *t, uint64_t *since)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        const struct pst_target_context *c = &t->contexts[i];
-        if (c->phase == PST_CONTEXT_LIVE && !c->observer) {
-            *since = c->since_s;
-            return c->name;
-        }
-    }
-    return NULL;
 }

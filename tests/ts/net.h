@@ -120,6 +120,16 @@ static inline bool net_logged(const struct net *n, const char *text)
     return false;
 }
 
+static inline bool net_held(const struct net *n)
+{
+    for (unsigned i = 0; i < NET_CONTEXTS; i++) {
+        if (n->contexts[i].phase == PST_CONTEXT_LIVE && !n->contexts[i].observer) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- access spaces of the fake device --- */
 
 static inline uint8_t net_memory_right(void *ctx, uint64_t address, bool write)

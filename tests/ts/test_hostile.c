@@ -240,7 +240,7 @@ static void test_replayed_session(void **state)
             while (pst_target_output(&n->target, link, &kind, out, sizeof out) > 0) {
             }
         }
-        CHECK(pst_target_holder(&n->target, &n->now) == NULL);
+        CHECK(!net_held(n));
         pst_target_link_down(&n->target, link);
     }
     CHECK_EQ(n->opened, opened);
@@ -1007,6 +1007,29 @@ static void test_decision_ends_with_the_session(void **state)
     net_free(n);
 }
 
+/* A grant ends at the second that it names, for a session that opens and for one that is open. */
+static void test_until(void **state)
+{
+    struct net *n = net_new(&net_keys.pump, "debug until=1700000003");
+    uint8_t word[4] = {1};
+    (void)state;
+
+    struct net_side *s = net_connect(n, 0, &net_keys.ada);
+    check_open(s);
+    n->now = 2999;
+    (void)pst_target_poll(&n->target);
+    CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
+    n->now = 3000;
+    (void)pst_target_poll(&n->target);
+    CHECK(!net_held(n));
+    CHECK(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, word, 4) != PST_OK);
+    CHECK_EQ(n->effects, 1);
+    struct net_side *late = net_connect(n, 1, &net_keys.ada);
+    CHECK_EQ(pst_debugger_state(&late->dts), PST_DEBUGGER_CLOSED);
+    CHECK(strstr(late->dts.who, "expired") != NULL);
+    net_free(n);
+}
+
 static void test_observer_without_holder(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");
@@ -1076,6 +1099,7 @@ int main(void)
         cmocka_unit_test(test_refused_batches_leave_no_effect_line),
         cmocka_unit_test(test_log_and_gate_read_one_decision),
         cmocka_unit_test(test_decision_ends_with_the_session),
+        cmocka_unit_test(test_until),
         cmocka_unit_test(test_observer_without_holder),
         cmocka_unit_test(test_small_messages),
     };

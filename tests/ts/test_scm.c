@@ -74,7 +74,7 @@ static void check_refused(const struct pst_identity *target, const struct pst_id
     CHECK(!net_logged(n, "\"event\":\"open\""));
     net_run_for(n, 20000);
     n->config.device = NET_DEVICE;
-    CHECK(pst_target_holder(&n->target, &n->now) == NULL);
+    CHECK(!net_held(n));
     net_free(n);
 }
 
@@ -253,7 +253,7 @@ static void test_heartbeat(void **state)
     CHECK_EQ(stuck.result, PST_OK);
     s->up = false; /* the DTS falls silent, its link stays up */
     net_run_for(n, 30000);
-    CHECK(pst_target_holder(&n->target, &n->now) == NULL);
+    CHECK(!net_held(n));
     CHECK_EQ(n->released, 2);
     s->up = true;
     net_cut(s);
