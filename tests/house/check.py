@@ -384,7 +384,7 @@ def check_sizes(tree):
         if count > rules.FILE_LINES:
             yield path, f"has {count} lines, more than {rules.FILE_LINES}"
         for name, line, count in functions(tree.code[path]):
-            if count > rules.FUNCTION_LINES and (path, name) not in rules.LONG_SWITCHES:
+            if count > rules.FUNCTION_LINES:
                 yield path, f"{name}() has {count} lines, more than {rules.FUNCTION_LINES}"
 
 
