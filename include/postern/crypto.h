@@ -76,9 +76,6 @@ const struct pst_algorithm *pst_aead_row(pst_aead_id id);
 uint32_t pst_measurement_hash_bit(pst_hash_id id);
 /* The id whose bit is exactly `bit`, or 0. */
 pst_hash_id pst_hash_from_bit(uint32_t bit);
-pst_sig_id pst_sig_from_bit(uint32_t bit);
-pst_dh_id pst_dh_from_bit(uint32_t bit);
-pst_aead_id pst_aead_from_bit(uint32_t bit);
 /* By name, for configuration; 0 when unknown. */
 pst_hash_id pst_hash_from_name(const char *name);
 pst_sig_id pst_sig_from_name(const char *name);

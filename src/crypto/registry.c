@@ -97,21 +97,6 @@ pst_hash_id pst_hash_from_bit(uint32_t bit)
     return (pst_hash_id)id_from_bit(TABLE(hash_rows), bit);
 }
 
-pst_sig_id pst_sig_from_bit(uint32_t bit)
-{
-    return (pst_sig_id)id_from_bit(TABLE(sig_rows), bit);
-}
-
-pst_dh_id pst_dh_from_bit(uint32_t bit)
-{
-    return (pst_dh_id)id_from_bit(TABLE(dh_rows), bit);
-}
-
-pst_aead_id pst_aead_from_bit(uint32_t bit)
-{
-    return (pst_aead_id)id_from_bit(TABLE(aead_rows), bit);
-}
-
 pst_hash_id pst_hash_from_name(const char *name)
 {
     return (pst_hash_id)id_from_name(TABLE(hash_rows), name);
