@@ -13,8 +13,8 @@ struct whole_ram { /* one live session and one pending context, 2 KiB messages *
     struct pst_target target;
     struct pst_target_context contexts[2];
     struct pst_framing stream;
-    /* Comes and goes by turns: a message is used up before there is an answer to it, and while a TS
-     * sends it takes nothing in (port/posix/loop/link.h says the same). */
+    /* Both directions in turn: a message is used up before it is answered, and nothing is received
+     * while something is sent (postern/stream.h does the same). */
     uint8_t message[MESSAGE];
     uint8_t queue[2][512];
     uint8_t mailbox[2][2 * 512];
