@@ -275,6 +275,9 @@ void pst_chain_abort(struct pst_chain *c)
     const struct pst_crypto *crypto = c->config == NULL ? NULL : c->config->crypto;
 
     if (crypto != NULL) {
+        if (c->phase == WHOLE && !c->failed && crypto->verify_cancel != NULL) {
+            crypto->verify_cancel(crypto->ctx, &c->key);
+        }
         crypto->public_key_wipe(crypto->ctx, &c->key);
     }
     pst_wipe(c, sizeof *c);
