@@ -1,4 +1,4 @@
-/* postern gdb: what gdb speaks to. It is fed by gdb's pipe, or by one connection to a socket. */
+/* postern gdb: the server for gdb, on a pipe of gdb or for one connection to a socket. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -44,7 +44,7 @@ struct gdb {
     uv_write_t write;
     uint8_t output[32768];
 
-    /* what was at the end, for the summary */
+    /* the summary */
     json_t *result;
 };
 
@@ -77,8 +77,8 @@ static void monitor(void *ctx, const char *what, struct pst_writer *text)
 
     if (strcmp(what, "whoami") == 0) {
         snprintf(line, sizeof line,
-                 "engineer %s debugs device %s\nthe device's certificate: %s, sha256 "
-                 "%02x%02x%02x%02x%02x%02x%02x%02x…, vouched for by a CA of --trust\n",
+                 "engineer %s debugs device %s\nthe device's certificate: %s, SHA-256 "
+                 "%02x%02x%02x%02x%02x%02x%02x%02x…, issued by a CA of --trust\n",
                  g->session.identity.name, info.device->device, info.device->name,
                  info.device->fingerprint[0], info.device->fingerprint[1],
                  info.device->fingerprint[2], info.device->fingerprint[3],
@@ -97,9 +97,9 @@ static void monitor(void *ctx, const char *what, struct pst_writer *text)
     put_text(text, line);
 }
 
-/* gdb looks at the stderr of `target extended-remote | postern gdb` before each single character
- * that it takes from us, for as long as anybody holds it: once the session is open it is let go of,
- * and gdb is told in band. */
+/* gdb polls the stderr of `target extended-remote | postern gdb` before every single character that
+ * it reads from us, as long as stderr is open. So it is closed once the session is open, and
+ * messages go to gdb's console. */
 static bool is_stderr_gdbs(const struct gdb *g)
 {
     struct stat st;
@@ -123,7 +123,7 @@ static void on_ready(void *ctx)
     tool_session_introduce(&g->session);
     if ((g->session.info.spaces & SPACES) == 0) {
         tool_say("gdb",
-                 "refused: this session may neither read memory nor control the CPU; "
+                 "refused: this engineer may neither access memory nor control the CPU; "
                  "granted: %s",
                  g->session.host->debugger.grants);
         g->exit_code = PST_EXIT_REFUSED;
@@ -150,12 +150,12 @@ static void on_ended(void *ctx)
 {
     struct gdb *g = ctx;
     if (g->done) {
-        return; /* we have asked for it */
+        return; /* we ended it */
     }
     g->exit_code = g->session.exit_code;
     tool_say("gdb", "%s", g->session.text);
     if (g->started) {
-        pst_gdb_server_lost(&g->server, g->session.text); /* gdb hears it when it next asks */
+        pst_gdb_server_lost(&g->server, g->session.text); /* gdb is told with its next packet */
     } else {
         g->done = true;
     }
@@ -209,7 +209,7 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
 
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf);
 
-/* Gives the server what it will take; reads on once it has taken all. */
+/* Gives the server as much as it takes; reads on once it has taken all. */
 static void feed(struct gdb *g)
 {
     if (g->in == NULL || g->done) {
@@ -256,7 +256,7 @@ static void on_prepare(uv_prepare_t *prepare)
     feed(g);
     flush_output(g);
     uint64_t wait = pst_gdb_server_poll(&g->server, pst_process_now_ms(NULL));
-    flush_output(g); /* a sign of life */
+    flush_output(g); /* the keepalive */
     if (g->started && !g->session.over) {
         pst_debugger_host_flush(g->session.host);
     }
@@ -285,8 +285,8 @@ static int open_pipe(struct gdb *g)
 {
     if (!is_stream(STDIN_FILENO) || !is_stream(STDOUT_FILENO)) {
         tool_say("gdb",
-                 "stdin or stdout is no pipe; this is for gdb: target extended-remote | postern "
-                 "gdb ..., or else use --unix or --port");
+                 "stdin or stdout is not a pipe; start it from gdb with target extended-remote | "
+                 "postern gdb ..., or use --unix or --port");
         return PST_EXIT_USAGE;
     }
     int rc = uv_pipe_init(&g->session.loop, &g->in_.io.pipe, 0);
@@ -309,7 +309,7 @@ static void on_gdb(uv_stream_t *listener, int status)
 {
     struct gdb *g = listener->data;
     if (status != 0 || g->in != NULL) {
-        return; /* one gdb; others wait in vain until it has gone, and we with it */
+        return; /* only one gdb is served */
     }
     if (pst_socket_accept(listener, &g->in_, g) != PST_OK) {
         pst_socket_close(&g->in_, NULL);
@@ -404,7 +404,7 @@ static int start(struct gdb *g)
         uv_timer_init(&g->session.loop, &g->timer) != 0 ||
         uv_prepare_init(&g->session.loop, &g->prepare) != 0 ||
         uv_signal_init(&g->session.loop, &g->term) != 0) {
-        tool_say("gdb", "no resources");
+        tool_say("gdb", "out of memory or file descriptors");
         return PST_EXIT_LOCAL;
     }
     g->timer.data = g->prepare.data = g->term.data = g;
@@ -471,15 +471,15 @@ int pst_cmd_gdb(int argc, char **argv)
     static struct gdb g = {.port = -1};
     struct poptOption session[] = {TOOL_SESSION_OPTIONS(&g.options), POPT_TABLEEND};
     const struct poptOption options[] = {
-        {"unix",       '\0', POPT_ARG_STRING,        &g.local,      0, "wait for gdb at this socket, not on stdin",
-         "PATH"                                                                                                         },
+        {"unix",       '\0', POPT_ARG_STRING,        &g.local,      0,
+         "serve one gdb at this Unix socket instead of stdin and stdout",               "PATH"},
         {"port",       '\0', POPT_ARG_INT,           &g.port,       0,
-         "wait for gdb at this port of the loopback interface (0: any)",                                            "N" },
-        {"summary",    '\0', POPT_ARG_STRING,        &g.summary,    0, "at the end, tell as JSON what there was",
-         "FILE"                                                                                                         },
+         "serve one gdb at this TCP port of the loopback interface (0: any free port)", "N"   },
+        {"summary",    '\0', POPT_ARG_STRING,        &g.summary,    0,
+         "at the end, write counts and the session to this file as JSON",               "FILE"},
         {"keep-osabi", '\0', POPT_ARG_NONE,          &g.keep_osabi, 0,
-         "leave the target description alone: the target runs an operating system",                                 NULL},
-        {NULL,         '\0', POPT_ARG_INCLUDE_TABLE, session,       0, "Session:",                                  NULL},
+         "leave the target description as it is (default: bare metal)",                 NULL  },
+        {NULL,         '\0', POPT_ARG_INCLUDE_TABLE, session,       0, "Session:",      NULL  },
         POPT_AUTOHELP POPT_TABLEEND,
     };
     poptContext popt = tool_options("gdb", argc, argv, options, "[OPTION...] LINK");

@@ -1,4 +1,4 @@
-/* postern info: who a target is, and what it lets us do. */
+/* postern info: which device it is, and what the engineer may do there. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -81,7 +81,7 @@ static json_t *collect(struct tool_session *s)
     const struct pst_debugger *d = &s->host->debugger;
     json_t *spaces = json_array();
 
-    for (size_t i = 0; i < PST_AS_COUNT; i++) { /* SCM is not named: it always is */
+    for (size_t i = 0; i < PST_AS_COUNT; i++) { /* SCM has no name here: it is always enabled */
         if ((info.spaces & 1u << i) != 0 && space_names[i] != NULL) {
             json_array_append_new(spaces, json_string(space_names[i]));
         }
@@ -164,8 +164,8 @@ int pst_cmd_info(int argc, char **argv)
     int json = 0;
     struct poptOption session[] = {TOOL_SESSION_OPTIONS(&o), POPT_TABLEEND};
     const struct poptOption options[] = {
-        {"json", '\0', POPT_ARG_NONE,          &json,   0, "as JSON",  NULL},
-        {NULL,   '\0', POPT_ARG_INCLUDE_TABLE, session, 0, "Session:", NULL},
+        {"json", '\0', POPT_ARG_NONE,          &json,   0, "print JSON", NULL},
+        {NULL,   '\0', POPT_ARG_INCLUDE_TABLE, session, 0, "Session:",   NULL},
         POPT_AUTOHELP POPT_TABLEEND,
     };
     poptContext popt = tool_options("info", argc, argv, options, "[OPTION...] LINK");

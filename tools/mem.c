@@ -1,4 +1,4 @@
-/* postern mem: memory of a target, read, written, dumped to a file, loaded from one. */
+/* postern mem: reads, writes, dumps and loads memory of a device. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,9 +16,10 @@
     "       postern mem [OPTION...] write LINK ADDRESS --hex BYTES\n"                              \
     "       postern mem [OPTION...] dump LINK ADDRESS SIZE -o FILE\n"                              \
     "       postern mem [OPTION...] load LINK ADDRESS -f FILE"
-#define PIECE (256u * 1024u) /* bytes under way at a time: several packets, one progress step */
+#define PIECE (256u * 1024u) /* bytes in one operation: several packets, one step of the progress  \
+                              */
 #define SIZE_MOST ((uint64_t)1 << 32)
-#define READ_MAX (1024u * 1024u) /* `read` prints; larger ones are for `dump` */
+#define READ_MAX (1024u * 1024u) /* `read` prints them; `dump` takes more */
 
 struct job {
     struct tool_session session;
@@ -123,7 +124,7 @@ static void print_hex(const struct job *j)
     }
 }
 
-/* Dumps go to a file beside the one that is asked for, which is replaced when all is there. */
+/* Writes to a temporary file beside the output, which replaces it when it is complete. */
 static int write_file(const struct job *j)
 {
     char temporary[4096];
@@ -219,7 +220,7 @@ static int take_size(struct job *j, const char *text)
     char line[128];
     uint64_t size = 4;
     if (text == NULL && strcmp(j->verb, "read") != 0) {
-        return usage("no size; expected bytes, such as 4096, 0x1000 or 64K");
+        return usage("dump: expected a size, such as 4096, 0x1000 or 64K");
     }
     if (text != NULL && (!tool_parse_size(text, &size) || size == 0 || size > SIZE_MOST)) {
         snprintf(line, sizeof line, "size '%.40s': expected 1 to 4G, such as 4096, 0x1000 or 64K",
@@ -232,7 +233,7 @@ static int take_size(struct job *j, const char *text)
     j->size = (size_t)size;
     j->data = size <= SIZE_MAX ? calloc(1, j->size) : NULL;
     if (j->data == NULL) {
-        tool_say("mem", "no memory for %" PRIu64 " bytes", size);
+        tool_say("mem", "out of memory: cannot allocate %" PRIu64 " bytes", size);
         return PST_EXIT_LOCAL;
     }
     return PST_EXIT_OK;
@@ -286,7 +287,7 @@ static int run(struct job *j, const char *link)
     code = code == PST_EXIT_OK ? tool_session_wait(&j->session) : code;
     if (code == PST_EXIT_OK) {
         if ((j->session.info.spaces & 1u << PST_AS_MEMORY) == 0) {
-            tool_say("mem", "the target gives no access to memory; granted: %s",
+            tool_say("mem", "refused: no access to memory is granted; granted: %s",
                      j->session.host->debugger.grants);
             code = PST_EXIT_REFUSED;
         }
@@ -302,11 +303,12 @@ int pst_cmd_mem(int argc, char **argv)
     const char *link = NULL;
     struct poptOption session[] = {TOOL_SESSION_OPTIONS(&j.options), POPT_TABLEEND};
     const struct poptOption options[] = {
-        {"output", 'o',  POPT_ARG_STRING,        &j.out,  0, "where to put it ('-': stdout)", "FILE" },
-        {"file",   'f',  POPT_ARG_STRING,        &j.in,   0, "what to load",                  "FILE" },
-        {"hex",    '\0', POPT_ARG_STRING,        &j.hex,  0, "what to write",                 "BYTES"},
-        {"json",   '\0', POPT_ARG_NONE,          &j.json, 0, "say what was done as JSON",     NULL   },
-        {NULL,     '\0', POPT_ARG_INCLUDE_TABLE, session, 0, "Session:",                      NULL   },
+        {"output", 'o',  POPT_ARG_STRING,        &j.out,  0, "write the dump to this file ('-': stdout)",
+         "FILE"                                                                                                  },
+        {"file",   'f',  POPT_ARG_STRING,        &j.in,   0, "load this file",                            "FILE" },
+        {"hex",    '\0', POPT_ARG_STRING,        &j.hex,  0, "the bytes to write",                        "BYTES"},
+        {"json",   '\0', POPT_ARG_NONE,          &j.json, 0, "report the result as JSON",                 NULL   },
+        {NULL,     '\0', POPT_ARG_INCLUDE_TABLE, session, 0, "Session:",                                  NULL   },
         POPT_AUTOHELP POPT_TABLEEND,
     };
     poptContext popt = tool_options("mem", argc, argv, options, USAGE);

@@ -1,8 +1,9 @@
 /* The DTS's data link, beside the one on which the session is managed. */
 #include "dts/dts.h"
 
-#define QUIET_MS 15000  /* without anything heard: is anybody there? */
-#define ANSWER_MS 45000 /* nobody is; but a slow link may take its time for one long record */
+#define QUIET_MS 15000 /* silence after which the link is polled */
+#define ANSWER_MS                                                                                  \
+    45000 /* longest wait for the answer: a long record may take long on a slow link */
 
 static pst_err exported(void *ctx, uint32_t session_id, const struct pst_export *e)
 {
@@ -59,8 +60,8 @@ pst_err pst_debugger_receive_data(struct pst_debugger *d, uint8_t kind, uint8_t 
     return PST_OK;
 }
 
-/* What the management's heartbeats do not tell: that the data link is dead, or that a record of it
- * was lost, behind which none opens any more. */
+/* Heartbeats on the management link do not show that the data link is dead, or that it lost a
+ * record, after which no further record opens. */
 void psti_dts_data_watch(struct pst_debugger *d)
 {
     struct pst_spp_op *ask = &d->data.ask;

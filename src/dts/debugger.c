@@ -1,6 +1,5 @@
-/* The DTS: messages in and out, the end of a session, and the caller's operations, which wait in a
- * list of ours until READY, and again while keys change. What happens in between: debugger_steps.c.
- */
+/* The DTS: messages in and out, and the caller's operations. They wait until READY, and while keys
+ * change. */
 #include "dts/dts.h"
 
 #include <string.h>
@@ -26,14 +25,14 @@ static void drop(void *ctx, uint32_t session_id)
     pst_record_wipe(&d->record);
 }
 
-/* The device is named; another one, also a genuine one, is not debugged. */
+/* The device is named: any other is refused, even if its certificate is genuine. */
 static pst_err check_device(void *ctx, const struct pst_peer *peer)
 {
     struct pst_debugger *d = ctx;
     if (d->config->device == NULL || strcmp(d->config->device, peer->device) == 0) {
         return PST_OK;
     }
-    size_t len = 0; /* who it was instead, for people */
+    size_t len = 0; /* for the error text: which device it is */
     for (; len < PST_MAX_NAME - 1 && peer->device[len] != '\0'; len++) {
         char c = peer->device[len];
         d->who[len] = c >= 0x20 && c < 0x7F ? c : '?';
@@ -97,7 +96,7 @@ pst_err pst_debugger_receive(struct pst_debugger *d, uint8_t kind, uint8_t *msg,
         err = receive_record(d, msg, len);
     } else if (kind == PST_LINK_CLEAR && !d->protected_) {
         err = pst_spp_client_receive(&d->client, msg, len);
-    } /* a clear message in a session means nothing and changes nothing */
+    } /* a clear message in a session is ignored */
     if (err != PST_OK) {
         psti_dts_close(d, err);
         return err;
@@ -111,8 +110,8 @@ static bool in_session(const struct pst_debugger *d)
     return d->state == PST_DEBUGGER_ENABLING || d->state == PST_DEBUGGER_READY;
 }
 
-/* There is one heartbeat at a time, and the answer to it may be behind all that was asked for. So
- * that the TS hears of us until then: a record without anything. Not while keys change. */
+/* Only one heartbeat is in flight, and its answer may come after those to many operations. An empty
+ * record shows the TS meanwhile that the DTS is alive. None is sent while keys change. */
 static bool owes_sign_of_life(const struct pst_debugger *d)
 {
     return in_session(d) && d->exchanging && !(d->rekeying && d->step > 0) &&
@@ -169,7 +168,7 @@ uint64_t pst_debugger_poll(struct pst_debugger *d)
         return UINT64_MAX;
     }
     bool setting_up = (d->state != PST_DEBUGGER_READY || d->rekeying) && d->setup_left > 0;
-    /* A TS that still says what was asked for before has not gone. */
+    /* A TS that still answers earlier operations is alive. */
     const uint64_t since = in_session(d) && d->heard_ms > d->asked_ms ? d->heard_ms : d->asked_ms;
     if ((d->exchanging && psti_dts_now(d) - since > limit) ||
         (setting_up && psti_dts_now(d) - d->setup_ms > limit)) {

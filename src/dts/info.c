@@ -1,4 +1,4 @@
-/* What people want to know of a session. */
+/* Facts about a session, for people. */
 #include "postern/debugger.h"
 
 static const char *name_of(const struct pst_algorithm *row)

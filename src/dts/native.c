@@ -1,12 +1,12 @@
 /* The DTS on a link that carries SPDM messages and records only: one request at a time, each with
- * its answer. Batches of the SPP client travel as VENDOR_DEFINED requests; whatever the TS could
- * not answer at once, and its events, are asked for again after a pause that grows. */
+ * its answer. Batches of the SPP client travel as VENDOR_DEFINED requests. Answers that are not
+ * ready at once, and events, are polled for, at growing intervals. */
 #include <string.h>
 
 #include "dts/dts.h"
 
 #define FIRST_PAUSE_MS 1
-#define AWAITING_PAUSE_MS 50 /* an answer, or the stop of a CPU, is awaited */
+#define AWAITING_PAUSE_MS 50 /* while an answer or the stop of a CPU is awaited */
 #define IDLE_PAUSE_MS 500
 
 static const uint8_t vendor_id[PST_VENDOR_ID_LEN] = PST_VENDOR_ID;
@@ -29,7 +29,7 @@ void psti_dts_native_start(struct pst_debugger *d)
     d->spdm.message_size = 0;
 }
 
-/* An answer is taken where one is awaited, in the protection of what it answers. */
+/* Takes an answer, if one is awaited and it is protected as its request was. */
 static pst_err take_message(struct pst_debugger *d, const uint8_t *msg, size_t len)
 {
     if (len > d->half) {
@@ -49,7 +49,7 @@ pst_err psti_dts_native_receive(struct pst_debugger *d, uint8_t kind, uint8_t *m
     struct pst_bytes payload;
 
     if (kind == PST_LINK_SPDM) {
-        /* In a session a clear message means nothing and changes nothing. */
+        /* In a session a clear message is ignored. */
         return awaited && !d->protected_ ? take_message(d, msg, len) : PST_OK;
     }
     if (kind != PST_LINK_RECORD) {
@@ -111,13 +111,13 @@ bool psti_dts_native_begin(struct pst_debugger *d)
     if (d->stopping) {
         return false;
     }
-    if (pst_record_left(&d->record) <= REKEY_SPARE) { /* nothing else is ever in flight here */
+    if (pst_record_left(&d->record) <= REKEY_SPARE) { /* nothing else is in flight here */
         psti_dts_start_op(
             d, &(struct pst_op){.kind = PST_OP_KEY_UPDATE, .context = session, .all = true});
         return true;
     }
     if (d->data.traits != NULL) {
-        return false; /* batches have their own link */
+        return false; /* batches travel on the data link */
     }
     size_t len = pst_spp_client_batch(&d->client, d->native.batch, psti_dts_native_room(d));
     if (len == 0 && psti_dts_now(d) < d->native.poll_ms) {
@@ -134,7 +134,7 @@ bool psti_dts_native_begin(struct pst_debugger *d)
     return true;
 }
 
-/* When to ask again. What was answered may go on at once; nothing makes the pause grow. */
+/* When to poll next: at once after an answer; an empty answer doubles the pause. */
 static void plan(struct pst_debugger *d, bool answered)
 {
     const bool awaiting = is_awaiting(d);
@@ -152,7 +152,7 @@ void psti_dts_native_finish(struct pst_debugger *d)
     }
     d->native.vendor = false;
     if (pst_requester_result(&d->requester, NULL) != PST_OK) {
-        return; /* the session ends over it */
+        return; /* this ends the session */
     }
     const struct pst_bytes answer = pst_requester_answer(&d->requester);
     pst_err err = pst_spp_client_receive(&d->client, answer.at, answer.len);

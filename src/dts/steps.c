@@ -1,9 +1,7 @@
-/* The DTS, step by step, from a link to a session with its access spaces enabled, and back.
- *
- * Each state has its work: CONNECTING sets up the bootstrap engine; AUTHENTICATING runs SPDM
- * operations one after another, the last of which opens the session; ENABLING asks for grants and
- * access spaces in the session's own engine; READY carries the caller's operations, heartbeats and
- * key updates. */
+/* The steps of the DTS, from a link to a session with enabled access spaces, and back. CONNECTING
+ * sets up the bootstrap engine; AUTHENTICATING runs SPDM operations one after another, the last of
+ * which opens the session; ENABLING asks for grants and access spaces in the session's own engine;
+ * READY carries the caller's operations, heartbeats and key updates. */
 #include <string.h>
 
 #include "dts/dts.h"
@@ -12,7 +10,7 @@
 #define FIRST_CREDIT 256 /* until the TS reports its own */
 #define DEFAULT_REKEY_AFTER 8000000u
 
-/* --- setup: register reads and writes that go out as one batch --- */
+/* --- setup: reads and writes of registers, sent as one batch --- */
 
 static void setup_done(void *ctx, struct pst_spp_op *op)
 {
@@ -59,7 +57,7 @@ static void setup_write(struct pst_debugger *d, uint64_t address, uint32_t value
     setup_add(d, PST_SPP_WRITE_CONFIG, 0, address, d->words[d->setup_count], 4);
 }
 
-/* --- the steps of each state; each returns true when there was something to do --- */
+/* --- the steps of each state; true: there was something to do --- */
 
 static const pst_op_kind opening[] = {PST_OP_CONNECT, PST_OP_DIGESTS, PST_OP_CERTIFICATE,
                                       PST_OP_SESSION};
@@ -122,7 +120,7 @@ static void take_text(char *out, const struct pst_spp_op *op)
 {
     uint32_t len = op->moved < PST_DEBUGGER_TEXT - 1 ? op->moved : PST_DEBUGGER_TEXT - 1;
     out[len] = '\0';
-    for (uint32_t i = 0; i < len; i++) { /* a compromised TS gets no escape sequences through */
+    for (uint32_t i = 0; i < len; i++) { /* no escape sequences from a compromised TS */
         out[i] = out[i] >= 0x20 && out[i] < 0x7F ? out[i] : '?';
     }
 }
@@ -135,7 +133,7 @@ static void ask_about_session(struct pst_debugger *d)
     setup_add(d, PST_SPP_READ, PST_AS_SCM, PST_SCM_WHO, (uint8_t *)d->who, PST_DEBUGGER_TEXT - 1);
     setup_add(d, PST_SPP_READ, PST_AS_SCM, PST_SCM_GRANTS, (uint8_t *)d->grants,
               PST_DEBUGGER_TEXT - 1);
-    if (d->native.on) { /* no bootstrap engine was asked */
+    if (d->native.on) { /* there was no bootstrap engine to ask */
         setup_read(d, PST_SPC_PROFILE);
         setup_read(d, PST_SPC_CREDIT);
     }
@@ -151,16 +149,15 @@ static void ask_for_spaces(struct pst_debugger *d)
     setup_read(d, PST_SPC_AS_EN_STAT);
 }
 
-/* In a session: what SPDM has under way, a heartbeat when none of our records was sent for half its
- * period, and on a native link whatever else there is to send. False: nothing more is to be done
- * now. */
+/* In a session: the SPDM operation under way; a heartbeat if nothing was sent for half its period;
+ * on a native link, whatever else is to be sent. False: there is nothing more to do now. */
 static bool keep_alive(struct pst_debugger *d)
 {
     if (psti_dts_pump(d) || d->state == PST_DEBUGGER_CLOSED) {
         return false;
     }
     if (pst_requester_result(&d->requester, &d->peer_error) != PST_OK) {
-        psti_dts_close(d, PST_ERR_CLOSED); /* a heartbeat that was not answered as it must be */
+        psti_dts_close(d, PST_ERR_CLOSED); /* a heartbeat without a valid answer */
         return false;
     }
     uint8_t period = pst_requester_heartbeat_s(&d->requester, d->record.session_id);
@@ -177,7 +174,7 @@ static bool keep_alive(struct pst_debugger *d)
     return true;
 }
 
-/* What the bootstrap engine tells elsewhere. */
+/* On other links the bootstrap engine has told this. */
 static bool take_engine(struct pst_debugger *d)
 {
     const uint32_t credit = pst_peek_u32(d->words[5]);
@@ -193,7 +190,7 @@ static bool take_engine(struct pst_debugger *d)
 static bool step_enable(struct pst_debugger *d)
 {
     if (d->step > 0 && (!keep_alive(d) || d->setup_left > 0)) {
-        return false; /* opening a space may take longer than a heartbeat */
+        return false; /* opening a space may take longer than a heartbeat period */
     }
     if (d->step > 0 && d->setup_err != PST_OK) {
         psti_dts_close(d, d->setup_err);
@@ -223,7 +220,7 @@ static bool step_enable(struct pst_debugger *d)
     }
 }
 
-/* Around a key update nothing else is in flight: operations wait, and so do the TS's events. */
+/* During a key update nothing else is in flight: operations wait, and so do events of the TS. */
 static bool step_rekey(struct pst_debugger *d)
 {
     const struct pst_op update = {
@@ -293,7 +290,7 @@ static bool step_ready(struct pst_debugger *d)
         return true;
     }
     if (!d->native.on && !d->rekeying && pst_record_left(&d->record) <= REKEY_SPARE) {
-        d->rekeying = true; /* heartbeats go on until what is in flight is over */
+        d->rekeying = true; /* heartbeats continue until what is in flight is answered */
         d->step = 0;
         return true;
     }

@@ -4,8 +4,8 @@
 
 enum { GATHER_ENTRY = 16, REGION_ENTRY = 24, BREAK_ENTRY = 16 };
 
-/* Of a text or table that is read piece by piece: puts what of the `len` bytes at `*place` lies in
- * the piece that is wanted, and moves `*place` past them. */
+/* For a document that is read in pieces: appends those of the `len` bytes at `*place` that belong
+ * to the piece that was asked for, and moves `*place` past all of them. */
 static void put_part(struct pst_stub *s, uint64_t *place, const void *at, size_t len)
 {
     uint64_t want = (s->access.address & 0xFFFFFFF) + s->stage.used;
@@ -135,7 +135,7 @@ static void on_annex(struct pst_stub *s, struct pst_bytes reply)
     pst_put_bytes(&s->stage, r.at, r.left);
 }
 
-/* The files are read from the stub again, piece by piece, so that none is kept here. */
+/* No file is kept here: each piece is read from the stub again. */
 static void description_step(struct pst_stub *s)
 {
     uint64_t place = 0;
@@ -143,7 +143,7 @@ static void description_step(struct pst_stub *s)
         size_t name = strlen(s->annexes[i].name);
         uint8_t len[4], name_len = (uint8_t)name;
         if (s->annexes[i].len == 0) {
-            continue; /* could not be had */
+            continue; /* the stub did not give it */
         }
         pst_poke_u32(len, s->annexes[i].len);
         put_part(s, &place, &name_len, 1);
@@ -207,7 +207,7 @@ uint8_t psti_stub_right(uint64_t address, bool write)
 {
     const struct pst_stub_row *row = find(PST_AS_RUN, address);
     uint8_t right = row == NULL ? 0 : write ? row->write : row->read;
-    return right != 0 ? right : X; /* what is not there needs the most */
+    return right != 0 ? right : X; /* a register that does not exist needs the strongest right */
 }
 
 bool psti_stub_wants_halt(const struct pst_stub *s)
@@ -222,7 +222,7 @@ bool psti_stub_access_task(struct pst_stub *s)
     }
     uint32_t at = s->access.at;
     s->access.row->step(s);
-    /* Waiting for the bytes to write is not progress. */
+    /* Waiting for the bytes that are to be written is no progress. */
     return s->answer != NULL || s->access.done || s->access.at != at || s->report_active;
 }
 
@@ -234,7 +234,7 @@ static pst_err check_memory(const struct pst_stub *s, const struct pst_access *a
     if (!pst_add_u64(a->address, a->len - 1, &last)) {
         return PST_ERR_ARGUMENT;
     }
-    /* A stub may cut an address down to its word, and so reach what was not granted. */
+    /* A stub may truncate an address to its word, and access what was not granted. */
     return s->arch != NULL && s->arch->word == 4 && last > UINT32_MAX ? PST_ERR_FAULT : PST_OK;
 }
 

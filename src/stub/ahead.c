@@ -4,8 +4,8 @@
 
 enum { PACKET = 40 /* "$m", two numbers, "#xx" */ };
 
-/* Asked now, before anything is sent: a range of an earlier report may be outside of today's
- * grants. What it allows counts as read, whether the report takes it or not. */
+/* The gate is asked before anything is sent: a range of an earlier report may be outside of the
+ * present grants. */
 static bool may_read(const struct pst_stub *s, const struct pst_stub_range *range)
 {
     return s->gate != NULL && s->gate->allow(s->gate->ctx, PST_AS_MEMORY, PST_RIGHT_READ,

@@ -2,8 +2,8 @@
 
 #include "postern/space.h"
 
-/* Offsets in the g block, that is the registers of the core feature in their order; the frame
- * pointer is the one that compilers use. In all of them the pc's number is its offset / word. */
+/* Offsets in the g block, which holds the registers of the core feature in order. `fp` is what
+ * compilers use as frame pointer. In each of them the number of the pc is its offset / word. */
 static const struct pst_arch archs[] = {
     {.name = "riscv:rv32",  .pc = 128, .sp = 8,   .fp = 32,  .word = 4, .g_len = 132},
     {.name = "riscv:rv64",  .pc = 256, .sp = 16,  .fp = 64,  .word = 8, .g_len = 264},

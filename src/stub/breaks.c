@@ -14,7 +14,7 @@ static size_t find(const struct pst_stub *s, const struct pst_stub_break *b)
     return i;
 }
 
-/* The table follows the stub also when nobody waits for the access any more. */
+/* The table is updated even if the access was cancelled. */
 static void on_changed(struct pst_stub *s, struct pst_bytes reply)
 {
     size_t at = find(s, &s->setting);
@@ -22,7 +22,7 @@ static void on_changed(struct pst_stub *s, struct pst_bytes reply)
     if (ok && s->setting_on && at == s->break_count && at < PST_STUB_BREAKS) {
         s->breaks[s->break_count++] = s->setting;
     } else if (!s->setting_on && at < s->break_count) {
-        s->breaks[at] = s->breaks[--s->break_count]; /* gone, or never there */
+        s->breaks[at] = s->breaks[--s->break_count]; /* it is gone, or the stub never had it */
         ok = true;
     }
     if (!s->access.used || s->access.done || s->access.space != PST_AS_RUN ||
@@ -51,8 +51,8 @@ static void change(struct pst_stub *s, const struct pst_stub_break *b, bool on)
     psti_stub_send(s, &p, on_changed);
 }
 
-/* A breakpoint tells that its address was reached, a watchpoint shows what was there: both need
- * leave to read it. */
+/* A breakpoint reveals that its address was reached, a watchpoint what was there: both need the
+ * right to read it. */
 static bool may_watch(const struct pst_stub *s, const struct pst_stub_break *b)
 {
     const struct pst_gate *g = s->access_gate;
@@ -83,7 +83,7 @@ void psti_stub_break_step(struct pst_stub *s)
         }
         change(s, &b, on == 1);
     } else {
-        s->access.at += ENTRY; /* as it is already */
+        s->access.at += ENTRY; /* it is so already */
         if (s->access.at == s->access.len) {
             psti_stub_finish(s, PST_OK);
         }
@@ -108,7 +108,7 @@ bool pst_stub_cleanup(const struct pst_stub *s, struct pst_stub_cleanup *cleanup
     cleanup->count = s->break_count;
     memcpy(cleanup->breaks, s->breaks, s->break_count * sizeof *s->breaks);
     if (s->answer == on_changed && s->setting_on) {
-        cleanup->breaks[cleanup->count++] = s->setting; /* perhaps */
+        cleanup->breaks[cleanup->count++] = s->setting; /* it may be set */
     }
     cleanup->expected =
         (uint8_t)((s->answer != NULL) + s->skip + s->followers + (s->ahead_len - s->ahead_at));

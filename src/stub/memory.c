@@ -2,7 +2,7 @@
 
 #include "stub/stub.h"
 
-enum { SMALL = 8 /* bytes that one bus access may be */, HEAD = 28 /* "X", address, length */ };
+enum { SMALL = 8 /* largest single bus access */, HEAD = 28 /* "X", address, length */ };
 
 static void on_read(struct pst_stub *s, struct pst_bytes reply)
 {
@@ -10,7 +10,7 @@ static void on_read(struct pst_stub *s, struct pst_bytes reply)
     struct pst_writer *w = &s->stage;
     if (!s->access.used || s->access.done) {
         psti_stub_ahead_drop(s);
-        return; /* nobody waits for it any more */
+        return; /* the access was cancelled */
     }
     uint64_t address = s->access.address + s->access.at;
     size_t n = 0, asked = psti_stub_memory_chunk(s, address, s->access.len - s->access.at);
@@ -18,7 +18,7 @@ static void on_read(struct pst_stub *s, struct pst_bytes reply)
         n = pst_rsp_get_hex(&r, w->start + w->used, s->access.len - s->access.at);
     }
     if (n == 0 || r.left > 0) {
-        /* What was read before a hole is an answer, a shorter one. */
+        /* The bytes before a hole are an answer, though a shorter one. */
         psti_stub_ahead_drop(s);
         psti_stub_finish(s, w->used > 0 ? PST_OK : PST_ERR_FAULT);
         return;
@@ -26,7 +26,7 @@ static void on_read(struct pst_stub *s, struct pst_bytes reply)
     w->used += n;
     s->access.at += (uint32_t)n;
     if (n != asked) {
-        psti_stub_ahead_drop(s); /* they do not join on */
+        psti_stub_ahead_drop(s); /* what follows would leave a gap */
     }
     if (s->access.at == s->access.len) {
         psti_stub_finish(s, PST_OK);
@@ -36,7 +36,7 @@ static void on_read(struct pst_stub *s, struct pst_bytes reply)
     }
 }
 
-/* All of it at once, of a stub that lets itself be asked ahead. */
+/* All of it at once if the stub supports pipelining. */
 static void ask_read(struct pst_stub *s)
 {
     uint64_t address = s->access.address + s->access.at;
@@ -73,7 +73,7 @@ static void on_written(struct pst_stub *s, struct pst_bytes reply)
     }
 }
 
-/* How many of the bytes left fit one packet once escaped. */
+/* How many of the bytes left fit one packet when escaped. */
 static size_t binary_chunk(const struct pst_stub *s, const uint8_t *from, size_t left)
 {
     size_t room = psti_stub_room(s) - HEAD, n = 0;

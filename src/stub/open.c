@@ -37,7 +37,7 @@ bool psti_stub_list_threads(struct pst_stub *s, uint8_t *step)
     if (s->listing == LIST_DONE) {
         forget_unseen(s);
         if (!s->has_threads) {
-            (void)psti_stub_hart_of(s, 1); /* the only one, whatever its name */
+            (void)psti_stub_hart_of(s, 1); /* the only hart */
         }
         s->listing = LIST_BEGIN;
         (*step)++;
@@ -53,7 +53,7 @@ bool psti_stub_list_threads(struct pst_stub *s, uint8_t *step)
     return true;
 }
 
-/* --- what the stub can --- */
+/* --- what the stub supports --- */
 
 static void on_feature(struct pst_stub *s, struct pst_bytes f)
 {
@@ -86,7 +86,7 @@ static void on_no_ack(struct pst_stub *s, struct pst_bytes reply)
     s->opening++;
 }
 
-/* QEMU has acknowledgements, and does not wait for them. */
+/* QEMU acknowledges packets, but does not wait for acknowledgements. */
 static void on_qemu(struct pst_stub *s, struct pst_bytes reply)
 {
     s->pipelines = reply.len > 7 && memcmp(reply.at, "ENABLE=", 7) == 0;
@@ -138,7 +138,7 @@ static void on_annex(struct pst_stub *s, struct pst_bytes reply)
     bool more = pst_rsp_take_char(&r, 'm');
     bool last = !more && pst_rsp_take_char(&r, 'l');
     if ((!more && !last) || (more && r.left == 0) || s->annex_at > ANNEX_MOST) {
-        /* Not to be had: as if it did not exist. */
+        /* The stub does not give it: as if it did not exist. */
         s->annexes[s->annex].len = 0;
         s->annex++;
         s->annex_at = 0;

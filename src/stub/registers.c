@@ -14,8 +14,8 @@ static bool wanted(const struct pst_stub *s)
     return s->access.used && !s->access.done;
 }
 
-/* A read takes a part of the block. A write keeps the whole block to change a part of it, since a
- * stub may take a short G for whatever it likes. */
+/* A read takes part of the block. A write reads the whole block and changes part of it, since stubs
+ * treat a short G in different ways. */
 static void on_block(struct pst_stub *s, struct pst_bytes reply)
 {
     if (!wanted(s)) {

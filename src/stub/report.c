@@ -48,7 +48,7 @@ static bool gather_address(const struct pst_stub *s, const struct pst_stub_gathe
     return true;
 }
 
-/* Cuts a range down to the first region of RAM or ROM that it touches. false: it touches none. */
+/* Cuts a range down to the first listed region that it touches. False: it touches none. */
 static bool clip(const struct pst_stub *s, uint64_t *address, uint32_t *len)
 {
     uint64_t last = *len - 1 > UINT64_MAX - *address ? UINT64_MAX : *address + (*len - 1);
@@ -72,7 +72,7 @@ static bool may_gather(const struct pst_stub *s, uint64_t address, uint32_t len)
            s->gate->allow(s->gate->ctx, PST_AS_MEMORY, PST_RIGHT_READ, address, len) == PST_OK;
 }
 
-/* The next thing to gather: the list's, then what is watched. false: nothing is left. */
+/* The next range: first of the gather list, then of the watchpoints. False: none is left. */
 static bool next_range(struct pst_stub *s, uint64_t *address, uint32_t *len)
 {
     *len = 0;
@@ -120,7 +120,7 @@ static void begin_chunk(struct pst_stub *s)
     s->answer = asked ? on_chunk : NULL;
 }
 
-/* What is to be gathered behind this chunk is asked for along with it. */
+/* Requests the ranges behind this chunk along with it. */
 static void ask_rest(struct pst_stub *s)
 {
     struct pst_stub_range rest[PST_STUB_AHEAD];

@@ -23,7 +23,7 @@ static pst_err detach(struct pst_stub *s)
     return s->link == LINK_CLOSED || s->link == LINK_LOST ? PST_OK : psti_stub_release(s);
 }
 
-/* Some answers need no stub. */
+/* Some registers need no stub. */
 static pst_err open_for(struct pst_stub *s, const struct pst_access *a, uint8_t space)
 {
     bool status = space == PST_AS_RUN && a->address == PST_RUN_STATUS;
@@ -58,7 +58,7 @@ static pst_err start(struct pst_stub *s, struct pst_access *a, uint8_t space)
     PST_TRY(open_for(s, a, space));
     PST_TRY(psti_stub_access_check(s, a, space));
     if (s->stale && s->link == LINK_OPEN && (s->answer != NULL || s->skip > 0)) {
-        return PST_PENDING; /* it would be taken for the answer to this one */
+        return PST_PENDING; /* its answer would be taken for the answer to this one */
     }
     s->stale = false;
     if (a->len == 0 && (space == PST_AS_MEMORY || !a->write)) {
@@ -101,7 +101,7 @@ static pst_err enable(struct pst_stub *s, bool on, uint8_t bit, const struct pst
 {
     if (on) {
         pst_err err = psti_stub_ensure_open(s, gate);
-        /* Without leave to stop the CPU the stub stays closed, and each access says so. */
+        /* Without the right to stop the CPU the stub stays closed, and each access is refused. */
         if (err == PST_OK || err == PST_ERR_DENIED) {
             s->gate = s->gate == NULL ? gate : s->gate;
             s->enabled |= bit;

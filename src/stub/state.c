@@ -101,7 +101,8 @@ void psti_stub_report_head(struct pst_stub *s, uint8_t state)
     pst_poke_u16(w->start + count_at, n);
 }
 
-/* A report that does not fit loses memory first, whole chunks, then registers, then harts. */
+/* If a report does not fit, whole chunks of memory are left out first, then registers, then harts.
+ */
 size_t psti_stub_report_copy(const struct pst_stub *s, uint8_t *out, size_t cap)
 {
     const uint8_t *from = s->report.start;

@@ -67,7 +67,7 @@ static void put_entry(const struct pst_stub *s, struct pst_rsp_writer *p,
     }
 }
 
-/* What vCont does not name stays where it is; so with a hart that stays, "all others" are named. */
+/* vCont leaves a hart halted that it does not name. So if one is to stay, all others are named. */
 static void put_list(const struct pst_stub *s, struct pst_rsp_writer *p)
 {
     bool stays = false;
@@ -89,7 +89,7 @@ static void put_list(const struct pst_stub *s, struct pst_rsp_writer *p)
     }
 }
 
-/* A stub without vCont: the first entry, for whatever hart it thinks of. */
+/* A stub without vCont: the first entry, for its current hart. */
 static void put_plain(const struct pst_stub *s, struct pst_rsp_writer *p)
 {
     const struct pst_stub_resume *e = &s->resumes[0];
@@ -144,7 +144,7 @@ bool psti_stub_go_task(struct pst_stub *s)
         return false;
     }
     if (s->interrupt) {
-        /* It came while an access of ours had halted the CPU anyway. */
+        /* The interrupt came while an access had halted the CPU. */
         s->resume_due = s->stepping = s->interrupt = false;
         s->stop.signal = SIGNAL_INT;
         psti_stub_report_begin(s, true);
@@ -200,7 +200,7 @@ static void on_pair(struct pst_stub *s, struct pst_bytes pair)
         struct pst_rsp_thread t = pst_rsp_get_thread(&r);
         if (!r.failed && t.tid != 0 && t.tid != PST_RSP_ALL) {
             s->stop.hart = psti_stub_hart_of(s, t.tid);
-            s->general = t.tid; /* a stop report chooses its thread, as gdb sees it too */
+            s->general = t.tid; /* a stop reply selects its thread, for gdb too */
         }
     } else if (key.len > 0 && get_reason(s, key)) {
         if (s->stop.reason >= PST_STOP_WATCH) {
@@ -234,7 +234,7 @@ bool psti_stub_parse_stop(struct pst_stub *s, struct pst_bytes reply)
     return true;
 }
 
-/* Our own halt, or the end of a step, and nothing else. */
+/* A halt of our own, or the end of a step, and nothing else. */
 static bool is_ours(const struct pst_stub *s)
 {
     return s->quiet && s->stop.reason == PST_STOP_SIGNAL &&
@@ -256,7 +256,7 @@ static void settle(struct pst_stub *s)
         return;
     }
     if (s->interrupt && step) {
-        s->stop.signal = SIGNAL_INT; /* what the interrupt ended is the range, not this step */
+        s->stop.signal = SIGNAL_INT; /* the interrupt ended the range, not this step */
     } else if (!s->interrupt && s->stepping && (ours || step)) {
         s->step_check = true;
         return;
@@ -271,7 +271,7 @@ static void settle(struct pst_stub *s)
 
 void psti_stub_on_stop(struct pst_stub *s, struct pst_bytes reply)
 {
-    /* Console output of the debuggee, and its calls for files, which it does not get. */
+    /* Console output of the program, and its file requests, which are refused. */
     if (reply.len > 0 && reply.at[0] == 'O') {
         return;
     }
@@ -281,14 +281,14 @@ void psti_stub_on_stop(struct pst_stub *s, struct pst_bytes reply)
     }
     s->running = false;
     if (!psti_stub_parse_stop(s, reply)) {
-        /* It could not resume; where it stands has not changed. */
+        /* The stub could not resume the CPU: it is where it was. */
         memset(&s->stop, 0, sizeof s->stop);
         s->stop.hart = psti_stub_first_hart(s);
     }
     settle(s);
 }
 
-/* --- after each step of a range: look where it went --- */
+/* --- after each step of a range: where is the pc? --- */
 
 static bool is_break(const struct pst_stub *s, uint64_t pc)
 {
@@ -321,7 +321,7 @@ static void on_pc(struct pst_stub *s, struct pst_bytes reply)
     struct pst_reader r = pst_reader_of(reply.at, reply.len);
     uint8_t value[8] = {0};
     if (reply.len == 0 && !s->no_p) {
-        s->no_p = true; /* asked again by g */
+        s->no_p = true; /* g is used instead */
         return;
     }
     bool ok = !s->no_p && pst_rsp_get_hex(&r, value, sizeof value) == s->arch->word &&
@@ -333,7 +333,7 @@ static void on_pc(struct pst_stub *s, struct pst_bytes reply)
         ok = pst_rsp_get_hex(&r, value, sizeof value) == s->arch->word;
     }
     if (!ok) {
-        s->resumes[s->range].end = s->resumes[s->range].first; /* an empty range: stop here */
+        s->resumes[s->range].end = s->resumes[s->range].first; /* an empty range: stop */
     }
     judge(s, psti_stub_get_value(value, s->arch->word));
 }

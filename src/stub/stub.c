@@ -116,7 +116,7 @@ static bool is_ahead(const struct pst_stub *s)
 
 static void again(struct pst_stub *s)
 {
-    /* After a lost packet nothing of it ran, and what came behind it is void. */
+    /* A lost packet had no effect. Requests behind it cannot be told apart. */
     bool waiting = s->answer != NULL || s->running;
     if (!s->acks || !waiting || s->sent < s->packet_at + s->packet_len) {
         return;
@@ -132,7 +132,7 @@ static void again(struct pst_stub *s)
     }
 }
 
-/* QEMU answers the opening of its stub by a stop report that nobody asked for. */
+/* QEMU sends a stop reply when its stub is opened, without being asked. */
 static bool is_stray(const struct pst_stub *s, struct pst_bytes b)
 {
     return !s->running && b.len >= 3 && b.at[0] == 'T' && s->opening != 0 &&
@@ -167,7 +167,8 @@ static void on_item(struct pst_stub *s, enum pst_rsp_item item)
         again(s);
         break;
     case PST_RSP_BAD:
-        /* Without acknowledgements nothing can be asked again, and which of several is unknown. */
+        /* Without acknowledgements nothing can be repeated; and of several answers, it is not known
+         * which is bad. */
         if (!s->acks || ++s->retries > 3 || is_ahead(s)) {
             psti_stub_lose(s);
         } else if (!s->detached) {
@@ -180,7 +181,7 @@ static void on_item(struct pst_stub *s, enum pst_rsp_item item)
     case PST_RSP_BREAK:
         break;
     }
-    /* A stub that talks and does not listen. */
+    /* The stub sends and does not receive. */
     if (s->out.failed) {
         psti_stub_lose(s);
     }
@@ -267,7 +268,7 @@ pst_err psti_stub_ensure_open(struct pst_stub *s, const struct pst_gate *gate)
 void pst_stub_closed(struct pst_stub *s)
 {
     if (s->link == LINK_CLOSING) {
-        s->out.used = s->sent = 0; /* nobody to send it to, and nothing lost */
+        s->out.used = s->sent = 0; /* it cannot be sent, and need not be */
         return;
     }
     psti_stub_lose(s);

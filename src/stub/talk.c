@@ -2,7 +2,7 @@
 
 #include "stub/stub.h"
 
-enum { RESERVE = 16 /* for acknowledgements and an interrupt behind a packet */ };
+enum { RESERVE = 16 /* for acknowledgements, and an interrupt behind a packet */ };
 
 size_t psti_stub_room(const struct pst_stub *s)
 {
@@ -13,7 +13,7 @@ size_t psti_stub_room(const struct pst_stub *s)
 
 struct pst_rsp_writer psti_stub_begin(struct pst_stub *s)
 {
-    /* What was sent is kept until now, because a stub may ask for it again. */
+    /* The last packet was kept until now, because a stub may ask for it again. */
     memmove(s->out.start, s->out.start + s->sent, s->out.used - s->sent);
     s->out.used -= s->sent;
     s->sent = 0;
@@ -39,7 +39,7 @@ void psti_stub_ask(struct pst_stub *s, const char *text, psti_stub_answer *answe
     psti_stub_send(s, &p, answer);
 }
 
-/* Only a running CPU answers an interrupt, and once is enough. */
+/* A halted CPU does not answer an interrupt, and one is enough. */
 void psti_stub_interrupt(struct pst_stub *s)
 {
     if (s->running && !s->breaking) {
@@ -48,7 +48,7 @@ void psti_stub_interrupt(struct pst_stub *s)
     }
 }
 
-/* A chunk ends on a multiple of 8 unless it is the last, so that no aligned word is torn. */
+/* A chunk ends on a multiple of 8 unless it is the last, so that no aligned word is read in two. */
 static size_t chunk_of(uint64_t address, size_t len, size_t most)
 {
     if (len <= most) {
@@ -97,8 +97,8 @@ bool psti_stub_follow_memory(struct pst_stub *s, uint64_t address, size_t len)
 
 static void on_selected(struct pst_stub *s, struct pst_bytes reply)
 {
-    /* A stub without threads may not know H: what it says then is about its only hart. A thread
-     * that does not exist any more is the stub's E, and g would speak of another. */
+    /* A stub without threads may not know H, and has one hart only. If a thread no longer exists,
+     * the answer is an error, and g would be about another one. */
     if (psti_stub_is_error(reply)) {
         s->general = 0;
         if (s->access.used && !s->access.deferred && !s->report_active) {
@@ -127,7 +127,8 @@ struct pst_bytes pst_stub_pending(const struct pst_stub *s)
         return (struct pst_bytes){0};
     }
     struct pst_bytes p = {s->out.start + s->sent, s->out.used - s->sent};
-    /* Who may be asked ahead does not wait for acknowledgements: they go with the next request. */
+    /* A stub that supports pipelining does not wait for acknowledgements: they are sent with the
+     * next request. */
     size_t acks = 0;
     while (s->pipelines && acks < p.len && p.at[acks] == '+') {
         acks++;

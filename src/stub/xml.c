@@ -79,7 +79,7 @@ static void keep(struct pst_stub *s, char c)
         s->xml.tag[s->xml.len++] = c;
         return;
     }
-    /* Too long to be of interest; a comment's end must still be seen. */
+    /* Too long to matter, but the end of a comment must still be found. */
     memmove(s->xml.tag + 3, s->xml.tag + 4, sizeof s->xml.tag - 4);
     s->xml.tag[sizeof s->xml.tag - 1] = c;
 }

@@ -70,7 +70,7 @@ static void on_body(struct pst_rsp_reader *r, uint8_t c)
         r->state = SUM_HIGH;
         return;
     }
-    /* A packet that was cut short: what follows is a new one. */
+    /* The packet was cut short, and a new one begins. */
     if (c == '$') {
         start(r, PST_RSP_PACKET);
         return;

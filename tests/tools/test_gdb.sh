@@ -71,5 +71,5 @@ await own.sock
 timeout 60 gdb-multiarch -batch -nx -ex "target extended-remote $dir/own.sock" \
     -ex 'print pump.state' -ex 'detach' "$BUILD/examples/pump.elf" >own.out 2>&1 </dev/null
 grep -q '^\$1 = PUMP_' own.out || { fail 'over a Unix socket'; cat own.out own.log >&2; }
-expect 1 'no pipe' as_ada gdb $link
+expect 1 'not a pipe' as_ada gdb $link
 finish
