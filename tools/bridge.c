@@ -1,4 +1,4 @@
-/* postern bridge: joins two links and knows nothing of what passes. */
+/* postern bridge: joins two links, without keys and without looking inside. */
 #include <popt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -72,15 +72,16 @@ int pst_cmd_bridge(int argc, char **argv)
     char why[512];
     const struct poptOption options[] = {
         {"capture", 'c', POPT_ARG_STRING, &capture_path, 0,
-         "record everything that passes, as pcapng",                                            "FILE"},
-        {"verbose", 'v', POPT_ARG_NONE,   &verbose,      0, "say when connections come and go", NULL  },
+         "record everything that passes, as pcapng",                                                      "FILE"},
+        {"verbose", 'v', POPT_ARG_NONE,   &verbose,      0, "report connections that open, end and fail",
+         NULL                                                                                                   },
         POPT_AUTOHELP POPT_TABLEEND,
     };
     const char **args = (void *)argv; /* popt's prototype promises what argv's type cannot */
     poptContext popt = poptGetContext("postern bridge", argc, args, options, 0);
     poptSetOtherOptionHelp(popt, "[OPTION...] LINK LINK\n"
-                                 "Joins two links of any kinds. SCHEME-listen: waits for peers: "
-                                 "each gets a connection of its own to\nthe other side. "
+                                 "Joins two links of any kinds. SCHEME-listen: waits for peers; "
+                                 "each gets a connection of its own\nto the other side. "
                                  "`postern links` lists the kinds.\n");
     int exit_code = PST_EXIT_USAGE;
     int odd = poptGetNextOpt(popt);

@@ -96,7 +96,9 @@ static int know(struct rows *known, const struct pst_mqtt_secret *secret, const 
     struct row *row = strlen(device) < PST_MAX_NAME ? add_row(known) : NULL;
 
     if (row == NULL || pst_mqtt_id(secret, device, row->id) != PST_OK) {
-        tool_say(NAME, "'%.100s': no device id, or no memory", device);
+        tool_say(NAME,
+                 "'%.100s' is not a device id (expected MANUFACTURER:PRODUCT:SERIAL), or no memory",
+                 device);
         return PST_EXIT_USAGE;
     }
     snprintf(row->device, sizeof row->device, "%s", device);
@@ -186,8 +188,8 @@ static int parse(const char *link, struct pst_mqtt_place *place, bool *named)
 
     *named = memchr(link, '/', end) != NULL;
     if (strlen(link) + 2 >= sizeof text) { /* cut off it would have other options */
-        tool_say(NAME, "link of %zu characters: expected at most %zu", strlen(link),
-                 sizeof text - 3);
+        tool_say(NAME, "link '%.40s...' has %zu characters; expected at most %zu", link,
+                 strlen(link), sizeof text - 3);
         return PST_EXIT_USAGE;
     }
     snprintf(text, sizeof text, "%.*s%s%s", (int)end, link, *named ? "" : "/-", link + end);

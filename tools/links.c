@@ -23,7 +23,7 @@ static void print_one(const struct pst_scheme *t)
     printf("%-12s %s\n", t->name, t->form);
     printf("%-12s %s\n", "", t->summary);
     if (!built_in(t)) {
-        printf("%-12s not built in: its library was not there\n", "");
+        printf("%-12s not built in: its library was missing\n", "");
         return;
     }
     printf("%-12s %s; %s, %s\n", "",
@@ -31,7 +31,7 @@ static void print_one(const struct pst_scheme *t)
            : t->connect == NULL ? "listens only"
                                 : "calls and listens",
            t->traits->shared ? "shared: others can write into it" : "private to two ends",
-           t->traits->pushes ? "the target speaks by itself" : "the target is polled");
+           t->traits->pushes ? "the target may send without being asked" : "the target is polled");
     if (t->present != NULL) {
         t->present(print_found, NULL);
     }

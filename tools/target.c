@@ -195,7 +195,7 @@ static int act(const struct arguments *a)
         return code;
     }
     if (settings.default_policy) {
-        tool_say("target", "no policy: engineers may do whatever their certificates grant");
+        tool_say("target", "no policy is set: engineers may do whatever their certificates grant");
     }
     if (settings.default_audit && !a->check) {
         tool_say("target", "the audit log is %s", settings.audit);
@@ -207,9 +207,9 @@ int pst_cmd_target(int argc, char **argv)
 {
     struct arguments a = {0};
     const struct poptOption options[] = {
-        {"config",   'c',  POPT_ARG_STRING, &a.config,   0, "the configuration; options go before it",
-         "FILE"                                                                                                },
-        {"check",    '\0', POPT_ARG_NONE,   &a.check,    0, "look at the configuration only",            NULL  },
+        {"config",   'c',  POPT_ARG_STRING, &a.config,   0,
+         "the configuration file; options override it",                                                  "FILE"},
+        {"check",    '\0', POPT_ARG_NONE,   &a.check,    0, "check the configuration and exit",          NULL  },
         {"identity", 'i',  POPT_ARG_STRING, &a.identity, 0, "the device: chain.pem and key.pem",
          "DIR"                                                                                                 },
         {"trust",    't',  POPT_ARG_ARGV,   &a.trust,    0, "CA certificates of engineers; repeatable",
@@ -252,7 +252,7 @@ int pst_cmd_supervisor(int argc, char **argv)
     uint64_t fd;
     if (argc != 4 || !tool_parse_u64(argv[1], &fd) || fd > 1024 ||
         (strcmp(argv[3], "hold") != 0 && strcmp(argv[3], "resume") != 0)) {
-        tool_say("supervisor", "this is started by postern target, not by people");
+        tool_say("supervisor", "this is started by postern target, not by hand");
         return PST_EXIT_USAGE;
     }
     return pst_supervisor_run((int)fd, argv[2], strcmp(argv[3], "hold") == 0) == 0 ? PST_EXIT_OK

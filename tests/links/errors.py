@@ -157,7 +157,7 @@ class Test:
     def nobody_there(self):
         tcp, udp = r.free_port(), r.free_port(socket.SOCK_DGRAM)
         self.check("tcp, nobody there", LINK, "refused", self.read(f"tcp:127.0.0.1:{tcp}"))
-        self.check("udp, nobody there", LINK, "refused|no answer|nobody|timed out|no HELLO", self.read(f"udp:127.0.0.1:{udp}"))
+        self.check("udp, nobody there", LINK, "nothing listens|refused|no answer|timed out|no HELLO", self.read(f"udp:127.0.0.1:{udp}"))
         self.check("unix, no such socket", LINK, "no such file", self.read("unix:./nothing.sock"))
         for kind in ("serial", "mctp-serial"):
             self.check(f"{kind}, no such device", LINK, "[Nn]o such (file|device)", self.read(f"{kind}:/dev/ttyNONE7"))
@@ -165,7 +165,7 @@ class Test:
             self.check(f"{kind}, silence", LINK, "no answer|nobody|no HELLO|timed out|not heard|silent",
                        self.read(f"{kind}:{cable.paths[0]}"))
         for kind in ("i3c", "mctp-i3c"):
-            self.check(f"{kind}, no such bus", LINK, "nobody|no bus|no device|[Nn]o such|no adaptor|not on|no target",
+            self.check(f"{kind}, no such bus", LINK, "no modelled bus|no bus|no device|[Nn]o such|no adaptor|not on|no target",
                        self.read(f"{kind}:model:{self.rig.dir}/nothing.bus"))
             self.check(f"{kind}, no such device node", LINK + "|1", "[Nn]o such|expected", self.read(f"{kind}:/dev/i3c-debug-77"))
         if "mqtt" in self.kinds:

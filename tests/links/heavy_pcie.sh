@@ -90,13 +90,13 @@ expect 0 "pcie:$doe +\(NVMe controller 1b36:0010, mailbox at 100\)" postern link
 expect 0 "pcie-shm:$bulk" postern links
 expect 0 '^80000000 ' mem read $device pcie: 0x80000000 4
 expect 2 'no such device' mem read $device pcie:00:1e.7 0x80000000 4
-expect 2 'no PCI Express device' mem read $device pcie:$bulk 0x80000000 4
+expect 2 'not a PCI Express device' mem read $device pcie:$bulk 0x80000000 4
 expect 2 'no DOE mailbox' mem read $device pcie:$port 0x80000000 4
 chmod 755 /
 cp -r ada ca /tmp/ && chown -R nobody /tmp/ada /tmp/ca
 expect 2 'only root may write configuration space' busybox su -s /bin/sh nobody -c \
     "cd /tmp && postern mem read --identity ada --trust ca/devices.pem --device $device pcie:$doe 0x80000000 4"
-expect 2 'none with shared memory' mem read Acme:Pump:0043 pcie-shm:$doe 0x80000000 4
+expect 2 'has no shared memory' mem read Acme:Pump:0043 pcie-shm:$doe 0x80000000 4
 
 # Bulk data through shared memory.
 expect 0 '' mem dump Acme:Pump:0043 pcie-shm:$bulk 0x80000000 0x100000 -o got.bin
@@ -116,7 +116,7 @@ while [ ! -e job.done ]; do sleep 0.2; done
 # One mailbox, one debugger. One that dies without a word is not in the way of the next.
 mem dump $device pcie:$doe 0x80000000 0x20000 -o /dev/null >first.guest 2>&1 &
 sleep 0.5
-expect 2 'another debugger of this machine is at the mailbox' mem read $device pcie:$doe 0x80000000 4
+expect 2 'another debugger on this machine uses the mailbox' mem read $device pcie:$doe 0x80000000 4
 kill -9 $(pidof postern | tr ' ' '\n' | while read -r p; do
     tr '\0' ' ' </proc/$p/cmdline | grep -q 'mem dump' && echo $p
 done)

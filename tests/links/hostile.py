@@ -360,7 +360,7 @@ class Test:
     def hellos(self):
         self.refused("HELLO: another profile, from the target", hello(TS, swap_profile), "2", "profile")
         self.refused("HELLO: another profile, from the debugger", hello(DTS, swap_profile), "2",
-                     "closed by the peer: another profile")
+                     "closed by the peer: incompatible Postern wire profile")
         self.refused("HELLO: the target says it is none", hello(TS, lambda m: put(m, 10, b"\0")), "2",
                      "debugger too")
         self.refused("HELLO: the debugger says it is a target", hello(DTS, lambda m: put(m, 10, b"\1")), "2",

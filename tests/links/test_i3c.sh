@@ -110,11 +110,11 @@ else
 fi
 expect 0 '80000000' as_ada mem read i3c:model:bus,id=$one 0x80000000
 
-expect 2 'no such target' as_ada mem read i3c:model:bus,id=7 0x80000000
+expect 2 'no target with this id' as_ada mem read i3c:model:bus,id=7 0x80000000
 expect 2 'no modelled bus' as_ada mem read i3c:model:nobus 0x80000000
 expect 1 'expected a number' as_ada mem read i3c:model:bus,id=nine 0x80000000
 bus "unplug $two"
-expect 2 'no such target' as_ada mem read i3c:model:bus,id=$two 0x80000000
+expect 2 'no target with this id' as_ada mem read i3c:model:bus,id=$two 0x80000000
 bus "plug $two"
 expect 0 '80000000' postern mem --identity ada --trust ca/devices.pem --device Acme:Pump:0043 read \
     i3c:model:bus,id=$two 0x80000000
@@ -122,7 +122,7 @@ expect 0 '80000000' postern mem --identity ada --trust ca/devices.pem --device A
 # The bus goes away under a target, and another one comes: it is on it again by itself.
 kill $bus_pid
 await_text t1.log 'the bus is gone'
-await_text t1.log 'on the bus again'
+await_text t1.log 'back on the bus'
 expect 0 '80000000' as_ada mem read i3c:model:bus,id=$one 0x80000000
 cat bus.log >&2
 exit $bad

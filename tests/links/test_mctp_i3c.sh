@@ -46,13 +46,13 @@ dump mctp-i3c:model:bus,id=5 d 'damage, NACK and bus resets'
 wait $!
 bus read 0
 bus nack 0
-expect 2 'no such target' as_ada mem read mctp-i3c:model:bus,id=7 0x80000000
+expect 2 'no target with this id' as_ada mem read mctp-i3c:model:bus,id=7 0x80000000
 # An adaptor is no MCTP device, nor the reverse.
 expect 2 "link 'i3c:model:bus,id=5'" as_ada mem read i3c:model:bus,id=5 0x80000000
-expect 1 'no MCTP packets' as_ada mem read mctp-i3c:/dev/i3c-debug-0 0x80000000
+expect 1 'programs send MCTP packets' as_ada mem read mctp-i3c:/dev/i3c-debug-0 0x80000000
 expect 1 'from 64 to 250' as_ada mem read mctp-i3c:model:bus,unit=300 0x80000000
 dump mctp-i3c:model:bus,id=5 e 'and it still works'
 kill $bus_pid
-await_text t.log 'on the bus again'
+await_text t.log 'back on the bus'
 dump mctp-i3c:model:bus,id=5 f 'on another bus'
 exit $bad

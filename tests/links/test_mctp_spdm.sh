@@ -115,7 +115,7 @@ for _ in $(seq 100); do
 done
 kill -STOP "$good"
 wait "$dead" && fail 'it does not notice that nobody answers'
-grep -q 'had no answer' dead.log || fail "says: $(cat dead.log)"
+grep -q 'no answer to an SPDM message' dead.log || fail "says: $(cat dead.log)"
 kill -CONT "$good"
 same 65536 --scm "$line" --data unix:data.sock
 wait "$awful" && fail 'a session through that cable'
@@ -131,7 +131,7 @@ grep -q 'line was closed' pulled.log || fail "says: $(cat pulled.log)"
 await_text t.log 'waiting for it to come back'
 rm -f good.t good.d
 cable good
-await_text t.log 'there again'
+await_text t.log 'the device is back'
 same 65536 --scm "$line" --data unix:data.sock
 
 expect 2 'no such device' as_ada mem read mctp-spdm:/dev/no-such-tty 0x80000000

@@ -102,9 +102,9 @@ expect 2 'Connection refused' as_ada mem read "mqtt:127.0.0.1:1/$device" 0
 expect 1 'no device id' as_ada mem read "mqtt:127.0.0.1:$p" 0
 expect 1 "unknown option 'password'" as_ada mem read "mqtt:$here,password=x" 0
 long=$(printf ',user=uu%.0s' {1..75}) # with what comes after it, longer than a link may be
-expect 1 'characters: expected at most' postern find "mqtt:127.0.0.1:$p$long,cafile=nowhere.pem"
+expect 1 'characters; expected at most' postern find "mqtt:127.0.0.1:$p$long,cafile=nowhere.pem"
 cp secret open-secret && chmod 644 open-secret
-expect 2 'others can read it' as_ada mem read "mqtt:$here,secret=open-secret" 0
+expect 2 'other users can read it' as_ada mem read "mqtt:$here,secret=open-secret" 0
 expect 2 "announces another device than this one, 'Acme:Pump:0042'" postern target --config bare.conf \
     --listen "mqtt-listen:127.0.0.1:$p/Acme:Pump:0043" --audit other.jsonl
 # Somebody else's device under this name: the handshake finds it out.
@@ -183,7 +183,7 @@ done
 sleep 0.5
 [ ! -e long.code ] && ok 'forged messages change nothing' || fail "forged messages: $(cat long.out)"
 die "$target_pid"
-await_end 'the target is killed' 5 'not heard any more'
+await_end 'the target is killed' 5 'nothing is received from the peer any more'
 target large "mqtt-listen:$here,secret=secret" large.bin
 long_read
 die "$broker_pid"
@@ -237,7 +237,7 @@ r=$(free_port)
 echo 'topic read postern/#' >acl
 broker readonly "listener $r 127.0.0.1" 'allow_anonymous true' "acl_file $dir/acl"
 target readonly "mqtt-listen:127.0.0.1:$r/$device" ram.bin
-await_text readonly.log "broker 127.0.0.1:$r does not let us write to topics under 'postern/1'" && ok 'a target says that it is not let write'
+await_text readonly.log "broker 127.0.0.1:$r does not allow writing to topics under 'postern/1'" && ok 'a target says that it is not let write'
 # A broker with several packets in one TLS record, which did not read for a while before.
 b=$(free_port)
 python3 "$SRC/tests/links/batch_broker.py" "$b" server.pem server.key >batch.log 2>&1 &

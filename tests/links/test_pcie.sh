@@ -43,7 +43,7 @@ time.sleep(60)' &
 holder=$!
 pids+=($holder)
 await held
-expect 2 'another program of this machine' as_ada mem read $shm 0x80000000 4
+expect 2 'another program on this machine' as_ada mem read $shm 0x80000000 4
 kill $holder
 postern bridge --verbose tcp-listen:127.0.0.1:0 $shm >bridge.log 2>&1 & # one process, and two callers
 bridge_pid=$!
@@ -78,7 +78,7 @@ expect 0 '^80000000 ' as_ada mem read pcie-shm:./away 0x80000000 4
 truncate -s 0 away
 await_text bridge.log 'memory is gone; waiting' || tail -n 5 bridge.log
 truncate -s 256K away
-await_text bridge.log 'memory is there again'
+await_text bridge.log 'memory is back'
 expect 0 '^80000000 ' as_ada mem read pcie-shm:./away 0x80000000 4
 kill $bridge_pid
 wait $bridge_pid
@@ -98,7 +98,7 @@ time.sleep(60)' $pci/resource2 &
 holder=$!
 pids+=($holder)
 await held.device
-expect 2 'another program of this machine' as_ada mem read pcie-shm:00:05.0,sysfs=./sysfs 0x80000000 4
+expect 2 'another program on this machine' as_ada mem read pcie-shm:00:05.0,sysfs=./sysfs 0x80000000 4
 [ "$(cat $pci/enable)" = 10 ] && ok 'no longer enabled' || fail "enable: $(cat $pci/enable)"
 kill $holder
 for _ in 1 2 3; do # without a word, at any moment
@@ -109,7 +109,7 @@ done
 
 kill -9 $target_pid
 wait $target_pid 2>/dev/null
-expect 2 'nobody is on the other side' as_ada mem read $shm 0x80000000 4
+expect 2 'no peer uses the other side' as_ada mem read $shm 0x80000000 4
 expect 2 'No such file' as_ada mem read pcie-shm:./none 0x80000000 4
 expect 2 'too small' as_ada mem read pcie-shm:./small 0x80000000 4
 expect 1 "neither the name of a PCI device nor a file" as_ada mem read pcie-shm:none 0x80000000 4

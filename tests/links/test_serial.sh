@@ -103,7 +103,7 @@ wait "$reader" && fail 'it does not notice that the line is gone'
 grep -q 'line was closed' pulled.log || fail "says: $(cat pulled.log)"
 await_text t.log 'waiting for it to come back'
 cable good
-await_text t.log 'there again'
+await_text t.log 'the device is back'
 same "serial:$dir/good.d"
 
 expect 2 'no such device' as_ada mem read serial:/dev/no-such-tty 0x80000000
@@ -114,5 +114,5 @@ cmp slow.57600 ram.bin || fail 'other bytes at 57,600 baud'
 wait "$slower_reader" || fail "16,000 bytes at 9,600 baud: $(cat slow.9600.said)"
 cmp slow.9600 <(head -c 16000 ram.bin) || fail 'other bytes at 9,600 baud'
 wait "$silent" && fail 'an answer from nobody'
-grep -q 'nobody answers on the line' silent.log || fail "a silent line: $(cat silent.log)"
+grep -q 'no answer on the line' silent.log || fail "a silent line: $(cat silent.log)"
 finish

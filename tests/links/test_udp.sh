@@ -54,8 +54,8 @@ expect 0 '' as_ada mem read "$bridge" 0x80000000 300000 --output got.bin
 cmp got.bin <({ head -c 4096 ram.bin; cat new.bin; tail -c +104097 ram.bin; }) ||
     fail 'through two bridges: other bytes'
 
-expect 2 'nobody listens at UDP 127.0.0.1:9' as_ada mem read udp:127.0.0.1:9 0x80000000
+expect 2 'nothing listens at UDP 127.0.0.1:9' as_ada mem read udp:127.0.0.1:9 0x80000000
 kill $target_pid
 wait $target_pid 2>/dev/null
-expect 2 'nobody listens at UDP' as_ada mem read "$four" 0x80000000
+expect 2 'nothing listens at UDP' as_ada mem read "$four" 0x80000000
 finish

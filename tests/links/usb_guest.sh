@@ -49,7 +49,7 @@ main=$target
 start_target spare
 gadget_plug spare dummy_udc.1
 sleep 1
-expect 2 'several such devices are there: say which, such as usb:1209:0001,serial=S' as_ada mem read usb: 0x80000000
+expect 2 'several devices match; name one, for example usb:1209:0001,serial=S' as_ada mem read usb: 0x80000000
 expect 0 '^80000000  ' as_ada mem read usb:,serial=S2 0x80000000
 grep -q '"event": *"open"' spare.jsonl || fail 'it was the other device'
 kill $target
@@ -101,7 +101,7 @@ expect 0 '^80000000  ' as_ada mem read $link 0x80000000
 # Switched off by the host, and on again, without a disconnect.
 long_dump
 echo 0 >/sys/bus/usb/devices/1-1/authorized
-ended 'the host let it go' 'transfer on the bus failed|takes no transfer|unplugged|bytes were lost'
+ended 'the host let it go' 'transfer on the bus failed|refused a transfer|unplugged|bytes were lost'
 await_text pump.log 'no host is attached'
 echo 1 >/sys/bus/usb/devices/1-1/authorized
 expect 0 '^80000000  ' as_ada mem read $link 0x80000000
@@ -146,7 +146,7 @@ other() {
     sleep 60
 }
 other &
-expect 2 'speaks something else' as_ada mem read $link 0x80000000
+expect 2 'does not speak Postern' as_ada mem read $link 0x80000000
 expect 2 'does not answer|no answer' as_ada mem read $link 0x80000000
 
 cat pump.log

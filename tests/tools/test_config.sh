@@ -41,9 +41,9 @@ wrong 12 "heartbeat '300': expected a number from 0 to 255" '[target]' 'heartbea
 wrong 12 "hold-on-end 'maybe': expected yes or no" '[target]' 'hold-on-end = maybe'
 wrong 12 "link 'pigeon:x': unknown kind" '[target]' 'listen = pigeon:x'
 wrong 12 "link 'tcp:h:99999'" '[target]' 'listen = tcp:h:99999'
-wrong 12 "it stands twice" '[target]' 'audit = elsewhere.jsonl'
+wrong 12 "is given twice" '[target]' 'audit = elsewhere.jsonl'
 mapfile -t regions < <(for i in $(seq 22); do printf '[memory m%s]\nfirst = 0x%x000\nlast = 0x%xfff\nkind = ram\n' $i $i $i; done)
-wrong 101 "epoch': it stands twice" "${regions[@]}" '[target]' 'epoch = 5' 'epoch = 0' # behind many
+wrong 101 "epoch' is given twice" "${regions[@]}" '[target]' 'epoch = 5' 'epoch = 0' # behind many
 wrong 12 "a ';' after a blank" '[target]' 'policy = memory:r:0x0-0xff ;device=Acme:*'
 wrong 12 "the line is too long" '[target]' "policy = $(printf 'observe %.0s' $(seq 50))"
 wrong 12 "the line is indented" '[target]' '  device = A:B:C'
@@ -66,7 +66,7 @@ rejected "file 'f': expected path and base" '[file f]' 'path = ram.bin'
 expect 1 'identity is missing; expected it in \[target\] or as --identity' \
     postern target --trust ca/engineers.pem
 expect 1 'something to debug' postern target --identity pump --trust ca/engineers.pem --policy debug
-expect 0 'no policy: engineers may do whatever' postern target --check --identity pump \
+expect 0 'no policy is set: engineers may do whatever' postern target --check --identity pump \
     --trust ca/engineers.pem --debug unix:stub
 expect 1 "'extra': expected options only" postern target extra
 expect 1 'bogus' postern target --bogus

@@ -137,7 +137,7 @@ static bool capture(struct end *e, const uint8_t *bytes, size_t len)
     if (file == NULL || pst_pcapng_data(file, &p->flow, e == &p->ends[0], bytes, len) == PST_OK) {
         return true;
     }
-    fail(p, "the capture cannot be written", "passing nothing unrecorded");
+    fail(p, "the capture cannot be written", "nothing is passed on unrecorded");
     return false;
 }
 
@@ -145,7 +145,7 @@ static bool capture(struct end *e, const uint8_t *bytes, size_t len)
 static void keep(struct end *e, const uint8_t *bytes, size_t len)
 {
     if (len > sizeof e->buffer - e->len) {
-        fail(e->pair, "closed", "more than a peer says before it is answered");
+        fail(e->pair, "closed", "the peer sent too much before the other side was connected");
         return;
     }
     memcpy(e->buffer + e->len, bytes, len);
@@ -169,7 +169,7 @@ static void on_receive(void *ctx, const uint8_t *bytes, size_t len)
     }
     size_t taken = pst_carrier_write(to->carrier, bytes, len);
     if (len - taken > sizeof e->buffer) {
-        fail(e->pair, "closed", "a link gave out more at once than it may");
+        fail(e->pair, "closed", "a link delivered more at once than allowed");
     } else if (taken < len) {
         pst_carrier_read(e->carrier, false);
         e->at = 0;

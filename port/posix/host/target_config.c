@@ -358,7 +358,7 @@ static int on_key(void *ctx, const char *section, const char *key, const char *v
         return 0;
     }
     if (repeated(p, section, key)) {
-        snprintf(text, sizeof text, "key '%.30s': it stands twice", key);
+        snprintf(text, sizeof text, "key '%.30s' is given twice", key);
         fail(p, text);
     } else if (pst_target_settings_set(p->settings, section, key, value, p->why, p->why_cap) !=
                PST_OK) {

@@ -53,8 +53,8 @@ pst_err pst_address_parse(struct pst_address *a, const struct pst_scheme *const 
 
     memset(a, 0, sizeof *a);
     if (strlen(text) >= sizeof a->text) {
-        snprintf(why, why_cap, "link of %zu characters: expected at most %zu", strlen(text),
-                 sizeof a->text - 1);
+        snprintf(why, why_cap, "link '%.40s...' has %zu characters; expected at most %zu", text,
+                 strlen(text), sizeof a->text - 1);
         return PST_ERR_DECODE;
     }
     memcpy(a->text, text, strlen(text) + 1);
@@ -123,8 +123,9 @@ pst_err pst_address_host(struct pst_address *a, unsigned port, char *why, size_t
     const char *written;
 
     if (!split_host(a, &written)) {
-        return pst_address_bad(a, "not a host and a port from 0 to 65535 (IPv6 goes in brackets)",
-                               why, why_cap);
+        return pst_address_bad(
+            a, "not a host and a port from 0 to 65535 (put an IPv6 address in brackets)", why,
+            why_cap);
     }
     snprintf(a->port, sizeof a->port, "%d", written != NULL ? atoi(written) : (int)port);
     if (a->host[0] == '\0') {

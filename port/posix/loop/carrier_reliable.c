@@ -202,14 +202,14 @@ static const char *last_words(const struct pst_rcarrier *c, char *text, size_t c
         return text;
     }
     if (why == PST_ERR_TIMEOUT) {
-        snprintf(text, cap, "no sign of the peer for %u s",
+        snprintf(text, cap, "nothing received from the peer for %u s",
                  (unsigned)(c->link->cfg.timing.dead / 1000));
         return text;
     }
     if (why == PST_ERR_BUSY) {
-        return "busy: the peer has all the connections that it takes";
+        return "busy: the peer accepts no more connections";
     }
-    return why == PST_ERR_PROFILE ? "the peer speaks another version of the protocol"
+    return why == PST_ERR_PROFILE ? "the peer has an incompatible version of the protocol"
                                   : pst_err_text(why);
 }
 
@@ -219,7 +219,7 @@ static bool over(struct pst_rcarrier *c)
     char text[PST_RCARRIER_TEXT];
 
     if (c->finishing && !c->ending && alive(c) && pst_rcarrier_now() >= c->finish_ms) {
-        pst_rcarrier_fail(c, PST_ERR_TIMEOUT, "closed before the peer had taken everything");
+        pst_rcarrier_fail(c, PST_ERR_TIMEOUT, "closed before the peer had received everything");
     }
     if (c->call_ms > 0 && !c->open && !c->ending && pst_rcarrier_now() >= c->call_ms) {
         c->hop->silence(c, text, sizeof text);

@@ -56,10 +56,10 @@ static void denied(const char *device, char *why, size_t why_cap)
     const struct group *group = getgrgid(st.st_gid);
     const struct passwd *user = getpwuid(st.st_uid);
     if (group != NULL && (st.st_mode & (S_IRGRP | S_IWGRP)) == (S_IRGRP | S_IWGRP)) {
-        snprintf(why, why_cap, "permission denied: it is for members of the group '%s'",
+        snprintf(why, why_cap, "permission denied: only members of the group '%s' may open it",
                  group->gr_name);
     } else {
-        snprintf(why, why_cap, "permission denied: it is for '%s' alone",
+        snprintf(why, why_cap, "permission denied: only '%s' may open it",
                  user != NULL ? user->pw_name : "another user");
     }
 }
@@ -86,7 +86,7 @@ static pst_err explain(const char *device, int error, char *why, size_t why_cap)
     } else if (error == ENOTTY) {
         snprintf(why, why_cap, "not a serial device (tty)");
     } else if (error == EIO || error == ENXIO || error == ENODEV) {
-        snprintf(why, why_cap, "there is nothing behind that device (%s)", strerror(error));
+        snprintf(why, why_cap, "there is no hardware behind this device (%s)", strerror(error));
     } else {
         snprintf(why, why_cap, "%s", strerror(error));
     }
@@ -134,12 +134,12 @@ static pst_err check_modes(const struct pst_tty *t, const struct pst_tty_setting
     }
     const uint64_t off = m.c_ospeed > s->baud ? m.c_ospeed - s->baud : s->baud - m.c_ospeed;
     if (s->baud != 0 && off * 100 > (uint64_t)s->baud * OFF_BY_PERCENT) {
-        snprintf(why, why_cap, "it cannot do %u baud (its driver says %u)", (unsigned)s->baud,
-                 (unsigned)m.c_ospeed);
+        snprintf(why, why_cap, "the device does not support %u baud (its driver offers %u)",
+                 (unsigned)s->baud, (unsigned)m.c_ospeed);
         return PST_ERR_IO;
     }
     if (s->rtscts && (m.c_cflag & CRTSCTS) == 0) {
-        snprintf(why, why_cap, "it has no RTS/CTS flow control");
+        snprintf(why, why_cap, "the device has no RTS/CTS flow control");
         return PST_ERR_IO;
     }
     return PST_OK;
@@ -190,7 +190,7 @@ pst_err pst_tty_open(struct pst_tty *t, const char *device, const struct pst_tty
     const int error = is_socket(device) ? open_socket(t, device + strlen(SOCKET))
                                         : open_device(t, device, settings);
     if (error == ECONNREFUSED) {
-        snprintf(why, why_cap, "nobody has that socket open");
+        snprintf(why, why_cap, "no process listens on this socket");
     } else if (error != 0) {
         (void)explain(device, error, why, why_cap);
     }

@@ -58,7 +58,7 @@ static void test_round(void **state)
     end_connect(&e, link);
     UNTIL(&loop, e.down, 5000);
     CHECK_EQ(e.why, PST_ERR_IO);
-    CHECK(strstr(e.text, "knows no SPDM") != NULL);
+    CHECK(strstr(e.text, "does not support SPDM") != NULL);
     loop_end(&loop);
     CHECK_EQ(unlink(path), 0);
     path[strlen(path) - strlen("/config")] = '\0';

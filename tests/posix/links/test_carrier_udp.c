@@ -208,11 +208,11 @@ static void test_nobody(void **state)
     end_connect(&client, "udp:127.0.0.1:9");
     UNTIL(&loop, client.down, 1000);
     CHECK_EQ(client.why, PST_ERR_IO);
-    CHECK(strcmp(client.text, "nobody listens at UDP 127.0.0.1:9") == 0);
+    CHECK(strcmp(client.text, "nothing listens at UDP 127.0.0.1:9") == 0);
     if (knows_localhost()) {
         end_connect(&client2, "udp:localhost:9"); /* each of its addresses */
         UNTIL(&loop, client2.down, 1000);
-        CHECK(strstr(client2.text, "nobody listens at UDP ") != NULL);
+        CHECK(strstr(client2.text, "nothing listens at UDP ") != NULL);
     }
     end_init(&client, &loop);
     end_connect(&client, "udp:[100::1]:9"); /* discarded, or no route: closed while it tries */

@@ -44,9 +44,9 @@ static void test_written_wrong(void **state)
         {"mqtt:h",                   "no device id"             },
         {"mqtt:h/",                  "no device id"             },
         {"mqtt:h:x/D",               "port"                     },
-        {"mqtt:h/D%2",               "two hex digits"           },
-        {"mqtt:h/D%00",              "two hex digits"           },
-        {"mqtt:h/D%",                "two hex digits"           },
+        {"mqtt:h/D%2",               "two hexadecimal digits"   },
+        {"mqtt:h/D%00",              "two hexadecimal digits"   },
+        {"mqtt:h/D%",                "two hexadecimal digits"   },
         {"mqtt:h/D,cert=c",          "belong together"          },
         {"mqtt:h/D,cert=c,key=k",    "need cafile or tls"       },
         {"mqtt:h/D,tls=yes",         "'system'"                 },
@@ -100,7 +100,7 @@ static void test_secret(void **state)
     CHECK_EQ(s.len, 32);
     put(path, "0123456789abcdef0123456789abcdef\n", 0640);
     CHECK_EQ(pst_mqtt_secret(&p, &s, why, sizeof why), PST_ERR_IO);
-    CHECK(strstr(why, "others can read") != NULL && s.len == 0);
+    CHECK(strstr(why, "other users can read") != NULL && s.len == 0);
     put(path, "too short\n", 0600);
     CHECK_EQ(pst_mqtt_secret(&p, &s, why, sizeof why), PST_ERR_IO);
     CHECK(strstr(why, "guessed") != NULL && s.len == 0);

@@ -188,7 +188,7 @@ static void on_dialled(void *ctx, pst_err err, const char *why)
         pst_i3c_wire_close(&c->wire, on_closed);
     } else if (err != PST_OK) {
         char text[200];
-        snprintf(text, sizeof text, "there is no modelled bus: %s", why);
+        snprintf(text, sizeof text, "no modelled bus at this path: %s", why);
         c->base.events->lost(c->base.ctx, text);
     } else {
         pst_i3c_wire_start(&c->wire);

@@ -239,7 +239,7 @@ static pst_err debug_open(uv_loop_t *loop, const char *path,
     struct device *d = calloc(1, sizeof *d);
     if (d == NULL || uv_poll_init(loop, &d->poll, fd) != 0) {
         free(d);
-        return cannot(fd, path, "it cannot be polled", why, why_cap);
+        return cannot(fd, path, "it does not support poll()", why, why_cap);
     }
     pst_i3c_debug_bus_init(&d->bus, fd, NULL, NULL);
     d->poll.data = d;
@@ -298,7 +298,7 @@ pst_err pst_i3c_check(const struct pst_address *a, char *why, size_t why_cap)
     PST_TRY(pst_address_number(a, "id", 1, UINT64_C(0xFFFFFFFFFFFF), &id, why, why_cap));
     PST_TRY(pst_address_number(a, "khz", 1, PST_I3C_KHZ_MAX, &khz, why, why_cap));
     if (khz > 0 && !a->listen) {
-        return pst_address_bad(a, "khz is said where the bus is made, by the end that listens", why,
+        return pst_address_bad(a, "only the end that listens takes khz: it makes the bus", why,
                                why_cap);
     }
     return PST_OK;

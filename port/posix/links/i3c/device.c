@@ -171,7 +171,7 @@ static void on_open(struct device *d, uint8_t number)
     struct pst_i3c_wire *wire = pst_i3c_plug_wire(d->plug);
 
     if (d->stream != NULL) {
-        end(d->stream, PST_OK, "another debugger began");
+        end(d->stream, PST_OK, "another debugger connected");
     }
     struct stream *s = d->deaf ? NULL : make(d, number);
     if (s == NULL) {
@@ -228,7 +228,7 @@ static void on_attached(void *ctx)
     struct device *d = ctx;
 
     if (d->lost) {
-        note(d, "on the bus again");
+        note(d, "back on the bus");
     }
     d->lost = false;
 }

@@ -511,7 +511,7 @@ static pst_err listen_alone(uv_loop_t *loop, struct pst_i3c_host *h, char *why, 
     int lock;
 
     if (!lock_place(h->address.host, &lock)) {
-        snprintf(why, why_cap, "somebody else makes this bus just now");
+        snprintf(why, why_cap, "another process is creating this bus; try again");
         return PST_ERR_BUSY;
     }
     const pst_err err = pst_socket_listen(loop, &h->socket, &h->address, on_peer, h, why, why_cap);

@@ -77,11 +77,12 @@ static const char *text_of(const struct controller *c, pst_err why)
 {
     switch ((int)why) {
     case PST_ERR_TIMEOUT:
-        return c->ready ? "the target answers no more" : "no such target answers on the bus";
+        return c->ready ? "the target stopped answering"
+                        : "no target with this id answers on the bus";
     case PST_ERR_UNSUPPORTED:
-        return "the device is no debug adaptor that we know, or has no port for messages";
+        return "the device is not a known debug adaptor, or has no message port";
     case PST_ERR_PEER:
-        return "the debug adaptor says that it could not be started";
+        return "the debug adaptor reports that it failed to start";
     case PST_ERR_CLOSED:
         return "closed by the target";
     case PST_ERR_FAULT:
@@ -353,7 +354,7 @@ static pst_err check(struct pst_address *a, char *why, size_t why_cap)
     PST_TRY(pst_address_options(a, options, why, why_cap));
     PST_TRY(pst_i3c_check(a, why, why_cap));
     if (a->listen && pst_i3c_model_path(a) == NULL) {
-        return pst_address_bad(a, "Linux has no device for the target's side of I3C", why, why_cap);
+        return pst_address_bad(a, "Linux has no device for the target side of I3C", why, why_cap);
     }
     return PST_OK;
 }

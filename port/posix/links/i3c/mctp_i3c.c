@@ -76,7 +76,7 @@ static void drive(struct end *e)
     }
     if (err != PST_OK && !e->rc.ending) {
         pst_rcarrier_fail(&e->rc, err,
-                          err == PST_ERR_TIMEOUT ? "no such target answers on the bus"
+                          err == PST_ERR_TIMEOUT ? "no target with this id answers on the bus"
                                                  : pst_err_text(err));
     }
 }
@@ -120,7 +120,7 @@ static uint64_t wake(const struct pst_rcarrier *rc)
 static void silence(const struct pst_rcarrier *rc, char *text, size_t cap)
 {
     (void)rc;
-    snprintf(text, cap, "the device on the bus does not speak our MCTP messages");
+    snprintf(text, cap, "the device does not speak Postern over MCTP");
 }
 
 static void opened(struct pst_rcarrier *rc)
@@ -287,7 +287,7 @@ static void on_attached(void *ctx)
     struct mctp_listener *l = ctx;
 
     if (l->lost) {
-        note(l, "on the bus again");
+        note(l, "back on the bus");
     }
     l->lost = false;
 }
@@ -374,7 +374,8 @@ static pst_err check(struct pst_address *a, char *why, size_t why_cap)
     PST_TRY(pst_address_options(a, options, why, why_cap));
     PST_TRY(pst_i3c_check(a, why, why_cap));
     if (pst_i3c_model_path(a) == NULL) {
-        return pst_address_bad(a, "Linux gives programs no MCTP packets of I3C", why, why_cap);
+        return pst_address_bad(a, "Linux does not let programs send MCTP packets on I3C", why,
+                               why_cap);
     }
     return pst_address_number(a, "unit", PST_MCTP_BASELINE, UNIT_MOST, &unit, why, why_cap);
 }

@@ -87,7 +87,7 @@ static void on_frame(void *ctx, uint8_t op, const uint8_t *payload, size_t len)
     } else if (op == PST_I3C_OP_ATTACHED) {
         lose(p, len == 1 && payload[0] == (uint8_t)-PST_ERR_BUSY
                     ? "another device on the bus has this id"
-                    : "the bus takes no more devices");
+                    : "the bus has no room for another device");
     }
 }
 

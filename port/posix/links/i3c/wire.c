@@ -142,7 +142,7 @@ static void on_kick(uv_timer_t *timer)
     struct pst_i3c_wire *w = timer->data;
 
     if (w->broken) {
-        fail(w, "the bus cannot be reached any more");
+        fail(w, "the connection to the bus was lost");
     } else {
         parse(w);
     }

@@ -344,7 +344,7 @@ static pst_err check_unix(struct pst_address *a, char *why, size_t why_cap)
 const struct pst_scheme pst_scheme_tcp = {
     .name = "tcp",
     .form = "tcp:HOST:PORT",
-    .summary = "TCP; loopback and port 7606 where left out",
+    .summary = "TCP; defaults: 127.0.0.1, port 7606",
     .traits = &pst_stream_traits,
     .check = check_tcp,
     .connect = connect_to,
@@ -353,7 +353,7 @@ const struct pst_scheme pst_scheme_tcp = {
 const struct pst_scheme pst_scheme_unix = {
     .name = "unix",
     .form = "unix:PATH",
-    .summary = "a Unix socket; listening makes it, for its owner alone",
+    .summary = "Unix socket; listening creates it, for its owner only",
     .traits = &pst_stream_traits,
     .check = check_unix,
     .connect = connect_to,

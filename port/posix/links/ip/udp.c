@@ -31,7 +31,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
                  uv_strerror(status != 0 ? status : UV_EAI_NONAME));
         pst_rcarrier_fail(&p->rc, PST_ERR_IO, text);
     } else if (!pst_udp_next(p)) {
-        snprintf(text, sizeof text, "no way to '%.120s': %s", p->to.host, strerror(p->trouble));
+        snprintf(text, sizeof text, "cannot reach '%.120s': %s", p->to.host, strerror(p->trouble));
         pst_rcarrier_fail(&p->rc, PST_ERR_IO, text);
     }
     pst_rcarrier_calls(&p->rc);
@@ -106,7 +106,7 @@ static pst_err listen_on(uv_loop_t *loop, struct udp_listener *l, const struct a
     snprintf(l->base.place, sizeof l->base.place, "udp:%s", text);
     if (uv_random(NULL, NULL, l->socket->door.key, sizeof l->socket->door.key, 0, NULL) != 0) {
         pst_udp_socket_leave(l->socket);
-        return cannot(&l->address, "no randomness", why, why_cap);
+        return cannot(&l->address, "no random numbers", why, why_cap);
     }
     return PST_OK;
 }
@@ -155,7 +155,7 @@ static pst_err check(struct pst_address *a, char *why, size_t why_cap)
 const struct pst_scheme pst_scheme_udp = {
     .name = "udp",
     .form = "udp:HOST:PORT[,mtu=N]",
-    .summary = "UDP made reliable; loopback and port 7606 where left out",
+    .summary = "UDP with retransmission; defaults: 127.0.0.1, port 7606",
     .traits = &pst_udp_traits,
     .check = check,
     .connect = connect_to,

@@ -172,10 +172,10 @@ static void refused(struct udp_peer *p, int error)
         p->since_ms = 0; /* the next address, at the next turn */
         pst_rcarrier_kick(&p->rc);
     } else if (error == ECONNREFUSED) {
-        snprintf(text, sizeof text, "nobody listens at UDP %.200s", p->to.place);
+        snprintf(text, sizeof text, "nothing listens at UDP %.200s", p->to.place);
         pst_rcarrier_fail(&p->rc, PST_ERR_IO, text);
     } else {
-        snprintf(text, sizeof text, "no way to %.200s: %s", p->to.place, strerror(error));
+        snprintf(text, sizeof text, "cannot reach UDP %.200s: %s", p->to.place, strerror(error));
         pst_rcarrier_fail(&p->rc, PST_ERR_IO, text);
     }
 }

@@ -158,13 +158,13 @@ static bool diagnosis(const struct line *l, char *text, size_t cap)
     }
     if (bad >= BAD_FRAMES) {
         snprintf(text, cap,
-                 "%llu damaged frames and no good one: is the baud rate the same at "
-                 "both ends?",
+                 "%llu damaged frames, no valid one: is the baud rate the same at both "
+                 "ends?",
                  (unsigned long long)bad);
     } else {
         snprintf(text, cap,
-                 "%llu bytes and no frame of ours among them: another baud rate, or "
-                 "something else speaks on this line",
+                 "received %llu bytes, no valid frame: check the baud rate, and that "
+                 "nothing else uses the line",
                  (unsigned long long)l->bytes_in);
     }
     return true;
@@ -221,10 +221,10 @@ static void silence(const struct pst_rcarrier *rc, char *text, size_t cap)
     }
     const char *more = l->bytes_in > 0 ? ", though something is connected" : "";
     if (l->setup.baud > 0) {
-        snprintf(text, cap, "nobody answers on the line at %u baud%s; has the other end that rate?",
+        snprintf(text, cap, "no answer on the line at %u baud%s; does the other end use that rate?",
                  (unsigned)l->setup.baud, more);
     } else {
-        snprintf(text, cap, "nobody answers on the line%s", more);
+        snprintf(text, cap, "no answer on the line%s", more);
     }
 }
 
@@ -432,7 +432,7 @@ static void on_retry(uv_timer_t *timer)
     if (line_open(l->kind, l->loop, &l->address, &l->setup, &line, why, sizeof why) == PST_OK) {
         uv_timer_stop(timer);
         settle(l, line);
-        note(l, "the device is there again");
+        note(l, "the device is back");
     }
 }
 

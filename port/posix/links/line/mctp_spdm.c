@@ -249,18 +249,17 @@ static const char *last_words(const struct mctp_carrier *c)
         return "SPDM over MCTP carries SPDM messages and records only, none longer than its mtu";
     }
     if (m->state != PST_ERR_TIMEOUT) {
-        return "the owner speaks no link messages";
+        return "the owner wrote something that is not a link message";
     }
     if (m->answers > 0) {
-        return "an SPDM message had no answer, however often it was sent: the line loses too "
-               "much, or the peer is gone";
+        return "no answer to an SPDM message after many repetitions: the line loses too much, or "
+               "the peer is gone";
     }
     if (c->line.in.frames > 0) {
-        return "MCTP is spoken on the line, but nobody answers SPDM";
+        return "the peer speaks MCTP, but does not answer SPDM";
     }
-    return c->line.in.damaged > 0
-               ? "damaged frames and no good one: is the baud rate the same at both ends?"
-               : "nobody answers on the line";
+    return c->line.in.damaged > 0 ? "only damaged frames: is the baud rate the same at both ends?"
+                                  : "no answer on the line";
 }
 
 static void judge(struct mctp_carrier *c, uint64_t now)
@@ -508,7 +507,7 @@ static void on_retry(uv_timer_t *timer)
     if (open_at(l->loop, &l->address, &l->setup, true, &c, why, sizeof why) == PST_OK) {
         uv_timer_stop(timer);
         settle(l, c);
-        note(l, "the device is there again");
+        note(l, "the device is back");
     }
 }
 

@@ -144,7 +144,7 @@ static void present(void (*found)(void *ctx, const char *link, const char *what)
 const struct pst_scheme pst_scheme_serial = {
     .name = "serial",
     .form = "serial:DEVICE[,baud=N][,flow=rtscts][,mtu=N]",
-    .summary = "a serial line; 115200 baud where left out, none for a pseudo-terminal or unix:PATH",
+    .summary = "serial line; default 115200 baud, none for a pseudo-terminal or unix:PATH",
     .traits = &pst_serial_traits,
     .exclusive = true,
     .check = check,

@@ -89,17 +89,18 @@ static void end_of_engine(struct pst_mqtt_carrier *c)
         return;
     case PST_ERR_TIMEOUT:
         snprintf(text, sizeof text,
-                 c->open ? "the other end is not heard any more" : "'%s' does not answer",
+                 c->open ? "nothing is received from the peer any more" : "'%s' does not answer",
                  c->hub->place.device);
         break;
     case PST_ERR_IO:
         snprintf(text, sizeof text, "the broker lost messages of this connection");
         break;
     case PST_ERR_BUSY:
-        snprintf(text, sizeof text, "'%s' takes no more connections", c->hub->place.device);
+        snprintf(text, sizeof text, "'%s' accepts no more connections", c->hub->place.device);
         break;
     case PST_ERR_PROFILE:
-        snprintf(text, sizeof text, "'%s' speaks another profile", c->hub->place.device);
+        snprintf(text, sizeof text, "'%s' has an incompatible Postern wire profile",
+                 c->hub->place.device);
         break;
     default:
         snprintf(text, sizeof text, "%s", pst_err_text(why));
@@ -454,7 +455,7 @@ static void on_subscribed(void *ctx, int id, bool granted)
     if (granted) {
         start_calling(c);
     } else {
-        snprintf(text, sizeof text, "broker %s does not let us read our topic under '%s'",
+        snprintf(text, sizeof text, "broker %s does not allow reading topics under '%s'",
                  h->place.broker, h->place.prefix);
         end(c, PST_ERR_IO, text);
     }
@@ -470,7 +471,7 @@ static void on_undelivered(void *ctx, int id, bool refused)
         return;
     }
     if (refused) {
-        snprintf(text, sizeof text, "broker %s does not let us write to topics under '%s'",
+        snprintf(text, sizeof text, "broker %s does not allow writing to topics under '%s'",
                  h->place.broker, h->place.prefix);
     } else {
         snprintf(text, sizeof text, "no '%s' at broker %s%s", h->place.device, h->place.broker,

@@ -37,7 +37,7 @@ static void on_limit(uv_timer_t *timer)
 {
     struct find *f = timer->data;
 
-    snprintf(f->text, sizeof f->text, "it does not tell all within %d s", GIVE_UP_MS / 1000);
+    snprintf(f->text, sizeof f->text, "it did not list all devices within %d s", GIVE_UP_MS / 1000);
     pst_mqtt_close(f->mqtt);
 }
 
@@ -63,7 +63,7 @@ static void on_subscribed(void *ctx, int id, bool granted)
     (void)id;
     f->answered++;
     if (!granted) {
-        snprintf(f->text, sizeof f->text, "it does not let us read topics under '%s'",
+        snprintf(f->text, sizeof f->text, "it does not allow reading topics under '%s'",
                  f->place->prefix);
         pst_mqtt_close(f->mqtt);
         return;

@@ -98,7 +98,7 @@ static void on_subscribed(void *ctx, int id, bool granted)
         return;
     }
     if (!granted) {
-        snprintf(h->text, sizeof h->text, "it does not let us listen at topics under '%s'",
+        snprintf(h->text, sizeof h->text, "it does not allow reading topics under '%s'",
                  h->place.prefix);
         pst_mqtt_close(h->mqtt);
         return;
@@ -124,7 +124,7 @@ static void on_undelivered(void *ctx, int id, bool refused)
         return;
     }
     l->said_refused = true;
-    snprintf(line, sizeof line, "broker %s does not let us write to topics under '%s'",
+    snprintf(line, sizeof line, "broker %s does not allow writing to topics under '%s'",
              h->place.broker, h->place.prefix);
     note(l, line);
 }
@@ -220,7 +220,7 @@ static void on_here(struct pst_mqtt_listener *l, const struct pst_mqtt_message *
     }
     if (m->len > 0 && !l->said_twin) {
         l->said_twin = true;
-        note(l, "somebody else announces this device at the broker");
+        note(l, "another process announces this device at the broker");
     }
     if (since >= REPEAT_MS) {
         announce(l);

@@ -18,7 +18,7 @@
 /* Of what the worker has not taken yet; more than all windows of a listener's peers. */
 #define WAITING_MOST ((size_t)32 << 20)
 #define SELF "/proc/self/exe"
-#define WORKER_LIES "the process of the MQTT library says what it may not"
+#define WORKER_LIES "the process of the MQTT library sent an invalid message"
 
 struct pst_mqtt {
     const struct pst_mqtt_events *events;
@@ -59,7 +59,7 @@ static void close_worker(struct pst_mqtt *m)
 {
     if (!m->told && m->number != 0 && m->number != SIGKILL) {
         snprintf(m->text, sizeof m->text,
-                 "the MQTT library gave up on what the broker sent (signal %d)", m->number);
+                 "the MQTT library crashed on data from the broker (signal %d)", m->number);
     } else if (!m->told) {
         snprintf(m->text, sizeof m->text, "the process of the MQTT library has ended");
     }
@@ -130,7 +130,7 @@ static void send_frame(struct pst_mqtt *m, const struct pst_mqtt_head *head, con
         free(s);
         end(m, "no resources for a connection");
     } else if (m->waiting > WAITING_MOST) { /* questions make answers, and know no window */
-        end(m, "it takes nothing of what is sent to it");
+        end(m, "it accepts no data");
     }
 }
 
@@ -236,7 +236,7 @@ static pst_err fill_start(struct pst_mqtt_start *s, const struct pst_mqtt_place 
         PST_TRY(pst_mqtt_line(place->passfile, s->password, sizeof s->password, why, why_cap));
     }
     if (c->random(c->ctx, random, sizeof random) != PST_OK) {
-        snprintf(why, why_cap, "no randomness");
+        snprintf(why, why_cap, "no random numbers");
         return PST_ERR_IO;
     }
     memcpy(s->client, "pst", 3);

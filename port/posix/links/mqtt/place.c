@@ -32,7 +32,8 @@ static pst_err take_device(const struct pst_address *a, const char *text, char *
         int high = 0, low = 0;
         if (*text == '%' && ((high = hex_digit(text[1])) < 0 || (low = hex_digit(text[2])) < 0 ||
                              (high == 0 && low == 0))) {
-            return pst_address_bad(a, "in the device id '%' needs two hex digits", why, why_cap);
+            return pst_address_bad(a, "'%' in the device id needs two hexadecimal digits", why,
+                                   why_cap);
         }
         out[n++] = (char)(*text == '%' ? high << 4 | low : *text);
         text += *text == '%' ? 2 : 0;
@@ -75,8 +76,8 @@ static pst_err take_options(const struct pst_address *a, struct pst_mqtt_place *
     }
     p->tls = tls[0] != '\0' || p->cafile[0] != '\0';
     if (strpbrk(p->prefix, "+#") != NULL || p->prefix[0] == '$') {
-        return pst_address_bad(a, "prefix: a topic without + and #, not beginning with $", why,
-                               why_cap);
+        return pst_address_bad(a, "prefix: expected a topic without + and #, not beginning with $",
+                               why, why_cap);
     }
     if ((p->cert[0] == '\0') != (p->key[0] == '\0') || (p->cert[0] != '\0' && !p->tls)) {
         return pst_address_bad(a, "cert and key belong together, and need cafile or tls", why,
@@ -147,7 +148,7 @@ pst_err pst_mqtt_line(const char *path, char *out, size_t cap, char *why, size_t
     out[strcspn(out, "\r\n")] = '\0';
     if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
         pst_wipe(out, cap);
-        snprintf(why, why_cap, "%s: others can read it; chmod 600", path);
+        snprintf(why, why_cap, "%s: other users can read it; run chmod 600 on it", path);
         return PST_ERR_IO;
     }
     if (n < 0 || out[0] == '\0') {

@@ -415,7 +415,7 @@ void pst_mqtt_enter(int argc, char **argv)
         return;
     }
     if (recv(PARENT, w->in, 0, MSG_PEEK) < 0) {
-        fprintf(stderr, "postern: %s is for itself to start\n", argv[1]);
+        fprintf(stderr, "postern: %s is started by postern itself, not by hand\n", argv[1]);
         _exit(EXIT_FAILURE);
     }
     if (!hear(w, 0, &f) || f.head.op != PST_MQTT_START || f.payload_len != sizeof w->start) {

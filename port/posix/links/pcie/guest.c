@@ -162,7 +162,7 @@ static void on_late(uv_timer_t *timer)
 
     if (g->mailbox != NULL) {
         end(g->mailbox, PST_ERR_TIMEOUT,
-            "no answer in time, while the debugger's machine stood still");
+            "no answer in time, while the debugger's machine was halted");
     }
     answer_bye(g, PST_ERR_TIMEOUT);
 }
@@ -222,7 +222,7 @@ static void send_answer(struct mailbox *m)
         return; /* its HELLO comes before it has heard the other one */
     }
     if (!m->guest->waiting) {
-        end(m, PST_ERR_UNEXPECTED, "an answer without a question");
+        end(m, PST_ERR_UNEXPECTED, "the target sent an answer without a request");
         return;
     }
     answer(m->guest, object, len);
@@ -397,7 +397,7 @@ static void begin(struct pst_pcie_guest *g, bool assume)
         g->leaving = old;
         old->guest = NULL;
         old->successor = g;
-        end(old, PST_ERR_CLOSED, "another debugger began at the mailbox");
+        end(old, PST_ERR_CLOSED, "another debugger connected to the mailbox");
     } else if (g->leaving == NULL) {
         open_mailbox(g);
     }
@@ -457,7 +457,7 @@ static void on_command(struct pst_pcie_guest *g, uint32_t command, uint32_t tran
     } else if (command != PST_SPDM_SOCKET_NORMAL) {
         answer(g, NULL, 0); /* a greeting of other emulators, and what we do not know */
     } else if (transport != pst_binding_find("doe")->socket_code) {
-        close_guest(g, PST_ERR_PROFILE, "the emulator speaks of another transport than DOE");
+        close_guest(g, PST_ERR_PROFILE, "the emulator uses another transport than DOE");
     } else {
         (void)uv_timer_start(&g->timer, on_late, ANSWER_MS, 0);
         on_object(g, g->in + HEADER, len);
@@ -482,7 +482,8 @@ static void parse(struct pst_pcie_guest *g)
     const size_t len = pst_get_be32(&r);
 
     if (g->have >= HEADER && len > BUFFER - HEADER) {
-        close_guest(g, PST_ERR_DECODE, "not an emulator's framing: is this another service?");
+        close_guest(g, PST_ERR_DECODE,
+                    "not the emulators' framing: is the client another program?");
     } else if (g->have < HEADER || g->have - HEADER < len) {
         const int rc = uv_read_start(&g->socket.io.stream, on_alloc, on_read);
         if (rc < 0 && rc != UV_EALREADY) {

@@ -78,13 +78,13 @@ static const char *words_of(pst_err err)
     case PST_ERR_TIMEOUT:
         return "no answer from the device in time";
     case PST_ERR_LIMIT:
-        return "the device answers with more than was agreed";
+        return "the device's answer is longer than was agreed";
     case PST_ERR_DENIED:
-        return "permission denied: configuration space is for root";
+        return "permission denied: only root may use configuration space";
     case PST_ERR_IO:
         return "configuration space cannot be accessed";
     default:
-        return "the device answers with something else than was asked";
+        return "the device's answer does not match the request";
     }
 }
 
@@ -145,7 +145,7 @@ static pst_err survey_all(struct mailbox *m)
     err = err == PST_OK ? PST_ERR_DECODE : err;
     return trouble(m, err,
                    err == PST_ERR_UNSUPPORTED || err == PST_ERR_DECODE
-                       ? "the device's mailbox knows no SPDM"
+                       ? "the device's mailbox does not support SPDM"
                        : words_of(err));
 }
 
@@ -168,12 +168,12 @@ static pst_err open_device(struct mailbox *m)
     }
     if (fstat(m->fd, &st) == 0 && st.st_size == OLD_SPACE) {
         return trouble(m, PST_ERR_IO,
-                       "no PCI Express device: it has no extended configuration space");
+                       "not a PCI Express device: it has no extended configuration space");
     }
     /* Two in one mailbox would mix their words. The kernel itself is not kept out by this. */
     if (flock(m->fd, LOCK_EX | LOCK_NB) != 0) {
         return trouble(m, PST_ERR_IO,
-                       errno == EWOULDBLOCK ? "another debugger of this machine is at the mailbox"
+                       errno == EWOULDBLOCK ? "another debugger on this machine uses the mailbox"
                                             : strerror(errno));
     }
     return survey_all(m);
@@ -224,7 +224,7 @@ static pst_err find_device(struct mailbox *m)
     }
     snprintf(what, sizeof what,
              s.found == 0 ? "no device with a DOE mailbox%s%s"
-                          : "several devices have a mailbox, say which: %s%s",
+                          : "several devices have a mailbox; name one: %s%s",
              s.others, s.found == 0 && geteuid() != 0 ? " (only root may look for one)" : "");
     return trouble(m, PST_ERR_IO, what);
 }
@@ -332,8 +332,8 @@ static void on_exchanged(uv_work_t *work, int status)
     if (err != PST_OK) {
         end(m, err,
             err == PST_ERR_PROFILE
-                ? "the device knows no HELLO, and a hop on the way needs numbers in records"
-                : "the device answers with something that is neither SPDM nor a record");
+                ? "the device does not speak HELLO, but this path needs sequence numbers in records"
+                : "the device's answer is neither SPDM nor a record");
         return;
     }
     turn(m);
@@ -410,8 +410,9 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
         const pst_err err = pst_doe_end_write(&m->end, bytes + total, len - total, &taken);
         if (err != PST_OK) {
             end(m, err,
-                err == PST_ERR_UNSUPPORTED ? "a mailbox carries SPDM messages and records only"
-                                           : "what came to be sent is no message of ours");
+                err == PST_ERR_UNSUPPORTED
+                    ? "a mailbox carries SPDM messages and records only"
+                    : "the owner wrote something that is not a link message");
             return total;
         }
         total += taken;

@@ -138,18 +138,18 @@ static void end_as(struct shm *c, pst_err err)
         end(c, PST_OK, "closed by the peer");
         break;
     case PST_ERR_UNEXPECTED:
-        end(c, PST_ERR_CLOSED, "the other side began anew, or somebody took the place of one side");
+        end(c, PST_ERR_CLOSED, "the peer restarted, or another process replaced it");
         break;
     case PST_ERR_TIMEOUT:
-        end(c, err, "the other side is silent");
+        end(c, err, "nothing is received from the peer any more");
         break;
     case PST_ERR_PROFILE:
-        end(c, err, "the other side speaks another profile of the provisional values");
+        end(c, err, "the peer has an incompatible Postern wire profile");
         break;
     default:
         end(c, err,
-            c->up ? "the other side writes nonsense into the shared memory"
-                  : "the other side's memory has another size");
+            c->up ? "the peer wrote invalid data into the shared memory"
+                  : "the peer's shared memory has another size");
         break;
     }
 }
@@ -242,7 +242,7 @@ static void turn(struct shm *c)
         end_as(c, err);
         return;
     } else if (c->limit_ms > 0 && now_ms() > c->limit_ms) {
-        end(c, PST_ERR_TIMEOUT, "nobody is on the other side of the shared memory");
+        end(c, PST_ERR_TIMEOUT, "no peer uses the other side of the shared memory");
         return;
     }
     if (!c->closing && c->finishing && (pst_ring_is_drained(&c->ring) || now_ms() > c->limit_ms)) {
@@ -381,7 +381,7 @@ static void on_retry(uv_timer_t *timer)
     }
     l->waiting->listener = l;
     (void)uv_timer_stop(timer);
-    note(l, "the shared memory is there again");
+    note(l, "the shared memory is back");
 }
 
 static void wait_again(struct shm_listener *l)

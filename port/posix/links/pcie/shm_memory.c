@@ -167,15 +167,15 @@ static pst_err open_device(const struct pst_address *a, int *fd, int *enable, ch
                                   cap);
         }
         if (s.found > 1) {
-            return pst_shm_refuse(a, "there are several such devices, say which", why, cap);
+            return pst_shm_refuse(a, "several devices have shared memory; name one", why, cap);
         }
     } else if (pst_pcie_name(a->place, s.name) != PST_OK) {
         return pst_address_bad(a, "not the name of a PCI device", why, cap);
     } else if (pst_pcie_id(root, s.name) == 0) {
         return pst_shm_refuse(a, "no such device (`postern links` lists what there is)", why, cap);
     } else if (pst_pcie_id(root, s.name) != PST_SHM_IVSHMEM) {
-        return pst_shm_refuse(a, "the device is none with shared memory (ivshmem, 1af4:1110)", why,
-                              cap);
+        return pst_shm_refuse(a, "the device has no shared memory (it is not ivshmem, 1af4:1110)",
+                              why, cap);
     }
     *enable = pst_pcie_open(root, s.name, "enable", O_WRONLY);
     if (*enable >= 0) {
@@ -235,8 +235,9 @@ pst_err pst_shm_open(const struct pst_address *a, bool listens, struct pst_shm *
         return PST_OK;
     }
     snprintf(what, sizeof what, "%s%s",
-             busy ? "another program of this machine is at it" : strerror(errno),
-             !busy && (errno == EACCES || errno == EPERM) ? ": a device's memory is for root" : "");
+             busy ? "another program on this machine uses it" : strerror(errno),
+             !busy && (errno == EACCES || errno == EPERM) ? ": only root may open a device's memory"
+                                                          : "");
     (void)(m.fd >= 0 ? close(m.fd) : 0);
     disable(m.device);
     return pst_shm_refuse(a, what, why, cap);

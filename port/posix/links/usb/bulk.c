@@ -272,10 +272,10 @@ static void look_at(struct pst_usb_bulk *b, const struct pst_usb_slot *slot)
         break;
     case PST_USB_CLOSED:
         end_carrier(b, was_open ? PST_OK : PST_ERR_BUSY,
-                    was_open ? "closed by the peer" : "the device takes no connection now");
+                    was_open ? "closed by the peer" : "the device accepts no connection now");
         break;
     case PST_USB_LOST:
-        end_carrier(b, PST_ERR_CLOSED, "bytes were lost: the other end was reset");
+        end_carrier(b, PST_ERR_CLOSED, "bytes were lost: the peer was reset");
         break;
     case PST_USB_NOTHING:
         break;
@@ -305,7 +305,8 @@ static void look(struct pst_usb_bulk *b)
 static void end_silent(struct pst_usb_bulk *b)
 {
     end_carrier(b, PST_ERR_TIMEOUT,
-                b->pipe.device ? "the host has gone silent" : "the device does not answer");
+                b->pipe.device ? "nothing is received from the host any more"
+                               : "the device does not answer");
 }
 
 static void say(struct pst_usb_bulk *b)

@@ -279,15 +279,14 @@ static pst_err open_ep0(const struct pst_address *at, int *fd, char *why, size_t
     if (descriptors == 0 || write(*fd, bytes, descriptors) < 0) {
         const bool served = errno == ESRCH;
         errno = served ? EBUSY : errno; /* of a process nobody has asked for one */
-        (void)refused(
-            at, served ? "another program serves it" : "its ep0 does not take our descriptors", why,
-            why_cap);
+        (void)refused(at, served ? "another program serves it" : "its ep0 refuses the descriptors",
+                      why, why_cap);
     } else {
         const size_t strings = put_strings(bytes, sizeof bytes);
         if (strings > 0 && write(*fd, bytes, strings) >= 0) {
             return PST_OK;
         }
-        (void)refused(at, "its ep0 does not take our strings", why, why_cap);
+        (void)refused(at, "its ep0 refuses the strings", why, why_cap);
     }
     close(*fd);
     return PST_ERR_IO;
@@ -370,7 +369,7 @@ pst_err pst_usb_gadget_listen(uv_loop_t *loop, const struct pst_address *at,
     (void)events;
     (void)ctx;
     *listener = NULL;
-    snprintf(why, why_cap, "link '%s': not built in: FunctionFS is there on Linux only", at->text);
+    snprintf(why, why_cap, "link '%s': not built in: only Linux has FunctionFS", at->text);
     return PST_ERR_IO;
 }
 #endif

@@ -276,7 +276,7 @@ static const char *failure(enum libusb_transfer_status status)
 {
     return status == LIBUSB_TRANSFER_NO_DEVICE   ? GONE
            : status == LIBUSB_TRANSFER_TIMED_OUT ? "the device does not answer"
-           : status == LIBUSB_TRANSFER_STALL     ? "the device refuses: it has halted the pipe"
+           : status == LIBUSB_TRANSFER_STALL     ? "the device refuses: it halted the pipe"
                                                  : "a transfer on the bus failed";
 }
 
@@ -311,7 +311,7 @@ static bool start(struct host *h, struct pst_usb_slot *slot, uint8_t endpoint, s
     const int rc = libusb_submit_transfer(t);
     if (rc != 0) {
         snprintf(h->text, sizeof h->text, "%s",
-                 rc == LIBUSB_ERROR_NO_DEVICE ? GONE : "the bus takes no transfer");
+                 rc == LIBUSB_ERROR_NO_DEVICE ? GONE : "the host controller refused a transfer");
     }
     return rc == 0;
 }
@@ -361,7 +361,7 @@ static void ask(struct host *h, uint8_t request, uint16_t len, libusb_transfer_c
     libusb_fill_control_transfer(h->request, h->handle, h->setup, done, h, ASK_MS);
     h->asking = libusb_submit_transfer(h->request) == 0;
     if (!h->asking) {
-        end(h, PST_ERR_IO, "the bus takes no request");
+        end(h, PST_ERR_IO, "the host controller refused a control request");
     }
 }
 
@@ -418,9 +418,9 @@ static void LIBUSB_CALL on_info(struct libusb_transfer *t)
     const size_t len = t->status == LIBUSB_TRANSFER_COMPLETED ? (size_t)t->actual_length : 0;
     const pst_err err = pst_usb_info_get(libusb_control_transfer_get_data(t), len);
     if (err == PST_ERR_PROFILE) {
-        end(h, err, "the device speaks another profile of the provisional values");
+        end(h, err, "the device has an incompatible Postern wire profile");
     } else if (err != PST_OK) {
-        end(h, err, "its debug function speaks something else than Postern");
+        end(h, err, "its debug function does not speak Postern");
     } else {
         ask(h, PST_USB_SET_RESET, 0, on_reset);
     }
@@ -460,13 +460,13 @@ static void use_device(struct host *h)
     (void)libusb_set_option(NULL, LIBUSB_OPTION_NO_DEVICE_DISCOVERY);
     if (libusb_init(&h->context) != 0) {
         h->context = NULL;
-        end(h, PST_ERR_IO, "libusb does not start");
+        end(h, PST_ERR_IO, "libusb cannot be initialised");
         return;
     }
     watch_all(h);
     if (libusb_wrap_sys_device(h->context, (intptr_t)h->fd, &h->handle) != 0) {
         h->handle = NULL;
-        end(h, PST_ERR_IO, "libusb does not take the device");
+        end(h, PST_ERR_IO, "libusb cannot open the device");
         return;
     }
     if (!make_transfers(h)) {
@@ -480,7 +480,7 @@ static void use_device(struct host *h)
     }
     if (f->alternate != 0 &&
         libusb_set_interface_alt_setting(h->handle, f->data, f->alternate) != 0) {
-        end(h, PST_ERR_IO, "the device does not take the setting of its debug function");
+        end(h, PST_ERR_IO, "the device refused the alternate setting of its debug function");
         return;
     }
     snprintf(h->carrier->peer, sizeof h->carrier->peer, "%s", h->bulk.name);
@@ -531,8 +531,7 @@ static void look(struct host *h)
     if (n > 1) {
         char link[100];
         pst_usb_device_link(&h->device, link, sizeof link);
-        end_words(h, PST_ERR_ARGUMENT, "several such devices are there: say which, such as ", link,
-                  "");
+        end_words(h, PST_ERR_ARGUMENT, "several devices match; name one, for example ", link, "");
         return;
     }
     if (n == 1) {
@@ -588,7 +587,7 @@ pst_err pst_usb_host_connect(uv_loop_t *loop, const struct pst_address *to,
     (void)events;
     (void)ctx;
     *carrier = NULL;
-    snprintf(why, why_cap, "link '%s': not built in: libusb-1.0 was not there", to->text);
+    snprintf(why, why_cap, "link '%s': not built in: libusb-1.0 was missing", to->text);
     return PST_ERR_IO;
 }
 #endif
