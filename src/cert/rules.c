@@ -294,7 +294,7 @@ static const struct rule rules[] = {
     {LEAF, BOTH, "subjectAltName", "device id is not Manufacturer:Product:Serial", device_id_is_sound},
     {LEAF, BOTH, "subject", "common name unreadable, too long, or there twice", name_is_sound},
     {LEAF, BOTH, "grant", "is not an OCTET STRING of 1 to 512 bytes", grant_is_sound},
-    {LEAF | PROFILE, BOTH, "basicConstraints", "is missing", has_basic_constraints},
+    {LEAF | STRICT, BOTH, "basicConstraints", "is missing", has_basic_constraints},
     {LEAF | PROFILE, RESPONDER, "extendedKeyUsage", "SPDM responder authentication is missing", has_responder_usage},
     {LEAF | PROFILE, RESPONDER, "subjectAltName", "device id is missing", has_device_id},
     {LEAF | PROFILE, RESPONDER, "spdmExtension", "hardware identity is missing", has_hardware_identity},

@@ -135,6 +135,12 @@ SPOIL(middle_expired, c->certs[1].until = -1)
 SPOIL(root_expired, c->certs[0].until = -1)
 SPOIL(leaf_not_yet, c->certs[2].from = 1)
 SPOIL(leaf_is_ca, c->certs[2].basic = "critical,CA:TRUE")
+SPOIL(leaf_without_basic, c->certs[2].basic = NULL)
+SPOIL(name_turns_around, c->certs[2].subject = "zoe\xE2\x80\xAEnimda")
+SPOIL(name_separates_lines, c->certs[2].subject = "zoe\xE2\x80\xA8"
+                                                  "forged")
+SPOIL(false_spelled_out, (c->certs[2].basic = NULL, c->certs[2].extra_oid = "basicConstraints",
+                          c->certs[2].extra = "DER:3003010100"))
 SPOIL(leaf_cannot_sign, c->certs[2].usage = "critical,keyAgreement")
 SPOIL(leaf_has_no_usage, c->certs[2].usage = NULL)
 SPOIL(middle_is_no_ca, c->certs[1].basic = "critical,CA:FALSE")
@@ -202,6 +208,10 @@ static const struct bad_case bad_cases[] = {
     CASE(DEV, root_expired, "certificate 0: validity: has ended"),
     CASE(DEV, leaf_not_yet, "certificate 2: validity: has not begun"),
     CASE(DEV, leaf_is_ca, "certificate 2: basicConstraints: the leaf is a CA"),
+    CASE(DEV, leaf_without_basic, "certificate 2: basicConstraints: is missing"),
+    CASE(ENG, name_turns_around, "certificate 2: subject: common name"),
+    CASE(ENG, name_separates_lines, "certificate 2: subject: common name"),
+    CASE(DEV, false_spelled_out, "certificate 2: extensions: one is malformed"),
     CASE(DEV, leaf_cannot_sign, "certificate 2: keyUsage: digitalSignature"),
     CASE(ENG, leaf_has_no_usage, "certificate 2: keyUsage: digitalSignature"),
     CASE(DEV, middle_is_no_ca, "certificate 1: basicConstraints: is not a CA"),
@@ -266,7 +276,6 @@ static void each_broken_rule_is_refused_and_named(void **state)
 
 /* --- things that look odd and are fine --- */
 
-SPOIL(leaf_without_basic, c->certs[2].basic = NULL)
 SPOIL(device_without_eku, c->certs[2].extended = NULL)
 SPOIL(device_with_unknown_eku, c->certs[2].extended = "1.2.3.4")
 SPOIL(device_without_id, c->certs[2].alt_name = NULL)
@@ -281,7 +290,6 @@ SPOIL(just_begun, c->certs[2].from = 0)
 SPOIL(last_second, c->certs[2].until = 0)
 
 static const struct bad_case good_cases[] = {
-    CASE(DEV, leaf_without_basic, ""),
     CASE(DEV, device_without_eku, ""),
     CASE(DEV, device_with_unknown_eku, ""),
     CASE(DEV, device_without_id, ""),

@@ -15,6 +15,10 @@
  *     key identifier, and there are no unique identifiers: nobody uses them, so nothing parses
  * them;
  *   - signatures are ECDSA with SHA-256 or SHA-384, or Ed25519, without algorithm parameters;
+ *   - a leaf has basicConstraints, which SPDM 1.3 demands: a certificate is made before its device
+ *     knows which version will be spoken;
+ *   - names hold no characters that change the direction of writing or separate lines: people and
+ *     logs would read another name;
  *   - a trust anchor is a root: it is its own issuer, also where it is trusted byte for byte;
  *   - below the root no certificate has its own subject as issuer: a CA that rolls its key over
  *     takes another name, and no verifier has to guess which of two the issuer is.
