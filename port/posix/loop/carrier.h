@@ -1,4 +1,5 @@
-/* Carriers: one connection of any link, as bytes that arrive in order, in both directions, or end.
+/* Carriers: one connection of any kind of link. Bytes arrive in order in both directions, or the
+ * carrier ends.
  *
  * A socket, two USB endpoints, an I3C bus, a serial line, a topic of a broker: above this header
  * they look the same. What a carrier is made of (datagrams, fragments, retransmission) stays in it;
@@ -29,7 +30,7 @@ extern "C" {
 
 struct pst_carrier;
 
-struct pst_carrier_events {  /* const, outlives the carrier; all but `writable` are set */
+struct pst_carrier_events {  /* const, outlives the carrier; all but `writable` are required */
     void (*open)(void *ctx); /* connected; not called for what a listener hands over */
     /* At most PST_CARRIER_CHUNK bytes, valid during the call; all of it is taken. The owner may
      * switch reading off in it, and gets nothing more then. */
@@ -42,7 +43,7 @@ struct pst_carrier_events {  /* const, outlives the carrier; all but `writable` 
 
 /* `finish` and `close` may both be called, more than once. */
 struct pst_carrier_ops {
-    /* Takes bytes to send; how many. They are copied or gone when it returns. */
+    /* Accepts bytes to send, and returns how many. They are copied or sent when it returns. */
     size_t (*write)(struct pst_carrier *c, const uint8_t *bytes, size_t len);
     /* Reading is off until it is switched on. */
     void (*read)(struct pst_carrier *c, bool on);
@@ -81,8 +82,8 @@ static inline void pst_carrier_close(struct pst_carrier *c)
 {
     c->ops->close(c);
 }
-/* For carriers: gives bytes to the owner, no more than `receive` may get; how many. It may have
- * switched reading off in it: look before giving it the rest. */
+/* For carriers: gives the owner as many bytes as `receive` may get, and returns how many. The owner
+ * may switch reading off in it: check before giving it the rest. */
 static inline size_t pst_carrier_give(struct pst_carrier *c, struct pst_bytes bytes)
 {
     const size_t n = bytes.len < PST_CARRIER_CHUNK ? bytes.len : PST_CARRIER_CHUNK;
@@ -101,8 +102,8 @@ static inline void pst_carrier_own(struct pst_carrier *c, const struct pst_carri
 struct pst_listener_events { /* const, outlives the listener */
     /* A connection, open, with reading off. Own it in this call, or it is closed. */
     void (*peer)(void *ctx, struct pst_carrier *c);
-    /* It lost what it listens on (a device unplugged, a broker away) or found it again; it tries by
-     * itself until it is closed. May be NULL. */
+    /* The listener lost what it listens on (a device unplugged, a broker unreachable), or has it
+     * back. It retries by itself until it is closed. May be NULL. */
     void (*note)(void *ctx, const char *text);
 };
 struct pst_listener {                      /* the first member of each kind of listener */

@@ -21,15 +21,16 @@ extern "C" {
 struct pst_rcarrier;
 
 struct pst_rcarrier_hop { /* const */
-    /* Sends what the engine has to say, as far as it goes now. Calls no event. */
+    /* Sends as much of the engine's output as possible now. Calls no event. */
     void (*flush)(struct pst_rcarrier *c);
-    /* When to flush again though nothing happened, of pst_rcarrier_now; UINT64_MAX: never. */
+    /* When to flush again if nothing happens, on the clock of pst_rcarrier_now; UINT64_MAX: never.
+     */
     uint64_t (*wake)(const struct pst_rcarrier *c);
-    /* The handshake is over: says so to whom it concerns. */
+    /* The handshake has succeeded: tells the owner, or the listener. */
     void (*opened)(struct pst_rcarrier *c);
-    /* It ended before that, for lack of answers: why, for people. */
+    /* The handshake got no answer: writes a text for people that says so. */
     void (*silence)(const struct pst_rcarrier *c, char *text, size_t cap);
-    /* `down` was called. Gives up everything else, then calls pst_rcarrier_free. */
+    /* `down` was called. Releases everything else, then calls pst_rcarrier_free. */
     void (*release)(struct pst_rcarrier *c);
 };
 
@@ -49,7 +50,7 @@ struct pst_rcarrier { /* the first member of each kind */
 /* Milliseconds, monotonic. */
 uint64_t pst_rcarrier_now(void);
 /* Buffers of the given sizes and fresh random numbers into `cfg`; mtu, timing and target are the
- * caller's. PST_ERR_IO: no memory or no randomness, nothing is kept. */
+ * caller's. PST_ERR_IO: no memory or no random numbers; nothing is kept. */
 PST_MUST_CHECK pst_err pst_rcarrier_buffers(struct pst_rcarrier *c, struct pst_reliable_config *cfg,
                                             size_t send, size_t receive);
 /* Fresh numbers for another try with the same buffers. */
