@@ -10,6 +10,8 @@ PACKAGES_demo = gcc-riscv64-unknown-elf gdb-multiarch gdbserver qemu-system-misc
 PACKAGES_fuzz = clang libclang-rt-14-dev llvm
 PACKAGES_bench = gcc-arm-none-eabi
 PACKAGES_check = g++ zsh gcc-arm-none-eabi
+PACKAGES_portable = gcc-i686-linux-gnu gcc-s390x-linux-gnu libc6-dev-i386-cross \
+	libc6-dev-s390x-cross qemu-user dpkg-dev cmake ninja-build
 PACKAGES_links = mosquitto qemu-system-x86 busybox-static cpio kmod util-linux openssl
 PACKAGES_bench_links = $(PACKAGES_links) openssh-server openssh-client stunnel4
 
@@ -75,6 +77,13 @@ check-links: deps deps-demo deps-links
 	@POSTERN="$(CURDIR)/build/postern" BUILD="$(CURDIR)/build" SRC="$(CURDIR)" \
 		bash tests/links/run_heavy.sh $(LINKS)
 
+# The unit tests of the core and of what needs no library, as i386 and as s390x (big-endian), under
+# qemu-user. ARCHITECTURES="s390x": only that one.
+ARCHITECTURES ?=
+.PHONY: check-portable
+check-portable: deps-portable
+	@JOBS=$(JOBS) bash tests/portable/run.sh build/portable $(ARCHITECTURES)
+
 # Each target for FUZZ_SECONDS. New inputs stay in build-fuzz/corpus, crashes in build-fuzz/crashes.
 fuzz: deps deps-fuzz
 	$(call compile,fuzz,build-fuzz)
@@ -130,6 +139,9 @@ deps-fuzz:
 
 deps-bench:
 	$(call install,$(PACKAGES_bench))
+
+deps-portable:
+	$(call install,$(PACKAGES_portable))
 
 deps-links:
 	$(call install,$(PACKAGES_links))
