@@ -9,7 +9,7 @@ PACKAGES_demo = gcc-riscv64-unknown-elf gdb-multiarch gdbserver qemu-system-misc
 	mosquitto mosquitto-clients openssl
 PACKAGES_fuzz = clang libclang-rt-14-dev llvm
 PACKAGES_bench = gcc-arm-none-eabi
-PACKAGES_check = g++ zsh gcc-arm-none-eabi
+PACKAGES_check = g++ zsh gcc-arm-none-eabi clang clang-format-16 clang-tidy cppcheck
 PACKAGES_portable = gcc-i686-linux-gnu gcc-s390x-linux-gnu libc6-dev-i386-cross \
 	libc6-dev-s390x-cross qemu-user dpkg-dev cmake ninja-build
 PACKAGES_links = mosquitto qemu-system-x86 busybox-static cpio kmod util-linux openssl
@@ -39,9 +39,7 @@ define compile
 @ninja -C $(2) --quiet
 endef
 
-SOURCES = $(shell git ls-files '*.c' '*.h')
-
-.PHONY: all build install check fuzz deps deps-demo deps-check deps-fuzz deps-bench deps-links deps-bench-links format-check lint clean
+.PHONY: all build install check fuzz deps deps-demo deps-check deps-fuzz deps-bench deps-links deps-bench-links format format-check house lint build-clang clean
 
 all: build
 
@@ -53,12 +51,16 @@ PREFIX ?= /usr/local
 install: build
 	@cmake --install build --prefix "$(PREFIX)"
 
-# All tests under the sanitizers; the scripts also with the optimised program that users run.
+# What fails soonest comes first: format, the rules of the house, linters, a second compiler. Then all
+# tests under the sanitizers; the scripts also with the optimised program that users run.
 check: deps deps-demo deps-check
-	$(call compile,default,build)
+	@$(MAKE) --no-print-directory format-check
+	@$(MAKE) --no-print-directory house
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory build-clang
 	$(call compile,sanitize,build-asan)
 	@failed=0; \
-	ctest --test-dir build-asan -j $(JOBS) --output-on-failure --no-tests=error \
+	ctest --test-dir build-asan -j $(JOBS) -LE house --output-on-failure --no-tests=error \
 		-O "$(CURDIR)/build-asan/check.log" || failed=1; \
 	ctest --test-dir build -j $(JOBS) -L e2e -E "^e2e[.]links[.]" --output-on-failure --no-tests=ignore \
 		-O "$(CURDIR)/build/check.log" || failed=1; \
@@ -149,23 +151,26 @@ deps-links:
 deps-bench-links:
 	$(call install,$(PACKAGES_bench_links))
 
-format-check:
-	@[ -z "$(SOURCES)" ] || clang-format-16 --dry-run --Werror $(SOURCES)
+format: deps-check
+	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format-16 -i
 
-# Whichever of the two linters is there; findings of cppcheck fail.
-lint: deps
+format-check: deps-check
+	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format-16 --dry-run --Werror
+
+# clang-tidy with the checks of .clang-tidy, and cppcheck: every finding fails. What has not changed
+# since the last time is not looked at again.
+lint: deps deps-check
 	$(call compile,default,build)
-	@failed=0; \
-	if command -v clang-tidy >/dev/null; then \
-		clang-tidy --quiet -p build --extra-arg=-Wno-unknown-warning-option \
-			$(filter src/%.c port/%.c tools/%.c,$(SOURCES)) || failed=1; \
-	fi; \
-	if command -v cppcheck >/dev/null; then \
-		cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr \
-			--error-exitcode=1 -I include -I src \
-			$(filter src/%.c port/%.c tools/%.c,$(SOURCES)) || failed=1; \
-	fi; \
-	exit $$failed
+	@ninja -C build --quiet -k 0 -j $(JOBS) cppcheck tidy
+
+# The rules of the house, and the core for processors without an operating system.
+house: deps deps-demo deps-check
+	$(call compile,default,build)
+	@ctest --test-dir build -j $(JOBS) -L house --output-on-failure --no-tests=error --quiet
+
+# Everything with clang, too; `build` is made with the machine's usual compiler.
+build-clang: deps deps-check
+	$(call compile,clang,build-clang)
 
 clean:
-	rm -rf build build-asan build-fuzz build-release build-cortex-m3 build-rv32
+	rm -rf build build-asan build-clang build-fuzz build-release build-cortex-m3 build-rv32

@@ -97,7 +97,7 @@ static int run_init(int argc, const char **argv)
     struct making m = {0};
     const struct poptOption options[] = {MAKING_OPTIONS(m), POPT_AUTOHELP POPT_TABLEEND};
     poptContext popt = poptGetContext("postern pki init", argc, argv, options, 0);
-    const char *dir;
+    const char *dir = NULL;
     char why[512] = "";
 
     poptSetOtherOptionHelp(popt, "DIR");
@@ -124,7 +124,7 @@ static int run_target(int argc, const char **argv)
         POPT_AUTOHELP POPT_TABLEEND,
     };
     poptContext popt = poptGetContext("postern pki target", argc, argv, options, 0);
-    const char *dir;
+    const char *dir = NULL;
     char why[512] = "";
 
     poptSetOtherOptionHelp(popt, "--ca DIR --id ID OUTDIR");
@@ -252,7 +252,7 @@ static int run_engineer(int argc, const char **argv)
         POPT_AUTOHELP POPT_TABLEEND,
     };
     poptContext popt = poptGetContext("postern pki engineer", argc, argv, options, 0);
-    const char *dir;
+    const char *dir = NULL;
 
     poptSetOtherOptionHelp(popt, "--ca DIR --name NAME --grant GRANT OUTDIR");
     int rc = pst_pki_parse(popt, &dir, "a directory for the identity");

@@ -61,7 +61,7 @@ static pst_err open_private(const char *path, FILE **out, struct pst_why *why)
 
 pst_err pst_keyfile_read(const char *path, EVP_PKEY **key, pst_sig_id *id, struct pst_why *why)
 {
-    FILE *f;
+    FILE *f = NULL;
 
     PST_TRY(open_private(path, &f, why));
     EVP_PKEY *k = PEM_read_PrivateKey(f, NULL, no_passphrase, NULL);

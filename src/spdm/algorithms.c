@@ -253,7 +253,7 @@ static void our_tables(const struct pst_spdm *c, struct tables *t)
 {
     const struct pst_spdm_config *config = c->config;
 
-    t->bits[TYPE_DHE - TYPE_DHE] = (uint16_t)offer(c, DH, config->dhs, 0, NULL);
+    t->bits[0] = (uint16_t)offer(c, DH, config->dhs, 0, NULL);
     t->bits[TYPE_AEAD - TYPE_DHE] = (uint16_t)offer(c, AEAD, config->aeads, 0, NULL);
     t->bits[TYPE_REQ_ASYM - TYPE_DHE] = (uint16_t)offer(c, SIG, config->sigs, 0, NULL);
     t->bits[TYPE_KEY_SCHEDULE - TYPE_DHE] = SPDM_KEY_SCHEDULE;

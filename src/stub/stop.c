@@ -218,7 +218,8 @@ bool psti_stub_parse_stop(struct pst_stub *s, struct pst_bytes reply)
     uint8_t code = 0;
     struct pst_bytes digits = pst_get_block(&r, 2);
     struct pst_reader d = pst_reader_of(digits.at, digits.len);
-    if (memchr("STWX", kind, 4) == NULL || pst_rsp_get_hex(&d, &code, 1) != 1) {
+    if ((kind != 'S' && kind != 'T' && kind != 'W' && kind != 'X') ||
+        pst_rsp_get_hex(&d, &code, 1) != 1) {
         return false;
     }
     memset(&s->stop, 0, sizeof s->stop);

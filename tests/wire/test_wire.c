@@ -187,8 +187,8 @@ static void compare_and_wipe(void **state)
 static void every_error_has_its_own_words(void **state)
 {
     static const int values[] = {0,   -1,  -2,  -10, -11, -12, -13, -20, -21, -22,
-                                 -23, -24, -25, -26, -27, -28, -29, -40, -41,
-                                 -42, -43, -44, -45, -46, -60, -61, -62, -63};
+                                 -23, -24, -25, -26, -27, -28, -29, -40, -41, -42,
+                                 -43, -44, -45, -46, -60, -61, -62, -63};
     size_t n = sizeof values / sizeof values[0];
 
     (void)state;

@@ -71,6 +71,7 @@ static bool move_word(volatile void *device, void *ours, uint32_t len, bool writ
     if ((uintptr_t)device % len != 0) {
         return false;
     }
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type in parentheses declares nothing */
 #define MOVE(type)                                                                                 \
     do {                                                                                           \
         type word;                                                                                 \
@@ -82,6 +83,7 @@ static bool move_word(volatile void *device, void *ours, uint32_t len, bool writ
             memcpy(ours, &word, sizeof word);                                                      \
         }                                                                                          \
     } while (0)
+    /* NOLINTEND(bugprone-macro-parentheses) */
     switch (len) {
     case 1:
         MOVE(uint8_t);

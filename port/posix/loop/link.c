@@ -56,7 +56,7 @@ static void drop_ended(struct pst_link *l)
     if (e->text[0] == '\0') {
         pst_link_drop(l, e->why, NULL);
     } else if (e->peer_profile != 0) {
-        snprintf(text, sizeof text, "%s: the peer has %u, this end has %u", e->text,
+        snprintf(text, sizeof text, "%s: the peer has %u, this end has %d", e->text,
                  e->peer_profile, PST_PROFILE_VERSION);
         drop_saying(l, e->why, text);
     } else if (e->bye != PST_OK && e->bye != PST_ERR_CLOSED) {

@@ -320,6 +320,8 @@ pst_err pst_mqtt_connect(uv_loop_t *loop, const struct pst_mqtt_place *place,
         m->since_ms = uv_now(loop);
         const int rc = start_worker(m);
         if (rc == 0) {
+            /* Freed only with an error: errno is never 0. */
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
             send_frame(m, &(struct pst_mqtt_head){.op = PST_MQTT_START}, NULL, &s, sizeof s);
             *mqtt = m;
             err = PST_OK;

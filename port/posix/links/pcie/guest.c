@@ -437,6 +437,7 @@ static void on_object(struct pst_pcie_guest *g, const uint8_t *object, size_t le
     struct pst_bytes body;
     uint8_t kind, list[12];
 
+    /* NOLINTNEXTLINE(bugprone-branch-clone): two reasons for one answer */
     if (len > g->server->object || pst_doe_unwrap(object, len, &kind, &body) != PST_OK) {
         answer(g, NULL, 0);
     } else if (kind != 0) {
