@@ -50,15 +50,6 @@ uint64_t pst_peek_u64(const uint8_t *at)
     return peek(at, 8);
 }
 
-bool pst_add_size(size_t a, size_t b, size_t *sum)
-{
-    if (b > SIZE_MAX - a) {
-        return false;
-    }
-    *sum = a + b;
-    return true;
-}
-
 bool pst_add_u64(uint64_t a, uint64_t b, uint64_t *sum)
 {
     if (b > UINT64_MAX - a) {

@@ -291,22 +291,3 @@ struct pst_rsp_thread pst_rsp_get_thread(struct pst_reader *r)
     t.tid = pst_rsp_take_char(r, '.') ? get_id(r) : PST_RSP_ALL;
     return t;
 }
-
-static void put_id(struct pst_rsp_writer *p, uint64_t id)
-{
-    if (id == PST_RSP_ALL) {
-        pst_rsp_put_text(p, "-1");
-    } else {
-        pst_rsp_put_number(p, id);
-    }
-}
-
-void pst_rsp_put_thread(struct pst_rsp_writer *p, struct pst_rsp_thread t)
-{
-    if (t.has_pid) {
-        pst_rsp_put_char(p, 'p');
-        put_id(p, t.pid);
-        pst_rsp_put_char(p, '.');
-    }
-    put_id(p, t.tid);
-}

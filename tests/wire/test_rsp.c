@@ -104,8 +104,7 @@ static void test_words(void **state)
     pst_rsp_put_char(&p, ',');
     pst_rsp_put_number(&p, UINT64_MAX);
     pst_rsp_put_char(&p, ';');
-    pst_rsp_put_thread(&p, (struct pst_rsp_thread){.pid = 1, .tid = PST_RSP_ALL, .has_pid = true});
-    pst_rsp_put_text(&p, ";1f");
+    pst_rsp_put_text(&p, "p1.-1;1f");
     pst_rsp_end(&p);
     struct pst_reader r = pst_reader_of(out + 1, w.used - 4);
     CHECK_EQ(pst_rsp_get_number(&r), 0);

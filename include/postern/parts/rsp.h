@@ -84,7 +84,6 @@ struct pst_rsp_thread {
 };
 #define PST_RSP_ALL UINT64_MAX
 struct pst_rsp_thread pst_rsp_get_thread(struct pst_reader *r);
-void pst_rsp_put_thread(struct pst_rsp_writer *p, struct pst_rsp_thread t);
 
 #ifdef __cplusplus
 }

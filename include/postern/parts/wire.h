@@ -91,7 +91,6 @@ uint64_t pst_peek_u64(const uint8_t *at);
 size_t pst_digits(uint64_t v, unsigned base, char out[PST_DIGITS]);
 
 /* True, and the sum; false: it overflows. */
-bool pst_add_size(size_t a, size_t b, size_t *sum);
 bool pst_add_u64(uint64_t a, uint64_t b, uint64_t *sum);
 
 /* Compares in constant time: for MACs, digests and keys. */
