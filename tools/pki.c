@@ -19,39 +19,6 @@ static const char usage_text[] =
     "  lint CHAIN                                  which rules it breaks\n"
     "Each has --help. See postern-pki(1).\n";
 
-static int refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static int refuse(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fputs("postern pki: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    return PST_EXIT_USAGE;
-}
-
-/* Options and exactly one argument, which stays valid until the context is freed. */
-int pst_pki_parse(poptContext popt, const char **argument, const char *what)
-{
-    int rc = poptGetNextOpt(popt);
-
-    if (rc < -1) {
-        return refuse("%s: %s", poptBadOption(popt, POPT_BADOPTION_NOALIAS), poptStrerror(rc));
-    }
-    *argument = poptGetArg(popt);
-    if (*argument == NULL) {
-        return refuse("expected %s", what);
-    }
-    const char *more = poptPeekArg(popt);
-    if (more != NULL) {
-        return refuse("'%s': nothing more was expected after %s", more, what);
-    }
-    return PST_EXIT_OK;
-}
-
 /* --- what the creating commands share --- */
 
 struct making {
@@ -66,10 +33,10 @@ static int finish_options(struct making *m)
 
     m->options.algorithm = pst_sig_from_name(name);
     if (m->options.algorithm == PST_SIG_NONE) {
-        return refuse("--alg '%s': expected ecdsa-p256, ecdsa-p384 or ed25519", name);
+        return pst_pki_refuse("--alg '%s': expected ecdsa-p256, ecdsa-p384 or ed25519", name);
     }
     if (m->days < 0) {
-        return refuse("--days %d: expected a number of days, at least 1", m->days);
+        return pst_pki_refuse("--days %d: expected a number of days, at least 1", m->days);
     }
     m->options.days = (uint32_t)m->days;
     m->options.force = m->force != 0;
@@ -133,7 +100,8 @@ static int run_target(int argc, const char **argv)
         rc = finish_options(&m);
     }
     if (rc == PST_EXIT_OK && (ca == NULL || id == NULL)) {
-        rc = refuse("%s is missing", ca == NULL ? "--ca DIR" : "--id Manufacturer:Product:Serial");
+        rc = pst_pki_refuse("%s is missing",
+                            ca == NULL ? "--ca DIR" : "--id Manufacturer:Product:Serial");
     }
     if (rc == PST_EXIT_OK) {
         rc = report(pst_pki_target(ca, id, dir, &m.options, why, sizeof why), why);
@@ -187,33 +155,37 @@ static int build_grant(struct engineer *e)
         fits = fits && add_clause(e, "", *g);
     }
     if (e->len == 0) {
-        return refuse("--grant GRANT is missing, for example --grant debug");
+        return pst_pki_refuse("--grant GRANT is missing, for example --grant debug");
     }
     if (e->epoch < 0 || e->session < 0) {
-        return refuse("--%s %d: expected a number, at least 1", e->epoch < 0 ? "epoch" : "session",
-                      e->epoch < 0 ? e->epoch : e->session);
+        return pst_pki_refuse("--%s %d: expected a number, at least 1",
+                              e->epoch < 0 ? "epoch" : "session",
+                              e->epoch < 0 ? e->epoch : e->session);
     }
     fits = fits && (e->device == NULL || add_clause(e, "device=", e->device));
     fits = fits && add_number(e, "epoch=", e->epoch) && add_number(e, "session=", e->session);
     if (!fits) {
-        return refuse("the grant is too long: expected at most %d bytes", PST_MAX_GRANT);
+        return pst_pki_refuse("the grant is too long: expected at most %d bytes", PST_MAX_GRANT);
     }
     pst_err err = pst_grants_parse(&parsed, e->text, e->len, false, &at);
     if (err == PST_ERR_DENIED) {
-        return refuse("--grant '%s': run and debug reach all memory, so an address range beside "
-                      "them would protect nothing; expected one or the other",
-                      e->text);
+        return pst_pki_refuse(
+            "--grant '%s': run and debug reach all memory, so an address range beside "
+            "them would protect nothing; expected one or the other",
+            e->text);
     }
     if (err != PST_OK) {
-        return refuse("--grant '%s': not understood at '%s'; expected debug, observe, run, "
-                      "memory:r:0xFIRST-0xLAST, memory:rw:0xFIRST-0xLAST, device=, until=, epoch= "
-                      "or session=",
-                      e->text, at < e->len ? e->text + at : "");
+        return pst_pki_refuse(
+            "--grant '%s': not understood at '%s'; expected debug, observe, run, "
+            "memory:r:0xFIRST-0xLAST, memory:rw:0xFIRST-0xLAST, device=, until=, epoch= "
+            "or session=",
+            e->text, at < e->len ? e->text + at : "");
     }
     if (parsed.count == 0) {
-        return refuse("--grant '%s': grants nothing; expected at least one of debug, observe, run, "
-                      "memory:...",
-                      e->text);
+        return pst_pki_refuse(
+            "--grant '%s': grants nothing; expected at least one of debug, observe, run, "
+            "memory:...",
+            e->text);
     }
     return PST_EXIT_OK;
 }
@@ -227,7 +199,7 @@ static int make_engineer(struct engineer *e, const char *dir)
         return rc;
     }
     if (e->ca == NULL || e->name == NULL) {
-        return refuse("%s is missing", e->ca == NULL ? "--ca DIR" : "--name NAME");
+        return pst_pki_refuse("%s is missing", e->ca == NULL ? "--ca DIR" : "--name NAME");
     }
     rc = build_grant(e);
     if (rc != PST_EXIT_OK) {
@@ -319,5 +291,5 @@ int pst_cmd_pki(int argc, char **argv)
             return run_const(&commands[i], argc - 1, argv + 1);
         }
     }
-    return refuse("'%s': expected init, target, engineer, show or lint", argv[1]);
+    return pst_pki_refuse("'%s': expected init, target, engineer, show or lint", argv[1]);
 }
