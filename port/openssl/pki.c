@@ -410,6 +410,43 @@ static X509 *make_leaf(const struct issuer *by, const struct leaf_spec *spec, EV
     return NULL;
 }
 
+static void keep_broken(void *ctx, const struct pst_chain_entry *entry,
+                        const struct pst_cert_refusal *refusal)
+{
+    struct pst_cert_refusal *first = ctx;
+
+    (void)entry;
+    if (first->rule == NULL) {
+        *first = *refusal;
+    }
+}
+
+/* What the verifier would refuse is never issued. */
+static pst_err judge(X509 *root, X509 *leaf, const struct leaf_spec *spec, struct pst_why *why)
+{
+    struct pst_cert_refusal first = {.rule = NULL};
+    const struct pst_chain_visitor visitor = {.ctx = &first, .broken = keep_broken};
+    const pst_role role = spec->device != NULL ? PST_ROLE_RESPONDER : PST_ROLE_REQUESTER;
+    const int root_len = i2d_X509(root, NULL), leaf_len = i2d_X509(leaf, NULL);
+    uint8_t *chain = NULL, *at;
+    char text[PST_MAX_REFUSAL];
+    pst_err err = PST_ERR_CRYPTO;
+
+    if (root_len > 0 && leaf_len > 0) {
+        chain = at = malloc((size_t)root_len + (size_t)leaf_len);
+    }
+    if (chain != NULL && i2d_X509(root, &at) > 0 && i2d_X509(leaf, &at) > 0) {
+        err = pst_chain_walk(chain, (size_t)root_len + (size_t)leaf_len, role, 0, &visitor);
+    }
+    free(chain);
+    if (first.rule == NULL) {
+        return err == PST_OK ? PST_OK : library_failed(why, "checking a certificate");
+    }
+    pst_cert_refusal_text(&first, text, sizeof text);
+    return pst_why_fail(why, PST_ERR_ARGUMENT, "'%s': no verifier would accept this name: %s",
+                        spec->common_name, text);
+}
+
 static pst_err issue_with(const struct issuer *by, const struct leaf_spec *spec,
                           const char *out_dir, const struct pst_pki_options *options,
                           struct pst_why *why)
@@ -420,14 +457,18 @@ static pst_err issue_with(const struct issuer *by, const struct leaf_spec *spec,
     PST_TRY(join(key_path, out_dir, "key", ".pem", why));
     PST_TRY(join(chain_path, out_dir, "chain", ".pem", why));
     PST_TRY(choose_days(by, options->days, spec->default_days, &days, why));
-    PST_TRY(pst_directory_make(out_dir, why));
     PST_TRY(refuse_existing(key_path, options->force, why));
     PST_TRY(refuse_existing(chain_path, options->force, why));
     EVP_PKEY *key = generate(options->algorithm);
     X509 *x = key == NULL ? NULL : make_leaf(by, spec, key, days);
-    pst_err err =
-        x == NULL ? library_failed(why, "making a certificate")
-                  : write_pair(key_path, chain_path, key, by->certificate, x, options->force, why);
+    pst_err err = x == NULL ? library_failed(why, "making a certificate")
+                            : judge(by->certificate, x, spec, why);
+    if (err == PST_OK) {
+        err = pst_directory_make(out_dir, why);
+    }
+    if (err == PST_OK) {
+        err = write_pair(key_path, chain_path, key, by->certificate, x, options->force, why);
+    }
     X509_free(x);
     EVP_PKEY_free(key);
     return err;

@@ -67,6 +67,11 @@ expect 1 "'fly': not understood at 'fly'" engineer --ca ca --name eve --grant fl
 expect 1 'expected one or the other' \
     engineer --ca ca --name eve --grant run --grant memory:r:0x0-0xff x
 expect 1 'grants nothing' engineer --ca ca --name eve --grant device=A:B:C x
+# What a verifier would refuse is not issued: here a character that turns the direction of writing.
+expect 1 "no verifier would accept this name: certificate 1: subject" \
+    engineer --ca ca --name "$(printf 'ada\342\200\256evil')" --grant debug x
+expect 1 "no verifier would accept this name: certificate 1: s" \
+    target --ca ca --id "$(printf 'Acme:Pump:\342\200\25642')" x
 expect 1 'grant GRANT is missing' engineer --ca ca --name eve x
 expect 1 'ca DIR is missing' engineer --name eve --grant debug x
 expect 1 'expected a directory' target --ca ca --id A:B:C
