@@ -16,8 +16,7 @@
     "       postern mem [OPTION...] write LINK ADDRESS --hex BYTES\n"                              \
     "       postern mem [OPTION...] dump LINK ADDRESS SIZE -o FILE\n"                              \
     "       postern mem [OPTION...] load LINK ADDRESS -f FILE"
-#define PIECE (256u * 1024u) /* bytes in one operation: several packets, one step of the progress  \
-                              */
+#define PIECE (256u * 1024u) /* bytes in one operation: one step of the progress */
 #define SIZE_MOST ((uint64_t)1 << 32)
 #define READ_MAX (1024u * 1024u) /* `read` prints them; `dump` takes more */
 
