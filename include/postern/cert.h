@@ -73,7 +73,8 @@ struct pst_cert_verifier {
      * failed and still has to be ended. PST_PENDING: again with the same bytes. */
     pst_err (*feed)(void *ctx, struct pst_chain_check *check, const uint8_t *bytes, size_t len);
     /* The chain is complete. PST_OK fills `peer`; PST_ERR_CERT otherwise, and peer->key is empty.
-     * Ends the check, unless it answers PST_PENDING: then again with the same `peer`. */
+     * Ends the check, unless it answers PST_PENDING: then again with the same `peer`. Who gives it
+     * up instead, by `abort`, also wipes peer->key. */
     pst_err (*finish)(void *ctx, struct pst_chain_check *check, struct pst_peer *peer);
     /* Ends the check without a result; harmless on zeroed storage. */
     void (*abort)(void *ctx, struct pst_chain_check *check);

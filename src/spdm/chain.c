@@ -21,7 +21,7 @@ void psti_chain_forget(struct pst_spdm *c)
     if (c->chain.fetching) {
         crypto->hash_abort(crypto->ctx, &c->chain.u.arriving.hash);
     }
-    if (c->chain.known) {
+    if (c->chain.known || c->chain.wait == FINISH) { /* its key is there, or being made */
         crypto->public_key_wipe(crypto->ctx, &c->chain.u.peer.key);
     }
     pst_wipe(&c->chain, sizeof c->chain);

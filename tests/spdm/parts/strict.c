@@ -365,8 +365,12 @@ static pst_err chain_finish(void *ctx, struct pst_chain_check *check, struct pst
     struct pst_peer real;
 
     if (waits(h, "finish", 6, "", 0)) {
+        if (look(peer->key.store) == NULL) { /* the port makes it */
+            begin(s, peer->key.store, &s->public_keys);
+        }
         return PST_PENDING;
     }
+    end(peer->key.store);
     memset(&real, 0, sizeof real);
     if (fails(s)) {
         chain_abort(ctx, check);
