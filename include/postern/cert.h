@@ -110,7 +110,9 @@ void pst_chain_abort(struct pst_chain *c);
 
 /* The interface over `count` chains, of which each gets an equal share of `buffer`: as many chains
  * as peers authenticate at the same time. With fewer, the next peer is told to come back
- * (PST_ERR_BUSY). Fills `face`. PST_ERR_ARGUMENT: no chain, or less than 256 bytes for each. */
+ * (PST_ERR_BUSY). Fills `face`. PST_ERR_ARGUMENT: no chain, or less than 256 bytes for each.
+ * PST_ERR_CONFIG: the crypto port lacks a function or its objects are too large, or `anchors` is
+ * not set. */
 PST_MUST_CHECK pst_err pst_chain_verifier_init(struct pst_chain_verifier *v,
                                                const struct pst_chain_config *config,
                                                struct pst_chain *chains, size_t count,

@@ -1,6 +1,7 @@
 /* The interface of the SPDM engines over chains in memory of the caller; and refusals as text. */
 #include <string.h>
 
+#include "crypto/check.h"
 #include "postern/cert.h"
 
 /* --- refusals --- */
@@ -129,6 +130,10 @@ pst_err pst_chain_verifier_init(struct pst_chain_verifier *v, const struct pst_c
 {
     if (count == 0 || len / count < 256) {
         return PST_ERR_ARGUMENT;
+    }
+    if (psti_check_crypto(config->crypto) != 0 || config->crypto->public_key == NULL ||
+        (config->anchors == NULL && config->anchor_count > 0)) {
+        return PST_ERR_CONFIG;
     }
     memset(chains, 0, count * sizeof *chains);
     *v = (struct pst_chain_verifier){

@@ -167,6 +167,34 @@ static void as_many_chains_as_there_is_memory_for(void **state)
     v.abort(v.ctx, &c);
 }
 
+/* Any peer that sends the root, which is no secret, would reach the function that is missing. */
+static void a_port_that_lacks_a_function_is_refused(void **state)
+{
+    static struct pst_chain chain;
+    static uint8_t buffer[1024];
+    struct pst_chain_verifier verifier;
+    struct pst_cert_verifier v;
+
+    (void)state;
+    for (int lacks = 0; lacks < 8; lacks++) {
+        make(false);
+        crypto.hash_init = lacks == 0 ? NULL : crypto.hash_init;
+        crypto.hash_update = lacks == 1 ? NULL : crypto.hash_update;
+        crypto.hash_final = lacks == 2 ? NULL : crypto.hash_final;
+        crypto.public_key = lacks == 3 ? NULL : crypto.public_key;
+        crypto.verify = lacks == 4 ? NULL : crypto.verify;
+        crypto.public_key_wipe = lacks == 5 ? NULL : crypto.public_key_wipe;
+        config.crypto = lacks == 6 ? NULL : config.crypto;
+        config.anchors = lacks == 7 ? NULL : config.anchors;
+        CHECK_EQ(pst_chain_verifier_init(&verifier, &config, &chain, 1, buffer, sizeof buffer, &v),
+                 PST_ERR_CONFIG);
+    }
+    make(false);
+    crypto.bytes.public_key = PST_PUBLIC_KEY_BYTES + 1;
+    CHECK_EQ(pst_chain_verifier_init(&verifier, &config, &chain, 1, buffer, sizeof buffer, &v),
+             PST_ERR_CONFIG);
+}
+
 static void what_exceeds_the_buffer_is_told_its_limit(void **state)
 {
     static struct pst_chain chain;
@@ -241,6 +269,7 @@ int main(void)
         cmocka_unit_test(what_is_pending_is_asked_again),
         cmocka_unit_test(what_is_pending_can_be_given_up),
         cmocka_unit_test(as_many_chains_as_there_is_memory_for),
+        cmocka_unit_test(a_port_that_lacks_a_function_is_refused),
         cmocka_unit_test(what_exceeds_the_buffer_is_told_its_limit),
         cmocka_unit_test(object_identifiers_agree),
         cmocka_unit_test(a_refusal_is_cut_to_its_room),
