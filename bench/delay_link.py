@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""delay_link.py LISTEN CONNECT RTT_MS COUNT: a link of some distance, between two Unix sockets.
+"""delay_link.py LISTEN CONNECT RTT_MS COUNT: a link with delay, between two Unix sockets.
 
-Delays every byte by half of RTT_MS in each direction and keeps the number of round trips in the
-file COUNT: one more whenever the caller speaks after it was answered (or for the first time)."""
+Delays every byte by half of RTT_MS in each direction. Counts round trips in the file COUNT: a new
+round trip begins when the caller sends for the first time, or for the first time after an answer."""
 import asyncio
 import os
 import sys
@@ -31,7 +31,7 @@ class Trips:
 
 
 async def copy(reader, writer, seen):
-    """Reads at once, writes each piece half a round trip after it came."""
+    """Reads without delay. Writes each piece half a round trip after it arrived."""
     loop, queue = asyncio.get_running_loop(), asyncio.Queue()
 
     async def deliver():

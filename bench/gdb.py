@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""gdb through Postern against gdb straight on QEMU's stub, side by side in one run.
+"""Compares gdb through Postern with gdb connected directly to QEMU's stub.
 
-Environment: POSTERN (the program), BUILD (where pump.elf is). Prints one JSON object a line:
-{"name", "value", "unit", "goal", "holds"}; progress goes to stderr. A speed is the median of the
-quotients of TURNS alternating turns; the best and the worst are reported beside it. The audit log
-is on the disk of TMPDIR, as everything of a session is. Round trips are counted by delay_link.py
-at 100 ms."""
+Environment: POSTERN (the program), BUILD (the build directory with pump.elf), TURNS (default 11).
+Prints one JSON object per line: {"name", "value", "unit", "goal", "holds"}. Progress goes to stderr.
+Both connections are timed alternately, TURNS times each. A speed is the median of the ratios of all
+turns; the best and the worst ratio are reported too. All files of a session, the audit log included,
+are in TMPDIR. delay_link.py counts the round trips on a link with 100 ms delay."""
 import contextlib
 import json
 import os
@@ -46,7 +46,7 @@ for _ in range(1000):
 print("SECONDS", time.monotonic() - begin)
 end
 """
-# Lines of a recursion, which has more than 25 of them; what leads there is not timed.
+# Steps 25 source lines inside a recursion, 40 times. Running to the breakpoint is not timed.
 LINES = """
 python
 import time
@@ -77,7 +77,8 @@ def report(name, value, unit, goal=None, holds=None):
 
 
 def wait_for(path):
-    """A Unix socket is there from bind() on; whoever calls before listen() is refused."""
+    """Waits until the socket listens. A Unix socket exists after bind(), but refuses connections
+    until listen()."""
     for _ in range(200):
         listening = (l for l in open("/proc/net/unix") if l.split()[3] == "00010000")
         if any(l.rstrip().endswith(f" {path}") for l in listening):
@@ -117,7 +118,8 @@ def speed(name, script, straight, secured, directory, goal=None):
 
 
 def sync_cost(directory):
-    """What making one line durable costs here: nothing that Postern could save but by asking less."""
+    """Measures how long this disk takes to make one audit line durable. Postern can only reduce this
+    cost by syncing less often."""
     with open(directory / "sync", "ab", buffering=0) as f:
         costs = []
         for _ in range(100):
@@ -202,7 +204,7 @@ def main():
         straight = f"target extended-remote {d}/plain.gdb"
         speed("gdb: 1,000 step, Postern / straight", LINES, straight, secured("target.sock"), d,
               1.3)
-        # One instruction, no range: the shortest thing that gdb can ask for, reported beside it.
+        # The shortest resume that gdb can ask for: one instruction, no range. It has no goal.
         speed("gdb: 1,000 stepi, Postern / straight", INSTRUCTIONS, straight,
               secured("target.sock"), d)
         speed("gdb: reading 1 MiB, Postern / straight", READ, straight, secured("target.sock"), d,

@@ -1,7 +1,8 @@
-/* Sealing and opening a record, against the same library's bare AEAD calls on the same bytes.
+/* Compares sealing and opening a record with the bare AEAD calls of the same library on the same
+ * bytes.
  *
- * Both are timed in short turns, one after the other, so that whatever else the machine does meets
- * both alike; the figure is the median of the turns' ratios. */
+ * Both are timed in short alternating turns, so that other load on the machine affects both alike.
+ * The result is the median of the ratios of all turns. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +141,7 @@ static void measure(struct bare *b, struct ends *e, size_t len, const char *name
     static double ratio[TURNS], ns[TURNS];
     int times = 1 + (int)(TURN_NS / (1 + time_bare(b, len, 20)));
 
-    (void)time_ends(e, len, times); /* warm both */
+    (void)time_ends(e, len, times); /* warm-up of both */
     for (int turn = 0; turn < TURNS; turn++) {
         double bare, ends;
 

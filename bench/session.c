@@ -1,8 +1,10 @@
-/* CPU of a whole mutually authenticated session setup, VERSION … FINISH with encapsulated mutual
- * authentication and an encrypted handshake, both sides in one thread, against the primitives that
- * it cannot avoid: two key generations, two ECDH, two signatures, the verification of both and of
- * each certificate below the root, one parse of each certificate. Timed in alternating turns; the
- * figure is the median of their ratios. */
+/* Compares the CPU time of a session setup with that of the cryptographic primitives it needs.
+ *
+ * The setup runs from VERSION to FINISH, with encapsulated mutual authentication and an encrypted
+ * handshake, both sides in one thread. The primitives are two key generations, two ECDH, two
+ * signatures and their verification, the verification of each certificate below the root, and one
+ * parse of each certificate. Both are timed in alternating turns. The result is the median of the
+ * ratios of all turns. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,7 +129,7 @@ static void ends_init(struct ends *e, const struct suite *s)
     (void)!system("rm -rf ca pump ada");
 }
 
-/* One message there and back, in a record when it belongs to a session. */
+/* Delivers one request and its response, each in a record if it belongs to a session. */
 static void exchange(struct ends *e, uint32_t context, uint8_t *buf, size_t cap, size_t len)
 {
     static uint8_t answer[8192];
@@ -190,19 +192,19 @@ static void setup(struct ends *e)
 
 /* --- the bare primitives --- */
 
-/* The cheapest way to each that we know: the port's calls, which go below OpenSSL's provider layer.
- * Through EVP and d2i_X509 the same primitives cost more, and the ratio would flatter us. */
+/* The cheapest known way to run each primitive: the port's calls, which bypass OpenSSL's provider
+ * layer. EVP and d2i_X509 are slower, and comparing with them would make Postern look better. */
 struct bare {
     const struct suite *suite;
     const struct pst_slot *chains[2];
-    struct pst_public_key leaf; /* of chains[0], whose key signs */
+    struct pst_public_key leaf; /* of chains[0]; its private key signs */
     uint8_t signature[PST_MAX_SIGNATURE];
 };
 
-static const uint8_t message[148]; /* the length of what SPDM signs, near enough */
+static const uint8_t message[148]; /* about as long as what SPDM signs */
 
-/* Parses each certificate of a chain, key included. Returns how many are below the root. The leaf's
- * key goes into `leaf` unless it is NULL. */
+/* Parses each certificate of a chain and its key. Returns the number of certificates below the
+ * root. Stores the leaf's key in `leaf` unless that is NULL. */
 static unsigned parse(const struct pst_slot *chain, struct pst_public_key *leaf)
 {
     const struct pst_crypto *c = pst_openssl_crypto();
@@ -279,7 +281,7 @@ static void measure(const struct suite *s)
     b.chains[0] = &ends.pump.slot;
     b.chains[1] = &ends.ada.slot;
     (void)parse(b.chains[0], &b.leaf);
-    for (int i = -3; i < TURNS; i++) { /* the first ones warm up */
+    for (int i = -3; i < TURNS; i++) { /* the first turns are warm-up */
         double start = cpu_ns();
         for (int j = 0; j < REPEAT; j++) {
             primitives(&b);

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Code and memory of a TS, per architecture: the core compiled with -Os and linked from
-bench/size/ts.c with everything that it does not reach left out; crypto and the C library are not
-counted. Prints one JSON object a line: {"name", "value", "unit", "goal", "holds"}.
+"""Measures code size and RAM of a TS on each architecture.
+
+Compiles the core with -Os and links it with bench/size/ts.c. The linker removes everything that
+ts.c does not reach. Crypto and the C library are not counted. Prints one JSON object per line:
+{"name", "value", "unit", "goal", "holds"}.
 
 Environment: SRC (the checkout)."""
 import json
@@ -55,7 +57,7 @@ def measure(name, compiler, include, machine):
         code += sum(int(n) for s, n in sections.items()
                     if s.startswith((".text.", ".rodata.", ".data.", ".ARM.exidx")))
         report(f"code of the TS side, {name}", code, "bytes", 40960 if name == "Cortex-M3" else None)
-        # The arrays are in the object, not in the image: nothing reaches them.
+        # The sizeof_ arrays are read from the object: the linker drops them, as nothing uses them.
         for line in run("nm", "-S", ts).splitlines():
             fields = line.split()
             if len(fields) == 4 and fields[3].startswith("sizeof_"):
@@ -71,4 +73,4 @@ for target, (compiler, include, machine) in TARGETS.items():
     try:
         measure(target, compiler, include, machine)
     except FileNotFoundError:
-        print(f"size: {compiler} is not installed, {target} is left out", file=sys.stderr)
+        print(f"size: {compiler} is not installed, so {target} is not measured", file=sys.stderr)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""check_answers.py EXPECTED OUTPUT: gdb's answers, line by line.
+"""check_answers.py EXPECTED OUTPUT: checks gdb's answers line by line.
 
-Each line of EXPECTED is an extended regular expression, as grep has it; they must match lines of
-OUTPUT in this order. Says
-how many did; exit code 1 and the first that did not otherwise."""
+Each line of EXPECTED is an extended regular expression as in grep. The expressions must match lines
+of OUTPUT in the same order. Prints the number of answers if all match. Otherwise prints the first
+expression without a match and exits with code 1."""
 import re
 import sys
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The main job, told and proved: an engineer finds and mends a bug in a running pump controller,
-# through a bridge that records everything and learns nothing. Run by `make demo`, which sets
-# POSTERN (the program), BUILD (where pump.elf is) and SRC.
+# The demo: an engineer finds and fixes a bug in a running pump controller. The debug traffic passes
+# a bridge that records every byte and can read none of the debug data. The script explains each
+# step and checks its result. `make demo` runs it and sets POSTERN (the program), BUILD (the build
+# directory with pump.elf) and SRC (the source directory).
 set -u
 : "${POSTERN:?}" "${BUILD:?}" "${SRC:?}"
 here=$SRC/examples
@@ -30,7 +31,7 @@ die() {
     done
     exit 1
 }
-# Waits at most 10 s for a file, or for a socket to listen.
+# Waits at most 10 s until the file exists, or until the socket listens.
 await() {
     for _ in $(seq 200); do
         [ -S "$1" ] && grep -q " 00010000 .* \($dir/\)\?${1#$dir/}\$" /proc/net/unix && return 0
@@ -39,7 +40,7 @@ await() {
     done
     die "$1 did not appear"
 }
-start_qemu() { # NAME: a pump of its own behind $dir/NAME.gdb
+start_qemu() { # NAME: starts another pump; its gdb stub is at $dir/NAME.gdb
     qemu-system-riscv32 -M virt -accel tcg -display none -serial "file:$dir/$1.uart" -monitor none \
         -bios none -kernel "$elf" -gdb "unix:$dir/$1.gdb,server=on,wait=off" >"$dir/$1.log" 2>&1 &
     pids+=($!)
@@ -52,7 +53,7 @@ run_gdb() { # OUTPUT TARGET-COMMAND [GDB-OPTION...]
         -ex "$target" -x "$here/pump/pump.gdb" "$elf" >"$output" 2>&1 </dev/null
 }
 
-say '1. Keys: a CA for devices and engineers, a device, two engineers (files, made now)'
+say '1. Create the keys: a CA for devices and engineers, one device, two engineers'
 cd "$dir" || exit 1
 {
     postern pki init ca &&
@@ -63,10 +64,11 @@ cd "$dir" || exit 1
         postern pki init other &&
         postern pki target --ca other --id $device impostor &&
         postern pki engineer --ca other --name eve --grant debug eve
-} >pki.log 2>&1 || die 'postern pki'
-tell "device $device; ada may debug; olga may look, and stop the CPU for that, but write nothing"
+} >pki.log 2>&1 || die 'postern pki could not create the keys'
+tell "The device is $device. Engineer ada may debug it."
+tell 'Engineer olga may stop the CPU and read, but not write.'
 
-say '2. The pump: bare-metal RISC-V in QEMU, its gdb stub open to the TS agent alone'
+say '2. Start the pump: a bare-metal RISC-V program in QEMU'
 start_qemu pump
 cat >target.conf <<CONF
 [target]
@@ -87,15 +89,15 @@ CONF
 postern target --config target.conf >target.log 2>&1 &
 pids+=($!)
 await target.sock
-tell 'postern target is up; nothing has touched the stub yet'
+tell 'postern target is running. It alone uses the gdb stub, and it has not connected to it yet.'
 
-say '3. A bridge in somebody else'\''s building records everything that passes'
+say '3. Start an untrusted bridge that records everything it forwards'
 postern bridge --capture bridge.pcapng "unix-listen:$dir/bridge.sock" "unix:$dir/target.sock" \
     >bridge.log 2>&1 &
 pids+=($!)
 await bridge.sock
 
-say '4. gdb, through the bridge, to the device by name'
+say '4. Debug the pump with gdb through the bridge'
 link=unix:$dir/bridge.sock
 dts="postern gdb --trust ca/devices.pem --device $device"
 run_gdb gdb.out "target extended-remote | $dts --identity ada --summary summary.json $link"
@@ -103,10 +105,10 @@ python3 "$here/check_answers.py" "$here/pump/expected.txt" gdb.out >answers.txt 
     tail -n 25 gdb.out >&2
     die "$(cat answers.txt)"
 }
-tell "breakpoint, backtrace, finish, step, watchpoint, registers, struct, set var, x/, continue:"
-tell "$(cat answers.txt); the pump went from alarm to running"
+tell 'gdb used: breakpoint, backtrace, finish, step, watchpoint, registers, struct, set var, x/, continue.'
+tell "$(cat answers.txt). The bug is fixed: the pump left the alarm and is running."
 
-say '5. What the bridge saw'
+say '5. Search the recordings: can the bridge read the debug data?'
 start_qemu bare
 postern bridge --capture bare.pcapng "unix-listen:$dir/bare.sock" "unix:$dir/bare.gdb" \
     >bare-bridge.log 2>&1 &
@@ -114,22 +116,24 @@ pids+=($!)
 await bare.sock
 run_gdb bare.out "target extended-remote $dir/bare.sock" -ex 'set osabi none'
 if ! found=$(python3 "$here/search_capture.py" bare.pcapng $marker); then
-    die "the search does not find the marker in the bare stub's recording: $found"
+    die "the marker must be in the recording of the unprotected stub, but is not: $found"
 fi
-tell "bare stub:    the pump's marker string, raw or in hex: $found"
+tell 'The same gdb session ran once more without Postern, through a second bridge to a second pump.'
+tell "Both recordings were searched for the pump's marker string, as text and in hex:"
+tell "without Postern: $found"
 found=$(python3 "$here/search_capture.py" bridge.pcapng $marker)
-[ $? -eq 1 ] || die "the marker passed the bridge in the clear: $found"
-tell "with Postern: $found"
+[ $? -eq 1 ] || die "the bridge saw the marker in the clear, or its recording cannot be read: $found"
+tell "with Postern:    $found"
 
-say '6. Five refusals'
-refused() { # WORDS EXPECTED-TEXT COMMAND...: must fail, and say so
+say '6. Five attempts that must be refused'
+refused() { # WHAT EXPECTED-TEXT COMMAND...: the command must fail and print the expected text
     local what=$1 text=$2
     shift 2
     if timeout 30 "$@" >refusal.log 2>&1; then
-        tell "GOT THROUGH: $what"
+        tell "NOT REFUSED: $what"
         failures=$((failures + 1))
     elif ! grep -qiE "$text" refusal.log; then
-        tell "refused, but not for the reason expected ($text): $what: $(tail -n 1 refusal.log)"
+        tell "refused, but without the expected text ($text): $what: $(tail -n 1 refusal.log)"
         failures=$((failures + 1))
     else
         tell "refused: $what: $(grep -iE "$text" refusal.log | head -n 1)"
@@ -157,25 +161,25 @@ head -c 65536 /dev/zero >zeros.bin
 python3 "$here/flip.py" "$dir/flip.sock" "$dir/target.sock" 20000 >flip.log 2>&1 &
 pids+=($!)
 await flip.sock
-refused 'a byte flipped on the bridge' 'closed|lost|ended|tag|match' \
+refused 'data that the bridge changed' 'closed|lost|ended|tag|match' \
     postern mem load --identity ada --trust ca/devices.pem --device $device \
     "unix:$dir/flip.sock" 0x80010000 -f zeros.bin
-grep -q flipped flip.log || { tell 'the hostile bridge flipped nothing'; failures=$((failures + 1)); }
-read_word olga ca/devices.pem $device $link >olga.log 2>&1 || die 'olga may read, and cannot'
+grep -q flipped flip.log || { tell 'the hostile bridge changed no byte, so the test shows nothing'; failures=$((failures + 1)); }
+read_word olga ca/devices.pem $device $link >olga.log 2>&1 || die 'olga may read, but her read failed'
 refused 'a write by an engineer who may only read' 'grant|denied|refused|not allowed' \
     postern mem write --identity olga --trust ca/devices.pem --device $device $link 0x80000000 --hex 00000000
 read_word ada ca/devices.pem $device $link >after.log 2>&1 ||
-    die 'after all this, a genuine engineer is not let in'
-[ $failures -eq 0 ] || die "$failures of the refusals"
+    die 'ada is authorised, but her read failed after the refused attempts'
+[ $failures -eq 0 ] || die "$failures of the attempts were not refused as expected"
 
-say 'In short'
-python3 - summary.json audit.jsonl <<'PY' || die 'the summary'
+say 'Summary'
+python3 - summary.json audit.jsonl <<'PY' || die 'could not print the summary'
 import json, sys
 s = json.load(open(sys.argv[1]))
 lines = [json.loads(line) for line in open(sys.argv[2])]
-print(f"   {s['engineer']} authenticated {s['device']}, and {s['device']} authenticated {s['engineer']},")
+print(f"   {s['engineer']} and {s['device']} authenticated each other")
 print(f"   with SPDM {s['spdm']}, {s['suite']}.")
-print(f"   gdb sent {s['gdb_packets']} packets; {s['commands']} debug commands ran on the target in {s['round_trips']} round trips.")
-print(f"   The device's audit log holds {len(lines)} lines, {sum(l['event'] == 'effect' for l in lines)} of them effects, each written or announced before it ran.")
-print("   The bridge's recording holds none of the program's marker; the bare stub's does.")
+print(f"   gdb sent {s['gdb_packets']} packets. The target ran {s['commands']} debug commands in {s['round_trips']} round trips.")
+print(f"   The device's audit log has {len(lines)} lines. {sum(l['event'] == 'effect' for l in lines)} of them are effects, each logged or announced before it ran.")
+print("   The marker is in the recording of the unprotected stub, and not in the recording of the Postern bridge.")
 PY

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""flip.py LISTEN CONNECT AFTER: a hostile bridge for the demo, between two Unix sockets.
+"""flip.py LISTEN CONNECT AFTER: a hostile bridge between two Unix sockets, for the demo.
 
-Copies both ways for one connection, and changes one bit of the byte that comes AFTER bytes into
-what the caller sends."""
+Serves one connection and copies both directions. Flips one bit of what the caller sends: in the byte
+at offset AFTER."""
 import os
 import select
 import socket

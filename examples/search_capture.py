@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""search_capture.py CAPTURE TEXT: is TEXT anywhere in a recording, raw or in hex?
+"""search_capture.py CAPTURE TEXT: searches a recording for TEXT, as text and in hex.
 
-Reads the pcapng that `postern bridge --capture` writes (one synthetic TCP stream a direction),
-puts each direction together again so that packet borders hide nothing, and says how many bytes it
-searched. Exit code 0: found, 1: not found, 2: the recording cannot be read."""
+Reads the pcapng file of `postern bridge --capture`, which holds one synthetic TCP stream for each
+direction. Reassembles each direction first, so a match may cross packet boundaries. Prints the
+number of bytes searched and of matches. Exit code 0: found; 1: not found; 2: the recording cannot
+be read."""
 import struct
 import sys
 
@@ -37,7 +38,7 @@ def main():
         return 2
     needles = (text, text.hex().encode(), text.hex().upper().encode())
     hits = sum(stream.count(needle) for stream in searched.values() for needle in needles)
-    print(f"{total} bytes, {hits} hits")
+    print(f"{hits} matches in {total} bytes")
     return 0 if hits else 1
 
 

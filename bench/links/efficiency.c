@@ -1,13 +1,15 @@
-/* Protocol efficiency of slow buses: bits of memory that a debugger asked for, over all the bits
- * that the bus carried for it, both ways: I3C (SCL periods, from START to STOP, IBIs and idle polls
- * too) and serial lines (start and stop bit, framing, acknowledgements). Whole TS and DTS with the
- * link's engines between them in one thread, a clock of the simulation's own, nothing timed: the
- * figures are the same on every run, but for a tenth of a percent where a serial line escapes
- * bytes: how many there are depends on the ciphertext.
+/* Protocol efficiency of slow buses: the bits of memory that a debugger reads, divided by all bits
+ * that the bus carries for it in both directions.
  *
- * Reads of three sizes, one after the other ("one by one") or all submitted together ("batched").
- * What security adds is measured against the same reads with the same engines and framing and no
- * session: a SPP engine and client, whose packets go as clear messages. */
+ * On I3C a bit is one SCL period from START to STOP; IBIs and idle polls count. On serial lines
+ * start bits, stop bits, framing and acknowledgements count. A complete TS and DTS run in one
+ * thread with the link's engines between them and a simulated clock. Nothing is timed, so the
+ * results are the same on every run, except for about 0.1 % on serial lines: the number of bytes to
+ * escape depends on the ciphertext.
+ *
+ * The reads have three sizes and are submitted one after the other ("one by one") or all together
+ * ("batched"). The cost of security is measured against the same reads without a session: an SPP
+ * engine and an SPP client on the same link engines and framing, with packets in clear messages. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,18 +53,18 @@ static uint64_t now(void *ctx)
     return now_ms;
 }
 
-/* --- hops: message in at one end, message out at the other, and what it cost --- */
+/* --- hops: carry messages from one end to the other and count the bits --- */
 
 struct hop {
     const char *name;
     const struct pst_link_traits *traits;
     void (*open)(void);
-    bool (*send)(bool to_target, uint8_t kind, const uint8_t *msg, size_t len); /* false: no room */
+    bool (*send)(bool to_target, uint8_t kind, const uint8_t *msg, size_t len); /* false: full */
     bool (*receive)(bool at_target, uint8_t *kind, uint8_t **msg, size_t *len);
-    bool (*step)(void); /* something moved */
+    bool (*step)(void); /* returns whether anything moved */
     bool (*up)(void);
     uint64_t (*bits)(void);
-    unsigned settle_ms; /* until everything is acknowledged */
+    unsigned settle_ms; /* time until everything is acknowledged */
 };
 
 static struct {
@@ -102,7 +104,7 @@ static uint64_t i3c_bits(void)
     return pst_i3c_model_bits(&i3c.model);
 }
 
-/* The bus's own time, and that in which there was nothing to do. */
+/* Steps the debugger. The clock advances with the bus; i3c.idle_ms counts the time without work. */
 static bool i3c_step(void)
 {
     uint32_t wait = 0;
@@ -130,7 +132,7 @@ static bool i3c_up(void)
     return pst_i3c_debugger_is_up(&i3c.debugger);
 }
 
-/* Both kinds of serial line; end 0 is the TS's. */
+/* Both kinds of serial line. End 0 is the TS. */
 static struct {
     bool mctp;
     struct pst_serial raw[2];
@@ -202,7 +204,7 @@ static void mctp_open(void)
     }
 }
 
-/* A millisecond: as many bytes as the line takes in it, each way. */
+/* Advances one millisecond and moves as many bytes as the line carries in it, in each direction. */
 static bool serial_step(void)
 {
     uint8_t bytes[2][BAUD / 10000];
@@ -275,13 +277,13 @@ static pst_err perform(void *ctx, struct pst_access *a)
 static const struct pst_space memory_space = {
     .right = any_right, .perform = perform, .urgent_first = 1};
 
-/* --- ends: with security, and without --- */
+/* --- ends, with and without security --- */
 
 struct ends {
     bool secure;
     const struct hop *hop;
     struct pst_link_traits traits;
-    /* with */
+    /* with security */
     struct pst_identity pump, ada;
     struct pst_trust devices, engineers;
     struct pst_spdm_config dts_spdm, ts_spdm;
@@ -293,10 +295,10 @@ struct ends {
     uint8_t queue[2][8192], ts_mailbox[2][8192], dts_mailbox[3 * 4096];
     struct pst_debugger debugger;
     struct pst_debugger_config dts;
-    /* without */
+    /* without security */
     struct pst_spp_engine engine;
     struct pst_spp_client client;
-    /* messages that the hop has no room for yet */
+    /* messages that wait because the hop is full */
     uint8_t waiting[2][MESSAGE];
     size_t waiting_len[2];
     uint8_t waiting_kind[2];
@@ -337,7 +339,7 @@ static struct pst_spdm_config spdm_config(const struct pst_identity *id, struct 
         .dhs = dhs,
         .aeads = aeads,
         .mutual = PST_MUTUAL_ENCAP,
-        .heartbeat_s = 250, /* none within a measurement */
+        .heartbeat_s = 250, /* longer than a measurement */
     };
 }
 
@@ -427,7 +429,7 @@ static pst_err input(struct ends *e, bool dts, uint8_t kind, uint8_t *msg, size_
                : pst_spp_engine_receive(&e->engine, msg, len);
 }
 
-/* What both ends have to say goes onto the hop, and what comes off it to them. */
+/* Moves messages from both ends to the hop, and from the hop to both ends. */
 static bool move(struct ends *e)
 {
     uint8_t kind, *msg;
@@ -532,7 +534,7 @@ static void begin(struct ends *e, const struct hop *hop, bool secure)
     settle(e);
 }
 
-/* Bits of memory over bits of the bus. */
+/* Bits of memory divided by bits on the bus. */
 static double measure(struct ends *e, uint32_t size, bool batched, uint64_t *bits)
 {
     static struct pst_spp_op ops[READS];

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# guest.sh KIND...: boots a guest and measures usb, pcie and pcie-shm there, for run.py: which reader
-# and device are in the guest, and for usb the server too; the other servers are out here already.
-# The script runs twice, as table_guest.sh does. Figures: $GUEST_NAME.figures, a line for each read,
-# "KIND secure|plain BYTES-PER-SECOND"; what could not be measured: "KIND failed WHY".
+# guest.sh KIND...: boots a guest and measures usb, pcie and pcie-shm in it; run.py calls it. Reader
+# and device are in the guest, and for usb the server too. The other servers already run on this
+# machine. The script runs twice, first here and then in the guest, like table_guest.sh. Each read
+# gives a line "KIND secure|plain BYTES-PER-SECOND" in $GUEST_NAME.figures; a failed measurement gives
+# "KIND failed WHY".
 #
-# $TURNS, $SECONDS_EACH; $SPDM_PORT for pcie; $SHM_SECURE and $SHM_PLAIN, files, for pcie-shm.
+# Environment: $TURNS, $SECONDS_EACH; for pcie $SPDM_PORT; for pcie-shm the files $SHM_SECURE and
+# $SHM_PLAIN.
 . "$SRC/tests/guest/guest.sh"
 kinds=("$@")
 if [ -n "${SPDM_PORT:-}" ]; then
@@ -15,7 +17,7 @@ if [ -n "${SPDM_PORT:-}" ]; then
         -blockdev null-co,node-name=nv,size=1048576
         -device "nvme,drive=nv,serial=bench,bus=rp,spdm_port=$SPDM_PORT")
 fi
-slot=10 # in the order in which the guest finds them
+slot=10 # PCI slots in the order in which the guest finds the devices
 for shared in ${SHM_SECURE:-} ${SHM_PLAIN:-}; do
     guest_options+=(-object "memory-backend-file,id=shm$slot,share=on,size=1M,mem-path=$shared"
         -device "ivshmem-plain,memdev=shm$slot,addr=$slot")
@@ -43,7 +45,7 @@ pci() { # VENDOR:DEVICE NTH
         n=$((n + 1))
     done
 }
-usb_servers() { # two devices, each on a controller of its own
+usb_servers() { # starts two devices, each on its own controller
     cp ram.bin /tmp/
     printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n' >/tmp/usb.conf
     printf '[file ram]\npath = /tmp/ram.bin\nbase = 0x80000000\nwrite = yes\n' >>/tmp/usb.conf
@@ -57,7 +59,7 @@ usb_servers() { # two devices, each on a controller of its own
 measure() { # KIND secure|plain LINK
     local value tries=0 keys=
     [ "$2" = plain ] || keys='ada ca/devices.pem'
-    # The one before may still be leaving.
+    # The previous reader may not be gone yet.
     until value=$(timeout $((seconds + 30)) link_load read "$3" "$seconds" $keys 2>/tmp/why); do
         tries=$((tries + 1))
         if [ $tries = 10 ]; then

@@ -1,14 +1,14 @@
 /* Moves memory over any link, with and without the security layer.
  *
- *   link_load serve LINK                        a TS without security: the same framing, the same
+ *   link_load serve LINK                        runs a TS without security: the same framing and
  *                                               SPP engine, no records
- *   link_load read LINK SECONDS                 reads from that one
+ *   link_load read LINK SECONDS                 reads from a TS without security
  *   link_load read LINK SECONDS ID TRUST        reads from a `postern target`
- *   link_load rtt LINK COUNT [ID TRUST]         64 bytes at a time, one after the other
+ *   link_load rtt LINK COUNT [ID TRUST]         reads 64 bytes COUNT times, one after the other
  *
- * Prints bytes per second, or the median microseconds of a round trip. Bytes count up to the last
- * message that arrived, and so does the time: on a slow link a message takes a good part of a
- * second. */
+ * `read` prints bytes per second, `rtt` the median round trip in microseconds. Bytes and time are
+ * counted up to the last message that arrived, because a message takes a large part of a second on
+ * a slow link. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 
 #define BASE 0x80000000u
 #define SIZE (1u << 20)
-#define DEPTH 2 /* operations under way: each is many packets */
+#define DEPTH 2 /* operations in progress; each needs many packets */
 #define SMALL 64
 #define MOST_TRIPS 100000
 
@@ -88,7 +88,7 @@ static size_t served_output(void *ctx, struct pst_link *link, uint8_t *kind, uin
 {
     (void)ctx, (void)link;
     *kind = PST_LINK_CLEAR;
-    /* As much as a record holds, so that both cut alike. */
+    /* As much as a record holds, so that both servers use messages of the same size. */
     return pst_spp_engine_output(&server.engine, out,
                                  cap < PST_RECORD_MAX_PAYLOAD ? cap : PST_RECORD_MAX_PAYLOAD);
 }
@@ -128,7 +128,7 @@ static int serve(const struct pst_address *at)
     return uv_run(&loop, UV_RUN_DEFAULT);
 }
 
-/* --- who reads: over a session, or over the plain link --- */
+/* --- readers: over a session, or over the link without security --- */
 
 static struct {
     bool secure, rtt, over;
@@ -138,7 +138,7 @@ static struct {
     struct pst_spp_op setup[3], ops[DEPTH];
     uint8_t words[2][4];
     uint64_t moved, began, end_ns;
-    uint64_t counted, counted_at; /* bytes, and when they were there */
+    uint64_t counted, counted_at; /* bytes received, and when */
     size_t trips, wanted;
 } me;
 static uint32_t trips[MOST_TRIPS];
@@ -198,7 +198,7 @@ static void report(void)
     } else {
         printf("%.0f\n", (double)me.counted * 1e9 / (double)(me.counted_at - me.began));
     }
-    me.over = true; /* in order, so that the target is free for the next one */
+    me.over = true; /* closes properly, so that the target is free for the next session */
     if (me.secure) {
         pst_debugger_host_stop(me.host);
     } else {

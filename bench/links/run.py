@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""How fast links are with the security layer, side by side with what they do without it.
+"""Measures the speed of links with and without the security layer.
 
-Environment: POSTERN, BUILD (an optimised build), SRC, as for the tests; TURNS and SECONDS. Writes
+Environment: POSTERN, BUILD (an optimised build) and SRC, as for the tests; TURNS and SECONDS. Writes
 build/bench-links.json, a list of {"name", "value", "unit", "goal", "holds"}, and prints a table.
 
-Goodput is memory read from a file for SECONDS, over each link, by link_load: in turn from a
-`postern target` and from the same framing without security; the median of the quotients of TURNS
-turns. Over loopback the CPU is the limit, so there the figure has no goal of its own, but has to
-be better than that of the same bytes through `ssh -L` and through a TLS tunnel. Round trips are of
-64 bytes, one after the other.
+Goodput: link_load reads memory, which is a file, over each link for SECONDS, alternately from a
+`postern target` and from a server with the same framing but no security. The result is the median of
+the ratios of TURNS turns. On loopback links the CPU is the limit. There the ratio has no goal;
+instead tcp must be faster than the same bytes through `ssh -L` and through a TLS tunnel. Round trips
+are reads of 64 bytes, one after the other.
 
-usb, pcie and pcie-shm need a kernel of their own and are measured in a guest (guest.sh): usb with
-both ends in it, the others with the reader in it and the server here. The guest is emulated, so
-its CPU is the limit, and these figures have no goal. pcie has no quotient: a mailbox carries
-nothing but SPDM, so there is no such framing without security to compare with.
+usb, pcie and pcie-shm need a kernel of their own and are measured in a guest (guest.sh). For usb
+both ends are in the guest; for the others the reader is in the guest and the server on this machine.
+The guest is emulated, so its CPU is the limit and the results have no goal. pcie has no ratio: a
+mailbox carries only SPDM, so there is no framing without security to compare with.
 """
 import json
 import os
@@ -31,7 +31,7 @@ TURNS = int(os.environ.get("TURNS", "3"))
 SECONDS = os.environ.get("SECONDS", "10")
 TRIPS = "3000"
 LOAD = os.path.join(r.BUILD, "bench/links/link_load")
-PACED = {  # what makes these as slow as the real ones; of a bus, who makes it says so
+PACED = {  # options that limit the speed to that of real hardware; on a bus only the listener sets them
     "i3c": ",khz=12500",
     "mctp-i3c": ",khz=12500",
     "serial": ",baud=921600",
@@ -41,10 +41,10 @@ KINDS = ["tcp", "unix", "udp", "mqtt", "i3c", "mctp-i3c", "serial", "mctp-serial
 CPU_BOUND = {"tcp", "unix", "udp", "mqtt"}
 MEMORY = 1 << 20
 GUEST_KINDS = ["usb", "pcie-shm", "pcie"]
-GUEST_SECONDS = 5  # at most, for each read: all in a guest takes less than GUEST_TIMEOUT
+GUEST_SECONDS = 5  # limit for each read, so that a guest ends before GUEST_TIMEOUT
 GUEST_TIMEOUT = 175
 rows = []
-servers = {}  # without security, by the link that calls them: starts one anew
+servers = {}  # link -> function that restarts the server without security behind it
 
 
 def say(text):
@@ -59,20 +59,20 @@ def row(name, value, unit, goal=None, at_least=True):
 
 def load(what, link, amount, secure):
     argv = [LOAD, what, link, amount] + (["ada", "ca/devices.pem"] if secure else [])
-    for _ in range(20):  # the one before may still be leaving
+    for _ in range(20):  # the previous reader may not be gone yet
         p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
                            timeout=float(SECONDS) + 60)
         if p.returncode == 0:
             return float(p.stdout)
         if b"no answer in time" in p.stderr and link in servers:
-            say(f"{link}: {p.stderr.decode().strip()}; a new server")
+            say(f"{link}: {p.stderr.decode().strip()}; starting a new server")
             servers[link]()
         time.sleep(0.5)
     raise r.Failure(f"{' '.join(argv)}: {p.stderr.decode().strip()}")
 
 
 def turns(what, amount, *links, count=TURNS):
-    """The figures of each of `links` (link, secure), turn by turn."""
+    """Measures each (link, secure) of `links` in alternating turns; returns one list for each."""
     got = [[] for _ in links]
     for _ in range(count):
         for figures, (link, secure) in zip(got, links):
@@ -106,7 +106,8 @@ class Bench:
         time.sleep(1)
 
     def serve_plain(self, kind, link):
-        """One that its caller left in the middle may wait for room that never comes."""
+        """Starts a server without security. If its reader left in the middle of a read, the server
+        may wait for free buffer space forever; then load() restarts it."""
         p = self.rig.start("plain-" + kind, LOAD, "serve", link.listen)
         self.rig.await_log("plain-" + kind, "listens at")
 
@@ -127,7 +128,7 @@ class Bench:
             goodput_rows(kind, ours, theirs, None if kind in CPU_BOUND else 0.9)
 
     def ssh(self):
-        """A port that leads to the plain server through `ssh -L`."""
+        """Returns a link to the plain server through `ssh -L`."""
         for name in ("host", "user"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name], check=True)
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
@@ -145,7 +146,7 @@ class Bench:
         return f"tcp:127.0.0.1:{way}"
 
     def tls(self):
-        """The same through two stunnels."""
+        """Returns a link to the plain server through two stunnels."""
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                         "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=bench", "-days", "2",
                         "-keyout", "tls.key", "-out", "tls.pem"], check=True,
@@ -168,12 +169,12 @@ class Bench:
 
     def tunnels(self):
         ways = {"ssh -L": self.ssh(), "a TLS tunnel": self.tls()}
-        time.sleep(1)  # what looked whether they are there has gone
+        time.sleep(1)  # until the connections that checked the tunnels are closed
         links = [(self.secure["tcp"].call, True)] + [(way, False) for way in ways.values()]
         ours, *theirs = turns("read", SECONDS, *links)
         for name, figures in zip(ways, theirs):
             row(f"tcp: goodput against {name}", quotient(ours, figures), "x", 1.0)
-        # Short ones, and many: each is as fast as the scheduler placed its processes.
+        # Many short runs: the result of a run depends on how the scheduler placed its processes.
         ours, *theirs = turns("rtt", TRIPS, *links, count=5 * TURNS)
         row("tcp: round trip of 64 bytes", statistics.median(ours), "us")
         for name, figures in zip(ways, theirs):
@@ -181,7 +182,7 @@ class Bench:
                 at_least=False)
 
     def bridge(self):
-        """The same two ends, with ours and with socat between."""
+        """Compares `postern bridge` with socat between the same two ends."""
         ours, theirs = r.free_port(), r.free_port()
         self.rig.bridge("bridge", f"tcp-listen:127.0.0.1:{ours}", self.plain["tcp"].call)
         self.rig.start("socat", "socat", f"TCP-LISTEN:{theirs},bind=127.0.0.1,fork,reuseaddr,nodelay",
@@ -194,7 +195,7 @@ class Bench:
 
 
 class Guest:
-    """The kinds of link that are in a guest, as far as one can be had."""
+    """The kinds of link that are measured in a guest, if a guest can run here."""
 
     def __init__(self, bench):
         self.rig = bench.rig
@@ -209,7 +210,7 @@ class Guest:
         return path
 
     def serve(self, name, kinds):
-        """Starts the servers that are here; what guest.sh is told of them."""
+        """Starts the servers on this machine; returns their environment variables for guest.sh."""
         env, listens = {}, []
         if "pcie" in kinds:
             env["SPDM_PORT"] = str(r.free_port())
@@ -226,7 +227,8 @@ class Guest:
         return env
 
     def boot(self, name, kinds):
-        """(exit code of guest.sh, its last words, figures by kind and server, problems by kind)"""
+        """Returns (exit code of guest.sh, last line of its output, {(kind, server): results},
+        {kind: problem})."""
         seconds = min(int(SECONDS), GUEST_SECONDS)
         env = dict(os.environ, **self.serve(name, kinds), GUEST_NAME=name, GUEST_SHARE=self.rig.dir,
                    GUEST_TIMEOUT=str(GUEST_TIMEOUT), TURNS=str(TURNS), SECONDS_EACH=str(seconds))
@@ -246,8 +248,9 @@ class Guest:
         return code, words[-1] if words else "", figures, problems
 
     def goodput(self):
-        """False if a guest came up and something was wrong in it. One that cannot be had is only
-        told: a pcie mailbox asks for a newer emulator than the others."""
+        """Returns False if a guest ran and a measurement failed. A guest that cannot run is only
+        reported. If it is pcie that prevents it, the other kinds run alone: a pcie mailbox needs a
+        newer QEMU."""
         kinds = [k for k in GUEST_KINDS if k in self.built_in]
         code, words, figures, problems = self.boot("guest", kinds)
         if code == 77 and "pcie" in kinds:
@@ -288,10 +291,10 @@ def main():
     width = max(len(one["name"]) for one in rows)
     for one in rows:
         goal = "" if one["goal"] is None else \
-            f"goal {one['goal']:g}: {'holds' if one['holds'] else 'MISSED'}"
+            f"goal {one['goal']:g}: {'met' if one['holds'] else 'MISSED'}"
         print(f"{one['name']:<{width}}  {one['value']:>10} {one['unit']:<12} {goal}")
     missed = sum(one["holds"] is False for one in rows)
-    print(f"{sum(one['holds'] is True for one in rows)} goals hold, {missed} missed")
+    print(f"{sum(one['holds'] is True for one in rows)} goals met, {missed} missed")
     return 0 if whole else 1
 
 

@@ -1,8 +1,7 @@
-/* A TS as firmware would link it, for its size alone: everything that target.h reaches, and nothing
- * else. Crypto is a struct of functions, so none of it is here; what the linker leaves out is not
- * counted. The arrays carry sizes that size.py reads with nm. tests/ts/test_small.c runs sessions
- * with these sizes; size.py compiles with one SPDM session an engine, which is all that scm uses.
- */
+/* A TS as firmware would link it, to measure its size: all code that target.h reaches and no other.
+ * Crypto is a struct of functions, so no crypto code is included. size.py reads the sizes of the
+ * sizeof_ arrays with nm and compiles with one SPDM session per engine, which is all that the SCM
+ * uses. tests/ts/test_small.c runs sessions with the same sizes. */
 #include "postern/link.h"
 #include "postern/parts/requester.h"
 #include "postern/target.h"
