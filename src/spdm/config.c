@@ -34,6 +34,7 @@ enum rule {
     HEARTBEAT,
     MEASUREMENTS,
     MEASUREMENT_HASH,
+    SIGS_UNUSED,
 };
 
 static bool has(const struct pst_spdm_config *c, uint32_t flags)
@@ -53,6 +54,26 @@ static bool bad(const uint8_t *ids, uint8_t known)
     return *ids != 0;
 }
 
+/* There are slots, but `sigs` names the algorithm of none: no peer could ever use one. */
+static bool none_signs(const struct pst_spdm_config *c)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < PST_MAX_SLOTS; i++) {
+        if (c->slots[i] == NULL) {
+            continue;
+        }
+        any = true;
+        for (const uint8_t *sig = c->sigs; *sig != 0; sig++) {
+            if (*sig == c->slots[i]->signer->sig_id) {
+                return false;
+            }
+        }
+    }
+    return any;
+}
+
+/* The slots are sound. */
 static enum rule check_algorithms(const struct pst_spdm_config *c, bool responds)
 {
     bool mutual = has(c, PST_CAP_MUT_AUTH), session = has(c, PST_CAP_KEY_EX);
@@ -63,6 +84,9 @@ static enum rule check_algorithms(const struct pst_spdm_config *c, bool responds
     }
     if (signs && bad(c->sigs, PST_ED25519)) {
         return SIGS;
+    }
+    if (signs && none_signs(c)) {
+        return SIGS_UNUSED;
     }
     if ((mutual || !responds) && bad(c->peer_sigs, PST_ED25519)) {
         return PEER_SIGS;

@@ -32,6 +32,7 @@ const char *psti_config_text(uint8_t rule)
         "spdm.heartbeat_s is set, but capabilities lacks PST_CAP_HBEAT",
         "spdm.measurements is not set, but capabilities has PST_CAP_MEAS",
         "spdm.measurement_hash is not set, but capabilities has PST_CAP_MEAS",
+        "spdm.sigs names the algorithm of no signer in spdm.slots",
     };
 
     return rule < 0x40 ? psti_crypto_text(rule) : texts[rule - 0x40];

@@ -74,6 +74,7 @@ SPOIL(long_root, p->slot.root_len = p->slot.certs_len + 1)
 SPOIL(no_signer, p->slot.signer = NULL)
 SPOIL(no_sign, p->signer.sign = NULL)
 SPOIL(sig_id, p->signer.sig_id = (pst_sig_id)9)
+SPOIL(other_sig, p->signer.sig_id = PST_ED25519; p->config.sigs = (const uint8_t *)"\1")
 SPOIL(no_hashes, p->config.hashes = NULL)
 SPOIL(no_sigs, p->config.sigs = (const uint8_t *)"")
 SPOIL(no_peer_sigs, p->config.peer_sigs = NULL)
@@ -138,6 +139,7 @@ static const struct {
     {no_signer,           "signer",                  BOTH     },
     {no_sign,             "signer",                  BOTH     },
     {sig_id,              "signer.sig_id",           BOTH     },
+    {other_sig,           "of no signer in",         BOTH     },
     {no_hashes,           "hashes",                  BOTH     },
     {no_sigs,             "sigs",                    BOTH     },
     {no_peer_sigs,        "peer_sigs",               BOTH     },
