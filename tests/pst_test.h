@@ -1,5 +1,5 @@
-/* What every test shares: cmocka with the headers that it wants before it, CHECK, bytes from hex,
- * and random numbers that are the same on every run. */
+/* Included by every test: cmocka and the headers that cmocka.h needs, CHECK, bytes from hex, and
+ * random numbers that are the same on every run. */
 #ifndef PST_TEST_H
 #define PST_TEST_H
 
@@ -12,14 +12,15 @@
 
 #include <cmocka.h>
 
-/* Fails the running test, saying where and what. Outside a cmocka test it ends the program. */
+/* Fails the running test and prints the place and the reason. Outside a cmocka test it ends the
+ * program. */
 #define CHECK(expr) pst_test_check((expr) ? 1 : 0, #expr, __FILE__, __LINE__)
 
-/* Two integers are equal; both are printed if not. */
+/* Checks that two integers are equal; prints both if not. */
 #define CHECK_EQ(a, b)                                                                             \
     pst_test_check_eq((long long)(a), (long long)(b), #a " == " #b, __FILE__, __LINE__)
 
-/* `len` bytes are equal; both are printed in hex if not. */
+/* Checks that `len` bytes are equal; prints both in hex if not. */
 #define CHECK_BYTES(a, b, len)                                                                     \
     pst_test_check_bytes((a), (b), (len), #a " == " #b, __FILE__, __LINE__)
 
@@ -78,8 +79,8 @@ static inline int pst_test_nibble(char c)
     return -1;
 }
 
-/* Writes the bytes of a hex string, blanks and colons ignored, and returns how many there are.
- * The test fails if the text is not hex, has an odd digit or needs more than `cap` bytes. */
+/* Decodes a hex string into bytes and returns their number. Blanks and colons are ignored. The test
+ * fails if the text is not hex, has an odd number of digits or needs more than `cap` bytes. */
 static inline size_t pst_test_hex(const char *hex, uint8_t *out, size_t cap)
 {
     size_t digits = 0;
@@ -102,7 +103,8 @@ static inline size_t pst_test_hex(const char *hex, uint8_t *out, size_t cap)
     return digits / 2;
 }
 
-/* A small generator (SplitMix64) for tests; never for keys. Start: {.state = any seed}. */
+/* A small random number generator (SplitMix64) for tests, never for keys. Start with
+ * {.state = any seed}. */
 struct pst_test_rng {
     uint64_t state;
 };
@@ -116,7 +118,7 @@ static inline uint64_t pst_test_rng_u64(struct pst_test_rng *rng)
     return z ^ (z >> 31);
 }
 
-/* A number in [0, limit); 0 if limit is 0. */
+/* Returns a number in [0, limit), or 0 if limit is 0. */
 static inline size_t pst_test_rng_below(struct pst_test_rng *rng, size_t limit)
 {
     return limit == 0 ? 0 : (size_t)(pst_test_rng_u64(rng) % limit);

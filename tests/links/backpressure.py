@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""backpressure.py [ROW...]: who is flooded and cannot get rid of it makes the sender wait.
+"""backpressure.py [ROW...]: checks that a path whose receiver does not read makes the sender wait.
 
-In each row (LINK, or LINK+LINK+...) bridges join a socket here, the links, and another socket here.
-One end says as much as is taken, the other reads nothing. Then what was taken must be bounded, and
-so must be the memory of every process on the way, the broker's too; and once the other end reads,
-every byte comes out. Then the same the other way round; then both ends are flooded, and go.
+A row is a LINK or a chain LINK+LINK+... Bridges join a socket of this script, the links, and a second
+socket of this script. One end sends as much as it can, the other does not read. The number of bytes
+accepted must be bounded, and so must the memory of every process on the path, the broker included.
+When the receiver starts reading, every byte must arrive. The test is repeated in the other direction.
+At last both ends send without reading, and both disconnect.
 """
 import os
 import random
@@ -18,9 +19,9 @@ import rig as r
 
 ROWS = ["unix", "udp", "serial", "mctp-serial", "i3c", "mctp-i3c", "mqtt", "pcie-shm",
         "udp+mqtt+serial"]
-MOST_TAKEN = 8 << 20  # bytes: buffers of a few hundred KiB for each hop, and the kernel's
-MOST_GROWN = 8192  # KiB, of one process
-QUIET = 1.5  # seconds without a byte taken: it waits
+MOST_TAKEN = 8 << 20  # bytes: a few hundred KiB of buffers for each hop, and the kernel's buffers
+MOST_GROWN = 8192  # KiB, for each process
+QUIET = 1.5  # after so many seconds without an accepted byte the sender is blocked
 LIMIT = 60
 
 
@@ -30,7 +31,7 @@ def children(pid):
 
 
 def memory(pids):
-    """KiB that each and its children have had at most."""
+    """Returns the peak memory of each process and its children in KiB."""
     peaks = {}
     for pid in pids + [child for pid in pids for child in children(pid)]:
         with open(f"/proc/{pid}/status") as f:
@@ -63,7 +64,7 @@ class Row:
             self.pids.append(links.broker().process.pid)
 
     def flood(self, into, seed):
-        """How many bytes of a generator are taken until none is for a while."""
+        """Sends bytes of a generator until none is accepted for a while. Returns their number."""
         rng, taken, left = random.Random(seed), 0, b""
         into.setblocking(False)
         quiet = time.monotonic() + QUIET
@@ -103,7 +104,7 @@ class Row:
         return "; back: ".join(told) + f"; gone after {self.leave():.1f} s"
 
     def leave(self):
-        """Both floods at once, then both ends go: every bridge hears of it."""
+        """Floods both directions, then disconnects both ends. Every bridge must notice it."""
         for end in (self.begin, self.end):
             self.flood(end, 3)
         for end in (self.begin, self.end):
@@ -138,7 +139,7 @@ def main():
             print(f"MISSING {name}")
             continue
         threads.append(threading.Thread(target=run, args=(Row(rig, links, name),)))
-    for thread in threads:  # at once: mostly they wait
+    for thread in threads:  # in parallel, because the rows mostly wait
         thread.start()
     for thread in threads:
         thread.join()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""batch_broker.py PORT CERTIFICATE KEY: a broker over TLS that once does not read for a while, and
-then has ten packets in one record; it prints how many of them are acknowledged, saying no more."""
+"""batch_broker.py PORT CERTIFICATE KEY: an MQTT broker over TLS that stops reading for a while and then
+sends ten packets in one TLS record. It sends nothing more and prints how many of them the client
+acknowledges."""
 import re
 import socket
 import ssl
@@ -27,7 +28,7 @@ def packets(s):
 
 
 def listens(said, s):
-    """Lets a listener listen; where it does."""
+    """Serves a listener until it listens. Returns the topic where it does."""
     for kind, body in said:
         if kind == 0x10:
             s.sendall(CONNACK)
@@ -43,7 +44,7 @@ def serve(s):
     at = listens(said, s)
     up = at + b"/" + b"a" * 32 + b"/up"
     s.sendall(publish(up, b"\xb1MDBG" + PROFILE + b"\x00\x40\x20"))
-    for i in range(0, 40000, 100):  # questions, until what is answered fills all buffers
+    for i in range(0, 40000, 100):  # chunks that need an answer, until the answers fill all buffers
         s.sendall(b"".join(publish(up, struct.pack("<BQQB", 0xB4, n, 32, 1)) for n in range(i, i + 100)))
     time.sleep(1)
     topic = struct.pack(">H", len(at) + 5) + at + b"/here"

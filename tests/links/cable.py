@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A serial cable: two pseudo-terminals joined, under the names A and B.
+"""A serial cable: two connected pseudo-terminals with the names A and B.
 
-cable.py A B [--spoil N] [--seed N]: of a million bytes, N each are lost, changed and added.
-Ends when it is told to, or when it is pulled (SIGTERM)."""
+cable.py A B [--spoil N] [--seed N]: of one million bytes, N are lost, N are changed and N are added.
+SIGTERM ends it, as if the cable were unplugged."""
 import argparse, os, pty, random, select, termios, tty
 
 parser = argparse.ArgumentParser()
@@ -42,7 +42,7 @@ for name in args.names:
     os.symlink(os.ttyname(slave), name)
     masters.append(master)
     kept.append(slave)
-waiting = [b"", b""]  # to be written to masters[i]
+waiting = [b"", b""]  # bytes to write to masters[i]
 while True:
     readers = [m for i, m in enumerate(masters) if not waiting[1 - i]]
     writers = [m for i, m in enumerate(masters) if waiting[i]]

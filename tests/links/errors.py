@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""errors.py [NAME...]: what the commands say when a link is not as it should be.
+"""errors.py [NAME...]: checks exit codes and error messages of the commands when a link has a problem.
 
-Unplugged, permission denied, a broker that is away, a wrong speed, a busy target, a peer that
-speaks something else, on each link where that can be: exit codes, and words that help.
+The problems: unplugged, permission denied, broker not reachable, wrong baud rate, target in use, and a
+peer with another protocol. Each is tested on every link where it can occur.
 """
 import concurrent.futures
 import os
@@ -24,7 +24,7 @@ LINK, REFUSED, LOST = "2", "4", "5"
 
 
 class Garbler:
-    """A line whose other end has another speed: what arrives are other bytes."""
+    """A line with different baud rates at its ends: other bytes arrive than were sent."""
 
     def take(self, side, data, out):
         out(side, bytes((b * 167 + 13) % 256 for b in data[:len(data) // 2 + 1]))
@@ -34,7 +34,7 @@ class Garbler:
 
 
 class Stranger(threading.Thread):
-    """Listens on TCP and says something else to each who calls."""
+    """A TCP server that answers every caller with another protocol."""
 
     def __init__(self, rig, words):
         super().__init__(daemon=True)
@@ -63,7 +63,7 @@ class Test:
         self.rig = r.Rig()
         self.links = r.Links(self.rig)
         self.bad = 0
-        self.pool = concurrent.futures.ThreadPoolExecutor(8)  # most of this is waiting
+        self.pool = concurrent.futures.ThreadPoolExecutor(8)  # the tests mostly wait
         self.open = []
 
     def set_up(self):
@@ -82,7 +82,7 @@ class Test:
             self.rig.await_log("target", "announced")
 
     def check(self, name, codes, words, result, most=15):
-        """`result` may come later; `settle` waits for it."""
+        """Checks `result`, which may be a future. `settle` waits for it."""
         if isinstance(result, concurrent.futures.Future):
             self.open.append((name, codes, words, result, most))
         else:
@@ -107,7 +107,8 @@ class Test:
         return self.pool.submit(self.rig.mem, "read", link, hex(BASE), "16", wait=wait, timeout=30)
 
     def hold(self, link):
-        """A session that stays open, of `postern gdb`; we are the gdb, and ask nothing."""
+        """Opens a session with `postern gdb` and keeps it open. This script stands in for gdb and
+        sends nothing."""
         opens = self.opens()
         with open("hold.log", "wb") as out:
             p = subprocess.Popen([r.POSTERN, "gdb", "--identity", "ada", "--trust", "ca/devices.pem", "--device",
@@ -127,7 +128,7 @@ class Test:
             os.unlink("hold.gdb")
 
     def begin_dump(self, link):
-        """A dump that takes long, well under way."""
+        """Starts a dump that takes long and waits until it has made progress."""
         p = subprocess.Popen([r.POSTERN, "mem", "--identity", "ada", "--trust", "ca/devices.pem", "--device",
                               r.DEVICE, "--timeout", "3", "dump", link, hex(BASE), str(SIZE), "-o", "/dev/null"],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -152,7 +153,7 @@ class Test:
         except (FileNotFoundError, ValueError):
             return 0
 
-    # --- one kind of trouble each ---
+    # --- one function for each problem ---
 
     def nobody_there(self):
         tcp, udp = r.free_port(), r.free_port(socket.SOCK_DGRAM)
@@ -182,7 +183,7 @@ class Test:
             self.check(f"written wrong: {link}", "1", words, self.read(link))
 
     def permission(self):
-        """As somebody who may not."""
+        """Runs the command as a user without permission."""
         cable = r.Ptys(self.rig)
         os.chmod(cable.paths[0], 0)
         os.chmod(self.rig.dir, 0o755)
@@ -195,7 +196,7 @@ class Test:
                 os.chown(path, NOBODY, NOBODY)
             os.chmod("ca", 0o755)
             os.chmod("ca/devices.pem", 0o644)
-        postern = shutil.copy(r.POSTERN, "postern")  # the checkout may be where nobody can look
+        postern = shutil.copy(r.POSTERN, "postern")  # other users may have no access to the build directory
         drop = (lambda: (os.setgroups([]), os.setgid(NOBODY), os.setuid(NOBODY))) if os.geteuid() == 0 else None
         for link in (f"serial:{cable.paths[0]}", f"mctp-serial:{cable.paths[0]}",
                      f"unix:{self.rig.dir}/theirs.sock", f"i3c:model:{self.rig.dir}/theirs.sock"):
@@ -269,7 +270,7 @@ class Test:
                 self.let_go(holder)
 
     def unplugged(self):
-        """In the middle of a session the target's process is gone, or what carries the link."""
+        """The target's process, or what carries the link, disappears during a session."""
         self.settle()
         for kind in self.kinds:
             job = self.begin_dump(self.links.get(kind, "target").call)

@@ -1,12 +1,12 @@
-"""usb, pcie-shm and pcie for tests: guests with bridges in them, and the ways in and out.
+"""usb, pcie-shm and pcie for tests: guests that contain the devices and bridges.
 
-In the guest a bridge for each takes TCP from this machine and calls the device; usb has one more at
-the gadget's end, which calls this machine again. What is behind mailbox and shared memory is on
-this machine. Two devices of each kind: one for the target, one to be anywhere else on the way. The
-bridge at the debugger's end of a device may be another program, for faults.py.
+For each device a bridge in the guest accepts TCP from this machine and calls the device. usb has a
+second bridge at the gadget, which calls this machine. The listeners behind the mailbox and behind the
+shared memory run on this machine. Each kind has two devices: one for the target, one for any other hop
+of a path. faults.py replaces the bridge at the debugger's end of a device by another program.
 
-The machine with the mailbox stands still until the mailbox answers, so nothing that is to carry the
-answer can be in it: pcie has a guest of its own.
+The virtual machine with the mailbox stops until the mailbox answers, so nothing on the path of the
+answer may run in it. Therefore pcie has a guest of its own.
 """
 import os
 import tempfile
@@ -35,7 +35,7 @@ class Guest:
                 links.made[kind, where] = getattr(self, "make_" + kind.replace("-", "_"))(where)
 
     def way_in(self, kind, where, more=""):
-        """A bridge in the guest, from TCP to the device; the link that leads there."""
+        """Adds a bridge from TCP to the device in the guest. Returns the link to it."""
         outer, inner = r.free_port(), 7000 + len(self.forward)
         self.forward.append(f"{outer}:{inner}")
         self.arguments.append(f"{kind} {where} {inner} {more}")
@@ -46,7 +46,8 @@ class Guest:
         return r.Link("usb", f"tcp-listen:127.0.0.1:{port}", self.way_in("usb", where, str(port)))
 
     def behind(self, kind, where, listen):
-        """Where the device's other side listens for good, since QEMU connects but once."""
+        """Makes the listener at the other side of the device. It keeps listening all the time, because
+        QEMU connects only once."""
         if where == "target":
             return listen
         port = r.free_port()
@@ -76,7 +77,7 @@ class Guest:
         self.process = self.rig.start(self.name, "bash", f"{here}/table_guest.sh", env=self.env)
 
     def ready(self):
-        """Waits until it is up; {kind: why it is not there}."""
+        """Waits until the guest is up. Returns {kind: why it is not available}."""
         up = self.name + ".up"
         try:
             r.await_that("the guest", lambda: os.path.exists(up) or self.process.poll() is not None,
@@ -94,5 +95,5 @@ class Guest:
             open(self.name + ".stop", "w").close()
             try:
                 self.process.wait(20)
-            except Exception:  # it is terminated with the rest
+            except Exception:  # it is terminated with the other processes
                 pass

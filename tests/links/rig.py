@@ -1,7 +1,7 @@
-"""What the tests of links share: keys, a pump, a target, ptys, a broker, and each kind of link.
+"""Common parts of the link tests: keys, a pump, a target, ptys, a broker, and each kind of link.
 
-Everything lives in one directory of its own and goes away with the process. $POSTERN, $BUILD and
-$SRC say what is tested, as for the scripts of tests/tools.
+All files are in one temporary directory, which is removed when the process ends. $POSTERN, $BUILD
+and $SRC name the program, the build directory and the sources, as for the scripts of tests/tools.
 """
 import atexit
 import json
@@ -25,7 +25,7 @@ QEMU_RISCV, GDB, BROKER = "qemu-system-riscv32", "gdb-multiarch", "mosquitto"
 
 
 class Failure(Exception):
-    """Something is not as it must be; the text is for people."""
+    """A check failed. The text says which, for the person who reads the output."""
 
 
 def which(name):
@@ -54,19 +54,20 @@ def await_that(what, true, seconds=10.0):
 
 
 def listens(path):
-    """A Unix socket is there from bind() on; whoever calls before listen() is refused."""
+    """Returns whether the socket listens. A Unix socket exists after bind(), but refuses connections
+    until listen()."""
     with open("/proc/net/unix") as f:
         return any(line.split()[3] == "00010000" and line.rstrip().endswith(" " + path) for line in f)
 
 
 class Rig:
-    """A directory, and the processes that were started in it."""
+    """A temporary directory and the processes started in it."""
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="postern-links.")
         self.processes = []
         self.threads = []
-        self.files = []  # elsewhere, to be removed
+        self.files = []  # files outside the directory, to be removed too
         os.chdir(self.dir)
         atexit.register(self.close)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,7 +90,7 @@ class Rig:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def start(self, name, *argv, **options):
-        """A process whose output is in NAME.log."""
+        """Starts a process that writes its output to NAME.log."""
         with open(name + ".log", "wb") as log:
             p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
         p.log = os.path.join(self.dir, name + ".log")
@@ -123,7 +124,7 @@ class Rig:
             raise Failure(f"{failure}: {self.log(name)[-600:]}") from None
 
     def postern(self, *argv, timeout=60):
-        """(exit code, output, seconds); output is of both streams."""
+        """Returns (exit code, stdout and stderr, seconds)."""
         began = time.monotonic()
         try:
             p = subprocess.run([POSTERN, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -140,7 +141,7 @@ class Rig:
         return self.postern("mem", *session, *argv, timeout=timeout)
 
     def make_keys(self):
-        """As make_keys of tests/tools/lib.sh."""
+        """Makes the same keys as make_keys of tests/tools/lib.sh."""
         for line in (
             "init ca", f"target --ca ca --id {DEVICE} pump", "target --ca ca --id Acme:Pump:0043 pump43",
             "engineer --ca ca --name ada --grant debug ada",
@@ -153,7 +154,7 @@ class Rig:
                 raise Failure(f"postern pki {line}: {text}")
 
     def start_target(self, name, listens=(), calls=(), stub=None, files=(), identity="pump", extra=()):
-        """`files`: (path, base). Its audit log is NAME.jsonl."""
+        """Starts a target. `files` is a list of (path, base). The audit log is NAME.jsonl."""
         lines = ["[target]", f"identity = {identity}", "trust = ca/engineers.pem", "policy = debug"]
         lines += [f"listen = {l}" for l in listens] + [f"call = {l}" for l in calls] + list(extra)
         if stub is not None:
@@ -176,7 +177,7 @@ class Rig:
             return [json.loads(line) for line in f]
 
     def bridge(self, name, a, b):
-        """A bridge; up once it listens where it has to."""
+        """Starts a bridge and waits until it listens where it has to."""
         mark = "postern bridge: "
         listens = sum("-listen:" in l for l in (a, b))
         p = self.start(name, POSTERN, "bridge", "--verbose", a, b)
@@ -214,14 +215,14 @@ class Pump:
                 return answer
 
     def reset(self):
-        """As if just switched on: the session of the main job mends it."""
+        """Resets the pump to its state after power-on: the main job's session fixes its bug."""
         self.ask("system_reset")
         self.ask("cont")
 
 
 def main_job(rig, link, output="gdb.out", timeout=90, who="ada"):
-    """The gdb session of `make demo` over `link`; how many of gdb's answers were right. Failure
-    tells the first that was not."""
+    """Runs the gdb session of `make demo` over `link`. Returns the number of correct answers as text.
+    Raises Failure with the first answer that is missing."""
     call = (f"target extended-remote | {POSTERN} gdb --identity {who} --trust ca/devices.pem "
             f"--device {DEVICE} --timeout 30 {link}")
     with open(output, "wb") as out:
@@ -238,24 +239,24 @@ def main_job(rig, link, output="gdb.out", timeout=90, who="ada"):
     text = check.stdout.decode().strip()
     if check.returncode != 0:
         with open(output, errors="replace") as f:
-            raise Failure(f"{text}; gdb's last words: {f.read()[-500:].strip()}")
+            raise Failure(f"{text}; gdb's last output: {f.read()[-500:].strip()}")
     return text
 
 
 class Ptys:
-    """Two pseudo-terminals back to back: the ends of a cable. `mangle` (mangle.Faults) may
-    change what passes."""
+    """A cable made of two connected pseudo-terminals. `mangle` (mangle.Faults) may change the bytes on
+    the way."""
 
     def __init__(self, rig, mangle=None):
         self.masters, slaves = zip(*(os.openpty() for _ in range(2)))
-        self.slaves = slaves  # kept open, so that a closed end is no end of the line
+        self.slaves = slaves  # kept open, so that the line survives when an end is closed
         for fd in slaves + self.masters:
             tty.setraw(fd)
             os.set_blocking(fd, False)
         self.paths = [os.ttyname(fd) for fd in slaves]
         self.mangle = mangle
         self.queues = [b"", b""]
-        self.tap = None  # a list: what passed, as (side it came from, bytes)
+        self.tap = None  # if it is a list, it gets (side it came from, bytes) for all traffic
         self.running = True
         self.wake = os.pipe()
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -268,7 +269,7 @@ class Ptys:
         self.queues[1 - side] += data
 
     def inject(self, side, data):
-        """As if the other end had said it to the one at `side`."""
+        """Injects bytes for the end at `side`, as if the other end had sent them."""
         self.queues[side] += data
         os.write(self.wake[1], b"x")
 
@@ -302,7 +303,7 @@ class Ptys:
 
 
 class Broker:
-    """A mosquitto on loopback."""
+    """A mosquitto broker on loopback."""
 
     def __init__(self, rig, name="broker"):
         self.port = free_port()
@@ -325,14 +326,14 @@ def can_connect(port):
 
 
 class Link:
-    """How to listen at an instance of a link and how to call it."""
+    """The two addresses of one instance of a link: where to listen and what to call."""
 
     def __init__(self, name, listen, call, settle=0.0):
         self.name, self.listen, self.call, self.settle = name, listen, call, settle
 
 
 class Links:
-    """Makes instances of each kind of link; `where` tells them apart."""
+    """Makes instances of each kind of link. `where` names the instance."""
 
     def __init__(self, rig):
         self.rig = rig
@@ -346,7 +347,7 @@ class Links:
 
     def get(self, name, where):
         if (name, "hop") in self.made and where.startswith("hop"):
-            where = "hop"  # there is but one, in a guest
+            where = "hop"  # a guest has only one
         if (name, where) not in self.made:
             self.made[name, where] = getattr(self, "make_" + name.replace("-", "_"))(where)
         return self.made[name, where]
@@ -391,7 +392,7 @@ class Links:
         return Link("spdm", f"spdm-listen:{place}", f"spdm:{place}")
 
     def make_pcie_shm(self, where):
-        """Both ends on this machine; guest.py has it otherwise."""
+        """Makes a link with both ends on this machine. guest.py overrides this."""
         place = f"{self.rig.dir}/{where}.shm"
         with open(place, "wb") as f:
             f.truncate(256 << 10)

@@ -1,5 +1,5 @@
-# What the tests of the commands share. Source it: it makes a directory of its own, $dir, and leaves
-# nothing behind.
+# Functions for the tests of the commands; to be sourced. It creates the temporary directory $dir,
+# changes into it, and removes it at exit together with all processes that it started.
 set -u
 : "${POSTERN:?}" "${BUILD:?}" "${SRC:?}"
 PATH="$(dirname "$POSTERN"):$PATH"
@@ -23,7 +23,8 @@ fail() {
 }
 ok() { printf 'ok: %s\n' "$*"; }
 
-# await FILE: at most 10 s for it to appear; a socket has to listen, which bind() alone does not.
+# await FILE: waits at most 10 s until the file exists. A socket must also listen: after bind() alone
+# it refuses connections.
 await() {
     for _ in $(seq 200); do
         [ -S "$1" ] && grep -q " 00010000 .* \($dir/\)\?${1#$dir/}\$" /proc/net/unix && return 0
@@ -33,7 +34,7 @@ await() {
     fail "$1 did not appear"
     return 1
 }
-# await_text FILE TEXT: at most 10 s for the text to stand in the file.
+# await_text FILE TEXT: waits at most 10 s until the file contains the text.
 await_text() {
     for _ in $(seq 200); do
         grep -qE -- "$2" "$1" 2>/dev/null && return 0
@@ -43,7 +44,8 @@ await_text() {
     cat "$1" >&2
     return 1
 }
-# expect CODE PATTERN COMMAND...: ends with the code, and says the pattern (on either stream).
+# expect CODE PATTERN COMMAND...: checks the exit code of the command, and that its output (stdout or
+# stderr) matches the pattern.
 expect() {
     local code=$1 pattern=$2 got
     shift 2
@@ -57,18 +59,19 @@ expect() {
         fail "exit $got, expected $code: $*"
         cat expect.out >&2
     elif [ -n "$pattern" ] && ! grep -qiE -- "$pattern" expect.out; then
-        fail "does not say '$pattern': $*"
+        fail "the output does not match '$pattern': $*"
         cat expect.out >&2
     else
         ok "$code, $(grep -m 1 . expect.out | cut -c 1-110)"
     fi
 }
 
-free_port() { # of TCP on loopback
+free_port() { # prints a free TCP port on loopback
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 device=Acme:Pump:0042
-# One CA with two devices and two engineers; another CA with the same names.
+# Makes one CA with two devices and two engineers, and another CA with an impostor of the first device
+# and an engineer.
 make_keys() {
     {
         postern pki init ca && postern pki target --ca ca --id $device pump &&
@@ -79,11 +82,11 @@ make_keys() {
             postern pki engineer --ca other --name eve --grant debug eve
     } >pki.log 2>&1 || {
         cat pki.log >&2
-        fail 'postern pki'
+        fail 'postern pki could not make the keys'
         exit 1
     }
 }
-# start_target NAME OPTION...: a target that listens at NAME.sock; its pid is in $target_pid.
+# start_target NAME OPTION...: starts a target that listens at NAME.sock. Sets $target_pid.
 start_target() {
     local name=$1
     shift
@@ -96,7 +99,7 @@ start_target() {
         exit 1
     }
 }
-# with_identity ENGINEER COMMAND ARG...: with that engineer's identity, for the device.
+# with_identity ENGINEER COMMAND ARG...: runs a postern command for $device as this engineer.
 with_identity() {
     local who=$1 command=$2
     shift 2
@@ -104,7 +107,7 @@ with_identity() {
 }
 as_ada() { with_identity ada "$@"; }
 as_olga() { with_identity olga "$@"; }
-# A pump in QEMU with its gdb stub at NAME.gdb; its pid is in $qemu_pid.
+# start_qemu NAME: starts a pump in QEMU with its gdb stub at NAME.gdb. Sets $qemu_pid.
 start_qemu() {
     command -v qemu-system-riscv32 >/dev/null && [ -e "$BUILD/examples/pump.elf" ] || {
         echo 'skipped: no qemu-system-riscv32, or no pump.elf'
@@ -118,8 +121,9 @@ start_qemu() {
     pids+=("$qemu_pid")
     await "$1.gdb"
 }
-# start_pump_target NAME STUB LINE... [-- OPTION...]: a target in front of the stub at STUB.gdb, with
-# more lines of [target] and more options; its configuration stays in NAME.conf.
+# start_pump_target NAME STUB LINE... [-- OPTION...]: starts a target in front of the stub at STUB.gdb.
+# The LINEs are added to the section [target] of its configuration NAME.conf, the OPTIONs to its
+# command line.
 start_pump_target() {
     local name=$1 stub=$2 lines=()
     shift 2
@@ -142,7 +146,7 @@ need_gdb() {
         exit 77
     }
 }
-# run_gdb OUTPUT LINK ENGINEER GDB-OPTION...: gdb-multiarch, connected through postern gdb.
+# run_gdb OUTPUT LINK ENGINEER GDB-OPTION...: runs gdb-multiarch, connected through postern gdb.
 run_gdb() {
     local output=$1 link=$2 who=$3
     shift 3
@@ -150,7 +154,7 @@ run_gdb() {
         -ex "target extended-remote | postern gdb --identity $who --trust ca/devices.pem --device $device $link" \
         "$@" "$BUILD/examples/pump.elf" >"$output" 2>&1 </dev/null
 }
-# main_job WHAT LINK: the gdb session of `make demo`; gdb's answers are what they must be.
+# main_job WHAT LINK: runs the gdb session of `make demo` over the link and checks gdb's answers.
 main_job() {
     run_gdb gdb.out "$2" ada -x "$SRC/examples/pump/pump.gdb"
     if python3 "$SRC/examples/check_answers.py" "$SRC/examples/pump/expected.txt" gdb.out >answers.txt; then

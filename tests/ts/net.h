@@ -1,5 +1,6 @@
-/* A simulated network for the SCM's tests: one TS, several DTSs, a clock that moves only when told,
- * links that a test may look into and change. Identities are real ones, made once. */
+/* A simulated network for the tests of the SCM: one TS and several DTSs. The clock moves only when
+ * the test advances it. A test can read and change the messages on the links. The identities are
+ * real ones, made once. */
 #ifndef PST_TESTS_SCM_NET_H
 #define PST_TESTS_SCM_NET_H
 
@@ -18,12 +19,12 @@
 #define NET_RAM 0x10000u
 #define NET_RAM_AT 0x80000000u
 #define NET_DEVICE "Acme:Pump:0042"
-#ifndef NET_QUEUE /* of the TS; test_small.c takes less */
+#ifndef NET_QUEUE /* of the TS; test_small.c uses fewer */
 #define NET_QUEUE 8192
 #define NET_TRANSFER 4096
 #endif
 
-struct net_keys { /* identities and trust, from files made once */
+struct net_keys { /* identities and trust anchors, from files made once */
     struct pst_identity pump, pump43, impostor, ada, olga, eve, nobody;
     struct pst_trust devices, engineers, other_devices;
 };
@@ -54,20 +55,21 @@ struct net {
     struct pst_space memory, run;
     struct net_side sides[NET_SIDES];
     uint8_t ram[NET_RAM];
-    /* what the TS's parts saw */
+    /* what the parts of the TS observed */
     char log[256][PST_AUDIT_LINE];
     unsigned lines, durable_lines;
-    char line[PST_AUDIT_LINE]; /* one that is not whole yet */
+    char line[PST_AUDIT_LINE]; /* an audit line that is not complete yet */
     size_t line_len;
     bool log_fails;
-    unsigned effects, unlogged_effects; /* performed; without a log line written before */
+    unsigned effects,
+        unlogged_effects; /* effects performed; those of them without an earlier audit line */
     unsigned lines_at_effect;
     unsigned reads, opened, released;
-    bool run_event;      /* RUN has an event to tell */
+    bool run_event;      /* RUN has an event to report */
     bool memory_pending; /* MEMORY answers PENDING */
-    /* the link: may change or swallow (return false) a message */
+    /* tampers with the link: may change a message, or drop it (return false) */
     bool (*tamper)(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len);
-    unsigned seen; /* for the tamperer's use */
+    unsigned seen; /* for the tamper function */
     uint8_t kept[8192];
     size_t kept_len;
     struct pst_link_traits traits;
@@ -209,7 +211,7 @@ static inline size_t net_event(void *ctx, uint8_t *out, size_t cap)
     return 4;
 }
 
-/* --- setting up --- */
+/* --- setup --- */
 
 static inline void net_must(pst_err err, const char *why)
 {
@@ -306,7 +308,7 @@ static inline void net_on_event(void *ctx, uint8_t space, struct pst_bytes paylo
     s->events++;
 }
 
-/* A TS with `id`; the policy in words. */
+/* Sets up a TS with the identity `id` and a policy given as text. */
 static inline struct net *net_new(const struct pst_identity *id, const char *policy)
 {
     struct net *n = calloc(1, sizeof *n);
@@ -357,12 +359,12 @@ static inline void net_free(struct net *n)
     for (unsigned i = 0; i < NET_SIDES; i++) {
         pst_debugger_wipe(&n->sides[i].dts);
     }
-    CHECK_EQ(n->opened, n->released); /* whatever happened, nothing stays open */
-    CHECK_EQ(n->unlogged_effects, 0); /* and nothing happened unrecorded */
+    CHECK_EQ(n->opened, n->released); /* in every test: no context stays open */
+    CHECK_EQ(n->unlogged_effects, 0); /* and no effect is missing in the audit log */
     free(n);
 }
 
-/* A DTS on link `i`, connected. */
+/* Sets up a DTS on link `i` and connects it. */
 static inline struct net_side *net_join(struct net *n, unsigned i, const struct pst_identity *id,
                                         struct pst_trust *trust)
 {
@@ -402,7 +404,7 @@ static inline void net_cut(struct net_side *s)
     pst_target_link_down(&s->net->target, (uint32_t)(s - s->net->sides));
 }
 
-/* Moves every message that there is. Returns whether there was one. */
+/* Delivers all waiting messages. Returns whether there were any. */
 static inline bool net_move(struct net_side *s)
 {
     static uint8_t msg[65600];
@@ -440,7 +442,7 @@ static inline bool net_move(struct net_side *s)
     return moved;
 }
 
-/* Until nothing moves any more, then `ms` of time in steps. */
+/* Delivers messages until none is left, then advances the clock by `ms` in steps. */
 static inline void net_run_for(struct net *n, uint64_t ms)
 {
     uint64_t end = n->now + ms;
@@ -487,7 +489,7 @@ static inline pst_err net_op(struct net_side *s, bool write, uint8_t space, uint
         net_run_for(s->net, i < 2 ? 0 : 250);
     }
     if (op.result == PST_PENDING) {
-        net_cut(s); /* gives the operation back */
+        net_cut(s); /* releases the operation */
         CHECK(op.result != PST_PENDING);
     }
     return op.result;
