@@ -1,24 +1,28 @@
 #!/usr/bin/env python3
-"""faults.py quick|heavy [LINK[:FAULT]...]: a bridge that drops, duplicates, reorders, corrupts,
-delays, truncates, stalls and resets, on every link; seeded ($FAULT_SEED), a rate for each kind.
+"""faults.py quick|heavy [LINK[:FAULT]...]: tests every link through a bridge that makes faults.
 
-What passes is mangled where the link itself cannot help seeing it: chunks or whole messages of
-sockets, datagrams, bytes on a serial line, transfers on a modelled bus, the stream between a client
-and its broker, words of shared memory (mirror.py), and, in guests, USB transfers and words of
-configuration space (tests/guest/guest_fault.c). In each permutation engineers read and write memory through the faults. Then:
+The bridge drops, duplicates, reorders, corrupts, delays, truncates, stalls and resets. The faults are
+random with the seed $FAULT_SEED; each kind has a rate.
 
-  * what was read without an error is what was there;
-  * what was written without an error is there, what failed is there whole or not at all, and
+Faults are made at the lowest layer of each link: chunks or whole messages of sockets, datagrams, bytes
+on a serial line, transfers on a modelled bus, the stream between a client and its broker, words of
+shared memory (mirror.py), and, in guests, USB transfers and words of configuration space
+(tests/guest/guest_fault.c). In each permutation engineers read and write memory through the faults.
+The test checks that
+
+  * a read without an error returned the bytes in memory;
+  * a write without an error is in memory; a failed write is there completely or not at all; and
     nothing else has changed;
-  * the audit log has effects of sessions only that an engineer of ours has opened, and no more
-    sessions than were asked for;
-  * nothing takes longer than its timeouts, everything ends with a text and a known exit code;
-  * a link that repeats what was lost gets everything through, as long as it is only that;
-  * an engineer who comes without faults is let in;
-  * what was recorded and is said again ("replay") opens nothing;
-  * the main job of gdb ("gdb") has the right answers on a link that repeats what was lost.
+  * the audit log has effects only in sessions that an engineer of the test opened, and no more
+    sessions than the test asked for;
+  * no command takes longer than its timeouts, and each ends with a message and a known exit code;
+  * a link that retransmits delivers everything, unless the fault is a stall or a reset;
+  * the next engineer, on a link without faults, gets a session;
+  * a recorded session that is sent again ("replay") opens no session;
+  * gdb's main job ("gdb") has the right answers on a link that retransmits.
 
-A row whose needs are not met fails; kinds of link named in $SKIP_LINKS ("usb pcie") are left out.
+A row fails if something it needs is missing. The kinds of link in $SKIP_LINKS ("usb pcie") are
+skipped.
 """
 import os
 import random
@@ -33,18 +37,18 @@ from mangle import Datagrams, Faults, GuestFaults, Messages, Proxy
 from mirror import Mirror
 
 KINDS = ("drop", "duplicate", "reorder", "corrupt", "delay", "truncate", "stall", "reset")
-# How often in a thousand: chunks and messages are few, and one fault is the end of a session.
+# Faults per thousand units. Chunks and messages are few, and one fault ends a session.
 RATES = {"stream": 25, "datagram": 40, "bytes": 25, "object": 50}
-WORDS = "words"  # a further kind, of shared memory: what tells of the bytes becomes something else
-CODES = (0, 2, 3, 5)  # success; no link; not who it had to be; lost
-BASE = 0x90000000  # beside the pump's memory
+WORDS = "words"  # a further fault, on shared memory only: changes the words that describe the bytes
+CODES = (0, 2, 3, 5)  # success; no link; authentication failed; connection lost
+BASE = 0x90000000  # outside the pump's memory
 SIZE = 65536
 WAIT = 4  # --timeout of the commands
 GUEST = ("usb", "pcie")
 LINES = ("serial", "mctp-serial", "mctp-spdm")
 MANAGEMENT = ("spdm", "mctp-spdm")  # debug goes over another link, without faults
-LIMIT = 30  # no command takes longer
-READY = 45  # until the target has noticed that an engineer is gone
+LIMIT = 30  # seconds: no command may take longer
+READY = 45  # seconds: until the target has noticed that an engineer is gone
 
 
 def kinds_of(name):
@@ -55,16 +59,16 @@ def kinds_of(name):
 
 
 class Paths:
-    """For each link: what the target listens at, and a way to call it through Faults."""
+    """For each link, the address that the target listens at and a way to call it through Faults."""
 
     def __init__(self, rig, links):
         self.rig, self.links = rig, links
         self.serials = {}
         self.buses = {}
-        self.mirror = None  # of pcie-shm
+        self.mirror = None  # the Mirror of pcie-shm
 
     def target_link(self, name):
-        """What the target listens at, from its start to its end."""
+        """Returns the link that the target listens at as long as it runs."""
         if name in LINES:
             cable = r.Ptys(self.rig)
             self.serials[name] = cable
@@ -83,7 +87,7 @@ class Paths:
         return "bytes" if name in LINES else {"udp": "datagram", "pcie": "object"}.get(name, "stream")
 
     def start(self, name, faults):
-        """How one calls the target through `faults`; `stop` puts the link right again."""
+        """Inserts `faults` and returns the link to call. `stop` removes them."""
         link = self.start_link(name, faults)
         return f"--scm {link} --data {self.links.get('unix', 'clean').call}" if name in MANAGEMENT else link
 
@@ -132,7 +136,7 @@ class Paths:
 
 
 class Test:
-    """A target with a file as its memory, and what we know that must be in it."""
+    """A target whose memory is a file, and the expected contents of that memory."""
 
     def __init__(self, rows, seed):
         self.rows, self.rng = rows, random.Random(seed)
@@ -140,7 +144,7 @@ class Test:
         self.links = r.Links(self.rig)
         self.paths = Paths(self.rig, self.links)
         self.names = sorted({name for name, _ in rows})
-        self.asked = 0  # sessions
+        self.asked = 0  # sessions asked for
         self.results = []
         self.guests = []
 
@@ -169,7 +173,7 @@ class Test:
         self.leave_out({name: why for each in self.guests for name, why in each.ready().items()})
 
     def leave_out(self, missing, state="MISSING"):
-        """Kinds of link that cannot be here, and why."""
+        """Removes the rows of the kinds of link in `missing` and reports why they are missing."""
         self.rows = [row for row in self.rows if row[0] not in missing]
         self.names = [name for name in self.names if name not in missing]
         for name, why in sorted(missing.items()):
@@ -185,17 +189,17 @@ class Test:
     def restart_bus(self, name, *faults):
         self.rig.stop(self.paths.buses[name])
         self.start_bus(name, *faults)
-        time.sleep(1.2)  # the target finds it again
+        time.sleep(1.2)  # until the target has found the bus again
 
     # --- what an engineer does ---
 
     def mem(self, command, link, *argv):
         self.asked += 1
         code, text, seconds = self.rig.mem(command, *link.split(), *argv, timeout=LIMIT, wait=WAIT)
-        if code not in CODES and not (code == 4 and "held by ada" in text):  # by the one who was cut off
+        if code not in CODES and not (code == 4 and "held by ada" in text):  # held by the session that was cut off
             raise r.Failure(f"mem {command}: exit {code} after {seconds:.0f} s: {text.strip()[-300:]}")
         if code != 0 and "postern mem: " not in text:
-            raise r.Failure(f"mem {command}: exit {code}, and says nothing: {text!r}")
+            raise r.Failure(f"mem {command}: exit {code} without a message: {text!r}")
         return code, text
 
     def dump(self, link, first, size):
@@ -217,7 +221,7 @@ class Test:
         return code, text
 
     def take_writes(self, first, data):
-        """What must be there, where failed writes may have come true or not."""
+        """Returns the expected bytes. A failed write may have been performed or not: `data` decides."""
         for at, new, sure in self.unsure:
             low, high = max(at, first), min(at + 16, first + len(data))
             if sure or (low < high and data[low - first:high - first] == new[low - at:high - at]):
@@ -231,7 +235,8 @@ class Test:
         return code, text
 
     def settle(self):
-        """Without faults: is there room for the next engineer, and is memory what it must be?"""
+        """Checks without faults that the next engineer gets a session and that memory is as expected.
+        Returns the seconds until the session opened."""
         began = time.monotonic()
         while True:
             code, text, read = self.dump(self.clean.call, 0, 1024)
@@ -268,7 +273,7 @@ class Test:
             "drop", "duplicate", "reorder", "corrupt", "delay", "truncate")
 
     def begin(self, name, kind):
-        """(link, how to stop the faults, how many there were)"""
+        """Starts faults. Returns (link, function that stops the faults, counts of faults or None)."""
         kind = "all" if kind == "gdb" else kind
         rates = {k: (RATES[self.paths.kind_of(name)] / (4 if kind == "all" else 1)) for k in kinds_of(name)
                  if kind in (k, "all") and not (kind == "all" and k in ("stall", "reset"))}
@@ -304,7 +309,7 @@ class Test:
         return f"{faults.done} faults in {faults.units}; {text}" if faults is not None else text
 
     def say_again(self, name, said):
-        """What the debugger's end of a link said, said again to the target's; in how many pieces."""
+        """Sends the recorded units of the debugger's end to the target again. Returns their number."""
         if name in GUEST:
             return self.say_again_there(name)
         if name in self.paths.serials:
@@ -316,7 +321,7 @@ class Test:
         if name == "udp":
             to = self.links.get("udp", "target").call.rsplit(":", 1)[-1]
             ways = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)] + list(self.paths.proxy.ways.values())
-            for way in ways:  # as a stranger, and as who it was
+            for way in ways:  # from a new address, and from the original one
                 for unit in said:
                     way.sendto(unit, ("127.0.0.1", int(to))) if way is ways[0] else way.send(unit)
                     time.sleep(0.002)
@@ -324,7 +329,7 @@ class Test:
             return len(said)
         if name == "pcie-shm":
             if self.paths.mirror.say_again(said) == 0:
-                raise r.Failure("nobody hears what is said again")
+                raise r.Failure("the target did not read the replayed bytes")
             return len(said)
         s = self.paths.proxy.dial()
         s.settimeout(1.0)
@@ -340,7 +345,8 @@ class Test:
         return len(said)
 
     def say_again_there(self, name):
-        """In a guest, by the program that recorded it, as soon as it has a device."""
+        """Replays in a guest: the program that recorded the session sends it again as soon as it has a
+        device."""
         faults = GuestFaults(name, self.rng.getrandbits(30) + 2, "replay")
         port = int(self.links.get(name, "target").call.rsplit(":", 1)[-1])
         with socket.create_connection(("127.0.0.1", port)) as s:
@@ -356,7 +362,7 @@ class Test:
     def replay(self, name):
         self.unsure = []
         link = self.paths.start(name, None)
-        tap = self.paths.proxy or self.paths.serials.get(name)  # or a guest's, out there
+        tap = self.paths.proxy or self.paths.serials.get(name)  # None: a guest records its own
         said = []
         if tap is not None:
             tap.tap = said
@@ -375,7 +381,7 @@ class Test:
             count = self.say_again(name, [unit[-1] for unit in said if unit[-2] == side])
             for line in self.rig.audit("target")[lines:]:
                 if line["event"] in ("open", "effect"):
-                    raise r.Failure(f"what was said again had an effect: {line}")
+                    raise r.Failure(f"the replay had an effect: {line}")
         finally:
             self.paths.stop(name)
         self.settle()

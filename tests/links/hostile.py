@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""hostile.py quick|heavy [SCENARIO...]: a bridge that knows the protocol and means ill.
+"""hostile.py quick|heavy [SCENARIO...]: attacks by a hostile bridge that knows the protocol.
 
-It takes link messages apart (docs/wire.md) and splices two sessions, swaps two devices, answers as
-either side, downgrades, says yesterday's session again, reflects, puts clear messages into the
-middle of a session, and cuts off its end. Each must be refused with the exit code and the words
-expected, have no effect on the target, leave nothing but the truth in the audit log, and the next
-engineer is let in. One of each kind is tried through every link, too (any_link); usb, pcie and
-pcie-shm are in guests (guest.py). Kinds of link named in $SKIP_LINKS ("usb pcie") are left out; in
-heavy mode any other that is missing is a failure.
+The bridge parses link messages (docs/wire.md). It splices two sessions, swaps two devices, answers as
+either side, downgrades, replays an old session, reflects messages, inserts clear messages into a
+session, and truncates it. Each attack must be refused with the expected exit code and message. It
+must have no effect on the target, the audit log must stay correct, and the next engineer must get a
+session. One attack of each kind also runs through every link (any_link); usb, pcie and pcie-shm are in
+guests (guest.py). The kinds of link in $SKIP_LINKS ("usb pcie") are skipped; in heavy mode any other
+missing kind is a failure.
 """
 import os
 import re
@@ -32,7 +32,7 @@ GUEST = ("usb", "pcie", "pcie-shm")
 
 
 class Cut(Exception):
-    """Closes both ends."""
+    """Raised by a script to close both ends."""
 
 
 def kind(message):
@@ -44,7 +44,7 @@ def records(said, side):
 
 
 def in_clear(m, pattern):
-    """Where an SPDM message is, in a batch of SPP or by itself (a native link)."""
+    """Finds an SPDM message in clear: in a batch of SPP, or by itself on a native link."""
     return re.search(pattern, m, re.S) if kind(m) in (CLEAR, SPDM) else None
 
 
@@ -61,14 +61,15 @@ def put(m, at, data):
 
 
 class Hostile(mangle.Proxy):
-    """`script(bridge, side, number, message)` says what becomes of the message number of a side:
-    a list of (to whom, message). Everything is remembered in `said`."""
+    """A bridge that a script controls. `script(bridge, side, number, message)` is called for each
+    message, with its sender and its number; it returns a list of (receiver, message) to send. `said`
+    records all messages."""
 
     def __init__(self, rig, to, script, listen):
         self.script = script
         self.said = [[], []]
         self.memo = {}
-        self.touched = False  # has done what it is there for
+        self.touched = False  # whether the attack took place
         super().__init__(rig, to, cutter=mangle.Messages, listen=listen)
 
     def copy(self, ends, number):
@@ -97,8 +98,8 @@ def honest(bridge, side, number, m):
 
 
 def edit(side, pattern, change):
-    """The first message of `side` that holds `pattern` (of SPDM, in the clear) is changed:
-    `change(bytes from there on)`."""
+    """Changes the first clear SPDM message of `side` that contains `pattern`: `change` gets the bytes
+    from the pattern on and returns their replacement."""
     def script(bridge, from_, number, m):
         if from_ == side and "done" not in bridge.memo:
             found = in_clear(m, pattern)
@@ -126,7 +127,7 @@ def flag(side, bits):
 
 
 def on_record(side, number, action):
-    """action(bridge, message) for a record of `side`, counted from 0."""
+    """Calls action(bridge, message) for one record of `side`; the records are counted from 0."""
     def script(bridge, from_, _, m):
         if from_ == side and kind(m) == RECORD and len(records(bridge.said, side)) - 1 == number:
             bridge.touched = True
@@ -148,7 +149,7 @@ def flip(side, number):
 
 
 def splice(said, side, number, more=lambda m: []):
-    """A record of another session, with this one's id, in the place of its own; `more` follows."""
+    """Replaces a record by one of another session with this session's id; `more` messages follow."""
     other = records(said, side)[number]
     return on_record(side, number, lambda b, m: [(1 - side, put(other, 4, m[4:8]))] + more(m))
 
@@ -159,7 +160,7 @@ def foreign_exchange(said):
 
 
 def older(bridge, side, number, m):
-    """1.3 is not in VERSION; it has worked once the debugger goes on with 1.2."""
+    """Removes 1.3 from VERSION. The attack took place if the debugger continues with 1.2."""
     if side == DTS and in_clear(m, rb"\x12\xe1\x00\x00"):
         bridge.touched = True
     found = in_clear(m, VERSION) if side == TS else None
@@ -167,13 +168,13 @@ def older(bridge, side, number, m):
 
 
 def turned(bridge, side, number, m):
-    """The DTS is turned over to another device in the middle of the handshake."""
+    """Connects the DTS to another device in the middle of the handshake."""
     if side != DTS or not in_clear(m, KEY_EXCHANGE):
         return [(1 - side, m)]
     other = socket.socket(socket.AF_UNIX)
     other.connect("second.sock")
     other.settimeout(5)
-    # It is told what the debugger knows of the link: how SPDM messages go there.
+    # Its HELLO gets the traits that the debugger knows, which say how SPDM messages are sent.
     first = bridge.said[DTS][0]
     other.sendall(put(first, 10, bytes([first[10] | bridge.said[TS][0][10] & ~1])))
     cutter, answers = mangle.Messages(), []
@@ -187,7 +188,7 @@ def turned(bridge, side, number, m):
     return answers
 
 
-# Patterns of SPDM messages: version and code, then what makes them sure.
+# Patterns of SPDM messages: version and code, then bytes that make the match unambiguous.
 VERSION = rb"\x10\x04\x00\x00\x00\x02"
 GET_CAPABILITIES = rb"[\x12\x13]\xe1\x00\x00"
 CAPABILITIES = rb"\x13\x61\x00\x00"
@@ -196,7 +197,7 @@ ALGORITHMS = rb"\x13\x63\x04\x00"
 KEY_EXCHANGE = rb"\x13\xe4.\x00"
 KEY_EXCHANGE_RSP = rb"\x13\x64\x05\x00"
 DIGESTS = rb"\x13\x01[\x00\x01]\x01"
-# Of records: FINISH and what follows it, then the command's own; so everywhere.
+# Numbers of records: after FINISH and what follows it; the first record of the command.
 FINISHED = 4
 COMMAND = 6
 AUTH = "3"
@@ -228,7 +229,7 @@ class Test:
             self.rig.await_log("target", "announced")
 
     def choose_links(self):
-        """For any_link: the kinds of link, and the guests that some are in."""
+        """Chooses the kinds of link for any_link, and the guests that they need."""
         self.others, self.guests = [], []
         kinds = () if "any_link" not in self.scenarios else QUICK if self.quick else HERE + GUEST
         built_in, skip = self.links.built_in(), os.environ.get("SKIP_LINKS", "").split()
@@ -276,7 +277,7 @@ class Test:
             print(text)
 
     def nothing_happened(self, name, to=None):
-        """Memory is as it was, and the next engineer is let in at once, on the same link."""
+        """Checks that memory is unchanged and that the next engineer gets a session on the same link."""
         with open("ram.bin", "rb") as f:
             if f.read() != self.memory:
                 self.check(name, False, "MEMORY HAS CHANGED")
@@ -299,7 +300,8 @@ class Test:
             self.check(name, False, f"{self.opens()} sessions in the audit log, {self.asked} asked for")
 
     def refused(self, name, script, codes, words, to=None, after=None, job=None, touch=True, **options):
-        """Reads and writes through the bridge fail; `after`: where the next engineer comes."""
+        """Checks that a command through the bridge fails. `after` is the socket that the next engineer
+        calls."""
         bridge, link = self.bridge(script, to)
         before = self.effects()
         code, text, seconds = (job or self.write)(link, **options)
@@ -307,14 +309,14 @@ class Test:
         self.rig.threads.remove(bridge)
         right = re.fullmatch(codes, str(code)) and re.search(words, text) and seconds < 20
         if touch and not bridge.touched:
-            right, text = False, "the bridge found nothing to change; " + text
+            right, text = False, "the attack did not take place; " + text
         self.check(name, right, f"exit {code} (expected {codes}) after {seconds:.1f} s: {text}")
         if job is None and self.effects() != before:
             self.check(name, False, "an effect in the audit log")
         self.nothing_happened(name, after)
 
     def truth(self, name, script, job=None):
-        """Whatever the bridge does is of no use: it works, or fails, and never says a wrong thing."""
+        """Checks that a read through the bridge either fails or returns the right bytes."""
         bridge, link = self.bridge(script)
         code, text, _ = self.read(link)
         bridge.stop()
@@ -365,7 +367,7 @@ class Test:
                      "debugger too")
         self.refused("HELLO: the debugger says it is a target", hello(DTS, lambda m: put(m, 10, b"\1")), "2",
                      "closed by the peer: unexpected")
-        # One end believes what the other does not: it may work or not.
+        # The ends have different views of the link. A session may work or fail.
         for side, name in ((DTS, "debugger's"), (TS, "target's")):
             for bits, what in ((NATIVE, "native"), (14, "all three"), (SHARED, "shared"), (POLLED, "polled"))[
                     :2 if self.quick else 4]:
@@ -382,7 +384,7 @@ class Test:
         self.refused("another genuine device, from KEY_EXCHANGE on", turned, EITHER, "authenti|peer|time")
 
     def record_session(self, job=None, to=None):
-        """What both sides said in a session that was let through."""
+        """Returns the messages of both sides in a session through an honest bridge."""
         bridge, link = self.bridge(honest, to)
         code, text, _ = (job or self.read)(link)
         bridge.stop()
@@ -392,7 +394,7 @@ class Test:
         return bridge.said
 
     def speak(self, place, messages):
-        """Says messages to the target, each after an answer; what it says."""
+        """Sends messages to the target, each after an answer. Returns the target's messages."""
         s = socket.socket(socket.AF_UNIX)
         s.connect(place)
         s.settimeout(0.5 if self.quick else 2)
@@ -402,7 +404,7 @@ class Test:
                 s.sendall(m)
                 heard += s.recv(65536)
             except socket.timeout:
-                s.settimeout(0.1)  # it has stopped answering
+                s.settimeout(0.1)  # the target no longer answers
             except ConnectionError:
                 break
         s.close()
@@ -426,7 +428,7 @@ class Test:
         self.nothing_happened("yesterday's records alone")
 
         def fake(bridge, side, number, m):
-            """A fake target: everything that the real one said yesterday."""
+            """A fake target that replays the messages of the real one."""
             if side != DTS:
                 return []
             return [(DTS, said[TS][min(number, len(said[TS]) - 1)])]
@@ -437,7 +439,7 @@ class Test:
                          LOST if n < len(old) - 1 else "[0-5]", "", job=None if n < len(old) - 1 else self.read)
 
     def fakes(self):
-        """Who has no key at all."""
+        """Attacks without any key."""
         noise = lambda n: os.urandom(n)
 
         hello_only = message(CONTROL, bytes.fromhex("014d4442470101000f000100"))
@@ -490,7 +492,7 @@ class Test:
                 side, FINISHED, lambda b, m: []), "[2-5]", ".")
 
     def write_same(self, link):
-        """A write that changes nothing."""
+        """Writes the bytes that are already there."""
         self.asked += 1
         return self.rig.mem("write", link, hex(BASE + 0x9000), "--hex", self.memory[0x9000:0x9040].hex(),
                             wait=2, timeout=30)
@@ -524,7 +526,7 @@ class Test:
         for n in (FINISHED, whole - 2) if self.quick else range(FINISHED, whole - 1):
             self.refused(f"cut off at the target's record {n} of {whole}", on_record(TS, n, cut), LOST, ".",
                          job=self.read)
-        # The last one only says goodbye.
+        # The last record only ends the session.
         self.truth("cut off at the goodbye", on_record(TS, whole - 1, cut))
         self.refused("a dump cut off in the middle", on_record(TS, FINISHED + 3, cut), "5", ".", job=self.dump)
 
@@ -533,7 +535,7 @@ class Test:
         return self.rig.mem("dump", link, hex(BASE), str(SIZE), "-o", "cut.bin", wait=2, timeout=30)
 
     def one_of_each(self, said):
-        """What, script, exit codes, words, job."""
+        """Yields (name, script, exit codes, text, job) of each attack for any_link."""
         yield "VERSION without 1.3", older, AUTH, "authenti", None
         if self.quick:
             return
@@ -548,7 +550,7 @@ class Test:
         yield "a dump cut off in the middle", on_record(TS, FINISHED + 3, cut), "5", ".", self.dump
 
     def any_link(self):
-        """Through each link: what is tried is not stopped by what carries it."""
+        """Runs the attacks through each link: no carrier may stop them before they reach the ends."""
         self.boot_guests()
         for name in self.others:
             place = f"{self.rig.dir}/to-{name}.sock"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""hostile_broker.py PORT: an MQTT broker that means ill. It says what the first line of the file
-`broker.does` names to everyone who calls, and prints a line for each call."""
+"""hostile_broker.py PORT: a hostile MQTT broker. The first line of the file `broker.does` names the
+attack on every client that connects. The broker prints a line for each connection."""
 import re
 import socket
 import struct
@@ -39,7 +39,8 @@ def publish(topic, message):
 
 
 def subscribed(s, again=0):
-    """Lets a listener listen, and says so `again` times more; where it does."""
+    """Serves a listener until it listens, and acknowledges that `again` more times. Returns the topic
+    where it listens."""
     heard = b""
     s.sendall(CONNACK)
     while not (at := re.search(rb"\0[^\0]([\w/]+)/\+/up", heard)):
@@ -52,7 +53,7 @@ def subscribed(s, again=0):
 
 
 def asks(s):
-    """Calls, and in each of them questions without end, whose answers nobody reads."""
+    """Opens calls and sends in each an endless number of chunks whose answers are never read."""
     at = subscribed(s)
     for call in range(1 << 40):
         up = at + b"/%032x/up" % call
@@ -62,7 +63,7 @@ def asks(s):
 
 
 def hangs_up(s):
-    """At whoever listens, as some do at one who may not write."""
+    """Ends the connection of every listener, as some brokers do when a client may not publish."""
     subscribed(s)
     raise OSError
 
@@ -80,7 +81,7 @@ def serve(s):
         s.settimeout(30)
         DOES.get(what, lambda s: s.sendall(THINGS[what]))(s)
         if what == "huge":
-            for _ in range(3000):  # what it says that it is: 187 MiB of it
+            for _ in range(3000):  # up to the announced length: 187 MiB
                 s.sendall(bytes(65536))
         s.settimeout(3)
         while s.recv(65536):

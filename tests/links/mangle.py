@@ -1,4 +1,4 @@
-"""Bridges for tests that do not leave alone what passes: with seeded faults, or a script."""
+"""Bridges for tests that change the traffic: with seeded random faults, or as a script says."""
 import os
 import random
 import select
@@ -8,7 +8,7 @@ import time
 
 
 class Faults:
-    """Decides what happens to each unit that passes; one for both directions of a path."""
+    """Decides what happens to each unit. One object serves both directions of a path."""
 
     def __init__(self, seed, rates, skip=0):
         self.rng = random.Random(seed)
@@ -16,7 +16,7 @@ class Faults:
         self.skip = skip
         self.units = self.done = 0
         self.off = self.cut = self.deaf = self.scribble = False
-        self.queues = [[], []]  # of each side: (when, bytes) in order
+        self.queues = [[], []]  # for each side: (due time, bytes) in order
         self.held = [None, None]
 
     def choose(self):
@@ -32,7 +32,7 @@ class Faults:
         return None
 
     def take(self, side, data, out):
-        """`out(side, bytes)` for what passes now; later, `due` does it."""
+        """Takes a unit. Calls `out(side, bytes)` for what is sent now; `due` does so for the rest."""
         kind = self.choose()
         if self.deaf and not self.off:
             return
@@ -57,7 +57,7 @@ class Faults:
         elif kind == "reset":
             self.cut = True
             return
-        elif kind == "words":  # of shared memory: mirror.py's
+        elif kind == "words":  # faults in shared memory, which mirror.py makes
             self.scribble = True
         if self.held[side] is not None:
             pieces.append(self.held[side][1])
@@ -68,7 +68,7 @@ class Faults:
         self.due(out)
 
     def due(self, out):
-        """Seconds until it wants to be called again."""
+        """Calls `out` for every unit that is due. Returns the seconds until the next one."""
         now, wait = time.monotonic(), 1.0
         for side in (0, 1):
             if self.held[side] is not None and self.held[side][0] <= now:
@@ -85,7 +85,8 @@ class Faults:
 
 
 class GuestFaults:
-    """The same, done by tests/guest/guest_fault.c in a guest: through files that both sides see."""
+    """Like Faults, but tests/guest/guest_fault.c makes the faults in a guest. Both communicate through
+    shared files."""
 
     def __init__(self, kind, seed, *words, skip=0):
         self.seed, self.path = seed, kind + ".done"
@@ -111,7 +112,7 @@ class GuestFaults:
 
 
 class Messages:
-    """Cuts a stream of link messages into messages; what is no such stream passes as it came."""
+    """Splits a stream of link messages into messages. Any other stream passes unchanged."""
 
     def __init__(self):
         self.have = b""
@@ -138,8 +139,8 @@ class Chunks:
 
 
 class Proxy(threading.Thread):
-    """Between two stream sockets; each caller gets a connection to `to`. `tap`, when it is a list,
-    gets (connection, side, bytes) of what callers (0) and the called (1) say."""
+    """A bridge between stream sockets. Each caller gets a connection to `to`. If `tap` is a list, it
+    gets (connection, side, bytes) for all traffic; side 0 is the caller, side 1 the called end."""
 
     def __init__(self, rig, to, faults=None, cutter=Chunks, listen=None):
         super().__init__(daemon=True)
@@ -216,7 +217,7 @@ class Proxy(threading.Thread):
 
 
 class Datagrams(threading.Thread):
-    """Between UDP sockets on loopback."""
+    """A bridge between UDP sockets on loopback."""
 
     def __init__(self, rig, port, faults=None):
         super().__init__(daemon=True)
@@ -225,7 +226,7 @@ class Datagrams(threading.Thread):
         self.server.bind(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
         self.to = ("127.0.0.1", port)
-        self.ways = {}  # of callers: the socket towards the other side
+        self.ways = {}  # caller -> socket to the other side
         rig.threads.append(self)
         self.start()
 

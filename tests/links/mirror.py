@@ -1,8 +1,8 @@
-"""A fault bridge between the two ends of pcie-shm: two files of shared memory, one end in each.
+"""A fault bridge between the two ends of pcie-shm. Each end has a shared-memory file of its own.
 
-An end sees in its file what the other one wrote into its own, but for what Faults does to the
-messages that pass, and ("words") to the words of the blocks (postern/ring.h). The places in a ring
-are counted anew on each side, so what is lost or said twice moves all that follows.
+The bridge copies to the file of each end what the other end wrote, except for the faults: Faults
+changes messages and, with "words", the words of the blocks (postern/links/ring.h). Ring positions are
+counted separately for each file, so a lost or duplicated message shifts all later positions.
 """
 import mmap
 import os
@@ -11,14 +11,14 @@ import time
 
 from mangle import Messages
 
-# Words, and where blocks and rings are (mipi_profile.h: PST_RING_...).
+# Indices of words, and the offsets of blocks and rings (mipi_profile.h: PST_RING_...).
 BLOCKS, RINGS = (0x100 // 4, 0), 0x1000  # the caller's (side 0), the listener's (side 1)
 MAGIC, PROFILE, SIZE, GENERATION, PEER, STATE, BEAT, HEAD, TAIL = 0, 1, 2, 3, 4, 5, 6, 16, 32
 MOD = 1 << 32
 
 
 class Memory:
-    """A file of shared memory, whose words are read and written as a whole."""
+    """A shared-memory file. Words are read and written in one access."""
 
     def __init__(self, path, size):
         self.path = path
@@ -27,7 +27,7 @@ class Memory:
         fd = os.open(path, os.O_RDWR)
         self.bytes = memoryview(mmap.mmap(fd, size))
         os.close(fd)
-        self.words = self.bytes.cast("I")  # of this host's order: there is no big-endian one
+        self.words = self.bytes.cast("I")  # host byte order; the test runs only on little-endian hosts
         self.ring = 1 << ((size - RINGS) // 2).bit_length() - 1
 
     def get(self, side, word):
@@ -37,7 +37,7 @@ class Memory:
         self.words[BLOCKS[side] + word] = value % MOD
 
     def place(self, side, at, count):
-        """The one or two pieces that `count` bytes from `at` on are in."""
+        """Returns the one or two pieces of the ring that hold `count` bytes from `at` on."""
         base, at = RINGS + (0 if side else self.ring), at % self.ring
         first = min(count, self.ring - at)
         return [p for p in (self.bytes[base + at:base + at + first],
@@ -53,14 +53,14 @@ class Memory:
 
 
 class Way:
-    """What one side says: how much of it was taken, and how much was given to the other one."""
+    """One direction: how much was taken from the sender, and how much was given to the receiver."""
 
     def __init__(self, generation):
         self.generation = generation
         self.taken = self.given = self.acked = 0
-        self.told = {}  # words, as the other side has last seen them from us
+        self.told = {}  # the words last written for the other side
         self.cutter = Messages()
-        self.waits = b""  # until there is room
+        self.waits = b""  # bytes that wait for room in the ring
 
 
 class Mirror(threading.Thread):
@@ -76,7 +76,7 @@ class Mirror(threading.Thread):
         rig.threads.append(self)
         self.start()
 
-    # --- what is said ---
+    # --- bytes ---
 
     def out(self, side, data):
         if self.tap is not None:
@@ -94,7 +94,8 @@ class Mirror(threading.Thread):
                 self.faults.take(side, unit, self.out)
 
     def knows(self, side):
-        """Whether the other side has heard of this one's generation: then its tail is about it."""
+        """Returns whether the other side has seen this side's generation. Only then its tail refers to
+        it."""
         return self.memory[1 - side].get(1 - side, PEER) == self.ways[side].generation != 0
 
     def give(self, side):
@@ -112,7 +113,7 @@ class Mirror(threading.Thread):
     # --- words ---
 
     def begin(self, side, generation):
-        """A side has begun anew, or left."""
+        """Handles a side that restarted (new generation) or left (generation 0)."""
         self.ways[side] = Way(generation)
         if self.faults is not None and generation != 0:
             self.faults.deaf = False
@@ -128,14 +129,14 @@ class Mirror(threading.Thread):
             there.put(side, GENERATION, generation)
 
     def tell(self, side, word, value):
-        """Once: what became of a word stays until there is news."""
+        """Writes a word only if it changed, so that a word changed by a fault stays until then."""
         told = self.ways[side].told
         if told.get(word) != value:
             told[word] = value
             self.memory[1 - side].put(side, word, value)
 
     def put_tail(self, side):
-        """What the other side said was read up to here, in its own way of counting."""
+        """Updates the tail: how far this side has read, counted in the positions of the sender."""
         way = self.ways[1 - side]
         if self.knows(1 - side):
             owed = len(way.waits) + (way.given - self.memory[side].get(side, TAIL)) % MOD
@@ -145,7 +146,7 @@ class Mirror(threading.Thread):
             self.tell(side, TAIL, way.acked)
 
     def scribble(self, side):
-        """Some word of a block becomes another one, as the other side sees it."""
+        """Changes a random word of a block in the file of the other side."""
         rng, there = self.faults.rng, self.memory[1 - side]
         word = rng.choice((MAGIC, SIZE, GENERATION, PEER, STATE, BEAT, HEAD, HEAD, TAIL, TAIL))
         value = there.get(side, word)
@@ -154,7 +155,7 @@ class Mirror(threading.Thread):
             value - rng.randrange(1, 5000), there.get(1 - side, word), rng.getrandbits(32), 0)))
 
     def reset(self, side):
-        """The memory is as if new, or one side as if another."""
+        """Clears the words of both files, or changes the generation of one side."""
         if self.faults.rng.randrange(2):
             for memory in self.memory:
                 memory.bytes[:RINGS] = bytes(RINGS)
@@ -162,7 +163,7 @@ class Mirror(threading.Thread):
             self.memory[1 - side].put(side, GENERATION, self.faults.rng.getrandbits(32))
 
     def look(self, side):
-        """Whether anything but beats has moved."""
+        """Forwards all changes of a side. Returns whether anything but the heartbeat changed."""
         own, way, faults = self.memory[side], self.ways[side], self.faults
         generation, state, head = (own.get(side, w) for w in (GENERATION, STATE, HEAD))
         if own.get(side, GENERATION) != generation:
@@ -201,11 +202,11 @@ class Mirror(threading.Thread):
                     moved = time.monotonic()
             time.sleep(0 if time.monotonic() - moved < 0.002 else 0.0005)
 
-    # --- what was said, again ---
+    # --- replay ---
 
     def say_again(self, units):
-        """To the listener: as it was, word by word; and by one who names the right generation, of
-        whom so many bytes were read."""
+        """Replays units to the listener: first with the recorded words, then with its current
+        generation as the peer. Returns how many bytes the listener read the second time."""
         there = self.memory[1]
         with self.lock:
             then = self.former
@@ -217,7 +218,7 @@ class Mirror(threading.Thread):
                 head = read = 0
                 for unit in units:
                     time.sleep(0.03)
-                    read = max(read, there.get(1, TAIL))  # until it ends this, and begins anew
+                    read = max(read, there.get(1, TAIL))  # until the listener ends the connection and starts again
                     there.put_bytes(0, head, unit)
                     head += len(unit)
                     there.put(0, BEAT, there.get(0, BEAT) + 1)

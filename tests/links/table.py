@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""table.py quick|heavy [ROW...]: the main job over every link, pairs bridged, chains, outbound.
+"""table.py quick|heavy [ROW...]: runs the main job over every link, bridged pairs, chains, outbound.
 
-The gdb session of `make demo` runs in each row against a pump fresh from reset, and gdb's answers
-are those of examples/pump/expected.txt. One target listens at all links at once. A row is
+Each row runs the gdb session of `make demo` against a pump just after reset. gdb's answers must match
+examples/pump/expected.txt. One target listens at all links. The rows are
 
-    NAME  a link of the target's               DTS -- NAME --> TS
-    A+B   two, and a bridge between them       DTS -- A --> bridge -- B --> TS
+    NAME  one link                             DTS -- NAME --> TS
+    A+B   two links and a bridge               DTS -- A --> bridge -- B --> TS
     A+B+C+... a chain
-    NAME! outbound: the target calls, the debugger waits
-    A/B   out of band: managed on A, debugged on B
+    NAME! outbound: the target calls, the debugger listens
+    A/B   out of band: management on A, debug data on B
 
-usb, pcie and pcie-shm are in guests (guest.py); from here, a TCP connection goes in and another
-one comes out of it. A row whose needs are not met fails; kinds of link named in $SKIP_LINKS
-("usb pcie") are left out, and the summary says so.
+usb, pcie and pcie-shm are in guests (guest.py): one TCP connection leads from here into the guest and
+another one out of it. A row fails if something it needs is missing. The kinds of link in $SKIP_LINKS
+("usb pcie") are skipped, and the summary lists them.
 """
 import itertools
 import os
@@ -32,7 +32,7 @@ CHAINS = ["tcp+mqtt+usb+i3c+serial", "udp+pcie+mqtt+usb+mctp-serial", "serial+i3
 
 def heavy_rows():
     kinds = HERE + GUEST
-    outbound = [k + "!" for k in HERE if k != "mctp-spdm"]  # there a caller is who asks
+    outbound = [k + "!" for k in HERE if k != "mctp-spdm"]  # its caller is always the requester
     pairs = ["+".join(p) for p in itertools.permutations(kinds, 2) if "unix" not in p]
     return kinds + outbound + OUT_OF_BAND + CHAINS + pairs
 
@@ -44,7 +44,7 @@ class Table:
         self.links = r.Links(self.rig)
         self.skip = os.environ.get("SKIP_LINKS", "").split()
         self.results = []
-        self.missing = {}  # kind of link: why it cannot be
+        self.missing = {}  # kind of link -> why it is not available
         self.guests = []
 
     def kinds(self, row):
@@ -87,7 +87,7 @@ class Table:
         print(f"the guests were up after {time.monotonic() - began:.0f} s", flush=True)
 
     def run_row(self, row):
-        """What gdb's answers were."""
+        """Runs the main job over a row. Returns the result of the check of gdb's answers."""
         kinds = self.kinds(row)
         self.pump.reset()
         if row.endswith("!"):
@@ -97,7 +97,7 @@ class Table:
             return r.main_job(self.rig, f"--scm {scm} --data {data}")
         bridges = []
         try:
-            # From the target's end: who calls finds somebody who listens.
+            # Starts at the target's end, so that each caller finds a listener.
             hops = [self.links.get(k, "target" if i == len(kinds) - 1 else f"hop{i}")
                     for i, k in enumerate(kinds)]
             for here, there in reversed(list(zip(hops, hops[1:]))):
@@ -156,7 +156,8 @@ class Table:
                 self.report("FAILED", name, 0, self.rig.log(name)[-3000:])
         count = {s: self.results.count(s) for s in ("ok", "FAILED", "MISSING", "skipped")}
         print(", ".join(f"{n} {s}" for s, n in count.items() if n))
-        # make check installs what it needs; what is missing there is not what it is about.
+        # Quick mode is part of `make check`, which installs what it needs. A kind that is still missing
+        # there is no failure.
         bad = count["FAILED"] + (count["MISSING"] if sys.argv[1] == "heavy" else 0)
         return 1 if bad else 0
 
