@@ -48,6 +48,17 @@ static void count(struct pst_target_context *c, uint8_t rights, uint64_t len)
     }
 }
 
+/* An access space works on one access. Observers begin none while the holder has one; what they
+ * have begun is given up for it, and they begin it again. What is urgent may come in between. */
+static void take_turn(struct pst_target_context *c, const struct pst_spp_packet *p)
+{
+    const struct pst_space *space = c->target->config->spaces[p->space];
+
+    if (!c->observer && (p->address < space->urgent_first || p->address > space->urgent_last)) {
+        psti_ts_stop_watching(c->target);
+    }
+}
+
 static pst_err admit(void *ctx, const struct pst_spp_command *command)
 {
     struct pst_target_context *c = ctx;
@@ -58,7 +69,11 @@ static pst_err admit(void *ctx, const struct pst_spp_command *command)
         return PST_ERR_DENIED;
     }
     count(c, command->rights, command->len);
-    return has_effect(command->rights) && c->target->audit_failed ? PST_ERR_AUDIT : PST_OK;
+    if (has_effect(command->rights) && c->target->audit_failed) {
+        return PST_ERR_AUDIT;
+    }
+    take_turn(c, p);
+    return PST_OK;
 }
 
 static pst_err allow(void *ctx, uint8_t space, uint8_t rights, uint64_t address, uint64_t len)

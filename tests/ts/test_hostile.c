@@ -1057,6 +1057,67 @@ static void test_observer_without_holder(void **state)
     net_free(n);
 }
 
+/* MEMORY as space.h allows it to be: it works on one access, and takes what comes next for the same
+ * one. */
+static struct {
+    bool works, write;
+    uint64_t address;
+    unsigned mixed;
+} slow;
+
+static pst_err slow_memory(void *ctx, struct pst_access *a)
+{
+    const struct net *n = ctx;
+
+    slow.mixed += slow.works && (slow.write != a->write || slow.address != a->address);
+    slow.works = n->memory_pending;
+    slow.write = a->write;
+    slow.address = a->address;
+    return net_memory(ctx, a);
+}
+
+static void slow_cancel(void *ctx)
+{
+    (void)ctx;
+    slow.works = false;
+}
+
+/* An observer's access is under way: the holder's goes first, and is not mixed with it. */
+static void test_holder_goes_first(void **state)
+{
+    struct net *n = net_new(&net_keys.pump, "debug");
+    uint8_t word[4] = {1, 2, 3, 4}, seen[4] = {0};
+    (void)state;
+
+    n->policy.share_read_only = true;
+    n->memory.perform = slow_memory;
+    n->memory.cancel = slow_cancel;
+    memset(&slow, 0, sizeof slow);
+    struct net_side *a = net_connect(n, 0, &net_keys.ada), *b = net_connect(n, 1, &net_keys.olga);
+    check_open(a);
+    check_open(b);
+    n->memory_pending = true;
+    struct pst_spp_op read = {
+        .space = PST_AS_MEMORY, .address = NET_RAM_AT, .data = seen, .len = 4};
+    struct pst_spp_op write = {
+        .space = PST_AS_MEMORY, .address = NET_RAM_AT + 4, .data = word, .len = 4};
+    pst_debugger_read(&b->dts, &read);
+    net_run_for(n, 0);
+    CHECK(slow.works && !slow.write);
+    pst_debugger_write(&a->dts, &write);
+    net_run_for(n, 0);
+    CHECK_EQ(slow.mixed, 0);
+    CHECK(slow.works && slow.write);
+    n->memory_pending = false;
+    net_run_for(n, 10);
+    CHECK_EQ(slow.mixed, 0);
+    CHECK_EQ(write.result, PST_OK);
+    CHECK_EQ(read.result, PST_OK); /* it began again */
+    CHECK_EQ(n->effects, 1);
+    CHECK_BYTES(n->ram + 4, word, 4);
+    net_free(n);
+}
+
 static void test_small_messages(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");
@@ -1101,6 +1162,7 @@ int main(void)
         cmocka_unit_test(test_decision_ends_with_the_session),
         cmocka_unit_test(test_until),
         cmocka_unit_test(test_observer_without_holder),
+        cmocka_unit_test(test_holder_goes_first),
         cmocka_unit_test(test_small_messages),
     };
     return cmocka_run_group_tests(tests, net_keys_make, net_keys_free);
