@@ -31,7 +31,7 @@ static bool is_shared(const struct pst_link_end *e)
     return e->framing.buffer == e->out + PST_LINK_HEADER;
 }
 
-/* The largest message, each way. */
+/* The largest message that this end sends or takes. */
 static uint32_t largest_of(const struct pst_link_end *e)
 {
     uint32_t largest =
@@ -40,7 +40,7 @@ static uint32_t largest_of(const struct pst_link_end *e)
     return largest < e->framing.cap ? largest : (uint32_t)e->framing.cap;
 }
 
-/* A message whose `len` bytes are in place, behind the room for its header. */
+/* Writes the header of a message whose `len` payload bytes are already behind it in `out`. */
 static pst_err queue(struct pst_link_end *e, uint8_t kind, size_t len)
 {
     PST_TRY(pst_framing_header(e->out, kind, len));
@@ -77,7 +77,7 @@ void pst_link_end_open(struct pst_link_end *e, const struct pst_link_traits *hop
 
 /* --- closing --- */
 
-/* What is pending, then BYE. */
+/* Queues BYE after what is pending. */
 static void say_bye(struct pst_link_end *e)
 {
     if (!e->said_bye && !is_pending(e)) {
@@ -117,7 +117,7 @@ void pst_link_end_down(struct pst_link_end *e, pst_err why, const char *text)
     if (e->phase == PHASE_DOWN) {
         return;
     }
-    if (e->phase == PHASE_CLOSING) { /* the peer need not hear our BYE */
+    if (e->phase == PHASE_CLOSING) { /* the peer does not need our BYE */
         (void)go_down(e, e->why, e->text);
     } else if (why == PST_OK && e->phase == PHASE_HELLO) {
         (void)go_down(e, PST_ERR_IO, "closed by the peer before HELLO");

@@ -1,7 +1,7 @@
 #include "link/pace.h"
 
-#define BITS_A_BYTE 10 /* start, eight, stop */
-#define AHEAD_US 2000  /* the owner's clock ticks in milliseconds: do not let the line run dry */
+#define BITS_A_BYTE 10 /* one start bit, eight data bits, one stop bit */
+#define AHEAD_US 2000  /* the clock counts milliseconds: give the line enough for two */
 
 uint64_t psti_pace_us(uint32_t baud, size_t len)
 {

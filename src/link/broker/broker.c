@@ -53,7 +53,7 @@ static void end(struct pst_broker *b, pst_err why, bool tell)
 
 /* --- tags --- */
 
-/* Takes the tag off, and decrypts what follows the head. */
+/* Checks and removes the tag, and decrypts what follows the head. */
 static pst_err unseal(const struct pst_broker *b, bool up, uint64_t number, size_t head,
                       uint8_t *msg, size_t *len)
 {
@@ -70,7 +70,8 @@ static pst_err unseal(const struct pst_broker *b, bool up, uint64_t number, size
     return seal->open(seal->ctx, up, msg[0], number, first, msg + head, *len - head, msg + *len);
 }
 
-/* Puts the tag on; 0 when that fails, and then the connection is over. */
+/* Encrypts and adds the tag; returns the new length. 0: that failed, and the connection has
+ * ended. */
 static size_t sealed(struct pst_broker *b, uint64_t number, size_t head, uint8_t *msg, size_t len)
 {
     const struct pst_broker_seal *seal = b->cfg.seal;
@@ -122,7 +123,7 @@ pst_err pst_broker_connect(struct pst_broker *b, const struct pst_broker_config 
     return begin(b, cfg, now_ms);
 }
 
-/* The other end's limits, which ours bound. */
+/* Applies the other end's limits. Its chunk size is bounded by ours. */
 static void meet(struct pst_broker *b, uint16_t chunk, uint8_t window)
 {
     b->chunk_out = chunk < b->cfg.chunk ? chunk : b->cfg.chunk;
@@ -197,7 +198,7 @@ static void heard(struct pst_broker *b, uint64_t limit, uint64_t now_ms)
     }
 }
 
-/* Credit beyond any window is a lie, and would let us flood the broker. */
+/* False for more credit than any window allows. It would let us flood the broker. */
 static bool limit_ok(const struct pst_broker *b, uint64_t limit)
 {
     return limit <= b->next_out + PST_BROKER_MOST_WINDOW;
@@ -221,7 +222,7 @@ static pst_err on_data(struct pst_broker *b, uint8_t *msg, size_t len, uint64_t 
         b->repeated++;
         return PST_OK;
     }
-    if (number > b->next_in || number >= b->told) { /* lost ones before it, or beyond its credit */
+    if (number > b->next_in || number >= b->told) { /* a gap, or beyond its credit */
         end(b, number > b->next_in ? PST_ERR_IO : PST_ERR_LIMIT, true);
         return PST_OK;
     }
@@ -248,7 +249,7 @@ static pst_err on_credit(struct pst_broker *b, uint8_t *msg, size_t len, uint64_
         return PST_ERR_DECODE;
     }
     if (number < b->credit_in) {
-        return PST_OK; /* one that was overtaken, or is played again */
+        return PST_OK; /* an older message that was overtaken or replayed */
     }
     b->credit_in = number + 1;
     b->credit_due = b->credit_due || (flags & PST_BROKER_ASK) != 0;
@@ -290,7 +291,7 @@ static pst_err on_message(struct pst_broker *b, uint8_t *msg, size_t len, uint64
         return err;
     }
     if (msg[0] == PST_BROKER_OPEN && b->listener) {
-        return PST_OK; /* came twice */
+        return PST_OK; /* a duplicate */
     }
     if (b->state != PST_OK) {
         return PST_ERR_UNEXPECTED;
@@ -339,13 +340,13 @@ static bool blocked(const struct pst_broker *b)
     return b->state == PST_OK && b->send_used > 0 && b->next_out >= b->limit;
 }
 
-/* Something is wanted of the other end; a question may be lost, so it is repeated. */
+/* True while an answer of the other end is needed. A question may be lost, so it is repeated. */
 static bool asking(const struct pst_broker *b)
 {
     return b->hinted || blocked(b);
 }
 
-/* What the clock alone brings about. */
+/* Handles the timeouts. */
 static void on_time(struct pst_broker *b, uint64_t now_ms)
 {
     if (b->state == PST_PENDING) {

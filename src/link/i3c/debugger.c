@@ -7,11 +7,11 @@
 
 #define POLL_MS 16
 #define WATCH_MS 128
-#define TRIES 12     /* of one transfer, until the target counts as lost */
-#define RECOVERIES 5 /* in a row, until nobody is there */
-#define DRAINS 4     /* reads that empty the target before the bring-up */
+#define TRIES 12     /* attempts at a transfer before the target is lost */
+#define RECOVERIES 5 /* in a row before the link ends */
+#define DRAINS 4     /* reads that empty the target during the bring-up */
 #define ACK_EVERY (PST_I3C_WINDOW / 2)
-#define IBIS 4 /* looked at in one step */
+#define IBIS 4 /* handled in one step */
 
 static bool is_running(const struct pst_i3c_debugger *d)
 {
@@ -51,7 +51,7 @@ bool pst_i3c_debugger_is_up(const struct pst_i3c_debugger *d)
     return d->dead == PST_OK && is_running(d) && d->opened;
 }
 
-/* The first stage from `at` on that is to be done now. */
+/* Goes to the first stage from `at` on that applies now. */
 static void go_to(struct pst_i3c_debugger *d, size_t at)
 {
     while (at < PST_I3C_STAGES && d->resuming && psti_i3c_stages[at].fresh) {
@@ -62,15 +62,16 @@ static void go_to(struct pst_i3c_debugger *d, size_t at)
     if (!is_running(d)) {
         return;
     }
-    if (d->pipe.plain) { /* it is there, whatever it makes of our packets: NACK is its right */
+    if (d->pipe.plain) { /* the target is there, even if it refuses packets with NACK */
         d->recoveries = 0;
     }
     d->write_at = d->hold_at = d->now;
-    d->must_ack = d->opened && !d->pipe.plain; /* it may have missed the last one */
+    d->must_ack = d->opened && !d->pipe.plain; /* it may have missed our last acknowledgement */
     psti_i3c_poll_soon(d);
 }
 
-/* Find it anew. What the pipe had on its way is sent again as its next acknowledgement says. */
+/* Searches for the target again. The pipe then resends what the target's next acknowledgement does
+ * not cover. */
 static void recover(struct pst_i3c_debugger *d)
 {
     d->resuming = d->resuming || is_running(d);
@@ -84,7 +85,8 @@ static void recover(struct pst_i3c_debugger *d)
     psti_i3c_pause_writes(d);
 }
 
-/* The bring-up cannot go on: reset the adaptor, unless that was done already. */
+/* The bring-up has failed: resets the adaptor, or ends the link if that was done already or cannot
+ * help. */
 static void give_up(struct pst_i3c_debugger *d, pst_err why)
 {
     const bool helps = !d->resuming && psti_i3c_stages[d->stage].action == COMMAND;
@@ -97,7 +99,7 @@ static void give_up(struct pst_i3c_debugger *d, pst_err why)
     d->action = RESET;
 }
 
-/* A transfer did not work: again after a pause, until the target counts as lost. */
+/* A transfer failed: counts the attempt. After too many the target is lost. */
 static void again(struct pst_i3c_debugger *d)
 {
     if (++d->tries <= TRIES) {
@@ -133,7 +135,7 @@ static void begin_stage(struct pst_i3c_debugger *d)
     };
 }
 
-/* Nothing is left to do but to end the stream. */
+/* Ends the stream with DBGACTION "clear". */
 static void begin_close(struct pst_i3c_debugger *d)
 {
     if (d->now >= d->write_at) {
@@ -142,8 +144,8 @@ static void begin_close(struct pst_i3c_debugger *d)
     }
 }
 
-/* Without room for bytes an acknowledgement can still be taken, and has to: what we write must not
- * wait until our owner reads. */
+/* Acknowledgements are read even without room for bytes. Otherwise our writes would wait until our
+ * owner reads. */
 static bool can_read(const struct pst_i3c_debugger *d)
 {
     const bool asks = d->pipe.sent > 0 || (d->flushed && !d->ours);
@@ -199,8 +201,8 @@ static void begin(struct pst_i3c_debugger *d)
         d->missed = false;
         d->must_ack = d->stuck = true;
     }
-    /* A write is acknowledged only when there is room, so an empty one proves that the last byte
-     * was taken. */
+    /* The target acknowledges a write only when it has room. So an acknowledged empty write proves
+     * that the target's owner took the last byte. */
     const bool last = d->closing && d->opened && d->pipe.tail == d->pipe.head;
     d->must_ack = d->must_ack || (last && !d->flushed);
     if (last && d->flushed && d->ours) {
@@ -208,7 +210,7 @@ static void begin(struct pst_i3c_debugger *d)
         return;
     }
     const bool write = may_write(d), read = may_read(d);
-    /* Reads that are only to learn an acknowledgement wait until the window is full. */
+    /* A read that only fetches an acknowledgement waits until the window is full. */
     const bool due = d->want_read || !psti_i3c_pipe_has_data(&d->pipe) || d->must_ack;
 
     if (write && !(read && due && d->wrote_last)) {
@@ -242,8 +244,9 @@ static pst_err run(struct pst_i3c_debugger *d)
     }
 }
 
-/* What is drained may be of another debugger's stream. Ours gets another number, by which that one
- * sees that it is over: with the same it would go on in ours. */
+/* The drained bytes may belong to another debugger's stream. If it has our number, we choose
+ * another one. Otherwise that debugger would not notice that its stream has ended, and would
+ * continue in ours. */
 static void differ(struct pst_i3c_debugger *d)
 {
     struct pst_i3c_fragment f;
@@ -314,7 +317,7 @@ static void take_bytes(struct pst_i3c_debugger *d, const struct pst_i3c_fragment
 {
     const bool more = (f->flags & PST_I3C_MORE) != 0;
 
-    if (err == PST_ERR_BUSY) { /* they come again once we have asked for them, with room */
+    if (err == PST_ERR_BUSY) { /* they come again when we acknowledge after making room */
         d->missed = true;
         psti_i3c_rest(d);
         return;
@@ -332,7 +335,7 @@ static void take_bytes(struct pst_i3c_debugger *d, const struct pst_i3c_fragment
     if (f->bytes.len > 0) {
         psti_i3c_poll_soon(d);
     } else {
-        psti_i3c_rest(d); /* what is stuck goes on after our acknowledgement */
+        psti_i3c_rest(d); /* if the target is stuck, our acknowledgement lets it go on */
     }
 }
 
@@ -351,7 +354,7 @@ static void take_fragment(struct pst_i3c_debugger *d, const uint8_t *at, size_t 
             d->dead = PST_ERR_CLOSED;
             return;
         }
-        d->opening = true; /* it was lost */
+        d->opening = true; /* our OPEN was lost */
         d->pipe.sent = 0;
         psti_i3c_pause_writes(d);
         again(d);
@@ -369,7 +372,7 @@ static void take_fragment(struct pst_i3c_debugger *d, const uint8_t *at, size_t 
         d->progress_at = d->now;
         d->write_pause_ms = 0;
     } else if (asked) {
-        psti_i3c_pause_writes(d); /* nothing of what we wrote was taken */
+        psti_i3c_pause_writes(d); /* the target took nothing that we wrote */
     }
     d->opened = true;
     take_bytes(d, &f, err);
@@ -399,10 +402,10 @@ static void end_read(struct pst_i3c_debugger *d)
 static void failed_write(struct pst_i3c_debugger *d, pst_err err)
 {
     d->wrote_last = true;
-    d->want_read = true; /* which tells whether it is there at all */
+    d->want_read = true; /* a read shows whether the target is there at all */
     psti_i3c_pause_writes(d);
     if (d->pipe.plain && err == PST_ERR_IO) {
-        d->dead = PST_ERR_IO; /* nobody knows whether it was taken */
+        d->dead = PST_ERR_IO; /* it is not known whether the packet was taken */
         return;
     }
     if (!d->pipe.plain) {
@@ -414,7 +417,8 @@ static void failed_write(struct pst_i3c_debugger *d, pst_err err)
 static void failed_read(struct pst_i3c_debugger *d, pst_err err)
 {
     d->wrote_last = false;
-    /* On the SPP port a NACK says that there is nothing; what broke off is lost. */
+    /* On the SPP port a NACK means that there is nothing to read. A read that broke off has lost
+     * data. */
     if (d->pipe.plain && err == PST_ERR_BUSY) {
         psti_i3c_rest(d);
         return;
@@ -441,7 +445,7 @@ static void failed(struct pst_i3c_debugger *d, enum pst_i3c_action action, pst_e
     } else if (err != PST_ERR_BUSY && err != PST_ERR_IO) {
         d->dead = err;
     } else if (action == DRAIN) {
-        go_to(d, (size_t)d->stage + 1); /* it is empty */
+        go_to(d, (size_t)d->stage + 1); /* the target is empty */
     } else if (action == WRITE) {
         failed_write(d, err);
     } else if (action == READ) {
@@ -458,7 +462,7 @@ static void end(struct pst_i3c_debugger *d, pst_err err)
 
     d->action = IDLE;
     if (action == RESET) {
-        /* Whether it worked or not, the second bring-up tells. */
+        /* The second bring-up shows whether the reset worked. */
         go_to(d, 0);
         d->drained = 0;
         d->write_at = d->now + PAUSE_MAX_MS;
@@ -483,7 +487,7 @@ static void take_ibi(struct pst_i3c_debugger *d, const struct pst_i3c_ibi *ibi)
     d->counts.ibis++;
     if (kind == PST_I3C_IBI_DATA && detail == PST_I3C_IBI_READY && ibi->len > 2 &&
         ibi->len <= PST_I3C_MAX && d->action == IDLE && psti_i3c_pipe_has_room(&d->pipe)) {
-        take(d, ibi->bytes + 2, ibi->len - 2); /* the reply came along */
+        take(d, ibi->bytes + 2, ibi->len - 2); /* the IBI carries the reply */
     } else if (kind == PST_I3C_IBI_DATA) {
         psti_i3c_poll_soon(d);
     } else if (kind == PST_I3C_IBI_STATUS && detail == PST_I3C_IBI_OVERFLOW && d->pipe.plain) {
@@ -494,8 +498,8 @@ static void take_ibi(struct pst_i3c_debugger *d, const struct pst_i3c_ibi *ibi)
     }
 }
 
-/* On the SPP port a reply that comes along in an IBI is nowhere else: it waits on the bus until it
- * can be taken. */
+/* On the SPP port a reply inside an IBI is sent only there. So the IBI stays with the bus until the
+ * reply can be taken. */
 static bool can_listen(const struct pst_i3c_debugger *d)
 {
     const bool now = d->action == IDLE && psti_i3c_pipe_has_room(&d->pipe);
@@ -518,7 +522,7 @@ static void listen(struct pst_i3c_debugger *d)
             d->resuming = true;
             go_to(d, CONFIGURE_STAGE);
         } else {
-            if (err == PST_ERR_FAULT) { /* no transfer may ever find out */
+            if (err == PST_ERR_FAULT) { /* a transfer may never show it */
                 d->dead = err;
             }
             return;

@@ -1,4 +1,4 @@
-/* I3C: what the owners of both engines give and take, as messages or as bytes. */
+/* I3C: the calls of both engines' owners, for messages and for bytes. */
 #include "link/i3c/pipe.h"
 
 pst_err pst_i3c_target_send(struct pst_i3c_target *t, uint8_t kind, const uint8_t *payload,

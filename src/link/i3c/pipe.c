@@ -47,7 +47,7 @@ void psti_i3c_pipe_begin(struct pst_i3c_pipe *p, bool plain, uint8_t id)
     pst_framing_init(&p->stream, p->stream.buffer, p->stream.cap);
 }
 
-/* Room for `len` bytes at the end of send[]. */
+/* Makes room for `len` bytes at the end of send[]. */
 static pst_err make_room(struct pst_i3c_pipe *p, size_t len)
 {
     if (len > p->send_cap) {
@@ -248,7 +248,7 @@ pst_err psti_i3c_fragment_get(const uint8_t *in, size_t len, struct pst_i3c_frag
     return PST_OK;
 }
 
-/* false: it speaks of bytes that were never sent. */
+/* Takes an acknowledgement. False: it covers bytes that were never sent. */
 static bool take_ack(struct pst_i3c_pipe *p, uint16_t ack)
 {
     const uint16_t n = (uint16_t)(ack - p->first);
@@ -259,7 +259,7 @@ static bool take_ack(struct pst_i3c_pipe *p, uint16_t ack)
     p->head += n;
     p->first = ack;
     p->high = (uint16_t)(p->high - n);
-    p->sent = 0; /* the bus is serial: what this does not acknowledge did not arrive */
+    p->sent = 0; /* a bus does one transfer at a time, so what is not acknowledged did not arrive */
     return true;
 }
 

@@ -1,9 +1,8 @@
-/* I3C, the controller's side: when it polls, and how long it pauses after trouble. */
+/* I3C, the controller's side: when it polls, and how long it pauses after a failure. */
 #include "link/i3c/debugger.h"
 
 #define POLL_MIN_MS 1
 
-/* Something went well, so the next trouble starts from the shortest pause. */
 void psti_i3c_calm(struct pst_i3c_debugger *d)
 {
     d->tries = 0;
@@ -26,7 +25,6 @@ static uint64_t longer(const struct pst_i3c_debugger *d, uint32_t *pause_ms)
     return d->now + *pause_ms;
 }
 
-/* Writes, and the steps of the bring-up. */
 void psti_i3c_pause_writes(struct pst_i3c_debugger *d)
 {
     d->write_at = longer(d, &d->write_pause_ms);
@@ -37,7 +35,6 @@ void psti_i3c_pause_reads(struct pst_i3c_debugger *d)
     d->hold_at = longer(d, &d->read_pause_ms);
 }
 
-/* Nothing came: poll more slowly. */
 void psti_i3c_rest(struct pst_i3c_debugger *d)
 {
     d->want_read = false;

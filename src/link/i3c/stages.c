@@ -1,4 +1,4 @@
-/* I3C, the controller's side: what the bring-up consists of. */
+/* I3C, the controller's side: the steps of the bring-up. */
 #include <string.h>
 
 #include "link/i3c/stages.h"
@@ -29,8 +29,8 @@ static pst_err check_port(struct pst_i3c_debugger *d)
     return d->resuming ? PST_ERR_CLOSED : PST_ERR_UNSUPPORTED;
 }
 
-/* The bring-up, in its public order. What an adaptor still knows after a bus reset is not done
- * again. */
+/* The bring-up, in the order seen in public code. Stages that are `fresh` are skipped when the
+ * stream resumes after a bus reset, because the adaptor keeps that state. */
 const struct pst_i3c_stage psti_i3c_stages[PST_I3C_STAGES] = {
     {FIND,    0,                 0,                    0, 0, false, NULL,         PST_ERR_TIMEOUT    },
     {DRAIN,   0,                 0,                    0, 0, true,  NULL,         PST_ERR_TIMEOUT    },

@@ -1,4 +1,4 @@
-/* The debugger's bring-up, stage by stage, as the engine in i3c_debugger.c goes through it. */
+/* The stages of the debugger's bring-up, which debugger.c goes through. */
 #ifndef PST_LINK_I3C_STAGES_H
 #define PST_LINK_I3C_STAGES_H
 
@@ -10,9 +10,9 @@ struct pst_i3c_stage {
     uint8_t action; /* enum pst_i3c_action */
     uint8_t code, defining;
     uint8_t write, read; /* bytes */
-    bool fresh;          /* not when resuming */
+    bool fresh;          /* skipped when resuming */
     pst_err (*check)(struct pst_i3c_debugger *d);
-    pst_err refused; /* what a NACK means that does not go away */
+    pst_err refused; /* the error if the target keeps answering NACK */
 };
 
 #define PST_I3C_STAGES 9

@@ -12,7 +12,7 @@ static bool is_started(const struct pst_i3c_target *t)
     return (t->started >> t->port & 1) != 0;
 }
 
-/* Forgets what was under way; the owner hears of it if there was anything. */
+/* Forgets what was under way. The owner is told if something had come in. */
 static void restart(struct pst_i3c_target *t, uint8_t stream)
 {
     t->ended = t->ended || t->live;
@@ -79,7 +79,7 @@ static pst_err on_opcode(struct pst_i3c_target *t, uint8_t opcode, const uint8_t
 pst_err pst_i3c_target_ccc(struct pst_i3c_target *t, uint8_t code, uint8_t defining,
                            const uint8_t *data, size_t len)
 {
-    t->armed = false; /* spec: I3C, a reset action is void from the next START on */
+    t->armed = false; /* spec: I3C, a reset action is void after the next START */
     switch (code) {
     case PST_I3C_DBGOPCODE:
         return on_opcode(t, defining, data, len);
@@ -162,7 +162,7 @@ static pst_err write_fragment(struct pst_i3c_target *t, const uint8_t *data, siz
     if (f.stream == 0) {
         return PST_ERR_DECODE;
     }
-    /* An OPEN that comes again, since its answer was lost, begins nothing anew. */
+    /* A repeated OPEN, sent because its answer was lost, does not start a new stream. */
     if ((f.flags & PST_I3C_OPEN) != 0 && f.stream != t->pipe.id) {
         restart(t, f.stream);
     }
@@ -175,7 +175,7 @@ static pst_err write_fragment(struct pst_i3c_target *t, const uint8_t *data, siz
     if (had_sent && psti_i3c_pipe_has_data(&t->pipe)) {
         t->told = false;
     }
-    /* What was not the next is not ours to complain of: the DTS reads our acknowledgement. */
+    /* Bytes out of sequence are no error: our acknowledgement tells the DTS which come next. */
     return err == PST_WANT_MORE ? PST_OK : err;
 }
 
@@ -215,7 +215,7 @@ size_t pst_i3c_target_read(struct pst_i3c_target *t, uint8_t out[PST_I3C_MAX])
         return read_plain(t, out);
     }
     const size_t len = psti_i3c_pipe_put(&t->pipe, t->pipe.id == 0 ? PST_I3C_NONE : 0, out);
-    /* While there is more, the flag says so and no IBI is needed. */
+    /* While there is more, the MORE flag says so and no IBI is needed. */
     if (!psti_i3c_pipe_has_data(&t->pipe)) {
         t->told = false;
     }
@@ -268,5 +268,5 @@ void pst_i3c_target_close(struct pst_i3c_target *t)
     }
     restart(t, 0);
     t->ended = false;
-    t->refused = true; /* an IBI, so that the DTS reads and finds no stream */
+    t->refused = true; /* raises an IBI, so that the DTS reads and sees that there is no stream */
 }

@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-#define TRIES 40 /* of one transfer, or of finding it, until it counts as gone */
+#define TRIES 40 /* attempts at a transfer, or to find the target, until it is lost */
 #define PAUSE_MAX_MS 64
-#define POLL_MAX_MS 16 /* without IBIs */
-#define WATCH_MS 128   /* with them */
-#define PROMISE 6      /* NACKs after an IBI, until it is taken for void */
-#define IBIS 4         /* looked at in one step */
+#define POLL_MAX_MS 16 /* longest interval between polls without IBIs */
+#define WATCH_MS 128   /* interval between polls with IBIs */
+#define PROMISE 6      /* NACKs after an IBI before the IBI is ignored */
+#define IBIS 4         /* handled in one step */
 
 enum { IDLE, FIND, WRITE, READ };
 
@@ -73,7 +73,7 @@ static pst_err push(struct pst_mctp_i3c_queue *q, const uint8_t *packet, size_t 
     return PST_OK;
 }
 
-/* {NULL, 0} for none. */
+/* The oldest packet, {NULL, 0} if there is none. */
 static struct pst_bytes peek(const struct pst_mctp_i3c_queue *q)
 {
     if (q->count == 0) {
@@ -94,7 +94,7 @@ static pst_err pop(struct pst_mctp_i3c_queue *q, struct pst_bytes *packet)
         return PST_PENDING;
     }
     *packet = peek(q);
-    drop(q); /* its bytes stay until the place is needed again */
+    drop(q); /* its bytes stay valid until the slot is reused */
     return PST_OK;
 }
 
@@ -243,7 +243,7 @@ static pst_err run(struct pst_mctp_i3c_controller *c)
     return bus->read(bus->ctx, c->address, c->read, sizeof c->read, &c->read_len);
 }
 
-/* Nothing came: poll more slowly. */
+/* Nothing to read: poll more slowly. */
 static void rest(struct pst_mctp_i3c_controller *c)
 {
     c->want_read = false;
@@ -260,7 +260,7 @@ static void took(struct pst_mctp_i3c_controller *c)
 
     c->promised = 0;
     read_soon(c);
-    if (c->interrupts) { /* one comes if there is more */
+    if (c->interrupts) { /* the target raises another IBI if it has more */
         c->want_read = false;
         c->read_at = c->now + WATCH_MS;
     }
@@ -298,7 +298,7 @@ static void failed(struct pst_mctp_i3c_controller *c, unsigned action, pst_err e
     } else if (action == READ && err == PST_ERR_BUSY) {
         rest(c);
     } else if (action == WRITE && err == PST_ERR_IO) {
-        drop(&c->out); /* it may have arrived; twice it must not */
+        drop(&c->out); /* it may have arrived, and it must not arrive twice */
     } else {
         again(c);
     }
@@ -352,7 +352,7 @@ pst_err pst_mctp_i3c_controller_step(struct pst_mctp_i3c_controller *c, uint64_t
         return c->dead;
     }
     c->now = now_ms;
-    if (c->action == IDLE) { /* what an IBI promises in between is for the next read */
+    if (c->action == IDLE) { /* an IBI during a read announces data for the next read */
         listen(c);
         begin(c);
     }

@@ -1,4 +1,4 @@
-/* The same on a serial line, in the frames of DSP0253. */
+/* The MCTP link on a serial line, in the frames of DSP0253. */
 #include "link/pace.h"
 #include "postern/links/mctp_link.h"
 #include "postern/links/serial.h"
@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define FRAME 6  /* flags, revision, count, FCS */
-#define SPARE 16 /* a part of so many for bytes that are escaped */
+#define SPARE 16 /* timeouts allow one escaped byte in this many */
 
 struct pst_reliable_timing pst_mctp_line_timing(uint32_t baud, uint16_t mtu, size_t unit,
                                                 uint32_t *pause_ms)
@@ -50,7 +50,7 @@ void pst_mctp_line_input(struct pst_mctp_line *l, const uint8_t *bytes, size_t l
     }
 }
 
-/* Makes the next frame, if there is something to send and the line is about to be free. */
+/* Makes the next frame, if there is something to send and the line is ready for it. */
 static void make_frame(struct pst_mctp_line *l, uint64_t now_ms)
 {
     if (!psti_pace_free(&l->pace, now_ms)) {

@@ -14,7 +14,8 @@ pst_err pst_mctp_link_open(struct pst_mctp_link *l, const struct pst_mctp_link_c
         return PST_ERR_ARGUMENT;
     }
     memset(l, 0, sizeof *l);
-    /* A listener's too: so that what is wrong with it is known now, not when a client comes. */
+    /* A listener's configuration too is checked here, so that errors show now and not when a client
+     * connects. */
     PST_TRY(pst_reliable_connect(&l->link, &cfg->link, now_ms));
     l->cfg = *cfg;
     l->peer = cfg->peer;
@@ -39,7 +40,8 @@ static bool from_peer(const struct pst_mctp_link *l)
     return l->peer == PST_MCTP_EID_NULL || l->peer == l->from.source;
 }
 
-/* A stranger with a good cookie is the client, started anew, or one too many. */
+/* A stranger with a good cookie is the client after a restart, or another client, which is
+ * ignored. */
 static void stranger(struct pst_mctp_link *l, struct pst_bytes d, uint64_t now_ms)
 {
     const struct pst_bytes from = {&l->from.source, 1};
@@ -53,11 +55,11 @@ static void stranger(struct pst_mctp_link *l, struct pst_bytes d, uint64_t now_m
         return;
     }
     if (!waiting(l)) {
-        if (l->link.state == PST_OK) { /* else it has ended before, for a reason of its own */
+        if (l->link.state == PST_OK) { /* otherwise it had already ended, and the reason stays */
             l->link.forgotten = true;
         }
         pst_reliable_abort(&l->link, PST_ERR_CLOSED);
-        l->link.last_words = false; /* whom it would tell is no more */
+        l->link.last_words = false; /* the old peer no longer exists, so there is nobody to tell */
     } else if (pst_reliable_accept(&l->link, &l->cfg.link, d.at, d.len, now_ms) == PST_OK) {
         l->peer = l->from.source;
     } else {
@@ -107,7 +109,7 @@ pst_err pst_mctp_link_input(struct pst_mctp_link *l, const uint8_t *packet, size
     return PST_OK;
 }
 
-/* Begins the next message, if there is one. */
+/* Starts to send the next message, if there is one. */
 static bool next_message(struct pst_mctp_link *l, uint64_t now_ms)
 {
     struct pst_mctp_header to = {.destination = l->peer, .source = l->cfg.eid, .owner = true};

@@ -178,7 +178,7 @@ static pst_err take(struct pst_mctp_receiver *rx, const struct pst_mctp_header *
     struct pst_mctp_slot *slot = find(rx, h);
 
     if (h->som && slot != NULL) {
-        abandon(rx, slot); /* a new start ends what came before it */
+        abandon(rx, slot); /* a new start abandons the unfinished message */
     }
     if (h->som && h->eom) {
         *message = body;

@@ -1,11 +1,11 @@
-/* MCTP on a serial line. spec: DSP0253. Only the packet is escaped; count and FCS are not, so a
- * frame is read by position and a flag byte may stand in either of them. */
+/* MCTP on a serial line. spec: DSP0253. Only the packet is escaped. Count and FCS are not, so
+ * either may contain a flag byte, and a frame is read by position. */
 #include "postern/links/checksum.h"
 #include "postern/links/mctp.h"
 
 #define FLAG 0x7E
 #define ESCAPE 0x7D
-#define FLIP 0x20 /* 7E goes as 7D 5E, 7D as 7D 5D */
+#define FLIP 0x20 /* 7E is sent as 7D 5E, and 7D as 7D 5D */
 #define REVISION 0x01
 
 enum state { HUNT, REV, COUNT, BODY, ESCAPED, FCS_HIGH, FCS_LOW, END };
@@ -51,7 +51,7 @@ void pst_mctp_serial_init(struct pst_mctp_serial *s)
     *s = (struct pst_mctp_serial){.state = HUNT};
 }
 
-/* A flag where none may stand starts the next frame. */
+/* Drops a damaged frame. If `byte` is a flag, it starts the next one. */
 static void damage(struct pst_mctp_serial *s, uint8_t byte)
 {
     s->damaged++;
@@ -76,7 +76,7 @@ static void on_hunt(struct pst_mctp_serial *s, uint8_t byte)
 static void on_revision(struct pst_mctp_serial *s, uint8_t byte)
 {
     if (byte == FLAG) {
-        return; /* an end and a start, or a line that idles with flags */
+        return; /* end and start of two frames, or an idle line that sends flags */
     }
     if (byte == REVISION) {
         s->state = COUNT;
@@ -116,7 +116,7 @@ static void on_escaped(struct pst_mctp_serial *s, uint8_t byte)
     }
 }
 
-/* A byte before the end of a frame. */
+/* Handles a byte before the end of a frame. */
 static void take(struct pst_mctp_serial *s, uint8_t byte)
 {
     switch ((enum state)s->state) {
@@ -148,8 +148,9 @@ static void take(struct pst_mctp_serial *s, uint8_t byte)
     }
 }
 
-/* The end is not where the count said: what was taken for the FCS may be the next frame's start.
- * Three bytes are too few to reach an end. */
+/* The end flag is not where the count said, or the FCS is wrong. The bytes that were read as FCS
+ * may be the start of the next frame, so they are read again. Three bytes are too few to complete a
+ * frame. */
 static void look_again(struct pst_mctp_serial *s, uint8_t byte)
 {
     const uint8_t last[3] = {(uint8_t)(s->fcs >> 8), (uint8_t)s->fcs, byte};
@@ -163,14 +164,15 @@ static void look_again(struct pst_mctp_serial *s, uint8_t byte)
     }
 }
 
-/* True: the frame is whole and good. */
+/* True: the frame is complete and its FCS is right. */
 static bool on_end(struct pst_mctp_serial *s, uint8_t byte)
 {
     if (byte != FLAG || s->fcs != check(s->packet, s->count)) {
         look_again(s, byte);
         return false;
     }
-    /* Some senders let one flag end a frame and start the next: both readings are taken. */
+    /* Some senders use one flag as the end of a frame and the start of the next, so it counts as
+     * both. */
     s->state = REV;
     s->frames++;
     return true;

@@ -1,4 +1,4 @@
-/* SPDM messages and records as MCTP messages, and what is done about lost ones. */
+/* SPDM messages and records as MCTP messages, and the recovery of lost ones. */
 #include "postern/links/mctp_spdm.h"
 
 #include <string.h>
@@ -6,23 +6,23 @@
 #define SECURED 0x06
 #define GET_VERSION 0x84
 #define GET_MEASUREMENTS 0xE0
-#define CODE 1 /* where the request code of an SPDM message stands */
+#define CODE 1 /* offset of the request code in an SPDM message */
 #define TAGS 8
 
-enum fate { HELD, PASSES, STOPS, DROPPED }; /* of a message of the owner's */
+enum fate { HELD, PASSES, STOPS, DROPPED }; /* what becomes of the owner's message */
 
-/* Of the one exchange that is under way. */
+/* The state of the one exchange. */
 enum phase {
-    IDLE,     /* requester: nothing asked; responder: nothing to answer */
-    SENDING,  /* requester: the request; responder: the answer */
-    WAITING,  /* for the answer: the peer's, or the owner's */
-    ANSWERED, /* responder: `said` answers `heard` */
+    IDLE,     /* requester: no request; responder: nothing to answer */
+    SENDING,  /* requester: the request is being sent; responder: the answer is */
+    WAITING,  /* requester: for the peer's answer; responder: for the owner's */
+    ANSWERED, /* responder: `said` was sent as the answer to `heard` */
 };
 
 const struct pst_link_traits pst_mctp_spdm_traits = {
     .mtu = PST_MCTP_SPDM_MOST,
     .ordered = true,
-    .lossy = false, /* above this engine */
+    .lossy = false, /* this engine repeats what was lost */
     .shared = true,
     .pushes = false,
     .native = true,
@@ -130,7 +130,7 @@ uint64_t pst_mctp_spdm_wake(const struct pst_mctp_spdm *m)
 
 /* --- from the bus --- */
 
-/* Hands a message to the owner, who has read the one before. */
+/* Hands a message to the owner. False: the owner has not read the one before. */
 static bool give(struct pst_mctp_spdm *m, struct pst_bytes message)
 {
     const uint8_t kind = *message.at == SECURED ? PST_LINK_RECORD : PST_LINK_SPDM;
@@ -171,7 +171,7 @@ static pst_err take_answer(struct pst_mctp_spdm *m, const struct pst_mctp_header
     return PST_OK;
 }
 
-/* Part of an answer, or what damage left of one: how long it is still worth waiting. */
+/* Sets how long to wait for the rest of an answer, after a part of it or a damaged one came. */
 static void watch(struct pst_mctp_spdm *m, const uint8_t *packet, size_t len, pst_err err,
                   uint64_t now_ms)
 {
@@ -190,7 +190,7 @@ static bool has_code(struct pst_bytes message, uint8_t code)
     return *message.at == PST_LINK_INNER && message.len > 1 + CODE && message.at[1 + CODE] == code;
 }
 
-/* It is the one that was heard last, once more. */
+/* True if the request is a repetition of the last one. */
 static bool came_again(const struct pst_mctp_spdm *m, const struct pst_mctp_header *from,
                        struct pst_bytes message)
 {
@@ -215,7 +215,7 @@ static pst_err take_request(struct pst_mctp_spdm *m, const struct pst_mctp_heade
     if (came_again(m, from, message)) {
         m->repeated++;
         const bool anew = has_code(message, GET_VERSION) || has_code(message, GET_MEASUREMENTS);
-        if (m->phase != ANSWERED) { /* the answer is being made, or on its way */
+        if (m->phase != ANSWERED) { /* the owner still works on the answer, or it is being sent */
             return PST_OK;
         }
         if (!anew) {
@@ -223,7 +223,7 @@ static pst_err take_request(struct pst_mctp_spdm *m, const struct pst_mctp_heade
             return PST_OK;
         }
     }
-    if (saying || !give(m, message)) { /* whoever asked asks again */
+    if (saying || !give(m, message)) { /* the requester will repeat it */
         return PST_ERR_BUSY;
     }
     m->from = *from;
@@ -279,7 +279,7 @@ size_t pst_mctp_spdm_read(struct pst_mctp_spdm *m, uint8_t *out, size_t cap)
     return copy(m->heard, m->heard_len, &m->heard_at, out, cap);
 }
 
-/* The header of a message is whole. */
+/* Handles the complete header of a message from the owner. */
 static pst_err begin(struct pst_mctp_spdm *m)
 {
     struct pst_reader r = pst_reader_of(m->head, sizeof m->head);
@@ -300,7 +300,7 @@ static pst_err begin(struct pst_mctp_spdm *m)
     return kind == PST_LINK_SPDM || kind == PST_LINK_RECORD ? PST_OK : PST_ERR_DECODE;
 }
 
-/* Decides on a message that was held. False: not now. */
+/* Decides what to do with a held message. False: decide later. */
 static bool admit(struct pst_mctp_spdm *m)
 {
     const uint8_t kind = m->head[PST_LINK_HEADER - 1];
@@ -308,7 +308,7 @@ static bool admit(struct pst_mctp_spdm *m)
     if (m->cfg.listens ? m->phase == SENDING : m->phase != IDLE) {
         return false;
     }
-    /* A responder has no answer to what it was not asked, in the same protection. */
+    /* A responder only answers requests, in the clear or in a record as the request was. */
     if (m->cfg.listens && (m->phase != WAITING || kind != m->heard[PST_LINK_HEADER - 1])) {
         m->fate = DROPPED;
         return true;

@@ -1,12 +1,12 @@
-/* The same on a serial line, in the frames of DSP0253. */
+/* SPDM over MCTP on a serial line, in the frames of DSP0253. */
 #include "link/pace.h"
 #include "postern/links/mctp_spdm.h"
 
 #include <string.h>
 
-#define ANSWER_MS 1000 /* what a responder may take to think, and the buffers on the way */
+#define ANSWER_MS 1000 /* time for the responder's work and for buffers on the way */
 #define PAUSE_MS 250
-#define FRAMES 4 /* that may lie in buffers */
+#define FRAMES 4 /* frames that may wait in buffers */
 
 void pst_mctp_spdm_timing(struct pst_mctp_spdm_config *cfg, uint32_t baud)
 {

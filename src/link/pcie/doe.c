@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-#define FIRST 0x100 /* of the extended capabilities */
+#define FIRST 0x100 /* offset of the first extended capability */
 #define LAST 0xFFC
 #define MOST_CAPABILITIES ((0x1000 - FIRST) / 8)
 
-/* spec: DOE extended capability: registers, from its start */
+/* spec: DOE extended capability: register offsets from its start */
 #define CONTROL 0x08
 #define STATUS 0x0C
 #define WRITE_WORD 0x10
@@ -21,7 +21,7 @@
 #define MOST_WORDS 0x40000
 #define VENDOR_PCI_SIG 0x0001
 #define ABORT_MS 1000 /* spec: an abort takes at most one second */
-#define BUSY_MS 1000  /* somebody else's object: then it is aborted */
+#define BUSY_MS 1000  /* another user's object may take this long, then it is aborted */
 #define MOST_WAIT_MS 32
 
 enum state { IDLE, BEGIN, BUSY, ABORTING, WAITING };
@@ -128,7 +128,7 @@ static void wait_in(struct pst_doe *d, enum state state, uint32_t limit_ms, uint
     d->wake_ms = now_ms;
 }
 
-/* false: the time is up. */
+/* Sets the time of the next look, with a growing pause. False: the deadline has passed. */
 static bool back_off(struct pst_doe *d, uint64_t now_ms)
 {
     if (now_ms >= d->deadline_ms) {
@@ -142,7 +142,8 @@ static bool back_off(struct pst_doe *d, uint64_t now_ms)
     return true;
 }
 
-/* With `failing` PST_OK the request is sent after it. */
+/* Aborts what is in the mailbox. If `failing` is PST_OK the request is sent afterwards, otherwise
+ * it ends with `failing`. */
 static pst_err begin_abort(struct pst_doe *d, pst_err failing, uint64_t now_ms)
 {
     d->aborts++;
@@ -175,8 +176,8 @@ static pst_err on_begin(struct pst_doe *d, uint64_t now_ms)
         }
         return back_off(d, now_ms) ? PST_PENDING : begin_abort(d, PST_OK, now_ms);
     }
-    /* What is ready is an answer that nobody fetched: to a request that was given up. Words of an
-     * object that somebody left unfinished do not show at all. */
+    /* A ready answer belongs to a request that somebody gave up. Nothing shows the words of an
+     * object that somebody left unfinished, so the first request always aborts. */
     if (!d->cleared || (status & (STATUS_ERROR | STATUS_READY)) != 0) {
         return begin_abort(d, PST_OK, now_ms);
     }
@@ -197,7 +198,7 @@ static pst_err on_abort(struct pst_doe *d, uint64_t now_ms)
     return d->failing == PST_OK ? PST_ERR_TIMEOUT : d->failing;
 }
 
-/* One word, and the next one is asked for. */
+/* Reads one word and advances to the next. */
 static pst_err fetch(struct pst_doe *d, size_t index)
 {
     uint32_t word;
@@ -213,7 +214,7 @@ static pst_err read_object(struct pst_doe *d, size_t *len)
     size_t words = 2;
 
     for (size_t i = 0; i < words; i++) {
-        if (i + 1 == words && i > 1) { /* cut ones read as zeros: the last word tells */
+        if (i + 1 == words && i > 1) { /* a truncated object reads as zeros */
             PST_TRY(get_status(d, &status));
             if ((status & STATUS_READY) == 0) {
                 return (status & STATUS_ERROR) != 0 ? PST_ERR_PEER : PST_ERR_DECODE;
@@ -239,7 +240,7 @@ static pst_err read_object(struct pst_doe *d, size_t *len)
     if ((status & STATUS_ERROR) != 0) {
         return PST_ERR_PEER;
     }
-    return (status & STATUS_READY) != 0 ? PST_ERR_DECODE : PST_OK; /* more than it said */
+    return (status & STATUS_READY) != 0 ? PST_ERR_DECODE : PST_OK; /* words remain */
 }
 
 static pst_err on_answer(struct pst_doe *d, uint64_t now_ms, struct pst_bytes *answer)
@@ -307,7 +308,7 @@ void pst_doe_cancel(struct pst_doe *d)
     }
     d->state = IDLE;
     d->aborts++;
-    (void)!put(d, CONTROL, CONTROL_ABORT); /* if that fails, the next start finds out */
+    (void)!put(d, CONTROL, CONTROL_ABORT); /* the next start notices a failure */
 }
 
 /* --- discovery --- */
@@ -337,7 +338,7 @@ pst_err pst_doe_survey_take(struct pst_doe_survey *s, const uint8_t *object, siz
     const uint8_t type = pst_get_u8(&r), next = pst_get_u8(&r);
     PST_TRY(pst_finish(&r));
     if (next != 0 && next <= s->next) {
-        return PST_ERR_DECODE; /* it would go round for ever */
+        return PST_ERR_DECODE; /* otherwise the survey would never end */
     }
     s->spdm = s->spdm || (vendor == VENDOR_PCI_SIG && type == 1);
     s->secured = s->secured || (vendor == VENDOR_PCI_SIG && type == 2);

@@ -1,4 +1,4 @@
-/* Link messages in data objects, and one end of a mailbox as a stream of them. */
+/* Link messages in data objects, and one end of a mailbox as a stream of link messages. */
 #include "postern/links/doe.h"
 
 #include <string.h>
@@ -7,12 +7,13 @@
 #define VENDOR_REQUEST 0xFE
 #define VENDOR_RESPONSE 0x7E
 #define SPDM_ERROR 0x7F
-#define SPDM_VERSION 0x10 /* of messages before there is a negotiated one */
+#define SPDM_VERSION 0x10 /* of messages before a version is negotiated */
 #define CONTROL_HEAD (SPDM_HEAD + 2 + 1 + PST_VENDOR_ID_LEN + 2)
 
 static const uint8_t vendor_id[PST_VENDOR_ID_LEN] = PST_VENDOR_ID;
 
-/* A record with its number, its Length and its tag: the mailbox itself carries more. */
+/* The MTU allows for a record with its sequence number, its Length and its tag. The mailbox itself
+ * carries more. */
 const struct pst_link_traits pst_doe_traits = {
     .mtu = PST_DOE_OBJECT - PST_DOE_HEAD,
     .ordered = true,
@@ -28,7 +29,7 @@ static const struct pst_binding *doe(void)
     return pst_binding_find("doe");
 }
 
-/* The control message moves up, behind the head of a VENDOR_DEFINED message. */
+/* Moves the control message up and puts the head of a VENDOR_DEFINED message before it. */
 static pst_err wrap_control(bool answer, uint8_t *buf, size_t cap, size_t *len)
 {
     uint8_t control[PST_LINK_CONTROL_MAX];
@@ -66,7 +67,8 @@ pst_err pst_doe_wrap(uint8_t kind, bool answer, uint8_t *buf, size_t cap, size_t
                             cap, len, total);
 }
 
-/* Is it a control message? Then `body` becomes that. */
+/* True if `body` is a VENDOR_DEFINED message with a control message in it. `body` is then set to
+ * the control message. */
 static bool is_control(struct pst_bytes *body)
 {
     struct pst_reader r = pst_reader_of(body->at, body->len);
@@ -118,7 +120,8 @@ static uint32_t most(const struct pst_doe_end *e)
     return (uint32_t)(e->cap - PST_DOE_SPARE - PST_DOE_HEAD);
 }
 
-/* A HELLO on its way through: nobody may be told to send more than the mailbox takes. */
+/* Limits the message size in a HELLO that passes through, so that no end sends more than the
+ * mailbox takes. */
 static void fit_hello(const struct pst_doe_end *e, struct pst_hello *hello)
 {
     if (hello->largest > most(e)) {
@@ -134,7 +137,7 @@ static pst_err on_own_control(struct pst_doe_end *e, uint8_t *msg, size_t *len)
 
     PST_TRY(pst_link_get_control(msg, *len, &op, &hello, &why));
     if (op == PST_CONTROL_HELLO &&
-        hello.profile == PST_PROFILE_VERSION) { /* another one is the other end's to refuse */
+        hello.profile == PST_PROFILE_VERSION) { /* the other end refuses another profile */
         e->numbered = hello.shared || hello.mctp;
         fit_hello(e, &hello);
         *len = pst_link_put_hello(msg, &hello);
@@ -187,7 +190,7 @@ static void give_control(struct pst_doe_end *e, const uint8_t *control, size_t l
     e->out_len = PST_LINK_HEADER + len;
 }
 
-/* In place of a peer that says none. */
+/* Gives the owner a HELLO in the name of a peer that sends none. */
 static void give_hello(struct pst_doe_end *e, bool of_target)
 {
     const struct pst_hello hello = pst_link_hello_of(&pst_doe_traits, of_target, most(e));
@@ -197,7 +200,7 @@ static void give_hello(struct pst_doe_end *e, bool of_target)
     give_control(e, control, len);
 }
 
-/* For a device that knows SPDM, but no HELLO. */
+/* Answers the owner's HELLO for a device that speaks SPDM but not HELLO. */
 static pst_err answer_for_device(struct pst_doe_end *e)
 {
     if (e->numbered) {
@@ -222,7 +225,7 @@ static pst_err take_control(struct pst_doe_end *e, struct pst_bytes control)
     memcpy(copy, control.at, len);
     if (op == PST_CONTROL_HELLO && hello.profile == PST_PROFILE_VERSION) {
         fit_hello(e, &hello);
-        hello.native = true; /* whatever it says of itself: the mailbox is such a hop */
+        hello.native = true; /* whatever the HELLO says: the mailbox is a native, polled hop */
         hello.polled = true;
         len = pst_link_put_hello(copy, &hello);
     }
@@ -250,7 +253,8 @@ pst_err pst_doe_end_take(struct pst_doe_end *e, uint8_t *object, size_t len)
         const bool error = kind == PST_LINK_SPDM && payload.len > 1 && payload.at[1] == SPDM_ERROR;
         return error ? answer_for_device(e) : PST_ERR_DECODE;
     }
-    /* The body begins behind the object's head, which is longer than a message's. */
+    /* An object's head is longer than the header of a link message, so the header fits before the
+     * body. */
     uint8_t *const header = object + PST_DOE_HEAD - PST_LINK_HEADER;
     PST_TRY(pst_framing_header(header, kind, payload.len));
     e->out = header;

@@ -12,7 +12,7 @@ static void put(const struct pst_ring *r, enum pst_ring_word word, uint32_t valu
     r->port.store(r->port.ctx, r->mine + (size_t)word, value);
 }
 
-/* The largest power of two of which two fit. */
+/* The size of a ring: the largest power of two that fits twice. */
 static uint32_t ring_size(size_t len)
 {
     uint32_t size = PST_RING_MOST;
@@ -26,7 +26,7 @@ static uint32_t ring_size(size_t len)
     return size;
 }
 
-/* What the other side has to find, before it is there. */
+/* Writes the words that the other side must find when it arrives. */
 static void introduce(const struct pst_ring *r)
 {
     put(r, PST_RING_HEAD, 0);
@@ -55,7 +55,7 @@ pst_err pst_ring_open(struct pst_ring *r, const struct pst_ring_port *port, size
     r->ring_theirs = PST_RING_RINGS + (listens ? size : 0);
     r->generation = generation;
     r->heard_ms = now_ms;
-    put(r, PST_RING_GENERATION, 0); /* until all the rest is true */
+    put(r, PST_RING_GENERATION, 0); /* no generation until all other words are valid */
     put(r, PST_RING_PEER, 0);
     introduce(r);
     put(r, PST_RING_GENERATION, generation);
@@ -71,13 +71,13 @@ static pst_err end(struct pst_ring *r, pst_err why)
     return r->ended;
 }
 
-/* Each side names the other's generation; the caller first, for a listener draws a fresh one for
- * each connection. */
+/* Each side confirms the other's generation. The caller does so first, because a listener draws a
+ * new generation for each connection. */
 static pst_err greet(struct pst_ring *r, uint64_t now_ms)
 {
     const uint32_t generation = theirs(r, PST_RING_GENERATION);
 
-    introduce(r); /* again: somebody else may have written there while nobody came */
+    introduce(r); /* again, because another process may have written there in the meantime */
     if (generation == 0 || theirs(r, PST_RING_MAGIC) != PST_RING_MAGIC_VALUE) {
         return PST_PENDING;
     }
@@ -103,7 +103,8 @@ static pst_err greet(struct pst_ring *r, uint64_t now_ms)
     return PST_OK;
 }
 
-/* What they wrote so far. false: it cannot be. */
+/* Reads how much the other side has written. False: the value is impossible, and the connection has
+ * ended. */
 static bool see_head(struct pst_ring *r)
 {
     const uint32_t head = theirs(r, PST_RING_HEAD);
@@ -139,7 +140,7 @@ static pst_err listen_to_beat(struct pst_ring *r, uint64_t now_ms)
     return now_ms - r->heard_ms > PST_RING_SILENCE_MS ? end(r, PST_ERR_TIMEOUT) : PST_OK;
 }
 
-/* What was written before it closed is still read. */
+/* Checks the other side. Bytes that it wrote before it closed are still read. */
 static pst_err look(struct pst_ring *r, uint64_t now_ms)
 {
     const uint32_t state = theirs(r, PST_RING_STATE);
@@ -227,7 +228,7 @@ bool pst_ring_is_drained(struct pst_ring *r)
 
 void pst_ring_close(struct pst_ring *r)
 {
-    /* Unless somebody has taken our place. */
+    /* Only if no other process has taken our place. */
     if (r->generation != 0 &&
         r->port.load(r->port.ctx, r->mine + PST_RING_GENERATION) == r->generation) {
         put(r, PST_RING_GENERATION, 0);

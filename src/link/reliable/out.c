@@ -1,10 +1,10 @@
-/* The reliable link: timers, and what goes out. */
+/* The reliable link: timers and output. */
 #include <string.h>
 
 #include "link/reliable/reliable.h"
 
-/* Payloads of usual paths: IPv6's least, PPPoE, Ethernet with IPv6 and IPv4, jumbo frames,
- * loopback. */
+/* Datagram sizes to probe, from common paths: the IPv6 minimum, PPPoE, Ethernet with IPv6 and IPv4,
+ * jumbo frames, loopback. */
 static const uint16_t ladder[] = {1232, 1392, 1452, 1472, 4000, 8952, 16000, 32000, 65000};
 
 void psti_reliable_end(struct pst_reliable *r, pst_err why, bool tell)
@@ -16,7 +16,8 @@ void psti_reliable_end(struct pst_reliable *r, pst_err why, bool tell)
 
 /* --- timers --- */
 
-/* Nothing under way, or its timeout would tell. */
+/* When to send a keepalive. Never while something is under way, because its timeout shows whether
+ * the peer is there. */
 static uint64_t keepalive_at(const struct pst_reliable *r)
 {
     for (size_t i = 0; i < r->cfg.sent_count; i++) {
@@ -139,7 +140,7 @@ static size_t put_close(struct pst_reliable *r, uint8_t *out, size_t cap)
     return psti_datagram_seal(r->cfg.crc32c, &w);
 }
 
-/* Lets an acknowledgement travel along when there is one to give and `room` for it. */
+/* Adds an acknowledgement to `d` if `room` suffices. */
 static void add_ack(struct pst_reliable *r, struct data *d, size_t room)
 {
     if (room < ACK_SIZE(psti_mask_len(r->missing))) {
@@ -165,7 +166,7 @@ static void copy_out(const struct pst_reliable *r, struct pst_writer *w, uint32_
     }
 }
 
-/* Sends what `s` says, anew. */
+/* Sends what `s` describes, under a new number. */
 static size_t put_sent(struct pst_reliable *r, struct pst_reliable_sent *s, uint8_t *out,
                        size_t cap, uint64_t now_ms)
 {
@@ -205,7 +206,8 @@ static bool window_open(const struct pst_reliable *r, size_t len)
     return under_way == 0 || under_way + len <= r->window;
 }
 
-/* What a datagram can carry when an acknowledgement that is owed comes along. */
+/* The bytes of data that fit into a datagram, if it also carries the acknowledgement that is
+ * owed. */
 static size_t data_room(const struct pst_reliable *r, bool with_ack)
 {
     const size_t ack = with_ack && r->owed > 0 ? ACK_SIZE(psti_mask_len(r->missing)) : 0;
@@ -213,14 +215,14 @@ static size_t data_room(const struct pst_reliable *r, bool with_ack)
     return r->mtu - (size_t)DATA_HEAD - DATAGRAM_CRC - ack;
 }
 
-/* The path has shrunk: the first `room` bytes go out on their own. */
+/* The path has shrunk: splits off the first `room` bytes, to be sent separately. */
 static struct pst_reliable_sent *cut_off(struct pst_reliable *r, struct pst_reliable_sent *s,
                                          size_t room)
 {
     struct pst_reliable_sent *part = psti_sent_find(r, SENT_FREE);
 
     if (part == NULL) {
-        for (size_t i = 0; i < r->cfg.sent_count; i++) { /* what fits makes room */
+        for (size_t i = 0; i < r->cfg.sent_count; i++) { /* one that fits frees a slot */
             if (r->cfg.sent[i].state == SENT_LOST && r->cfg.sent[i].len <= room) {
                 return &r->cfg.sent[i];
             }
@@ -280,7 +282,7 @@ static size_t put_probe(struct pst_reliable *r, uint8_t *out, size_t cap, uint64
         return 0;
     }
     if (s == NULL) {
-        r->probe_ms = now_ms + r->rto_ms; /* later, rather than being woken for nothing */
+        r->probe_ms = now_ms + r->rto_ms; /* retry later, to avoid useless wakes */
         return 0;
     }
     for (size_t i = 0; i < sizeof ladder / sizeof *ladder; i++) {

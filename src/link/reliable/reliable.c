@@ -1,4 +1,4 @@
-/* The reliable link: what comes in, and what its owner sends and receives. */
+/* The reliable link: input, and the owner's calls to send and receive. */
 #include <string.h>
 
 #include "link/reliable/reliable.h"
@@ -142,7 +142,8 @@ static void island_drop(struct pst_reliable *r, size_t i)
     }
 }
 
-/* Notes that [from, to) is here. Islands neither touch nor overlap. False: no room to note it. */
+/* Notes that the bytes [from, to) have arrived. Islands neither touch nor overlap. False: no island
+ * is free. */
 static bool island_add(struct pst_reliable *r, uint32_t from, uint32_t to)
 {
     for (size_t i = 0; i < r->islands;) {
@@ -182,7 +183,7 @@ static void swallow_islands(struct pst_reliable *r)
     }
 }
 
-/* PST_ERR_LIMIT: beyond what may be kept; the sender is not told that it arrived. */
+/* PST_ERR_LIMIT: more than can be kept, so it is not acknowledged. */
 static pst_err store(struct pst_reliable *r, uint32_t offset, struct pst_bytes b)
 {
     const uint32_t end = offset + (uint32_t)b.len;
@@ -212,7 +213,7 @@ static pst_err store(struct pst_reliable *r, uint32_t offset, struct pst_bytes b
     return PST_OK;
 }
 
-/* True: the number came in its turn. */
+/* Notes a received number. True: it came in order. */
 static bool note_number(struct pst_reliable *r, uint32_t number)
 {
     const int32_t ahead = pst_gap(number, r->seen);
@@ -275,7 +276,7 @@ static pst_err on_cookie(struct pst_reliable *r, struct pst_reader *in, uint64_t
     if (id != r->cfg.id || r->server || r->state != PST_PENDING) {
         return PST_ERR_UNEXPECTED;
     }
-    /* Only the first one is answered at once, or a strange server could keep us busy. */
+    /* Only the first cookie is answered at once. Otherwise a hostile server could keep us busy. */
     if (!r->cookie_known) {
         psti_reliable_greeted(r, now_ms);
     }
@@ -319,7 +320,7 @@ static pst_err on_close(struct pst_reliable *r, struct pst_reader *in)
     if (id != r->cfg.id) {
         return PST_ERR_UNEXPECTED;
     }
-    /* No reason, and the two states, are as good as none. */
+    /* PST_OK, PST_PENDING and PST_WANT_MORE are no reasons, and count as PST_ERR_CLOSED. */
     psti_reliable_end(r, reason > PST_ERR_ARGUMENT ? PST_ERR_CLOSED : (pst_err)reason, false);
     return PST_OK;
 }
@@ -337,7 +338,8 @@ static pst_err on_reset(struct pst_reliable *r, struct pst_reader *in)
     return PST_OK;
 }
 
-/* A peer that missed our CLOSE is told again; only what would want an answer gets one. */
+/* After the end, a peer that missed our CLOSE gets it again, but only in answer to what expects
+ * one. */
 static pst_err after_end(struct pst_reliable *r, uint8_t type, struct pst_reader *in)
 {
     if (type == PST_DATAGRAM_DATA && pst_get_u32(in) == r->cfg.id && r->known) {
@@ -390,7 +392,7 @@ pst_err pst_reliable_input(struct pst_reliable *r, const uint8_t *datagram, size
 
 /* --- the owner's side --- */
 
-/* The bytes in order that lie together in the buffer. */
+/* The number of bytes that are in order and contiguous in the buffer. */
 static size_t ready(const struct pst_reliable *r)
 {
     return least(r->in_order - r->consumed, r->cfg.receive_cap - r->receive_head);
@@ -400,7 +402,7 @@ static void consume(struct pst_reliable *r, size_t n)
 {
     r->consumed += (uint32_t)n;
     r->receive_head = (r->receive_head + n) % r->cfg.receive_cap;
-    /* A half of the buffer is worth a datagram of its own. */
+    /* Credit for half of the buffer is worth a datagram of its own. */
     if (r->consumed + (uint32_t)r->cfg.receive_cap - r->told >= r->cfg.receive_cap / 2) {
         r->credit_due = true;
     }

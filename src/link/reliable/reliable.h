@@ -1,4 +1,4 @@
-/* What the files of the reliable link share. */
+/* Shared by the files of the reliable link. */
 #ifndef PST_LINK_RELIABLE_RELIABLE_H
 #define PST_LINK_RELIABLE_RELIABLE_H
 
@@ -38,11 +38,11 @@ size_t psti_datagram_seal(pst_crc_fn *crc, struct pst_writer *w);
 pst_err psti_greeting_get(struct pst_reader *r, bool welcome, struct greeting *g);
 size_t psti_greeting_put(uint8_t *out, size_t cap, bool welcome, const struct greeting *g);
 pst_err psti_data_get(struct pst_reader *r, struct data *d);
-/* Everything but what follows the offset or the padding, and without the CRC. */
+/* Writes a DATA datagram without what follows the offset, the padding, and the CRC. */
 void psti_data_put(struct pst_writer *w, const struct data *d);
 size_t psti_mask_len(uint64_t missing);
 
-/* a - b in a space that wraps. */
+/* a - b for numbers that wrap around. */
 static inline int32_t pst_gap(uint32_t a, uint32_t b)
 {
     return (int32_t)(a - b);
@@ -55,10 +55,10 @@ size_t psti_sent_free(const struct pst_reliable *r);               /* slots */
 bool psti_sent_flying(const struct pst_reliable *r, uint8_t what); /* enum sent_what */
 uint32_t psti_sent_in_flight(const struct pst_reliable *r);        /* bytes of data */
 uint64_t psti_sent_expires(const struct pst_reliable *r, const struct pst_reliable_sent *s);
-/* What has expired is lost. */
+/* Declares lost what has timed out. */
 void psti_sent_expire(struct pst_reliable *r, uint64_t now_ms);
-/* An answer to our HELLO: the round trip is known if there was only one HELLO, and the next goes
- * out at once. */
+/* Handles an answer to our HELLO. It measures the round trip if there was only one HELLO, and makes
+ * the next datagram go out at once. */
 void psti_reliable_greeted(struct pst_reliable *r, uint64_t now_ms);
 void psti_reliable_acked(struct pst_reliable *r, const struct data *d, uint64_t now_ms);
 

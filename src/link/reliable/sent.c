@@ -1,11 +1,11 @@
-/* The reliable link: what is under way. Acknowledgements, loss, round trip, congestion window. */
+/* The reliable link: datagrams under way, acknowledgements, loss, round trip, congestion window. */
 #include "link/reliable/reliable.h"
 
-#define OUT_OF_ORDER 3 /* a datagram that so many later ones overtook is lost */
+#define OUT_OF_ORDER 3 /* a datagram is lost once this many later ones were acknowledged */
 #define PROBES_MAX 3
 #define PROBE_AGAIN_MS 600000
-#define SHRINK_AFTER 2 /* timeouts in a row, before the path is taken to have shrunk, */
-#define SHRINK_LOST 4  /* or times that large ones were lost and no such one arrived */
+#define SHRINK_AFTER 2 /* timeouts in a row after which the path counts as shrunk, */
+#define SHRINK_LOST 4  /* or losses of large datagrams without one that arrived */
 #define WINDOW_MAX (UINT32_C(1) << 26)
 
 struct pst_reliable_sent *psti_sent_find(struct pst_reliable *r, uint8_t state)
@@ -42,7 +42,7 @@ bool psti_sent_flying(const struct pst_reliable *r, uint8_t what)
     return false;
 }
 
-/* Probes are not counted. */
+/* Bytes of data under way. Probes are not counted. */
 uint32_t psti_sent_in_flight(const struct pst_reliable *r)
 {
     uint32_t sum = 0;
@@ -123,7 +123,7 @@ static void shrink_path(struct pst_reliable *r, uint64_t now_ms)
     r->probe_ms = now_ms + PROBE_AGAIN_MS;
 }
 
-/* Small datagrams that arrive keep the timeouts from seeing that large ones do not. */
+/* Counts losses of large datagrams in a row. Timeouts do not show them while small ones arrive. */
 static void suspect_path(struct pst_reliable *r, uint16_t size, uint64_t now_ms)
 {
     if (size <= r->cfg.mtu_first) {
@@ -137,7 +137,8 @@ static void suspect_path(struct pst_reliable *r, uint16_t size, uint64_t now_ms)
     }
 }
 
-/* Once for all that was under way at the same time. True: it did. */
+/* Shrinks the window, once for all datagrams that were under way at the same time. True: it
+ * shrank. */
 static bool window_shrink(struct pst_reliable *r, uint32_t number)
 {
     if (pst_gap(number, r->recovery) < 0) {

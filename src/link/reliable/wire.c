@@ -1,11 +1,11 @@
-/* The datagrams of the reliable link, and what strangers are answered. */
+/* The datagrams of the reliable link, and the answers to strangers. */
 #include <string.h>
 
 #include "link/reliable/reliable.h"
 #include "link/reliable/siphash.h"
 #include "postern/links/checksum.h"
 
-#define COOKIE_PERIOD_MS 16384 /* a cookie is good for one to two of these */
+#define COOKIE_PERIOD_MS 16384 /* a cookie is valid for one to two periods */
 #define ADDRESS_MAX 64
 #define MASK_BITS 0x0F
 #define MASK_MAX 8
@@ -167,7 +167,7 @@ void psti_data_put(struct pst_writer *w, const struct data *d)
     }
 }
 
-/* Binds the client's address and its random numbers to our key and the time. */
+/* The cookie binds the client's address and random numbers to our key and the time. */
 static uint64_t cookie_of(const struct pst_reliable_door *door, struct pst_bytes from,
                           const struct greeting *g, uint64_t period)
 {
@@ -179,7 +179,7 @@ static uint64_t cookie_of(const struct pst_reliable_door *door, struct pst_bytes
     pst_put_u32(&w, g->start);
     pst_put_bytes(&w, from.at, from.len);
     const uint64_t cookie = psti_siphash(door->key, text, w.used);
-    return cookie != 0 ? cookie : 1; /* 0: none yet */
+    return cookie != 0 ? cookie : 1; /* 0 means "no cookie yet" */
 }
 
 static pst_err answer_hello(const struct pst_reliable_door *door, struct pst_bytes from,

@@ -1,9 +1,9 @@
-/* Consistent overhead byte stuffing: a code byte says how far it is to the next zero. */
+/* Consistent overhead byte stuffing: a code byte gives the distance to the next zero. */
 #include <string.h>
 
 #include "postern/links/serial.h"
 
-#define RUN_MAX 254 /* bytes that one code can announce */
+#define RUN_MAX 254 /* most bytes that one code covers */
 
 pst_err pst_cobs_put(const uint8_t *in, size_t len, uint8_t *out, size_t cap, size_t *written)
 {
@@ -23,7 +23,7 @@ pst_err pst_cobs_put(const uint8_t *in, size_t len, uint8_t *out, size_t cap, si
             break;
         }
         if (run < RUN_MAX) {
-            at++; /* the zero that the code stands for; after it there is always a code */
+            at++; /* the zero that the code replaces; a code always follows it */
         }
     }
     return pst_written(&w, written);
@@ -58,7 +58,7 @@ static void take(struct pst_cobs *c, uint8_t byte)
     c->left = (uint8_t)(byte - 1);
 }
 
-/* True: a frame ends here, and it is one. */
+/* Handles a delimiter. True: it ends a valid, non-empty frame. */
 static bool delimit(struct pst_cobs *c, struct pst_bytes *frame)
 {
     const bool good = !c->bad && c->left == 0 && c->have > 0;

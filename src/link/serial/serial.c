@@ -22,7 +22,7 @@ struct pst_reliable_timing pst_serial_timing(uint32_t baud, uint16_t mtu)
     const uint64_t us = psti_pace_us(baud == 0 ? BAUD_MAX : baud, PST_COBS_ROOM(mtu) + 2);
     const uint32_t frame = (uint32_t)((us + 999) / 1000);
 
-    /* A round trip is a frame, then one of the other side that is under way, then the answer. */
+    /* A round trip takes a frame, a frame that the other side is still sending, and the answer. */
     return (struct pst_reliable_timing){
         .first_rto = 200 + 6 * frame,
         .least_rto = 30 + 4 * frame,
@@ -42,7 +42,8 @@ pst_err pst_serial_open(struct pst_serial *s, const struct pst_serial_config *cf
         return PST_ERR_ARGUMENT;
     }
     memset(s, 0, sizeof *s);
-    /* A listener's too: so that what is wrong with it is known now, not when a client comes. */
+    /* A listener's configuration too is checked here, so that errors show now and not when a client
+     * connects. */
     PST_TRY(pst_reliable_connect(&s->link, &cfg->link, now_ms));
     s->cfg = *cfg;
     s->pace.baud = cfg->baud;
@@ -58,7 +59,7 @@ static bool waiting(const struct pst_serial *s)
     return s->cfg.listens && s->link.state == PST_PENDING;
 }
 
-/* There is one peer only: a stranger with a good cookie is the client, started anew. */
+/* There is only one peer, so a stranger with a good cookie is the restarted client. */
 static void stranger(struct pst_serial *s, struct pst_bytes d, uint64_t now_ms)
 {
     static const struct pst_bytes nowhere = {NULL, 0};
@@ -69,11 +70,11 @@ static void stranger(struct pst_serial *s, struct pst_bytes d, uint64_t now_ms)
         return;
     }
     if (!waiting(s)) {
-        if (s->link.state == PST_OK) { /* else it has ended before, for a reason of its own */
+        if (s->link.state == PST_OK) { /* otherwise it had already ended, and the reason stays */
             s->link.forgotten = true;
         }
         pst_reliable_abort(&s->link, PST_ERR_CLOSED);
-        s->link.last_words = false; /* whom it would tell is no more */
+        s->link.last_words = false; /* the old peer no longer exists, so there is nobody to tell */
         return;
     }
     if (pst_reliable_accept(&s->link, &s->cfg.link, d.at, d.len, now_ms) != PST_OK) {
@@ -125,7 +126,7 @@ static size_t next_datagram(struct pst_serial *s, const uint8_t **at, uint64_t n
                       : pst_reliable_output(&s->link, s->datagram, s->cfg.link.mtu_most, now_ms);
 }
 
-/* Makes the next frame, if there is something to send and the line is about to be free. */
+/* Makes the next frame, if there is something to send and the line is ready for it. */
 static void make_frame(struct pst_serial *s, uint64_t now_ms)
 {
     const uint8_t *datagram;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define VERSION 1
-#define COUNTED 2 /* bytes of the header that its length counts */
+#define COUNTED 2 /* version and type: the header bytes that its length counts */
 #define MOST (0xFFFF - COUNTED)
 
 enum type { CLEAR = 0x05, SECURED = 0x06, ROLE = 0xBF, ERROR_FIRST = 0xC0, ERROR_LAST = 0xC3 };
@@ -31,7 +31,7 @@ size_t pst_spdm_tcp_greet(bool target, uint8_t out[PST_SPDM_TCP_GREETING])
     return pst_framing_header(out, PST_LINK_CONTROL, len) == PST_OK ? PST_LINK_HEADER + len : 0;
 }
 
-/* A header of the owner's into that of a frame. */
+/* Turns the header of the owner's link message into that of a frame. */
 static pst_err frame_head(struct pst_spdm_tcp *t)
 {
     struct pst_reader r = pst_reader_of(t->out.head, sizeof t->out.head);
@@ -55,7 +55,7 @@ static pst_err frame_head(struct pst_spdm_tcp *t)
     return PST_OK;
 }
 
-/* And back. */
+/* Turns the header of a frame into that of a link message. */
 static pst_err link_head(struct pst_spdm_tcp *t)
 {
     const uint16_t counted = pst_peek_u16(t->in.head);
@@ -77,7 +77,7 @@ static pst_err link_head(struct pst_spdm_tcp *t)
                               t->in.left);
 }
 
-/* A control message of the owner's is whole. */
+/* Handles a complete control message of the owner. It is not sent. */
 static pst_err stop_here(const struct pst_spdm_tcp *t, size_t len)
 {
     struct pst_hello hello;

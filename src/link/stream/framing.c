@@ -29,7 +29,7 @@ static size_t header_len(const struct pst_framing *s)
     return pst_get_u24(&r);
 }
 
-/* Copies up to what is still wanted to `to` and counts it. */
+/* Copies input to `to` until `wanted` bytes are there, and counts what was copied. */
 static void take(struct pst_framing *s, uint8_t *to, size_t wanted, const uint8_t *in, size_t len,
                  size_t *used)
 {

@@ -1,4 +1,5 @@
-/* The control messages, HELLO and BYE, and what two HELLOs say of the path between them. */
+/* The control messages HELLO and BYE, and how two HELLOs are combined into the traits of the
+ * path. */
 #include <string.h>
 
 #include "postern/link.h"
@@ -48,7 +49,7 @@ static pst_err get_hello(struct pst_reader *r, struct pst_hello *out)
     pst_require(r, memcmp(name, magic, sizeof magic) == 0);
     hello.profile = pst_get_u8(r);
     if (pst_reader_ok(r) && hello.profile != PST_PROFILE_VERSION) {
-        *out = hello; /* what follows is that profile's business */
+        *out = hello; /* another profile defines the rest of its HELLO */
         return PST_OK;
     }
     const uint8_t flags = pst_get_u8(r);
@@ -71,7 +72,7 @@ static pst_err get_bye(struct pst_reader *r, pst_err *why)
     const int reason = -(int)pst_get_u8(r);
 
     PST_TRY(pst_finish(r));
-    /* The two states are no reason to end. */
+    /* PST_PENDING and PST_WANT_MORE are no errors, so they cannot be a reason. */
     *why = reason == PST_PENDING || reason == PST_WANT_MORE ? PST_ERR_CLOSED : (pst_err)reason;
     return PST_OK;
 }

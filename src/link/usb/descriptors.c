@@ -52,8 +52,8 @@ static void put_attributes(struct pst_writer *w)
     pst_put_u8(w, 39);
     pst_put_u8(w, CS_INTERFACE);
     pst_put_u8(w, ATTRIBUTES);
-    pst_put_u16(w, 0x0100); /* release of the class */
-    pst_put_u16(w, 39);     /* of all the class's descriptors of this interface */
+    pst_put_u16(w, 0x0100); /* release number of the class */
+    pst_put_u16(w, 39);     /* total length of the class descriptors of this interface */
     pst_put_zeros(w, 2);    /* trace source or instance; events */
     pst_put_u8(w, 2);
     pst_put_u16(w, CONTROLS);
@@ -131,8 +131,8 @@ pst_err pst_usb_config_put(const struct pst_usb_function *functions, size_t n,
 
 /* --- finding one --- */
 
-/* What is known while walking: `control` is the last Debug-Control interface, `f` the setting of a
- * data interface whose endpoints are being read. */
+/* The state while descriptors are read: `control` is the last Debug-Control interface, `f` the
+ * setting of a data interface whose endpoints are being read. */
 struct walk {
     struct pst_usb_found f;
     uint8_t subclass, control;
@@ -148,7 +148,7 @@ static void see_interface(struct walk *w, struct pst_reader *d)
 {
     const uint8_t number = pst_get_u8(d);
     const uint8_t alternate = pst_get_u8(d);
-    (void)pst_get_u8(d); /* the endpoints that follow are counted by being there */
+    (void)pst_get_u8(d); /* number of endpoints: the descriptors that follow are counted instead */
     const bool ours = pst_get_u8(d) == PST_USB_CLASS;
     const uint8_t subclass = pst_get_u8(d);
     const uint8_t protocol = pst_get_u8(d);
@@ -188,7 +188,8 @@ static void see_endpoint(struct walk *w, struct pst_reader *d)
     }
 }
 
-/* One descriptor without its first two bytes. Longer ones than we know are fine. */
+/* Handles one descriptor, without its first two bytes. It may be longer than the form that we
+ * know. */
 static void see(struct walk *w, uint8_t type, struct pst_reader *d)
 {
     if (type == INTERFACE) {
@@ -225,7 +226,7 @@ pst_err pst_usb_find(const uint8_t *config, size_t len, uint8_t subclass,
             break;
         }
         if (type == INTERFACE && usable(&w)) {
-            break; /* the setting before this one is whole */
+            break; /* the setting before this one is complete */
         }
         see(&w, type, &d);
         pst_require(&r, pst_reader_ok(&d));

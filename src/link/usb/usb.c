@@ -55,7 +55,7 @@ static pst_usb_verdict run_get(struct pst_usb_control *c, uint8_t request, uint1
     case PST_USB_GET_OPERATING_MODE:
         out[0] = c->mode;
         break;
-    case PST_USB_GET_ERROR: /* told once */
+    case PST_USB_GET_ERROR: /* reading clears it */
         out[0] = c->error;
         c->error = PST_USB_NO_ERROR;
         break;
@@ -144,7 +144,8 @@ void pst_usb_pipe_close(struct pst_usb_pipe *p)
     }
 }
 
-/* The device tells a host once that its stream is none of ours: it may have much under way. */
+/* The device tells a host only once that it does not know the stream, because the host may have
+ * many transfers under way. */
 static void say_gone(struct pst_usb_pipe *p, uint32_t stream)
 {
     if (p->reply == 0 && (p->refused != stream || stream == 0)) {
@@ -195,7 +196,7 @@ static pst_usb_event on_data(struct pst_usb_pipe *p, uint32_t stream, uint32_t n
 
 static pst_usb_event on_end(struct pst_usb_pipe *p, uint32_t stream, pst_usb_event event)
 {
-    /* A device that does not take a stream closes it at once. */
+    /* A device that refuses a stream closes it at once. */
     const bool refused = event == PST_USB_CLOSED && p->calling && p->tries > 0;
 
     if ((!p->open && !refused) || stream != p->stream) {
@@ -227,7 +228,7 @@ pst_usb_event pst_usb_pipe_receive(struct pst_usb_pipe *p, uint64_t now_ms, cons
     pst_require(&r, (count != 0) == (kind == PST_USB_DATA));
     pst_require(&r, kind == PST_USB_DATA || number == 0);
     if (!pst_reader_ok(&r)) {
-        return PST_USB_NOTHING; /* the rest of a transfer that was cut: numbers tell what is lost */
+        return PST_USB_NOTHING; /* the rest of a truncated transfer: the numbers show the loss */
     }
     if (stream == p->stream) {
         pst_usb_pipe_heard(p, now_ms);
@@ -249,7 +250,8 @@ pst_usb_event pst_usb_pipe_receive(struct pst_usb_pipe *p, uint64_t now_ms, cons
     }
 }
 
-/* `out` has room for the head, the bytes and one more. */
+/* Writes the head of a transfer of `count` bytes, and its padding byte if it needs one; returns the
+ * length. `out` has room for the head, the bytes and one more. */
 static size_t put_head(uint8_t *out, uint8_t kind, uint32_t stream, uint32_t number, size_t count)
 {
     size_t len = PST_USB_HEAD + count;
@@ -292,7 +294,7 @@ pst_err pst_usb_pipe_output(struct pst_usb_pipe *p, uint64_t now_ms, uint8_t out
         return PST_WANT_MORE;
     }
     if (p->tries++ > 0) {
-        p->stream++; /* an answer to the former one is too late */
+        p->stream++; /* an answer to the former OPEN comes too late */
     }
     if (p->tries > PST_USB_OPEN_TRIES) {
         p->wake = UINT64_MAX;
