@@ -2,13 +2,14 @@
 
 #include <string.h>
 
-#define NOT_SET 1 /* the port itself */
+#define NOT_SET 1 /* rule 1: there is no port */
 
 enum { AGENT = 1, RECORDS = 2 };
 
-/* Functions, by where their pointers stand, and who needs them. The number of a row is its rule. */
+/* The functions of a port: the offset of each pointer, and which parts need it. A row's rule number
+ * is derived from its index. */
 static const struct {
-    uint8_t at; /* in words of a pointer */
+    uint8_t at; /* offset of the pointer in struct pst_crypto, in pointers */
     uint8_t by;
 } functions[] = {
 #define ROW(name, by)                                                                              \

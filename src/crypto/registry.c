@@ -1,5 +1,5 @@
 /* The algorithms, one row each (spec: DSP0274, NEGOTIATE_ALGORITHMS and ALGORITHMS tables). A row's
- * place in its table is its id; row 0 is "none". */
+ * index in its table is its id; row 0 is "none". */
 #include <string.h>
 
 #include "postern/crypto.h"
@@ -88,7 +88,8 @@ uint32_t pst_measurement_hash_bit(pst_hash_id id)
 {
     const struct pst_algorithm *row = pst_hash_row(id);
 
-    /* Bit 0 is "raw bit stream only" there, so the digests stand one higher. */
+    /* Bit 0 of the measurement hash field is "raw bit stream only", so the digests are one bit
+     * higher. */
     return row == NULL ? 0 : row->spdm_bit << 1;
 }
 

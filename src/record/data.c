@@ -10,7 +10,7 @@ static pst_err expand(const struct pst_data *d, const uint8_t *secret, const cha
                            NULL, out, len);
 }
 
-/* Places the key that is derived from the direction's secret. */
+/* Derives the key of a direction from its secret, and places it. */
 static pst_err place(struct pst_data *d, pst_direction direction, bool encrypt)
 {
     const uint8_t *secret = d->secret[direction];

@@ -101,7 +101,7 @@ pst_err pst_record_place(struct pst_record *r, uint32_t session_id, pst_key_phas
 void pst_record_wipe(struct pst_record *r)
 {
     if (r->config.crypto == NULL) {
-        return; /* zeroed storage: never initialised */
+        return; /* zeroed storage that was never initialised */
     }
     half_wipe(r->config.crypto, &r->send);
     half_wipe(r->config.crypto, &r->receive);
@@ -109,7 +109,8 @@ void pst_record_wipe(struct pst_record *r)
     r->encrypt = false;
 }
 
-/* Writes what surrounds the payload, and the AEAD over it; `body` is the Length field's value. */
+/* Writes everything around the payload (header, lengths, padding), then seals the record. `body` is
+ * the value of the Length field. */
 static pst_err seal_body(struct pst_record *r, uint8_t *buf, size_t payload_len, size_t random_len,
                          size_t body)
 {
@@ -182,7 +183,7 @@ static uint64_t nearest(uint64_t expected, uint16_t wire)
     return number;
 }
 
-/* Which number the record has, and whether it may still be accepted. */
+/* Finds the record's sequence number, and checks whether it may still be accepted. */
 static pst_err check_number(const struct pst_record *r, const uint8_t *at, uint64_t *number)
 {
     const struct pst_record_half *half = &r->receive;
@@ -198,7 +199,8 @@ static pst_err check_number(const struct pst_record *r, const uint8_t *at, uint6
     if (n != expected && !r->config.window) {
         return PST_ERR_REPLAY;
     }
-    /* No sender goes beyond the limit: such a number says nothing about the key. */
+    /* No sender exceeds the limit. So such a number alone does not prove that the key is used up;
+     * `expected` does. */
     if (n >= r->config.limit) {
         return expected >= r->config.limit ? PST_ERR_LIMIT : PST_ERR_REPLAY;
     }
@@ -220,7 +222,7 @@ static void note_number(struct pst_record_half *half, uint64_t number)
     half->seen |= UINT64_C(1) << (half->sequence - 1 - number);
 }
 
-/* `body` bytes follow the header, tag included. */
+/* Opens a record whose header is followed by `body` bytes, tag included. */
 static pst_err open_body(struct pst_record *r, uint8_t *rec, size_t header, size_t body,
                          uint64_t number)
 {

@@ -1,4 +1,4 @@
-/* One key port for the records of several sessions. */
+/* A key port that serves the records of several sessions. */
 #include "postern/parts/record.h"
 
 static bool in_use(const struct pst_record *r)
