@@ -2,10 +2,10 @@
  *
  * The target composes each event as one JSON line and hands it to a sink, in pieces of at most 128
  * bytes, so that neither needs memory for a whole line. With the last piece it says what must be
- * true when the sink returns: PST_AUDIT_DURABLE, that the line has reached stable storage (the
- * opening of a session, and every line that announces an effect). A sink that fails stops the
- * effect: no log, no effects. A line has at most PST_AUDIT_LINE bytes and no newline. Nothing in it
- * is secret.
+ * true when the sink returns: PST_AUDIT_DURABLE, that the line has reached stable storage (required
+ * for the opening of a session, and for every line that announces an effect). A sink that fails
+ * stops the effect: no log, no effects. A line has at most PST_AUDIT_LINE bytes and no newline.
+ * Nothing in it is secret.
  *
  * Every line has "line" (its number), "time" (seconds since 1970, 0: no trusted clock), "event",
  * "session" and "engineer". What else it has depends on the event:
@@ -22,15 +22,14 @@
  * At most five lines of refusals and denials are written each second; "suppressed" in the next one
  * counts the others.
  *
- * Stepping is the same few batches of run control over and over. When one is repeated, its line may
- * announce more: "announces":60 says that up to 60 may follow within PST_AUDIT_AHEAD_MS, each with
- * the effects of this line or with those of one entry of "alternatives". Each of them still gets a
- * line, with "announced_by" and the number of the announcing line, but no sync of its own, and a
- * sink may keep it back for PST_AUDIT_KEEP_MS. So a power failure or a killed agent can lose which
- * of the announced batches ran, but never that they were announced. Other breakpoints, and whatever
- * writes, are never announced ahead. `audit_ahead` of pst_target_config is the number; 0: every
- * line is durable.
- */
+ * Stepping repeats the same few batches of run control. When a batch is repeated, its line may
+ * announce more of them: "announces":60 says that up to 60 batches may follow within
+ * PST_AUDIT_AHEAD_MS, each with the effects of this line or of one entry of "alternatives". Each of
+ * them still gets a line, with "announced_by" and the number of the announcing line, but no sync of
+ * its own, and a sink may keep it back for PST_AUDIT_KEEP_MS. So after a power failure or a killed
+ * agent the log may not say which of the announced batches ran, but it always says that they were
+ * announced. Other breakpoints and writes are never announced ahead. `audit_ahead` of
+ * pst_target_config is the largest number; 0: every line is durable. */
 #ifndef POSTERN_AUDIT_H
 #define POSTERN_AUDIT_H
 
@@ -40,22 +39,22 @@
 extern "C" {
 #endif
 
-#define PST_AUDIT_LINE 1024 /* the longest name and grants, every character escaped */
+#define PST_AUDIT_LINE 1024 /* fits the longest name and grants with every character escaped */
 #define PST_AUDIT_AHEAD_MS 1000
 #define PST_AUDIT_KEEP_MS 100
 
 enum pst_audit_when {
     PST_AUDIT_MORE,      /* the line goes on with the next piece */
-    PST_AUDIT_ANNOUNCED, /* a durable line has announced it: it may be kept back, but not
-                            behind the next line that is not announced */
-    PST_AUDIT_WRITTEN,   /* another process sees it */
-    PST_AUDIT_DURABLE,   /* a power failure does not take it */
+    PST_AUDIT_ANNOUNCED, /* a durable line has announced it: it may be delayed, but must be written
+                            before the next line that is not announced */
+    PST_AUDIT_WRITTEN,   /* other processes can read it */
+    PST_AUDIT_DURABLE,   /* it survives a power failure */
 };
 
 struct pst_audit_sink {
     void *ctx;
-    /* Takes the next piece of a line. After an error the rest of that line does not come: the next
-     * piece begins another one. */
+    /* Takes the next piece of a line. After an error the rest of that line is not sent: the next
+     * piece begins another line. */
     pst_err (*line)(void *ctx, const char *piece, size_t len, enum pst_audit_when when);
     uint64_t (*wall_s)(void *ctx); /* seconds since 1970, 0: no trusted clock */
 };

@@ -2,13 +2,13 @@
  *
  * An engineer's certificate carries a grant, and the policy of the TS carries another. The
  * effective grant is their intersection, computed once when the session opens. A certificate
- * without a grant grants nothing. Both are written in the same words:
+ * without a grant grants nothing. Both use the same syntax:
  *
  *     debug                          everything, the whole device
  *     observe                        read memory, read run state
  *     memory:r:0x80000000-0x8000ffff read that range (rw: and write it)
  *     run                            run control and registers: a whole-device grant
- *     run:r                          read run state only
+ *     run:r                          read run state, no run control
  *     halt                           stop, step and resume, but no register writes: enough to read
  *                                    memory through a stub that must halt the CPU for it
  *     trace                          trace sources
@@ -16,13 +16,12 @@
  *     device=Acme:Pump:*             only on these devices (a trailing * matches any rest)
  *     epoch=3                        refused if it is below the TS's floor
  *     until=1767225600               seconds since 1970, where the TS has a trusted clock
- *     session=3600                   longest session, seconds
+ *     session=3600                   longest session, in seconds
  *
  * Clauses are separated by spaces, commas or semicolons. Numbers are decimal or 0x hexadecimal; a
- * range names its last address. A setting (word=value) may appear once. `run` and `debug` reach all
- * memory, so a grant that combines them with a range of memory is refused, unless the policy says
- * that hardware keeps run control out of other memory (`fenced`).
- */
+ * range includes its last address. Each setting (word=value) may appear once. `run` and `debug`
+ * reach all memory, so a grant that combines them with a range of memory is refused, unless the
+ * policy says that hardware keeps run control out of other memory (`fenced`). */
 #ifndef POSTERN_POLICY_H
 #define POSTERN_POLICY_H
 
@@ -44,7 +43,7 @@ struct pst_grants {
     uint8_t count;             /* 0: nothing is granted */
     char device[PST_MAX_NAME]; /* "": any */
     uint32_t epoch;
-    uint64_t until;     /* 0: no end of its own */
+    uint64_t until;     /* seconds since 1970; 0: no end of its own */
     uint32_t session_s; /* 0: no limit of its own */
 };
 
@@ -76,14 +75,14 @@ PST_MUST_CHECK pst_err pst_grants_intersect(struct pst_grants *out, const struct
 PST_MUST_CHECK pst_err pst_policy_decide(const struct pst_policy *policy,
                                          const struct pst_peer *peer, const char *device,
                                          uint64_t now, struct pst_grants *out, const char **why);
-/* Whether all of `rights` are granted on every byte of [address, address + len) in `space`; several
- * ranges may cover it together. false if the end wraps around. A `len` of 0 counts as 1. `rights`
- * of 0 asks whether anything at all is granted in `space`. */
+/* True if all of `rights` are granted on every byte of [address, address + len) in `space`; several
+ * ranges may cover it together. False if the end wraps around. A `len` of 0 counts as 1. With
+ * `rights` 0 it tells whether anything at all is granted in `space`. */
 bool pst_grants_cover(const struct pst_grants *g, uint8_t space, uint8_t rights, uint64_t address,
                       uint64_t len);
-/* The grant as text: at most `cap` bytes with the NUL; returns the length without it. If it does
- * not fit, whole clauses are left out and " ..." ends it; PST_GRANTS_TEXT bytes are always enough.
- */
+/* Writes the grant as text, at most `cap` bytes with the NUL, and returns the length without the
+ * NUL. If it does not fit, whole clauses are left out and the text ends in " ..."; PST_GRANTS_TEXT
+ * bytes are always enough. */
 #define PST_GRANTS_TEXT 640
 size_t pst_grants_text(const struct pst_grants *g, char *out, size_t cap);
 
