@@ -59,10 +59,10 @@ enum pst_spp_error_type {
 #define PST_SPC_PROFILE 0x1F0
 #define PST_SPC_CREDIT 0x1F4
 
-/* SCM access space: the mailbox. Writes at DATA append to the request, in any number of packets. A
- * write to GO gives its length, u32, and runs it. A read of RESPONSE+offset returns bytes of the
- * answer, and stays pending until there is an answer. STATUS: length of the answer, u32; 0 while
- * there is none. */
+/* SCM access space: the mailbox. Writes at DATA+offset fill in the request, in any number of
+ * packets. A write to GO gives its length, u32, and runs it. A read of RESPONSE+offset returns
+ * bytes of the answer, and stays pending until there is an answer. STATUS: length of the answer,
+ * u32; 0 while there is none. */
 enum pst_scm_register {
     PST_SCM_STATUS = 0x0000,
     PST_SCM_GO = 0x0008,
@@ -178,7 +178,7 @@ enum pst_datagram {
 enum pst_datagram_flag {
     PST_DATAGRAM_ASK = 0x80,   /* number u32: an acknowledgement is requested */
     PST_DATAGRAM_ACK = 0x40,   /* largest number seen u32, end of the credit as an offset u32, then
-                                  flags & 0x0F bytes; bit i set: number largest - 1 - i is missing */
+                                  flags & 0x0F bytes; bit i: number largest - 1 - i is missing */
     PST_DATAGRAM_BYTES = 0x20, /* offset u32, then bytes of the stream; only with ASK */
     PST_DATAGRAM_PAD = 0x10,   /* the rest is zeros, to probe a size; not with BYTES */
 };

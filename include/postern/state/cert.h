@@ -1,5 +1,5 @@
-/* The state of a chain that is being verified: private, visible only so that its size is `sizeof`.
- */
+/* The state of a chain that is being verified. Private: use cert.h; this is public only so that
+ * callers can own the memory. */
 #ifndef POSTERN_STATE_CERT_H
 #define POSTERN_STATE_CERT_H
 
@@ -15,11 +15,11 @@ struct pst_chain {
     const struct pst_chain_config *config; /* NULL: no check runs */
     uint8_t *buffer;
     size_t cap, have;
-    size_t taken; /* bytes of the call that answered PST_PENDING */
+    size_t taken; /* bytes taken by the call that returned PST_PENDING */
     uint64_t now;
-    struct pst_certificate last;   /* aliases the buffer; valid in the phases after WHOLE */
-    struct pst_cert_issuer issuer; /* of the certificate that comes in */
-    struct pst_public_key key;     /* of the issuer; sig_id 0: none yet */
+    struct pst_certificate last;   /* aliases the buffer; valid in the phases that follow WHOLE */
+    struct pst_cert_issuer issuer; /* of the certificate that is arriving */
+    struct pst_public_key key;     /* the issuer's; sig_id 0: none yet */
     uint8_t root_hash[PST_MAX_HASH];
     struct pst_cert_refusal refusal;
     uint32_t fed;      /* bytes of the whole chain so far */

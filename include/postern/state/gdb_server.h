@@ -1,5 +1,5 @@
-/* What a gdb server is made of. Private: use parts/gdb_server.h; this is public only so that
- * callers can own the memory. */
+/* The state of a gdb server. Private: use parts/gdb_server.h; this is public only so that callers
+ * can own the memory. */
 #ifndef POSTERN_STATE_GDB_SERVER_H
 #define POSTERN_STATE_GDB_SERVER_H
 
@@ -11,8 +11,8 @@ extern "C" {
 
 #define PST_GDB_REGS 2048  /* largest g block */
 #define PST_GDB_SLOTS 4    /* harts whose registers are kept at once */
-#define PST_GDB_SINGLES 32 /* registers read one by one that are kept */
-#define PST_GDB_HARTS 64   /* harts that gdb is told of */
+#define PST_GDB_SINGLES 32 /* single registers that are kept */
+#define PST_GDB_HARTS 64   /* most harts that are reported to gdb */
 #define PST_GDB_BREAKS 128
 #define PST_GDB_TEXT 200
 
@@ -21,7 +21,7 @@ struct pst_gdb_break {
     uint16_t kind;
     uint8_t type;
     bool used, wanted, placed;
-    bool known; /* it was accepted before */
+    bool known; /* the stub accepted it before */
 };
 
 struct pst_gdb_server {
@@ -33,11 +33,11 @@ struct pst_gdb_server {
     struct pst_rsp_reader in;
     uint8_t *out;
     size_t out_cap, out_head, out_tail;
-    size_t last_at, last_len; /* the newest packet, for a NAK */
+    size_t last_at, last_len; /* the last packet sent, to repeat it after a NAK */
     bool no_ack, asked, held, awaiting_stop, ending;
     bool gdb_swbreak, gdb_hwbreak;
     uint64_t beat_ms;
-    char message[PST_GDB_TEXT]; /* printed when gdb next takes console output */
+    char message[PST_GDB_TEXT]; /* printed as soon as gdb takes console output */
 
     /* operations on the target */
     struct pst_spp_op ops[6], interrupt, ahead;
@@ -46,8 +46,8 @@ struct pst_gdb_server {
     unsigned outstanding;
     bool turning, interrupting, interrupt_wanted, break_failed, resume_pending, ahead_pending;
     bool stop_came, ahead_awaited, gather_off;
-    void (*then)(struct pst_gdb_server *g);       /* once no operation is outstanding */
-    void (*not_halted)(struct pst_gdb_server *g); /* if the interrupt is refused */
+    void (*then)(struct pst_gdb_server *g);       /* called when no operation is outstanding */
+    void (*not_halted)(struct pst_gdb_server *g); /* called if the interrupt is refused */
     uint8_t *work, *report, *ahead_data, *archive;
     size_t archive_len;
     uint8_t map_bytes[PST_CACHE_REGIONS * 24];
@@ -89,8 +89,8 @@ struct pst_gdb_server {
     uint64_t crc_left;
     uint32_t crc;
     uint32_t reg_hart, reg_number;
-    struct pst_gdb_break probe; /* of Z or z */
-    uint64_t seq_next;          /* where a sequential reader would go on */
+    struct pst_gdb_break probe; /* the breakpoint of a Z or z packet */
+    uint64_t seq_next;          /* where a sequential read would continue */
     uint64_t ahead_address;
     uint32_t ahead_epoch;
     uint8_t ahead_failures;

@@ -1,4 +1,4 @@
-/* What a stub client is made of. Private: use parts/stub.h; this is public only so that callers can
+/* The state of a stub client. Private: use parts/stub.h; this is public only so that callers can
  * own the memory. */
 #ifndef POSTERN_STATE_STUB_H
 #define POSTERN_STATE_STUB_H
@@ -10,13 +10,13 @@
 extern "C" {
 #endif
 
-#define PST_STUB_HARTS 16   /* more are not listed */
-#define PST_STUB_BREAKS 48  /* breakpoints and watchpoints at a time */
+#define PST_STUB_HARTS 16   /* most harts that are listed */
+#define PST_STUB_BREAKS 48  /* most breakpoints and watchpoints at a time */
 #define PST_STUB_ANNEXES 10 /* files of the target description; more are left out */
-#define PST_STUB_NAME 40    /* longest name of one, and of an architecture, + 1 */
-#define PST_STUB_RESUMES 6  /* entries of one RESUME */
-#define PST_STUB_GATHERS 16 /* entries of the gather list */
-#define PST_STUB_AHEAD 12   /* requests sent before their turn */
+#define PST_STUB_NAME 40    /* room for the name of a file or an architecture, with the NUL */
+#define PST_STUB_RESUMES 6  /* most entries of one RESUME */
+#define PST_STUB_GATHERS 16 /* most entries of the gather list */
+#define PST_STUB_AHEAD 12   /* most requests sent ahead */
 #define PST_STUB_RANGE_STEPS 10000
 #define PST_STUB_BUFFER_MIN 1024
 
@@ -42,11 +42,11 @@ struct pst_stub_range {
     uint32_t len;
 };
 
-struct pst_stub_row; /* of the map of RUN */
+struct pst_stub_row; /* a row of the register map of RUN */
 
 struct pst_stub {
     struct pst_stub_config config;
-    const struct pst_gate *gate; /* of the session that enabled us */
+    const struct pst_gate *gate; /* of the session that enabled the spaces */
     uint8_t link, enabled, opening;
     bool closing, open_failed;
 
@@ -56,13 +56,13 @@ struct pst_stub {
     size_t sent, packet_at, packet_len;
     uint8_t retries;
     bool acks, noack_offered;
-    bool detached; /* D was sent: nothing may follow it */
-    void (*answer)(struct pst_stub *s, struct pst_bytes reply); /* NULL: not waited for */
-    bool pipelines;    /* requests need not wait for answers */
-    uint8_t skip;      /* answers to come that are dropped */
-    uint8_t followers; /* requests behind this one for the same read */
+    bool detached; /* D was sent, so nothing may follow */
+    void (*answer)(struct pst_stub *s, struct pst_bytes reply); /* NULL: no answer is expected */
+    bool pipelines;                                             /* the stub supports pipelining */
+    uint8_t skip;      /* answers still to come that will be dropped */
+    uint8_t followers; /* more requests under way for the same read */
     struct pst_stub_range
-        ahead[PST_STUB_AHEAD]; /* requested ahead; answers to [ahead_at, ahead_len) are to come */
+        ahead[PST_STUB_AHEAD]; /* requested ahead; [ahead_at, ahead_len) are not answered */
     uint8_t ahead_at, ahead_len;
     struct pst_stub_range wanted[PST_STUB_AHEAD]; /* what the last report gathered */
     uint8_t wanted_len;
@@ -89,16 +89,16 @@ struct pst_stub {
         bool used, seen;
     } harts[PST_STUB_HARTS];
     uint8_t listing, listed;
-    uint64_t general; /* the thread that Hg chose */
+    uint64_t general; /* the thread selected with Hg */
 
     /* run state */
-    bool running;    /* resumed; its stop has not come */
+    bool running;    /* resumed, and its stop has not been reported */
     bool breaking;   /* an interrupt was sent */
-    bool quiet;      /* by us, for an access: the stop is not reported */
-    bool interrupt;  /* somebody asked for one */
-    bool resume_due; /* resume when no access is at hand */
-    bool stepping;   /* a range, step by step */
-    bool step_check; /* after a step: look at the pc */
+    bool quiet;      /* interrupted for an access: the stop is not reported */
+    bool interrupt;  /* an interrupt was requested */
+    bool resume_due; /* resume when no access is under way */
+    bool stepping;   /* single-stepping through a range */
+    bool step_check; /* compare the pc after a step */
     bool exited;
     uint32_t steps;
     struct pst_stub_resume resumes[PST_STUB_RESUMES];
@@ -122,23 +122,23 @@ struct pst_stub {
     uint8_t report_phase, report_index;
     bool report_active, report_valid, event_due, event_ready;
 
-    /* the access at hand */
+    /* the current access */
     struct {
         const struct pst_stub_row *row;
         uint64_t address;
-        uint32_t asked, len, at; /* len: as far as the stage reaches */
+        uint32_t asked, len, at; /* len: as much as fits into `stage` */
         uint8_t space, step;
         bool write, used, done;
-        bool deferred; /* a resume that was sent and is not answered yet */
+        bool deferred; /* a resume that was sent but is not answered yet */
         pst_err result;
     } access;
-    bool stale; /* the answer to a cancelled access is to come */
+    bool stale; /* the answer to a cancelled access is still to come */
     const struct pst_gate *access_gate;
     uint32_t chunk; /* bytes of a write in flight */
     struct pst_stub_break setting;
     bool setting_on;
-    const uint8_t *source;   /* what it writes; only during a call to perform */
-    struct pst_writer stage; /* what it read */
+    const uint8_t *source;   /* the data to write; valid only during a call to perform */
+    struct pst_writer stage; /* the data that was read */
 };
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* What a target is made of. Private: use target.h; this is public only so that callers can own the
+/* The state of a target. Private: use target.h; this is public only so that callers can own the
  * memory. */
 #ifndef POSTERN_STATE_TARGET_H
 #define POSTERN_STATE_TARGET_H
@@ -13,17 +13,17 @@
 extern "C" {
 #endif
 
-#ifndef PST_TARGET_LINKS /* at a time; a firmware with one UART has one */
+#ifndef PST_TARGET_LINKS /* most links at a time; firmware with one UART needs one */
 #define PST_TARGET_LINKS 16
 #endif
 
 typedef enum {
     PST_CONTEXT_FREE,
     PST_CONTEXT_PENDING, /* not authenticated: bootstrap engine, SPDM only */
-    PST_CONTEXT_REFUSED, /* authenticated, but without rights: the target is held, or there is no
-                            grant */
+    PST_CONTEXT_REFUSED, /* authenticated, but without rights: the target is held by another
+                            session, or there is no grant */
     PST_CONTEXT_LIVE,
-    PST_CONTEXT_ENDING, /* keys are gone; spaces are being released */
+    PST_CONTEXT_ENDING, /* keys are wiped; spaces are being released */
 } pst_context_phase;
 
 struct pst_mailbox { /* the SCM access space of one context */
@@ -31,13 +31,13 @@ struct pst_mailbox { /* the SCM access space of one context */
     size_t half;
     size_t request_len, answer_len;
     bool running;   /* the responder works on the request */
-    bool delivered; /* the whole answer was read: keys may change once it is sealed */
+    bool delivered; /* the whole answer was read: keys may change once that read is sealed */
 };
 
 struct pst_target_watch { /* one access space as an observer sees it */
     struct pst_target_context *context;
     uint8_t number;
-    bool pending; /* the space works on an access of this observer */
+    bool pending; /* the space is working on an access of this observer */
 };
 
 struct pst_target_context {
@@ -45,12 +45,12 @@ struct pst_target_context {
     pst_context_phase phase;
     uint32_t link;
     bool protected_; /* its batches came in records */
-    bool keyed;      /* KEY_EXCHANGE_RSP was sent: the peer goes on in records */
+    bool keyed;      /* KEY_EXCHANGE_RSP was sent: the peer's next messages are records */
     bool observer;   /* live, sharing the target read-only */
-    bool orphan;     /* its link is gone, though its spaces are still being released */
+    bool orphan;     /* its link is gone, but its spaces are still being released */
     bool native;     /* its link messages are SPDM messages, not batches */
     bool refused;    /* the log says that its certificate chain was refused, and why */
-    pst_err closing; /* not PST_OK: end it as soon as what is pending is sent */
+    pst_err closing; /* not PST_OK: end it once everything pending is sent */
     const char *refusal;
     struct pst_spdm_config spdm;
     struct pst_responder responder;
@@ -64,35 +64,35 @@ struct pst_target_context {
     struct pst_grants grants;
     char name[PST_MAX_NAME];
     uint8_t fingerprint[8];
-    bool time_checked;          /* of the engineer's certificate */
-    uint64_t since_ms, since_s; /* of this phase; wall clock 0 when there is none */
+    bool time_checked;          /* the clock was trusted when the certificate was checked */
+    uint64_t since_ms, since_s; /* start of this phase; since_s is 0 without a trusted clock */
     uint64_t reads, read_bytes, effects;
     uint32_t session_id;
     uint8_t *queue;
     size_t queue_len;
-    struct pst_target_path *data; /* NULL: its debug travels where its SPDM does */
+    struct pst_target_path *data; /* NULL: debug data travels on the link of the SPDM messages */
 };
 
 struct pst_target_path {                /* the data link of one session */
     struct pst_target_context *context; /* NULL: free */
     struct pst_data records;
     uint32_t link;
-    bool bound; /* a record came on `link` and opened */
+    bool bound; /* a record that came on `link` has opened */
 };
 
 struct pst_target_link {
     uint32_t id;
     const struct pst_link_traits *traits; /* NULL: free */
     bool close;
-    bool busy; /* a Busy answer has to be sent */
+    bool busy; /* a Busy answer must be sent */
 };
 
-struct pst_target_repeats { /* recent batches of run control, see audit.h */
+struct pst_target_repeats { /* recent batches of run control (see audit.h) */
     struct {
         char what[54];
-        uint8_t len; /* 0: none from here on */
+        uint8_t len; /* 0: no entry here or after it */
         bool announced;
-    } recent[4]; /* the latest first */
+    } recent[4]; /* newest first */
     uint8_t left;
     uint64_t line, ms; /* of the announcement */
 };
