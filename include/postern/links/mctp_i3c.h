@@ -1,13 +1,13 @@
 /* MCTP over I3C (spec: DSP0233): one packet in each private write or read.
  *
  * A transfer is an MCTP packet (mctp.h) and a PEC: the CRC-8 of SMBus over the address byte
- * (dynamic address and direction) and the packet. A target with something to say raises an IBI with
- * the mandatory data byte AE and nothing after it; the controller then reads one packet. A damaged
- * packet is dropped. What is fixed here is what Linux's driver does; the text of the binding was
- * not at hand. Larger packets than the baseline's 68 bytes are for ends that are configured so.
+ * (dynamic address and direction) and the packet. A target with something to send raises an IBI
+ * with only the mandatory data byte AE; the controller then reads one packet. A damaged packet is
+ * dropped. This follows Linux's driver, because the text of the binding was not available. Packets
+ * longer than the baseline's 68 bytes need configuration at both ends.
  *
- * Both ends are sans-I/O queues of packets. Nothing is repeated but what was refused with NACK.
- */
+ * Both ends are sans-I/O queues of packets. Only a transfer that was refused with NACK is
+ * repeated. */
 #ifndef POSTERN_LINKS_MCTP_I3C_H
 #define POSTERN_LINKS_MCTP_I3C_H
 
@@ -19,13 +19,15 @@ extern "C" {
 #endif
 
 #define PST_MCTP_I3C_IBI 0xAE
-#define PST_MCTP_I3C_PACKET (PST_I3C_MAX - 1) /* the longest that fits a transfer of ours */
-#define PST_MCTP_I3C_QUEUE 8                  /* packets that wait */
+#define PST_MCTP_I3C_PACKET (PST_I3C_MAX - 1) /* the longest packet that fits into a transfer */
+#define PST_MCTP_I3C_QUEUE 8                  /* packets that can wait */
 
-/* A transfer. `out` may not overlap the packet. PST_ERR_ARGUMENT: no packet, or too long. */
+/* Makes a transfer. `out` must not overlap the packet. PST_ERR_ARGUMENT: not a packet, or too
+ * long. */
 PST_MUST_CHECK pst_err pst_mctp_i3c_put(uint8_t address, bool read, const uint8_t *packet,
                                         size_t len, uint8_t out[PST_I3C_MAX], size_t *out_len);
-/* PST_OK: `packet` aliases `in`. PST_ERR_DECODE: too short, too long, or another PEC. */
+/* Gets the packet from a transfer. `packet` aliases `in`. PST_ERR_DECODE: too short, too long, or a
+ * wrong PEC. */
 PST_MUST_CHECK pst_err pst_mctp_i3c_get(uint8_t address, bool read, const uint8_t *in, size_t len,
                                         struct pst_bytes *packet);
 
@@ -40,25 +42,27 @@ struct pst_mctp_i3c_queue { /* private */
 struct pst_mctp_i3c_target { /* private but for `damaged` */
     struct pst_mctp_i3c_queue in, out;
     uint32_t damaged;
-    bool told; /* an IBI for the oldest packet was accepted */
+    bool told; /* the controller accepted an IBI for the oldest packet */
 };
 void pst_mctp_i3c_target_init(struct pst_mctp_i3c_target *t);
-/* Would a private write be taken? Otherwise NACK it. */
+/* True if a private write would be taken. Otherwise NACK it. */
 bool pst_mctp_i3c_target_ready(const struct pst_mctp_i3c_target *t);
-/* A private write to our address. PST_ERR_DECODE: damaged, dropped. PST_ERR_BUSY: not taken. */
+/* Takes a private write to our address. PST_ERR_DECODE: damaged, dropped. PST_ERR_BUSY: not
+ * taken. */
 PST_MUST_CHECK pst_err pst_mctp_i3c_target_write(struct pst_mctp_i3c_target *t, uint8_t address,
                                                  const uint8_t *data, size_t len);
-/* A private read: what to send, and that it is on its way. 0: NACK. */
+/* Gives the bytes for a private read, which then count as sent. 0: NACK. */
 size_t pst_mctp_i3c_target_read(struct pst_mctp_i3c_target *t, uint8_t address,
                                 uint8_t out[PST_I3C_MAX]);
-/* As of pst_i3c_target; there is one byte. */
+/* As pst_i3c_target_ibi and _ibi_done, with one byte. */
 size_t pst_mctp_i3c_target_ibi(const struct pst_mctp_i3c_target *t, uint8_t out[1]);
 void pst_mctp_i3c_target_ibi_done(struct pst_mctp_i3c_target *t);
 bool pst_mctp_i3c_target_room(const struct pst_mctp_i3c_target *t); /* for a packet */
-/* For the owner. PST_ERR_BUSY: no room now. PST_ERR_ARGUMENT: it could never be sent. */
+/* For the owner: queues a packet. PST_ERR_BUSY: no room now. PST_ERR_ARGUMENT: it can never be
+ * sent. */
 PST_MUST_CHECK pst_err pst_mctp_i3c_target_send(struct pst_mctp_i3c_target *t,
                                                 const uint8_t *packet, size_t len);
-/* PST_OK: a packet, valid until the next call of this engine. PST_PENDING: none. */
+/* Gives the next packet, valid until the next call of this engine. PST_PENDING: none. */
 PST_MUST_CHECK pst_err pst_mctp_i3c_target_receive(struct pst_mctp_i3c_target *t,
                                                    struct pst_bytes *packet);
 
@@ -70,8 +74,8 @@ struct pst_mctp_i3c_controller {   /* private but for the counters */
     struct pst_mctp_i3c_queue in, out;
     uint32_t damaged, nacks, recoveries;
     pst_err dead;
-    uint8_t action, address, promised; /* promised: an IBI said that there is something to read */
-    bool known, interrupts, want_read, wrote_last; /* known: its address */
+    uint8_t action, address, promised; /* promised: an IBI announced something to read */
+    bool known, interrupts, want_read, wrote_last; /* known: the address is known */
     unsigned tries;
     uint32_t pause_ms, poll_ms;
     uint64_t now, hold_at, read_at;
@@ -81,7 +85,8 @@ struct pst_mctp_i3c_controller {   /* private but for the counters */
 /* PST_ERR_ARGUMENT: a bus without find, write or read. */
 PST_MUST_CHECK pst_err pst_mctp_i3c_controller_init(struct pst_mctp_i3c_controller *c,
                                                     const struct pst_i3c_bus *bus, uint64_t id);
-/* As pst_i3c_debugger_step. PST_ERR_TIMEOUT: nobody answers; after an error it has ended. */
+/* As pst_i3c_debugger_step. PST_ERR_TIMEOUT: the target does not answer. After an error the engine
+ * has ended. */
 PST_MUST_CHECK pst_err pst_mctp_i3c_controller_step(struct pst_mctp_i3c_controller *c,
                                                     uint64_t now_ms, uint32_t *wait_ms);
 bool pst_mctp_i3c_controller_room(const struct pst_mctp_i3c_controller *c); /* for a packet */

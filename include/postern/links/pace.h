@@ -1,5 +1,5 @@
-/* How far the output of a serial line is ahead of the line: a part of the links that pace it
- * (serial.h, mctp_link.h, mctp_spdm.h), private in content. */
+/* Pacing state of a serial line: how far its output is ahead of the line. Part of the links that
+ * pace their output (serial.h, mctp_link.h, mctp_spdm.h). Its content is private. */
 #ifndef POSTERN_LINKS_PACE_H
 #define POSTERN_LINKS_PACE_H
 
@@ -12,8 +12,8 @@ extern "C" {
 
 struct pst_pace {
     uint32_t baud;    /* 0: no pacing */
-    uint64_t busy_us; /* when the line will have sent what it was given */
-    bool held;        /* nothing is handed out until then */
+    uint64_t busy_us; /* when the line will have sent everything it was given */
+    bool held;        /* output waits until then */
 };
 
 #ifdef __cplusplus
