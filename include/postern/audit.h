@@ -44,7 +44,7 @@ extern "C" {
 #define PST_AUDIT_KEEP_MS 100
 
 enum pst_audit_when {
-    PST_AUDIT_MORE,      /* the line goes on with the next piece */
+    PST_AUDIT_MORE,      /* more pieces of this line follow */
     PST_AUDIT_ANNOUNCED, /* a durable line has announced it: it may be delayed, but must be written
                             before the next line that is not announced */
     PST_AUDIT_WRITTEN,   /* other processes can read it */

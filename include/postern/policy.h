@@ -43,8 +43,8 @@ struct pst_grants {
     uint8_t count;             /* 0: nothing is granted */
     char device[PST_MAX_NAME]; /* "": any */
     uint32_t epoch;
-    uint64_t until;     /* seconds since 1970; 0: no end of its own */
-    uint32_t session_s; /* 0: no limit of its own */
+    uint64_t until;     /* seconds since 1970; 0: no end in this grant */
+    uint32_t session_s; /* 0: no limit in this grant */
 };
 
 struct pst_policy { /* const, the TS's side */

@@ -48,7 +48,7 @@ extern "C" {
 #define PST_MCTP_SPDM_WORK(most)                                                                   \
     ((1 + PST_MCTP_SPDM_SLOTS) * ((size_t)(most) + 1) + PST_LINK_HEADER + (size_t)(most))
 
-/* The traits of such a hop, but for `mtu`: that is `most` of the configuration. */
+/* The traits of an SPDM over MCTP hop. `mtu` is the maximum: a caller lowers it to its `most`. */
 extern const struct pst_link_traits pst_mctp_spdm_traits;
 
 struct pst_mctp_spdm_config {
