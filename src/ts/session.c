@@ -67,6 +67,7 @@ static pst_err watch_perform(void *ctx, struct pst_access *a)
 
     if (holder == NULL || holder->phase != PST_CONTEXT_LIVE ||
         (holder->engine.enabled >> w->number & 1) == 0) {
+        w->pending = false; /* the holder has closed the space, which gave the access up */
         return PST_ERR_STATE;
     }
     if (!w->pending && !is_free(w->context->target, holder)) {

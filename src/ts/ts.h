@@ -1,5 +1,5 @@
 /* What the files of a target share. Each may call those that stand above it, never below:
- * contexts.c and text.c; log.c and mailbox.c; gate.c and session.c; teardown.c; native.c and
+ * contexts.c and text.c; log.c and mailbox.c; session.c; gate.c; teardown.c; native.c and
  * data.c; target.c.
  *
  * The rule of target.h is kept here. An access space is reached only through an engine that
@@ -43,7 +43,8 @@ bool psti_ts_config_fits(const struct pst_target_config *config,
 /* session.c: from an SPDM connection to a session with rights. */
 void psti_ts_spdm_init(struct pst_target_context *c);
 PST_MUST_CHECK pst_err psti_ts_open_bootstrap(struct pst_target_context *c);
-/* The holder ends: accesses that its spaces perform for observers are given up. */
+/* Accesses that the holder's spaces perform for observers are given up: the holder ends, or needs
+ * the spaces itself. */
 void psti_ts_stop_watching(struct pst_target *t);
 
 /* teardown.c: the one way a context ends, whatever the cause. Safe to call again. */

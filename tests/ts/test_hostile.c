@@ -1118,6 +1118,41 @@ static void test_holder_goes_first(void **state)
     net_free(n);
 }
 
+static void configure(struct net_side *s, enum pst_sp_config at, uint8_t spaces)
+{
+    uint8_t word[4] = {spaces};
+    struct pst_spp_op op = {
+        .opcode = PST_SPP_WRITE_CONFIG, .address = at, .data = word, .len = sizeof word};
+
+    pst_spp_client_submit(&s->dts.client, &op);
+    net_run_for(s->net, 0);
+    CHECK_EQ(op.result, PST_OK);
+}
+
+/* The holder closes a space that works for an observer, and opens it again: it is free. */
+static void test_space_closed_under_an_observer(void **state)
+{
+    struct net *n = net_new(&net_keys.pump, "debug");
+    uint8_t word[4];
+    (void)state;
+
+    n->policy.share_read_only = true;
+    struct net_side *a = net_connect(n, 0, &net_keys.ada), *b = net_connect(n, 1, &net_keys.olga),
+                    *c = net_connect(n, 2, &net_keys.olga);
+    check_open(b);
+    check_open(c);
+    n->memory_pending = true;
+    struct pst_spp_op op = {.space = PST_AS_MEMORY, .address = NET_RAM_AT, .data = word, .len = 4};
+    pst_debugger_read(&b->dts, &op);
+    net_run_for(n, 0);
+    configure(a, PST_SPC_AS_EN_CLEAR, 1u << PST_AS_MEMORY);
+    CHECK(op.result != PST_OK && op.result != PST_PENDING);
+    n->memory_pending = false;
+    configure(a, PST_SPC_AS_EN_SET, 1u << PST_AS_MEMORY);
+    CHECK_EQ(net_op(c, false, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
+    net_free(n);
+}
+
 static void test_small_messages(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");
@@ -1163,6 +1198,7 @@ int main(void)
         cmocka_unit_test(test_until),
         cmocka_unit_test(test_observer_without_holder),
         cmocka_unit_test(test_holder_goes_first),
+        cmocka_unit_test(test_space_closed_under_an_observer),
         cmocka_unit_test(test_small_messages),
     };
     return cmocka_run_group_tests(tests, net_keys_make, net_keys_free);
