@@ -1,5 +1,5 @@
-# In the guest, at /etc/expect.sh: what scripts say about what they see; sourced.
-await_text() { # FILE TEXT: at most 20 s
+# Check functions for scripts in the guest, which source it as /etc/expect.sh.
+await_text() { # FILE TEXT: waits at most 20 s until the file contains the text
     local i=0
     while [ $i -lt 200 ]; do
         grep -qE -- "$2" "$1" 2>/dev/null && return 0
@@ -15,7 +15,7 @@ fail() {
     echo "FAILED: $*"
     bad=1
 }
-# expect CODE PATTERN COMMAND...
+# expect CODE PATTERN COMMAND...: checks the exit code and the output of the command.
 expect() {
     local code=$1 pattern=$2 got
     shift 2
@@ -25,7 +25,7 @@ expect() {
         fail "exit $got, expected $code: $*"
         cat expect.out
     elif [ -n "$pattern" ] && ! grep -qiE -- "$pattern" expect.out; then
-        fail "does not say '$pattern': $*"
+        fail "the output does not match '$pattern': $*"
         cat expect.out
     else
         echo "ok: $code, $(grep -m 1 . expect.out | cut -c 1-110)"

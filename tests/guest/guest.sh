@@ -1,24 +1,25 @@
-# A Linux guest in QEMU, for tests of what only a kernel of its own can show. Source it; it needs
-# $SRC and $POSTERN, and no root.
+# Runs a Linux guest in QEMU, for tests that need a kernel of their own. To be sourced; needs $SRC and
+# $POSTERN, but no root.
 #
-#   guest_need dummy_hcd usb_f_fs -nvme     or the test is skipped (exit 77)
-#   guest_run usb.sh arg                    boots, runs the script, powers off; the exit status is
-#                                           the script's, its output comes out here
+#   guest_need dummy_hcd usb_f_fs -nvme     prepares the guest, or skips the test (exit 77)
+#   guest_run usb.sh arg                    boots, runs the script, powers off; prints the output of
+#                                           the script and returns its exit status
 #   guest_start usb.sh arg; ...; guest_wait the same in the background
 #
-# The kernel and its modules are Debian's linux-image-amd64, downloaded and unpacked, never
-# installed. The initramfs holds busybox, postern, what $GUEST_PROGRAMS names (each with its shared
-# libraries) and the modules with what they need. All are loaded at boot; `-NAME` is only put there,
-# for modprobe. Kernel and initramfs are kept in $GUEST_CACHE by content.
+# Kernel and modules are Debian's linux-image-amd64, downloaded and unpacked, never installed. The
+# initramfs contains busybox, postern, the programs of $GUEST_PROGRAMS (all with their shared
+# libraries) and the modules with their dependencies. The modules are loaded at boot, except those
+# written `-NAME`: they are only included, for modprobe. Kernel and initramfs are cached in
+# $GUEST_CACHE by content.
 #
-# In the guest: the script runs as root, by busybox's sh, in /host, which is this side's directory
-# $GUEST_SHARE (9p; the current one); files in it are seen by both sides at once. Sockets are not:
-# TCP to 10.0.2.2 comes out at 127.0.0.1 of this machine, and $GUEST_FORWARD lists the ports that
-# are let in ("HOSTPORT:GUESTPORT ..."). configfs and debugfs are mounted where they belong, and
-# /etc/expect.sh has words for tests.
+# The script runs in the guest as root, in busybox's sh. Its directory /host is the directory
+# $GUEST_SHARE of this machine (9p; default: the current one), so both sides share files. They do not
+# share sockets: TCP to 10.0.2.2 in the guest reaches 127.0.0.1 of this machine, and $GUEST_FORWARD
+# lists the ports forwarded into the guest ("HOSTPORT:GUESTPORT ..."). configfs and debugfs are mounted
+# at their usual places. /etc/expect.sh has check functions.
 #
-# A guest that hangs is killed after $GUEST_TIMEOUT seconds (status 124); one that does not come up
-# has status 125, and its console is shown. Console and QEMU's own words: .guest-NAME/ in the share.
+# A guest that hangs is killed after $GUEST_TIMEOUT seconds (status 124). If a guest does not boot, the
+# status is 125 and its console is shown. The logs of console and QEMU are in .guest-NAME/ of the share.
 : "${SRC:?}" "${POSTERN:?}"
 GUEST_CACHE=${GUEST_CACHE:-$SRC/build/guest}
 GUEST_QEMU=${GUEST_QEMU:-qemu-system-x86_64}
@@ -26,14 +27,14 @@ GUEST_MEMORY=${GUEST_MEMORY:-384M}
 GUEST_NAME=${GUEST_NAME:-guest}
 GUEST_TIMEOUT=${GUEST_TIMEOUT:-120}
 guest_modules=(9p 9pnet_virtio virtio_pci virtio_net)
-guest_options=() # more of QEMU's
+guest_options=() # more options of QEMU
 
 guest_skip() {
     echo "skipped: $*"
     exit 77
 }
 
-# guest_need MODULE...: makes kernel and initramfs, where they are not there yet.
+# guest_need MODULE...: makes kernel and initramfs unless they exist.
 guest_need() {
     local tool
     for tool in "$GUEST_QEMU" cpio depmod modinfo flock; do
@@ -52,7 +53,7 @@ guest_need() {
     exec 9>&-
 }
 
-# Sets $guest_root, an unpacked linux-image package, and $guest_version.
+# Sets $guest_root to an unpacked linux-image package, and $guest_version.
 guest_kernel() {
     local package unpacked
     package=$(apt-cache depends linux-image-amd64 2>/dev/null |
@@ -78,14 +79,14 @@ guest_kernel() {
     mv "$unpacked" "$guest_root"
 }
 
-# The files of a module and of all it needs, relative to lib/modules/VERSION.
+# Prints the files of a module and of its dependencies, relative to lib/modules/VERSION.
 guest_module_files() {
     local dep=$guest_root/lib/modules/$guest_version/modules.dep line
     line=$(grep -E "^([^:]*/)?$(printf %s "$1" | sed 's/[-_]/[-_]/g')\.ko[^:/]*:" "$dep")
     [ -n "$line" ] && printf '%s\n' $line | sed 's/:$//'
 }
 
-# Sets $guest_initrd.
+# Makes the initramfs and sets $guest_initrd.
 guest_initramfs() {
     local programs=("$POSTERN" ${GUEST_PROGRAMS:-}) files libraries module key
     files=$(for module in "${guest_modules[@]}"; do
@@ -113,7 +114,7 @@ guest_initramfs() {
     guest_pack "$(printf '%s\n' "${programs[@]}")" "$libraries" "$files"
 }
 
-guest_pack() { # PROGRAMS LIBRARIES MODULE-FILES, one a line
+guest_pack() { # PROGRAMS LIBRARIES MODULE-FILES: lists with one item per line
     local tree at
     tree=$(mktemp -d "$GUEST_CACHE/tree.XXXXXX") || return 1
     at=$tree/lib/modules/$guest_version
@@ -122,7 +123,7 @@ guest_pack() { # PROGRAMS LIBRARIES MODULE-FILES, one a line
         cp /bin/busybox "$tree/bin/" && cp "$SRC/tests/guest/init.sh" "$tree/init" &&
         chmod 755 "$tree/init" && printf '%s\n' "${guest_modules[@]}" >"$tree/etc/modules" &&
         cp "$SRC/tests/guest/expect.sh" "$tree/etc/" && cp $1 "$tree/bin/" || return 1
-    printf '%s\n' $2 | while read -r path; do # as ldd names it: that is where it is looked for
+    printf '%s\n' $2 | while read -r path; do # under the path that ldd prints: the loader searches there
         mkdir -p "$tree$(dirname "$path")" && cp -L "$path" "$tree$path"
     done
     printf '%s\n' $3 | while read -r path; do
@@ -138,7 +139,8 @@ guest_pack() { # PROGRAMS LIBRARIES MODULE-FILES, one a line
     return $at
 }
 
-# guest_start SCRIPT ARG...: boots in the background; $guest_pid. The script is a file of this side.
+# guest_start SCRIPT ARG...: boots in the background and sets $guest_pid. The script is a file on this
+# machine.
 guest_start() {
     local script=$1 share=${GUEST_SHARE:-$PWD} net=user,id=net0 forward
     shift
@@ -149,7 +151,7 @@ guest_start() {
     for forward in ${GUEST_FORWARD:-}; do
         net+=",hostfwd=tcp:127.0.0.1:${forward%:*}-:${forward#*:}"
     done
-    # KVM may be there and yet hang (a guest in a guest): it is never used.
+    # KVM is never used: nested in another guest it may be available and still hang.
     timeout -k 5 "$GUEST_TIMEOUT" "$GUEST_QEMU" -accel tcg -M q35 -cpu max -smp "${GUEST_CPUS:-2}" \
         -m "$GUEST_MEMORY" -display none -monitor none -no-reboot -nodefaults \
         -serial "file:$guest_dir/console" \
@@ -161,7 +163,7 @@ guest_start() {
     guest_pid=$!
 }
 
-# Waits for the guest's end; its output, and its status.
+# Waits until the guest ends. Prints its output and returns its status.
 guest_wait() {
     local status
     wait "$guest_pid"

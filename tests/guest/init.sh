@@ -1,5 +1,6 @@
 #!/bin/busybox sh
-# The first process of the guest: devices, modules, network, the share; then the script; then off.
+# The first process of the guest. Sets up devices, modules, network and the share, runs the script, and
+# powers off.
 /bin/busybox mkdir -p /sbin /usr/bin /usr/sbin
 /bin/busybox --install -s
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
@@ -29,7 +30,7 @@ if mount -t 9p -o trans=virtio,version=9p2000.L,msize=131072,cache=mmap host /ho
     (. "$own/args" && . "$own/script") >"$own/output" 2>&1 </dev/null
     echo $? >"$own/status"
     cd /
-    kill -KILL -1 2>/dev/null # whatever it left behind, which keeps files open
+    kill -KILL -1 2>/dev/null # processes that the script left behind: they keep files open
     for i in 1 2 3 4 5 6 7 8 9 10; do
         umount /host 2>/dev/null && break
         sleep 0.2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A fleet behind one broker: FLEET devices announced, FLEET_AT_ONCE sessions at once until each device
-# has had one, every one mutually authenticated for that device's id; and the list of them.
+# A fleet behind one broker: FLEET devices announce themselves. Each gets one session, mutually
+# authenticated for its device id, FLEET_AT_ONCE at a time. Then the devices are listed.
 . "$SRC/tests/tools/lib.sh"
 PATH="$PATH:/usr/sbin"
 command -v mosquitto >/dev/null || {

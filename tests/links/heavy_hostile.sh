@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# A bridge that knows the protocol and means ill: all of it on a Unix socket, one of each kind through
-# every link. It boots guests. SKIP_LINKS="usb pcie": without these kinds.
+# Attacks by a hostile bridge that knows the protocol: all of them on a Unix socket, one of each kind
+# through every link. Boots guests. SKIP_LINKS="usb pcie" skips these kinds of link.
 exec python3 "$SRC/tests/links/hostile.py" heavy "$@"

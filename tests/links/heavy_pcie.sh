@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# PCIe, for real: gdb's main job from this machine into a guest, there through a bridge and the
-# kernel's configuration space into the DOE mailbox of QEMU's NVMe device, and behind it, out of
-# QEMU again, postern target. Then what goes wrong: no such device, no mailbox, no root, unplugged,
-# two debuggers. And bulk data through shared memory (ivshmem).
+# PCIe on a real kernel. gdb's main job goes from this machine into a guest, there through a bridge and
+# the kernel's configuration space to the DOE mailbox of QEMU's NVMe device, and from QEMU to postern
+# target on this machine. Then the errors: no such device, no mailbox, no root, unplugged, two
+# debuggers. At last bulk data through shared memory (ivshmem).
 . "$SRC/tests/tools/lib.sh"
 need_gdb
 qemu_dir=${PST_QEMU_BACKPORTS:-$SRC/build/qemu-backports}
@@ -16,7 +16,7 @@ make_keys
 start_qemu pump
 
 
-# 1 MiB of pattern in a file as memory, behind shared memory; the pump, behind the mailbox.
+# Behind shared memory: a file with a pattern of 1 MiB as memory. Behind the mailbox: the pump.
 shm=$(mktemp /dev/shm/postern-test.XXXXXX)
 trap 'cleanup; rm -f "$shm"' EXIT
 truncate -s 1M "$shm"
@@ -56,7 +56,7 @@ done
 spdm_port=$(sed -n 's/.*listens at pcie:127.0.0.1://p' doe.log)
 
 cat >guest-pcie.sh <<'GUEST'
-# In the guest. Exit status: how many things were wrong.
+# The part that runs in the guest. Its exit status is the number of failures.
 device=Acme:Pump:0042
 bad=0
 expect() { # CODE PATTERN COMMAND...
@@ -106,14 +106,14 @@ before=$(cut -d ' ' -f 1 /proc/uptime)
 expect 0 '' mem dump $device pcie:$doe 0x80000000 0x20000 -o pump.bin
 echo "128 KiB through the mailbox, from $before to $(cut -d ' ' -f 1 /proc/uptime) s"
 
-# The main job comes through here; this side hears when it is over.
+# The main job uses this bridge. The host tells when it is over.
 postern bridge tcp-listen:0.0.0.0:7000 pcie:$doe >bridge.guest 2>&1 &
 postern bridge tcp-listen:0.0.0.0:7001 pcie-shm:$bulk >bridge2.guest 2>&1 &
 sleep 1
 touch up
 while [ ! -e job.done ]; do sleep 0.2; done
 
-# One mailbox, one debugger. One that dies without a word is not in the way of the next.
+# A mailbox serves one debugger. A debugger that is killed does not block the next one.
 mem dump $device pcie:$doe 0x80000000 0x20000 -o /dev/null >first.guest 2>&1 &
 sleep 0.5
 expect 2 'another debugger on this machine uses the mailbox' mem read $device pcie:$doe 0x80000000 4
@@ -122,7 +122,7 @@ kill -9 $(pidof postern | tr ' ' '\n' | while read -r p; do
 done)
 expect 0 '^80000000 ' mem read $device pcie:$doe 0x80000000 4
 
-# Unplugged in the middle: of a session, as the target's log says.
+# The device is unplugged during a session: the target's log shows that there is one.
 opened=$(grep -c '"open"' doe.jsonl)
 mem dump $device pcie:$doe 0x80000000 0x20000 -o /dev/null >pulled.guest 2>&1 &
 first=$!

@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# The main job over every link, every pair bridged, chains of five, and with the target calling.
-# Rows as arguments: only these. SKIP_LINKS="usb pcie": without these kinds.
+# The main job over every link, every bridged pair, chains of five, and with the target calling. Runs
+# only the rows given as arguments, if any. SKIP_LINKS="usb pcie" skips these kinds of link.
 exec python3 "$SRC/tests/links/table.py" heavy "$@"

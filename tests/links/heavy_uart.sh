@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Serial lines through UARTs: a guest's kernel drives a 16550 on the ISA bus and one on PCI, QEMU
-# hands their lines out as a pseudo-terminal and as a Unix socket. Memory of a target in the guest,
-# then the main job: gdb and the pump out here, both lines and two bridges in between.
+# Serial lines through UARTs. A guest's kernel drives a 16550 on the ISA bus and one on PCI; QEMU
+# connects their lines to a pseudo-terminal and a Unix socket. First this machine reads memory of a
+# target in the guest. Then the main job: gdb and the pump on this machine, both lines and two bridges
+# in between.
 . "$SRC/tests/tools/lib.sh"
 . "$SRC/tests/guest/guest.sh"
 command -v gdb-multiarch >/dev/null || guest_skip 'no gdb-multiarch'
@@ -11,7 +12,7 @@ head -c 65536 /dev/urandom >ram.bin
 guest_options=(-chardev pty,id=isa -device isa-serial,chardev=isa
     -chardev "socket,id=pci,path=$dir/pci.sock,server=on,wait=off" -device pci-serial,chardev=pci)
 
-# What is a UART in the guest: its devices in isa and pci, in front of either script.
+# Finds the UARTs in the guest and sets isa and pci; prepended to both scripts.
 cat >uarts.sh <<'GUEST'
 cd /host
 for tty in /sys/class/tty/ttyS*; do
@@ -63,7 +64,7 @@ until_done bridge
 cat b.log
 GUEST
 
-up() { # NAME: the guest runs its script; the pseudo-terminal is in $pty
+up() { # NAME: waits until the guest runs its script; sets $pty to the pseudo-terminal
     for _ in $(seq 900); do
         [ -e "$1.up" ] && break
         sleep 0.1

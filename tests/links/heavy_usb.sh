@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# USB on the kernel's own stacks, in a guest: a FunctionFS gadget on dummy_hcd and libusb on the
-# host controller that it emulates. Then the main job: gdb out here, the pump out here, and USB in
-# the guest between two bridges.
+# USB on the kernel's own stacks in a guest: a FunctionFS gadget on dummy_hcd, and libusb on the host
+# controller that dummy_hcd emulates. Then the main job: gdb and the pump are on this machine, and USB
+# is in the guest between two bridges.
 . "$SRC/tests/tools/lib.sh"
 . "$SRC/tests/guest/guest.sh"
 command -v gdb-multiarch >/dev/null || guest_skip 'no gdb-multiarch'
@@ -22,7 +22,7 @@ path = ram.bin
 base = 0x80000000
 write = yes
 CONF
-# A debug function for a FunctionFS that answers nothing: descriptors of high speed.
+# High-speed descriptors of a FunctionFS debug function that answers no request.
 function='080b0002dc050000 0904000000dc080000 0904010002dc050000 07058102000200 07050202000200'
 python3 -c "import struct, sys
 d = bytes.fromhex('$function')

@@ -1,5 +1,5 @@
-# In the guest, of heavy_i3c.sh: sessions over the device node, what goes wrong with it, then two
-# bridges for the main job. $1: where the pump's target is, out there.
+# The guest's part of heavy_i3c.sh: sessions over the device node, its errors, then two bridges for the
+# main job. $1: the address of the pump's target outside the guest.
 . /etc/expect.sh
 node=/dev/i3c-debug-0
 link=i3c:$node
@@ -26,7 +26,7 @@ await_text t.log 'listens at'
 driver /tmp/bus
 expect 0 "$link" sh -c 'postern links | grep /dev/i3c-debug'
 
-# --- the main thing ---
+# --- sessions ---
 expect 0 '^80000000  ' as_ada mem read $link 0x80000000 16
 expect 0 '' as_ada mem dump $link 0x80000000 300000 -o /tmp/dump.bin
 [ "$(sum /tmp/dump.bin)" = "$(sum start.bin)" ] || fail 'the dump'
@@ -34,7 +34,7 @@ expect 0 '' as_ada mem load $link 0x80100000 -f start.bin
 expect 0 '' as_ada mem dump $link 0x80100000 300000 -o /tmp/dump.bin
 [ "$(sum /tmp/dump.bin)" = "$(sum start.bin)" ] || fail 'the load'
 
-# --- not allowed, in use, something else, gone ---
+# --- errors: permission denied, in use, not such a device, unplugged ---
 cp -r ada ca /tmp/ && chown -R nobody /tmp/ada /tmp/ca
 chmod 600 $node
 echo "cd /tmp && exec postern mem read --identity ada --trust ca/devices.pem --device $device $link 0x80000000" >/tmp/read.sh

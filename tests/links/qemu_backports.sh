@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# qemu_backports.sh DIR: an emulator with spdm_port (QEMU 10) from the backports of this Debian,
-# unpacked into DIR, where it leaves the system's own QEMU alone. DIR/qemu runs it. The archive is
-# the one that this machine's apt already uses. Done once; exit 77 when it cannot be had.
+# qemu_backports.sh DIR: unpacks a QEMU with spdm_port (QEMU 10) from Debian's backports into DIR, once.
+# The system's own QEMU is not changed. DIR/qemu runs the new one. The archive is the one that apt on
+# this machine already uses. Exit code 77 if it is not available.
 set -u
 dir=${1:?}
 if [ -x "$dir/qemu" ] && "$dir/qemu" --version >/dev/null 2>&1; then
@@ -35,7 +35,7 @@ options=(-q -o "Dir::Etc::sourcelist=$apt/sources.list" -o "Dir::Etc::sourcepart
             install qemu-system-x86
 } >"$dir/apt.log" 2>&1 || skip "no QEMU from $release-backports: $(tail -n 1 "$dir/apt.log")"
 for deb in "$apt"/archives/*.deb; do
-    case ${deb##*/} in # what only upgrades the system's packages is of no use here
+    case ${deb##*/} in # skips packages that only upgrade the system
     qemu-system-x86* | qemu-system-common* | qemu-system-data* | seabios* | ipxe* | lib*) ;;
     *) continue ;;
     esac

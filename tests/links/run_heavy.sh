@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# run_heavy.sh [NAME...]: each heavy_NAME.sh here, one after another, and a summary; all without a
-# name. Output goes to $BUILD/links/NAME.log too. What cannot run for want of something has failed,
-# but for what $SKIP_LINKS names: "pcie" leaves heavy_pcie.sh out, and pcie in the table.
+# run_heavy.sh [NAME...]: runs heavy_NAME.sh for each NAME (default: all), one after the other, and
+# prints a summary. The output also goes to $BUILD/links/NAME.log. A test that lacks something it needs
+# has failed, unless $SKIP_LINKS names it: "pcie" skips heavy_pcie.sh, and pcie in the table.
 set -u
 : "${POSTERN:?}" "${BUILD:?}" "${SRC:?}"
 here=$SRC/tests/links

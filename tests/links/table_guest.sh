@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The guest of guest.py: this script runs twice. Here it boots QEMU with the devices; in the guest,
-# by busybox's sh (the part behind "GUEST"), it starts what $GUEST_NAME.bridges says.
+# The guest of guest.py. The script runs twice: on this machine it boots QEMU with the devices; in the
+# guest the part behind "GUEST" runs in busybox's sh and starts the bridges of $GUEST_NAME.bridges.
 . "$SRC/tests/guest/guest.sh"
 devices=0
 if [ -n "${SPDM_TARGET:-}" ]; then
@@ -8,7 +8,7 @@ if [ -n "${SPDM_TARGET:-}" ]; then
     bash "$SRC/tests/links/qemu_backports.sh" "$dir" || exit $?
     GUEST_QEMU=$dir/qemu
 fi
-# In the order in which the guest finds them.
+# The devices are added in the order in which the guest finds them.
 add_mailbox() { # NAME PORT SLOT
     [ -n "$2" ] || return 0
     guest_options+=(-device "pcie-root-port,id=rp$1,chassis=$3,addr=0x$3"
@@ -36,7 +36,7 @@ cat "$guest_dir/output" "$guest_dir/qemu"
 exit
 #GUEST
 me=$1
-bridge=$2 # at the debugger's end of a device
+bridge=$2 # program at the debugger's end of a device
 . ./usb_gadget.guest
 problems=/tmp/problems
 : >$problems

@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# A bridge that loses, changes and repeats what passes: a few permutations with a fixed seed.
+# A bridge that drops, corrupts and duplicates data: a few permutations with a fixed seed.
 exec python3 "$SRC/tests/links/faults.py" quick "$@"

@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# A bridge that knows the protocol and means ill; some of each kind of what heavy_hostile.sh tries.
+# A hostile bridge that knows the protocol: some attacks of each kind in heavy_hostile.sh.
 exec python3 "$SRC/tests/links/hostile.py" quick "$@"

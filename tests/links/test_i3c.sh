@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Two targets on one modelled I3C bus, in four processes: whole sessions with both at once, bus
-# reset, hot-join, NACK storms and the Debug Network Adaptor Reset in mid-session, and what is said
-# when nobody is there.
+# Two targets on one modelled I3C bus, in four processes: sessions with both at the same time; bus
+# resets, hot-join, NACK storms and the Debug Network Adaptor Reset during a session; and the error
+# messages when no target is there.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 one=0x020a01280001 two=0x020a01280002
@@ -12,7 +12,7 @@ pids+=($bus_pid)
 exec 3>ctl
 await bus || exit 1
 bus() { echo "$*" >&3; }
-# stat NAME: one of the bus's counters, now.
+# stat_of NAME: prints the current value of a counter of the bus.
 stat_of() {
     local lines
     lines=$(wc -l <stats.out)
@@ -26,7 +26,7 @@ stat_of() {
 
 head -c 131072 /dev/urandom >ram1.bin
 head -c 131072 /dev/urandom >ram2.bin
-# start N KEYS ID
+# start N KEYS ID: starts target N.
 start() {
     cat >t$1.conf <<CONF
 [target]
@@ -43,7 +43,7 @@ CONF
     pids+=($!)
     await_text t$1.log "listens at i3c:model:bus,id=$3" || exit 1
 }
-# reads N ID OUT [SIZE]: its memory, to a file, as ada.
+# reads N ID OUT [SIZE]: reads memory of target N into a file, as ada.
 reads() {
     timeout 60 postern mem --identity ada --trust ca/devices.pem --device "$(device_of $1)" \
         dump i3c:model:bus,id=$2 0x80000000 ${4:-131072} -o $3 >$3.log 2>&1
@@ -57,7 +57,7 @@ start 1 pump $one
 expect 0 '80000000' as_ada mem read i3c:model:bus,id=$one 0x80000000
 joins=$(stat_of joins)
 start 2 pump43 $two
-# The bus is in use, so the second one joined by itself.
+# The bus is already in use, so the second target joins by hot-join.
 for _ in $(seq 100); do
     [ "$(stat_of joins)" -gt "$joins" ] && break
     sleep 0.05
@@ -70,7 +70,7 @@ wait $first $second
 same ram1.bin a1 'a session with one target'
 same ram2.bin a2 'and with the other at the same time'
 
-# Addresses change again and again under a session.
+# The addresses change repeatedly during a session.
 reads 1 $one b1 & first=$!
 reads 2 $two b2 & second=$!
 for _ in $(seq 8); do
@@ -90,7 +90,7 @@ for fault in 'nack 400' 'read 60' 'lose 60' 'broken 40' 'drop_ibi 800' 'bus_rese
     bus "${fault% *} 0"
 done
 
-# The adaptor forgets the stream: the session ends, cleanly, and the next one works.
+# The adaptor reset discards the stream: the session ends cleanly, and the next one works.
 bus nack 300 # it takes a while
 already=$(stat_of reads)
 reads 1 $one d1 &
@@ -119,7 +119,7 @@ bus "plug $two"
 expect 0 '80000000' postern mem --identity ada --trust ca/devices.pem --device Acme:Pump:0043 read \
     i3c:model:bus,id=$two 0x80000000
 [ "$(stat_of misused)" = 0 ] && ok "$(tail -n 1 stats.out)" || fail "$(tail -n 1 stats.out)"
-# The bus goes away under a target, and another one comes: it is on it again by itself.
+# The bus disappears and a new one takes its place: the target joins it without help.
 kill $bus_pid
 await_text t1.log 'the bus is gone'
 await_text t1.log 'back on the bus'

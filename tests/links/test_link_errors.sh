@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# What the commands say when a link is not as it should be.
+# Error messages of the commands when a link has a problem.
 exec python3 "$SRC/tests/links/errors.py" "$@"

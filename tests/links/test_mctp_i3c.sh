@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# MCTP over I3C: an MCTP device and a debug adaptor on one modelled bus, a session with each, a bus
-# that resets and damages transfers meanwhile, and what is said when it cannot work.
+# MCTP over I3C: an MCTP device and a debug adaptor on one modelled bus, a session with each, a bus that
+# resets and damages transfers during a session, and the error messages.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 mkfifo ctl
@@ -47,7 +47,7 @@ wait $!
 bus read 0
 bus nack 0
 expect 2 'no target with this id' as_ada mem read mctp-i3c:model:bus,id=7 0x80000000
-# An adaptor is no MCTP device, nor the reverse.
+# An adaptor is not an MCTP device, and an MCTP device is not an adaptor.
 expect 2 "link 'i3c:model:bus,id=5'" as_ada mem read i3c:model:bus,id=5 0x80000000
 expect 1 'programs send MCTP packets' as_ada mem read mctp-i3c:/dev/i3c-debug-0 0x80000000
 expect 1 'from 64 to 250' as_ada mem read mctp-i3c:model:bus,unit=300 0x80000000

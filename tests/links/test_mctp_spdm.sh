@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# SPDM as MCTP messages on a serial line: sessions on that line alone and with their debug elsewhere,
-# through a good cable, bad ones and a dead one.
+# SPDM as MCTP messages on a serial line: sessions on that line alone, and sessions with their debug data
+# on another link; through a good cable, bad cables and a dead one.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 65536 /dev/urandom >ram.bin
-cable() { # NAME OPTION...: its ends are NAME.t and NAME.d; its pid is in $cable_pid
+cable() { # NAME OPTION...: starts a cable with the ends NAME.t and NAME.d; sets $cable_pid
     local name=$1
     shift
     python3 "$SRC/tests/links/cable.py" "$name.t" "$name.d" "$@" 2>cable.log &
@@ -42,16 +42,17 @@ same() { # SIZE OPTION...
 }
 line=mctp-spdm:$dir/good.d
 
-# Management on MCTP, debug on a Unix socket; and the line alone, with its debug inside SPDM.
+# Management on MCTP with debug on a Unix socket; then the line alone, with debug inside SPDM.
 same 65536 --scm "$line" --data unix:data.sock
 expect 0 '80000000' as_ada mem read "$line" 0x80000000
 expect 0 '80000000' as_ada mem read "$line,eid=29,peer=9,unit=251,mtu=2048" 0x80000000
 expect 0 '80000000' as_ada mem read "$line,baud=115200" 0x80000000
 expect 0 'Acme:Pump:0042' as_ada info --scm "$line" --data unix:data.sock
-# Records there are SPDM messages, so it is no link for data alone.
+# Records on this link are SPDM messages, so it cannot be a data link.
 expect 2 'carries SPDM alone' as_ada mem --scm "$line" --data "mctp-spdm:$dir/bad.d" read 0x80000000
 
-# The bytes, as another requester would write and read them: GET_VERSION twice, GET_CAPABILITIES twice.
+# The exact bytes, as another requester would send and expect them: GET_VERSION twice, GET_CAPABILITIES
+# twice.
 python3 - "$dir/good.d" <<'PY' || fail 'the bytes on the line'
 import os, select, sys
 def fcs(data):
@@ -67,7 +68,7 @@ def frame(packet):
     return b"\x7e" + head + escaped + fcs(head + packet) + b"\x7e"
 line = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
 def ask(tag, body):
-    """One packet there, one back: its body."""
+    """Sends one packet and returns the body of the answer."""
     os.write(line, frame(bytes([1, 9, 33, 0xC8 | tag]) + body))
     got = b""
     while got.count(b"\x7e") < 2:
@@ -87,7 +88,7 @@ assert first[:3] == bytes.fromhex("051361"), first.hex()
 assert ask(2, ask_capabilities) == first
 PY
 
-# A bridge: who calls over TCP learns from HELLO what records look like on the line.
+# A bridge: a caller over TCP learns the record format of the line from HELLO.
 postern bridge -v tcp-listen:127.0.0.1:0 "$line" >b.log 2>&1 &
 bridge=$!
 pids+=("$bridge")
@@ -96,16 +97,16 @@ expect 0 '80000000' as_ada mem read "$(grep -o 'tcp:127.0.0.1:[1-9][0-9]*' b.log
 kill "$bridge"
 wait "$bridge" 2>/dev/null
 
-# Too many bytes are lost: it ends, and says so. (This takes as long as the tries do.)
+# Too many bytes are lost: the session ends with a message. (This takes as long as all retries.)
 as_ada mem read "mctp-spdm:$dir/awful.d" 0x80000000 >awful.log 2>&1 &
 awful=$!
 
-# Fewer: that the requester repeats itself is enough.
+# Fewer bytes are lost: the requester's retries are enough.
 rm -f got.bin
 expect 0 '' as_ada mem dump "mctp-spdm:$dir/bad.d,mtu=1024" 0x80000000 16384 -o got.bin
 cmp -s got.bin <(head -c 16384 ram.bin) || fail 'other bytes through a bad cable'
 
-# The line goes dead in the middle of a session, which ends on both sides; then it is well again.
+# The line goes dead during a session, which ends on both sides. Then the line works again.
 before=$(grep -c '"open"' t.jsonl)
 as_ada mem dump "$line,baud=115200" 0x80000000 65536 -o got.bin >dead.log 2>&1 &
 dead=$!
@@ -121,7 +122,7 @@ same 65536 --scm "$line" --data unix:data.sock
 wait "$awful" && fail 'a session through that cable'
 grep -qE 'loses too|nobody answers|no answer|damaged' awful.log || fail "says: $(cat awful.log)"
 
-# It is pulled, and plugged in again.
+# The cable is unplugged and plugged in again.
 as_ada mem dump "$line,baud=9600" 0x80000000 65536 -o got.bin >pulled.log 2>&1 &
 pulled=$!
 sleep 1

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Sessions through a real mosquitto: what an eavesdropper at the broker sees, presence and last
-# will, a broker that goes away and comes back, TLS with client certificates, and what is said when
-# it does not go.
+# Sessions through a real mosquitto: what an eavesdropper at the broker sees, presence and last will, a
+# broker that disappears and comes back, TLS with client certificates, and the error messages.
 . "$SRC/tests/tools/lib.sh"
 for program in mosquitto mosquitto_sub openssl; do
     PATH="$PATH:/usr/sbin" command -v $program >/dev/null || {
@@ -15,10 +14,10 @@ postern links | grep -A 2 '^mqtt ' | grep -q 'not built in' && {
 }
 PATH="$PATH:/usr/sbin"
 make_keys
-engineer=Wilhelmina # long enough not to come up in ciphertext or hex by chance
+engineer=Wilhelmina # long enough not to occur in ciphertext or hex by chance
 postern pki engineer --ca ca --name $engineer --grant debug wilma >pki.log 2>&1 || fail 'postern pki'
 as_wilma() { with_identity wilma "$@"; }
-broker() { # NAME LINE...: a broker; its pid is in $broker_pid
+broker() { # NAME LINE...: starts a broker; sets $broker_pid
     local name=$1
     shift
     printf '%s\n' "$@" 'set_tcp_nodelay true' 'user root' >"$name.conf"
@@ -27,7 +26,7 @@ broker() { # NAME LINE...: a broker; its pid is in $broker_pid
     pids+=("$broker_pid")
     await_text "$name.log" 'running'
 }
-target() { # NAME LINK MEMORY: a target with that file as memory
+target() { # NAME LINK MEMORY: starts a target with that file as memory
     printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\nlisten = %s\n' "$2" >"$1.conf"
     printf '[file ram]\npath = %s\nbase = 0x80000000\n' "$3" >>"$1.conf"
     postern target --config "$1.conf" --audit "$1.jsonl" >"$1.log" 2>&1 &
@@ -45,14 +44,14 @@ p=$(free_port)
 here=127.0.0.1:$p/$device
 broker plain "listener $p 127.0.0.1" 'allow_anonymous true'
 
-# --- sessions, and who listens at '#' ---
+# --- sessions, with an eavesdropper at '#' ---
 listen_in() { # NAME FORMAT
     mosquitto_sub -h 127.0.0.1 -p "$p" -t '#' -F "$2" >"$1.seen" 2>/dev/null &
     ear=$!
     pids+=("$ear")
     sleep 0.3
 }
-seen() { # NAME: chunks, and which of our words are in topics or contents
+seen() { # NAME: prints the number of chunks, and which plaintext words are in topics or contents
     python3 - "$1.seen" $marker $device $engineer <<'PY'
 import sys
 topics, data = b"", b""
@@ -73,7 +72,7 @@ for kind in sealed bare; do
     cmp got.bin ram.bin || fail "$kind: other bytes"
     sleep 0.3
     die "$ear"
-    # Without the secret the device's certificate passes in the clear, as SPDM sends it.
+    # Without the fleet secret the device's certificate is in the clear, as SPDM sends it.
     want=$([ $kind = sealed ] && echo 'True True False False False' || echo 'True True False True False')
     got=$(seen $kind)
     [ "$got" = "$want" ] && ok "$kind: an eavesdropper sees: $got" || fail "$kind: an eavesdropper sees: $got"
@@ -81,7 +80,7 @@ for kind in sealed bare; do
 done
 bare_pid=$target_pid
 
-# --- what is there ---
+# --- finding devices ---
 echo $device >names
 expect 0 '[0-9a-f]{32}  -  ' postern find "mqtt:127.0.0.1:$p"
 expect 0 'Acme:Pump:0042 .*unverified' postern find "mqtt:127.0.0.1:$p" --names names
@@ -91,7 +90,7 @@ import json, sys
 found = json.load(open(sys.argv[1]))
 assert found["absent"] == ["No:Such:1"], found
 assert len(found["devices"]) == 2 and all(d["presence"] == "unverified" for d in found["devices"]), found
-assert [d["device"] for d in found["devices"]].count(sys.argv[2]) == 1, found # under the secret
+assert [d["device"] for d in found["devices"]].count(sys.argv[2]) == 1, found # only under the fleet secret
 assert all(0 <= d["age_s"] < 60 for d in found["devices"]), found
 PY
 
@@ -107,7 +106,7 @@ cp secret open-secret && chmod 644 open-secret
 expect 2 'other users can read it' as_ada mem read "mqtt:$here,secret=open-secret" 0
 expect 2 "announces another device than this one, 'Acme:Pump:0042'" postern target --config bare.conf \
     --listen "mqtt-listen:127.0.0.1:$p/Acme:Pump:0043" --audit other.jsonl
-# Somebody else's device under this name: the handshake finds it out.
+# Another device under this name: the handshake detects it.
 printf '[target]\nidentity = impostor\ntrust = other/engineers.pem\npolicy = debug\n' >impostor.conf
 printf '[file ram]\npath = ram.bin\nbase = 0x80000000\n' >>impostor.conf
 die "$bare_pid"
@@ -119,7 +118,7 @@ expect 3 '' as_ada mem read "mqtt:$here" 0x80000000
 die "$impostor_pid"
 
 # --- a target that is killed, a broker that is restarted ---
-await_gone() { # SECONDS: for the presence of the device to go
+await_gone() { # SECONDS: waits until the presence of the device is gone
     for _ in $(seq $(($1 * 4))); do
         postern find "mqtt:127.0.0.1:$p" --device $device 2>/dev/null | grep -q 'not announced' && return 0
         sleep 0.1
@@ -130,7 +129,7 @@ await_gone 3 && ok 'the last will takes presence away' || fail 'presence of a ta
 die "$sealed_pid"
 touch large.jsonl
 target large "mqtt-listen:$here,secret=secret" large.bin
-# Presence that is taken away right after it was said (the last will of an earlier connection, say).
+# The presence is removed right after it was published (by the last will of an older connection, say).
 topic=$(mosquitto_sub -h 127.0.0.1 -p "$p" -t 'postern/1/+/+/here' -C 1 -W 5 -F %t)
 mosquitto_pub -h 127.0.0.1 -p "$p" -t "$topic" -n -r -q 1
 for _ in $(seq 20); do
@@ -138,7 +137,7 @@ for _ in $(seq 20); do
     postern find "mqtt:127.0.0.1:$p" 2>&1 | grep -q ': 1 announced' && break
 done
 expect 0 ': 1 announced' postern find "mqtt:127.0.0.1:$p"
-long_read() { # in the background; its end is in long.code and long.out
+long_read() { # reads in the background; the result goes to long.code and long.out
     local lines
     rm -f long.code
     lines=$(wc -l <large.jsonl)
@@ -146,7 +145,7 @@ long_read() { # in the background; its end is in long.code and long.out
         as_ada mem dump "mqtt:$here,secret=secret" 0x80000000 2G -o - 2>long.out
         echo $? >long.code
     } >/dev/null &
-    for _ in $(seq 300); do # the opening of a session is logged
+    for _ in $(seq 300); do # until the log shows that the session is open
         [ "$(wc -l <large.jsonl)" -gt "$lines" ] && break
         sleep 0.05
     done
@@ -165,8 +164,8 @@ await_end() { # WHAT CODE PATTERN
         fail "$1: $(cat long.code) $(cat long.out)"
     fi
 }
-# Somebody at the broker who sees all topics writes to those of a running connection: sealed, it
-# does not even notice.
+# An attacker who sees all topics at the broker publishes to those of a running connection. The messages
+# are sealed, so forged ones have no effect.
 listen_in calls %t
 long_read
 die "$ear"
@@ -232,13 +231,13 @@ expect 2 'TLS: locked.key wants a passphrase' setsid postern mem read --identity
     "mqtt:$there,cafile=tls-ca.pem,cert=client.pem,key=locked.key" 0
 expect 2 "broker 127.0.0.1:$t: .*expects TLS" as_ada mem read "mqtt:$there,secret=secret" 0
 expect 2 'nowhere.pem: No such file' as_ada mem read "mqtt:$there,cafile=nowhere.pem" 0
-# A broker that lets a device listen, and say nothing.
+# A broker that lets a device subscribe, but not publish.
 r=$(free_port)
 echo 'topic read postern/#' >acl
 broker readonly "listener $r 127.0.0.1" 'allow_anonymous true' "acl_file $dir/acl"
 target readonly "mqtt-listen:127.0.0.1:$r/$device" ram.bin
 await_text readonly.log "broker 127.0.0.1:$r does not allow writing to topics under 'postern/1'" && ok 'a target says that it is not let write'
-# A broker with several packets in one TLS record, which did not read for a while before.
+# A broker that stops reading for a while and then sends several packets in one TLS record.
 b=$(free_port)
 python3 "$SRC/tests/links/batch_broker.py" "$b" server.pem server.key >batch.log 2>&1 &
 pids+=("$!")

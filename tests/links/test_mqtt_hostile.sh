@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A broker that means ill: what it sends may end the process that runs libmosquitto, and nothing
-# else; and what that process holds.
+# A hostile broker: what it sends may end the process that runs libmosquitto, but nothing else. Also
+# checks what that process has access to.
 . "$SRC/tests/tools/lib.sh"
 PATH="$PATH:/usr/sbin"
 command -v mosquitto >/dev/null || {
@@ -32,11 +32,11 @@ honest() {
     done
 }
 die() { kill -9 "$1" 2>/dev/null && wait "$1" 2>/dev/null; }
-workers() { # PID: the workers that it has
+workers() { # PID: prints the worker processes of this process
     pgrep -P "$1" -f mqtt-worker
 }
 
-# --- a debugger at such a broker: each time a word, exit 2, and at once ---
+# --- a debugger at a hostile broker: an error message and exit code 2, without delay ---
 echo nothing >broker.does
 hostile
 for what in $(python3 "$SRC/tests/links/hostile_broker.py" list); do
@@ -47,7 +47,7 @@ done
 echo unknown-property >broker.does
 expect 2 'crashed on data from the broker \(signal 6\)' as_ada mem read "$link" 0x80000000 4
 
-# --- a target at it: it goes on, its other links too, and it comes back ---
+# --- a target at a hostile broker: it keeps running, with its other links, and reconnects ---
 cat >t.conf <<CONF
 [target]
 identity = pump
@@ -105,7 +105,7 @@ for _ in $(seq 300); do
 done
 expect 0 '^80000000 ' as_ada mem read "$link" 0x80000000 4
 
-# --- the process of the library: nothing of ours in it; without its parent it is gone ---
+# --- the worker process: holds nothing of the session, and ends with its parent ---
 agent=$(pgrep -P $target_pid | head -n 1)
 worker=$(workers "${agent:-0}")
 [ -n "$worker" ] || { agent=$target_pid; worker=$(workers $target_pid); }
@@ -113,14 +113,14 @@ if [ "$(wc -w <<<"$worker")" = 1 ]; then
     held=$(ls -l "/proc/$worker/fd" | sed -n 's/.* -> //p' | grep -v -e '^socket:' -e '^/dev/null$' -e 't\.log$' -e '^pipe:' -e '/dev/urandom')
     [ -z "$held" ] && ok 'the worker holds no file of ours' || fail "the worker holds: $held"
     sockets=$(ls -l "/proc/$worker/fd" | grep -c socket:)
-    # To us, to the broker, and a pair of the library's own.
+    # Sockets: to the parent, to the broker, and a pair of the library's own.
     [ "$sockets" -le 4 ] || fail "the worker holds $sockets sockets"
     grep -E 'Max (core file|data) size' "/proc/$worker/limits" | tr -s ' '
     grep -qE 'Max (core file|data) size +unlimited' "/proc/$worker/limits" && fail 'the worker may have all memory'
 else
     fail "workers of the target: $worker"
 fi
-sleep 5 # a connection that was good for a while is tried again at once
+sleep 5 # after a connection that lasted for a while, the next attempt is immediate
 kill -9 "$worker"
 await_text t.log 'the process of the MQTT library has ended' && ok 'a worker that is killed is noticed'
 await_that() { for _ in $(seq 100); do "$@" && return; sleep 0.1; done; fail "not: $*"; }

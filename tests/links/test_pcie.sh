@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What of PCIe needs no device: shared memory in a file, with dead and living peers; and the server
-# behind an emulated mailbox, asked by an SPDM requester that knows nothing of us, and by what is no
-# emulator. The real ones: heavy_pcie.sh.
+# The parts of PCIe that need no device: shared memory in a file, with dead and living peers; and the
+# server behind an emulated mailbox, with a foreign SPDM requester, and with clients that are not an
+# emulator. heavy_pcie.sh tests with devices.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 1048576 /dev/urandom >ram.bin
@@ -45,7 +45,7 @@ pids+=($holder)
 await held
 expect 2 'another program on this machine' as_ada mem read $shm 0x80000000 4
 kill $holder
-postern bridge --verbose tcp-listen:127.0.0.1:0 $shm >bridge.log 2>&1 & # one process, and two callers
+postern bridge --verbose tcp-listen:127.0.0.1:0 $shm >bridge.log 2>&1 & # one process serves two callers
 bridge_pid=$!
 pids+=($bridge_pid)
 await_text bridge.log 'tcp:127.0.0.1:' || exit 1
@@ -69,7 +69,7 @@ PY
 kill $bridge_pid
 wait $bridge_pid
 
-truncate -s 256K away # memory that is taken away, and comes back
+truncate -s 256K away # memory that is removed and comes back
 postern bridge --verbose pcie-shm-listen:./away $shm >bridge.log 2>&1 &
 bridge_pid=$!
 pids+=($bridge_pid)
@@ -101,7 +101,7 @@ await held.device
 expect 2 'another program on this machine' as_ada mem read pcie-shm:00:05.0,sysfs=./sysfs 0x80000000 4
 [ "$(cat $pci/enable)" = 10 ] && ok 'no longer enabled' || fail "enable: $(cat $pci/enable)"
 kill $holder
-for _ in 1 2 3; do # without a word, at any moment
+for _ in 1 2 3; do # killed at any moment, without BYE
     timeout -s KILL "0.0$((RANDOM % 9 + 1))" postern mem dump --identity ada --trust ca/devices.pem \
         --device $device $shm 0x80000000 0x100000 -o /dev/null 2>/dev/null
     expect 0 '^80000000 ' as_ada mem read $shm 0x80000000 4
@@ -172,31 +172,31 @@ assert types == [bytes([1, 0, 0, 1]), bytes([1, 0, 1, 2]), bytes([1, 0, 2, 0])],
 assert ask(s, doe(0, bytes([3, 0, 0, 0]))) == b""
 assert ask(s, doe(7, b"what is this")) == b""
 assert ask(s, b"shrt") == b"" and ask(s, b"") == b""
-assert ask(s, doe(1, bytes(8))[:12]) == b""           # says more than it holds
-assert ask(s, doe(2, bytes(5000))) == b""             # more than was agreed
-assert ask(s, doe(2, bytes(64)))[8:20] == bye         # a record of nobody's session
+assert ask(s, doe(1, bytes(8))[:12]) == b""           # length field larger than the object
+assert ask(s, doe(2, bytes(5000))) == b""             # larger than agreed
+assert ask(s, doe(2, bytes(64)))[8:20] == bye         # a record of an unknown session
 assert ask(s, doe(1, bytes.fromhex("13e10000")))[8:20] == bye
-for _ in range(5):                                    # each begins anew
+for _ in range(5):                                    # each starts again
     answer = ask(s, control(hello))
     assert answer[8:10] == b"\x10\x7e" and b"MDBG" in answer, answer
-    assert answer[answer.index(b"MDBG") + 5] == 0x0d  # a target, SPDM by itself, polled
+    assert answer[answer.index(b"MDBG") + 5] == 0x0d  # flags: a target, native SPDM, polled
     version = ask(s, doe(1, bytes.fromhex("10840000")))
     assert version[8:10] == b"\x10\x04", version
-assert ask(s, control(b"\x02\x00"))[8:20] == bye      # BYE, and nobody is left
+assert ask(s, control(b"\x02\x00"))[8:20] == bye      # BYE, and the connection is over
 assert ask(s, doe(1, bytes.fromhex("13e10000")))[8:20] == bye
-version = ask(s, doe(1, bytes.fromhex("10840000")))   # one that says no HELLO
+version = ask(s, doe(1, bytes.fromhex("10840000")))   # a requester without HELLO
 assert version[8:10] == b"\x10\x04", version
-assert ask(s, control(hello[:-1])) == b"" or True     # a HELLO cut short harms nobody
+assert ask(s, control(hello[:-1])) == b"" or True     # a truncated HELLO does no harm
 assert b"MDBG" in ask(s, control(hello))
 assert ask(s, b"", command=0xDEAD) == b""
 for data in (struct.pack(">III", 1, 1, 4) + bytes(4), struct.pack(">III", 1, 2, 1 << 20),
              b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", struct.pack(">III", 0xFFFE, 2, 0)):
     assert closes(dial(), data)
-two = [dial(), dial()]                                # two emulators, a mailbox each
+two = [dial(), dial()]                                # two emulators, each with a mailbox
 for t in two:
     assert b"MDBG" in ask(t, control(hello))
 
-many, served = [dial() for _ in range(64)], 0         # more than there is room for
+many, served = [dial() for _ in range(64)], 0         # more connections than the server has room for
 for m in many:
     try:
         served += len(ask(m, doe(0, bytes(4)))) == 12
@@ -209,7 +209,7 @@ assert b"MDBG" in ask(two[0], control(hello))
 
 def framed(kind, data):
     return struct.pack("<I", len(data) | kind << 24) + data
-ts = dial(to_bridge)                                  # a target that says more than its HELLO
+ts = dial(to_bridge)                                  # a target that sends more than its HELLO
 ts.sendall(framed(0xD1, b"\x01MDBG" + bytes([1, 1, 0]) + struct.pack("<I", 65551)) + 2 * framed(0xD4, b"\x10\x04\0\0"))
 time.sleep(0.5)
 s = dial(at_bridge)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Sessions over serial lines, raw and with MCTP: through a good cable, a bad one and a pulled one,
-# and what is said when it does not go.
+# Sessions over serial lines, raw and with MCTP: through a good cable, a bad one and an unplugged one,
+# and the error messages.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 100000 /dev/urandom >ram.bin
-cable() { # NAME OPTION...: its ends are NAME.t and NAME.d; its pid is in $cable_pid
+cable() { # NAME OPTION...: starts a cable with the ends NAME.t and NAME.d; sets $cable_pid
     local name=$1
     shift
     python3 "$SRC/tests/links/cable.py" "$name.t" "$name.d" "$@" 2>cable.log &
@@ -12,7 +12,7 @@ cable() { # NAME OPTION...: its ends are NAME.t and NAME.d; its pid is in $cable
     pids+=("$cable_pid")
     await "$name.d"
 }
-settings() { # LINK...: of a target with that memory
+settings() { # LINK...: prints the configuration of a target that listens at these links
     printf '[target]\nidentity = pump\ntrust = ca/engineers.pem\npolicy = debug\n'
     printf 'listen = %s\n' "$@"
     printf '[file ram]\npath = ram.bin\nbase = 0x80000000\n'
@@ -30,8 +30,8 @@ same() { # LINK
     cmp got.bin ram.bin || fail "$1: other bytes"
 }
 
-# Meanwhile: what takes longer than a session may be silent for, on lines that are slow.
-slow() { # BAUD SIZE: in slow.BAUD
+# In the background, on slow lines: a transfer that takes longer than a session may be silent.
+slow() { # BAUD SIZE: its files are slow.BAUD...
     cable "slow.$1"
     settings "serial-listen:$dir/slow.$1.t,baud=$1" >"slow.$1.conf"
     postern target --config "slow.$1.conf" --audit "slow.$1.jsonl" >"slow.$1.log" 2>&1 &
@@ -52,7 +52,7 @@ cable worse --spoil 20 --seed 7
 target "serial-listen:$dir/good.t" "mctp-serial-listen:$dir/mctp.t" "serial-listen:$dir/bad.t" \
     "mctp-serial-listen:$dir/worse.t"
 cable silent
-as_ada mem read "serial:$dir/silent.d" 0x80000000 >silent.log 2>&1 & # meanwhile
+as_ada mem read "serial:$dir/silent.d" 0x80000000 >silent.log 2>&1 & # in the background
 silent=$!
 same "serial:$dir/good.d"
 same "serial:$dir/good.d" # once more: a listener takes one caller after another
@@ -63,7 +63,7 @@ same "mctp-serial:$dir/worse.d,mtu=250"
 expect 0 '80000000' as_ada mem read "serial:$dir/good.d,baud=115200" 0x80000000
 expect 2 'busy: postern .process' as_ada mem read "serial:$dir/good.t" 0x80000000
 
-# A bridge onto a line of 9,600 baud behind TCP.
+# A bridge from TCP to a line of 9,600 baud.
 postern bridge -v tcp-listen:127.0.0.1:0 "serial:$dir/good.d,baud=9600" >b.log 2>&1 &
 bridge_pid=$!
 pids+=("$bridge_pid")
@@ -72,7 +72,7 @@ expect 0 '80000000' as_ada mem read "$(grep -o 'tcp:127.0.0.1:[1-9][0-9]*' b.log
 kill "$bridge_pid"
 wait "$bridge_pid" 2>/dev/null
 
-# One engineer right after another: each waits for the goodbye of the one before.
+# One engineer right after another: each waits until the previous session has ended.
 postern bridge -v tcp-listen:127.0.0.1:0 "serial:$dir/good.d,baud=28800" >b.log 2>&1 &
 bridge_pid=$!
 pids+=("$bridge_pid")
@@ -81,7 +81,7 @@ bridged=$(grep -o 'tcp:127.0.0.1:[1-9][0-9]*' b.log | head -1)
 for _ in $(seq 4); do
     as_ada info "$bridged" >info.log 2>&1 || fail "one right after another: $(cat info.log b.log)"
 done
-# And when the bridge has yet to hear that the one before is gone; but not for ever.
+# The same while the bridge does not know yet that the previous engineer is gone. The wait is limited.
 exec 7<>"/dev/tcp/127.0.0.1/${bridged##*:}"
 await_text b.log 'connection 5: joined'
 (sleep 0.5) 7>&7 &
@@ -94,7 +94,7 @@ exec 7>&-
 kill "$bridge_pid"
 wait "$bridge_pid" 2>/dev/null
 
-# The cable is pulled in the middle, and plugged in again.
+# The cable is unplugged during a session and plugged in again.
 as_ada mem dump "serial:$dir/good.d,baud=19200" 0x80000000 100000 -o got.bin >pulled.log 2>&1 &
 reader=$!
 sleep 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sessions over UDP: memory and gdb's questions through a real target, IPv4 and IPv6, several
-# engineers on one port, and what is said when it does not go.
+# Sessions over UDP: memory and gdb through a real target, IPv4 and IPv6, several engineers on one port,
+# and the error messages.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 300000 /dev/urandom >ram.bin
@@ -33,7 +33,7 @@ expect 0 '' as_ada mem load "$six" 0x80001000 -f new.bin
 expect 0 '' as_ada mem read "$four" 0x80001000 100000 --output got.bin
 cmp got.bin new.bin || fail 'what was written is not there'
 
-# Two at once on one socket of the target: it has one seat, and whoever comes second hears so.
+# Two engineers on one socket of the target: the target has one holder, and the second one is told so.
 as_ada mem dump "$four" 0x80000000 300000 -o ada.bin >ada.log 2>&1 &
 other=$!
 for _ in 1 2 3; do
@@ -42,7 +42,7 @@ for _ in 1 2 3; do
 done
 wait $other || grep -q 'held by olga' ada.log || { fail 'the first engineer'; cat ada.log; }
 
-# Through bridges: another MTU on each side, and a stream in the middle.
+# Through bridges: a different MTU on each side, and a stream in the middle.
 postern bridge -v unix-listen:"$dir"/b1.sock "$four,mtu=1200" >b1.log 2>&1 &
 pids+=($!)
 postern bridge -v udp-listen:127.0.0.1:0,mtu=300 "unix:$dir/b1.sock" >b2.log 2>&1 &

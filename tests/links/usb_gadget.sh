@@ -1,22 +1,22 @@
-# In the guest: a debug gadget on the kernel's own dummy device controller, seen by the same kernel
-# as host. Sourced by scripts in the guest.
+# Makes a debug gadget on the kernel's dummy device controller; the same kernel is its host. Sourced by
+# scripts in the guest.
 . /etc/expect.sh
 config=/sys/kernel/config/usb_gadget
-# gadget_controller full|high|super: one UDC, of that speed.
+# gadget_controller full|high|super: makes a UDC of that speed.
 gadget_controller() {
     case $1 in
     full) modprobe dummy_hcd is_high_speed=0 ;;
-    high) modprobe dummy_hcd num=2 ;; # and a second one
+    high) modprobe dummy_hcd num=2 ;; # with a second UDC
     super) modprobe dummy_hcd is_super_speed=1 ;;
     esac
 }
-# gadget_make NAME SERIAL: mounted at /dev/ffs/NAME.
+# gadget_make NAME SERIAL: makes a gadget and mounts it at /dev/ffs/NAME.
 gadget_make() {
     local g=$config/$1
     mkdir -p "$g/strings/0x409" "$g/configs/c.1/strings/0x409" "$g/functions/ffs.$1" || return 1
     echo 0x1209 >"$g/idVendor"
     echo 0x0001 >"$g/idProduct"
-    echo 0xEF >"$g/bDeviceClass" # of several functions, by association
+    echo 0xEF >"$g/bDeviceClass" # several functions, with interface association descriptors
     echo 0x02 >"$g/bDeviceSubClass"
     echo 0x01 >"$g/bDeviceProtocol"
     echo "$2" >"$g/strings/0x409/serialnumber"
@@ -27,7 +27,7 @@ gadget_make() {
     mkdir -p "/dev/ffs/$1"
     mount -t functionfs "$1" "/dev/ffs/$1"
 }
-gadget_plug() { # NAME [UDC]; the controller may still be busy with letting go of who was there before
+gadget_plug() { # NAME [UDC]: retries, as the controller may still be releasing the previous gadget
     local i=0
     while ! echo "${2:-dummy_udc.0}" 2>/dev/null >"$config/$1/UDC" && [ $i -lt 50 ]; do
         sleep 0.2

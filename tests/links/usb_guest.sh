@@ -1,8 +1,8 @@
-# In the guest, of heavy_usb.sh: sessions over USB at every speed, and everything that goes wrong.
+# The guest's part of heavy_usb.sh: sessions over USB at every speed, and all errors.
 . /host/usb_gadget.sh
 link=usb:
 
-start_target() { # a target on the gadget
+start_target() { # starts a target on the gadget
     postern target --config t.conf --listen "usb-listen:/dev/ffs/$1" --audit "$1.jsonl" \
         >"$1.log" 2>&1 &
     target=$!
@@ -10,7 +10,7 @@ start_target() { # a target on the gadget
 }
 sum() { md5sum <"$1" | cut -c 1-32; }
 
-# --- before there is anything ---
+# --- without a device ---
 expect 2 'no such device .* is plugged in' as_ada mem read $link 0x80000000
 expect 2 'no FunctionFS is mounted there' postern target --config t.conf --listen usb-listen:/nowhere --audit x.jsonl
 
@@ -23,7 +23,7 @@ for speed in full super high; do
         sleep 2
         gadget_plug pump
     ) &
-    # The device is waited for.
+    # The debugger waits for the device.
     expect 0 '^80000000  ' as_ada mem read $link 0x80000000 16
     echo "at $(cat /sys/bus/usb/devices/*-1/speed) Mbit/s"
     expect 0 '' as_ada mem dump usb:1209:0001,serial=S1 0x80000000 300000 -o /tmp/dump.bin
@@ -39,7 +39,7 @@ for speed in full super high; do
 done
 expect 0 'usb:1209:0001,serial=S1  \(Acme Pump, /dev/bus/usb/' sh -c 'postern links | grep usb:1209'
 
-# --- which device ---
+# --- choosing a device ---
 expect 2 'no such device' as_ada mem read usb:1209:0002 0x80000000
 expect 1 'not VID:PID' as_ada mem read usb:xyz 0x80000000
 expect 2 'another program serves it' postern target --config t.conf --listen usb-listen:/dev/ffs/pump --audit x.jsonl
@@ -57,15 +57,15 @@ wait $target
 gadget_remove spare
 target=$main
 
-# --- not allowed ---
+# --- permission denied ---
 cp -r ada ca /tmp/ && chown -R nobody /tmp/ada /tmp/ca
 cat >/tmp/read.sh <<'READ'
 cd /tmp && exec postern mem read --identity ada --trust ca/devices.pem --device Acme:Pump:0042 usb: 0x80000000
 READ
 expect 2 'permission denied on /dev/bus/usb/[0-9]+/[0-9]+' su -s /bin/sh nobody -c 'sh /tmp/read.sh'
 
-# --- in use, and unplugged in the middle ---
-long_dump() { # in the background, and under way
+# --- in use, and unplugged during a session ---
+long_dump() { # starts a dump in the background and waits until it runs
     local i=0 opens=$(grep -c '"open"' pump.jsonl)
     as_ada mem dump $link 0x80000000 512M -o - 2>long.out >/dev/null &
     dump=$!
@@ -75,7 +75,7 @@ long_dump() { # in the background, and under way
     done
     sleep 1
 }
-ended() { # WHAT TEXT: the dump ended, with that text
+ended() { # WHAT TEXT: checks that the dump ended with that text
     wait $dump
     local got=$?
     if [ $got = 5 ] && grep -qE "$2" long.out; then
@@ -91,14 +91,15 @@ ended 'unplugged' 'unplugged'
 await_text pump.log 'no host is attached'
 gadget_plug pump
 expect 0 '^80000000  ' as_ada mem read $link 0x80000000
-# The cable pulled; pushing it in again needs a new binding (6.1's dummy_hcd is deaf after this).
+# The cable is unplugged. Plugging it in again needs a new binding: Linux 6.1's dummy_hcd does not react
+# otherwise.
 long_dump
 echo disconnect >/sys/class/udc/dummy_udc.0/soft_connect
 ended 'the cable' 'unplugged'
 gadget_unplug pump
 gadget_plug pump
 expect 0 '^80000000  ' as_ada mem read $link 0x80000000
-# Switched off by the host, and on again, without a disconnect.
+# The host disables the device and enables it again, without a disconnect.
 long_dump
 echo 0 >/sys/bus/usb/devices/1-1/authorized
 ended 'the host let it go' 'transfer on the bus failed|refused a transfer|unplugged|bytes were lost'
@@ -106,7 +107,7 @@ await_text pump.log 'no host is attached'
 echo 1 >/sys/bus/usb/devices/1-1/authorized
 expect 0 '^80000000  ' as_ada mem read $link 0x80000000
 
-# --- a debugger that is killed: what it left in the pipes does not reach the next one ---
+# --- a debugger is killed: the data left in the pipes does not reach the next one ---
 kill_debugger() {
     kill -KILL $(pidof postern | tr ' ' '\n' | grep -vx $target)
     wait $dump 2>/dev/null
@@ -122,7 +123,7 @@ kill_debugger
 sleep 7
 tail -n 1 pump.jsonl | grep -q '"event": *"end"' || fail "nobody noticed that the debugger is gone"
 
-# --- a target that is killed ---
+# --- a target is killed ---
 long_dump
 kill -KILL $target
 ended 'the target was killed' 'unplugged|lost'
@@ -130,7 +131,7 @@ start_target pump
 gadget_plug pump
 expect 0 '^80000000  ' as_ada mem read $link 0x80000000
 
-# --- a debug function that is not ours: it says other things to GET_INFO, or nothing ---
+# --- a foreign debug function: it gives another answer to GET_INFO, or none ---
 kill $target
 wait $target
 other() {
@@ -139,7 +140,7 @@ other() {
     cat silent.bin >&3
     printf '\002\000\000\000\020\000\000\000\000\000\000\000\000\000\000\000' >&3
     gadget_plug pump
-    while [ "$type" != 4 ]; do # a SETUP
+    while [ "$type" != 4 ]; do # until a SETUP event
         type=$(dd bs=12 count=1 <&3 2>/dev/null | od -An -tu1 -j8 -N1 | tr -d ' ')
     done
     printf OTHERDBG >&3
