@@ -1,6 +1,6 @@
-# tests/fuzz/fuzz_*.c: with PST_FUZZ a libFuzzer program each; otherwise each gets a plain main that
-# replays its corpus with deterministic mutations, as a CTest entry (label fuzz).
-# fuzz_<module>.c and fuzz_<module>_<what>.c link that module, any other name everything.
+# tests/fuzz/fuzz_*.c: with PST_FUZZ each is a libFuzzer program. Otherwise each gets a plain main that
+# replays its corpus with deterministic mutations, and a CTest entry (label fuzz).
+# fuzz_<module>.c and fuzz_<module>_<what>.c link that module; any other name links everything.
 set(pst_fuzz_dir "${PROJECT_SOURCE_DIR}/tests/fuzz")
 
 function(pst_fuzz_program source)

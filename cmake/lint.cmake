@@ -1,5 +1,5 @@
-# Targets tidy and cppcheck: each source has a stamp, and is looked at again when it, any header or
-# the choice of checks has changed. `ninja -k 0 tidy cppcheck` shows every finding.
+# Targets tidy and cppcheck. Each source has a stamp file and is checked again when it, any header or the
+# list of checks has changed. `ninja -k 0 tidy cppcheck` shows every finding.
 find_program(CLANG_TIDY NAMES clang-tidy-14 clang-tidy)
 find_program(CPPCHECK cppcheck)
 set(pst_root "${PROJECT_SOURCE_DIR}")
@@ -8,7 +8,7 @@ file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${pst_root}" "${pst_root}/
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${pst_root}/include/*.h" "${pst_root}/src/*.h"
      "${pst_root}/port/*.h" "${pst_root}/tools/*.h")
 
-# pst_lint(<target> COMMAND <command>... DEPENDS <file>...): the command for each source.
+# pst_lint(<target> COMMAND <command>... DEPENDS <file>...): runs the command on each source.
 function(pst_lint target)
   cmake_parse_arguments(arg "" "" "COMMAND;DEPENDS" ${ARGN})
   set(stamps "")

@@ -1,12 +1,12 @@
-# pst_options: what every object of ours is compiled with.
-# pst_hosted:  the same plus POSIX, for ports, tools, tests and benchmarks; the core never sees it.
+# pst_options: compile options of all objects.
+# pst_hosted:  the same plus POSIX, for ports, tools, tests and benchmarks; never for the core.
 add_library(pst_options INTERFACE)
 target_include_directories(pst_options INTERFACE "${PROJECT_SOURCE_DIR}/include"
                                                  "${PROJECT_SOURCE_DIR}/src")
 target_compile_definitions(pst_options INTERFACE ${pst_sizes})
 target_link_libraries(pst_options INTERFACE pst_warnings)
 
-# A compiler without a C library lacks the one header that the core needs of it.
+# A compiler without a C library lacks string.h, the only header of it that the core needs.
 include(CheckIncludeFile)
 check_include_file(string.h PST_HAVE_STRING_H)
 if(NOT PST_HAVE_STRING_H)
@@ -33,7 +33,7 @@ target_include_directories(pst_hosted INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJE
 set(pst_all_modules "")
 set(pst_all_ports "")
 
-# Imported targets are global: whoever links a port of ours needs them too.
+# Imported targets are global, because projects that link a port need them too.
 function(pst_find_openssl)
   if(NOT TARGET OpenSSL::Crypto)
     find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
@@ -41,13 +41,13 @@ function(pst_find_openssl)
   endif()
 endfunction()
 
-# pst_find(<name> <module of pkg-config>): PkgConfig::PST_<name>.
+# pst_find(<name> <pkg-config module>): makes the target PkgConfig::PST_<name>.
 macro(pst_find name module)
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(PST_${name} REQUIRED IMPORTED_TARGET GLOBAL ${module})
 endmacro()
 
-# The same, if it is there: for the POSIX port, which learns of it through PST_WITH_<name>.
+# The same for an optional library of the POSIX port. If it is found, PST_WITH_<name> is defined.
 macro(pst_find_optional name module)
   pkg_check_modules(PST_${name} IMPORTED_TARGET GLOBAL ${module})
   if(PST_${name}_FOUND)
@@ -56,7 +56,7 @@ macro(pst_find_optional name module)
   endif()
 endmacro()
 
-# A static library of the sources, or an interface library while there are none.
+# Makes a static library, or an interface library if there are no sources.
 function(pst_library target options)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS" ${ARGN})
   list(TRANSFORM arg_DEPS PREPEND pst_)
@@ -72,24 +72,24 @@ function(pst_library target options)
   endif()
 endfunction()
 
-# pst_module(<name> DEPS <module>...): src/<name>/**.c becomes pst_<name>.
+# pst_module(<name> DEPS <module>...): builds pst_<name> from src/<name>/**.c.
 function(pst_module name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${name}/*.c")
   pst_library(pst_${name} pst_options SOURCES ${sources} ${ARGN})
-  # Highest first, so that a static link line resolves downward.
+  # Highest module first, so that the linker resolves static libraries in this order.
   set(pst_all_modules pst_${name} ${pst_all_modules} PARENT_SCOPE)
 endfunction()
 
-# pst_port(<name> DEPS <module>... LIBS <library>...): port/<name>/**.c becomes pst_<name>.
+# pst_port(<name> DEPS <module>... LIBS <library>...): builds pst_<name> from port/<name>/**.c.
 function(pst_port name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/port/${name}/*.c")
   pst_library(pst_${name} pst_hosted SOURCES ${sources} ${ARGN})
   set(pst_all_ports pst_${name} ${pst_all_ports} PARENT_SCOPE)
 endfunction()
 
-# What a test, fuzz target or benchmark of <topic> links. A topic named after a module gets that
-# module, what it depends on, and the OpenSSL port, so that an unrelated broken module does not
-# matter; any other topic gets everything. A source may ask for more: "pst-link: scm dts" or
+# The libraries of a test, fuzz target or benchmark of <topic>. A topic with the name of a module links
+# that module, its dependencies and the OpenSSL port, so that it builds while an unrelated module is
+# broken. Any other topic links everything. A source may ask for more: "pst-link: ts dts" or
 # "pst-link: all" in a comment (run cmake again after changing it).
 function(pst_topic_libs out topic source)
   file(STRINGS "${source}" ask REGEX "pst-link:" LIMIT_COUNT 1)
@@ -104,7 +104,7 @@ function(pst_topic_libs out topic source)
       break()
     endif()
   endforeach()
-  # The two ends are tested against each other.
+  # The tests of ts and dts run both ends against each other.
   if("pst_ts" IN_LIST libs OR "pst_dts" IN_LIST libs)
     list(PREPEND libs pst_ts pst_dts)
   endif()
@@ -112,7 +112,7 @@ function(pst_topic_libs out topic source)
   set(${out} ${libs} PARENT_SCOPE)
 endfunction()
 
-# Two topics may each have a file of the same name: the second one's target takes its topic along.
+# If two topics have a file of the same name, the topic is added to the name of the second target.
 function(pst_target_name out topic stem)
   if(TARGET ${stem} OR stem MATCHES "^(all|test|help|clean|install|package)$")
     set(stem ${topic}_${stem})

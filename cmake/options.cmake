@@ -1,11 +1,10 @@
-# What is built. As part of another project, or for firmware, that is the core alone unless more is
-# asked for.
+# The parts to build. As a subproject, or for firmware, only the core is built by default.
 set(pst_whole ${PROJECT_IS_TOP_LEVEL})
 if(CMAKE_SYSTEM_NAME STREQUAL "Generic")
   set(pst_whole OFF)
 endif()
 
-# pst_part(<option> <the option that it needs> <text>): on by default in a whole build.
+# pst_part(<option> <option it depends on> <text>): on by default in a full build.
 function(pst_part option needs text)
   set(default OFF)
   if(pst_whole AND ${needs})
@@ -31,17 +30,16 @@ option(PST_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
 option(PST_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer, no recovery" OFF)
 option(PST_FUZZ "Build only the fuzz targets, with libFuzzer (needs clang)" OFF)
 
-# Tests need all parts. A project that Postern is part of does not run them.
+# Tests need all parts. They are not built in a subproject.
 set(PST_TESTS OFF)
 if(PROJECT_IS_TOP_LEVEL AND PST_TOOLS)
   option(BUILD_TESTING "Build the tests" ON)
   set(PST_TESTS ${BUILD_TESTING})
 endif()
-# Only who works on Postern wants a new compiler's new warning to stop the build.
+# Warnings are errors only for developers of Postern: a newer compiler may have new warnings.
 option(PST_WERROR "Warnings are errors" ${PST_TESTS})
 
-# Sizes that callers see too, as they change public structs. Empty: the default, which the header
-# that uses it says.
+# Sizes that change public structs, so callers must use them too. Empty: the default of the header.
 set(pst_sizes "")
 foreach(size IN ITEMS PST_SPDM_SESSIONS PST_HASH_BYTES PST_AEAD_BYTES PST_DH_KEY_BYTES
                       PST_PUBLIC_KEY_BYTES PST_TARGET_LINKS)

@@ -1,11 +1,11 @@
-# What others get, by whichever of find_package, pkg-config and add_subdirectory: one archive for
-# the core and one for each port. Postern::core, Postern::openssl and Postern::posix.
+# The libraries for other projects, by find_package, pkg-config or add_subdirectory: one archive for the
+# core and one for each port. Targets: Postern::core, Postern::openssl and Postern::posix.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(pst_config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/Postern")
 set(pst_includedir "${CMAKE_INSTALL_INCLUDEDIR}")
 
-# What a prefix in a .pc file is relative to, so that an installation can be moved.
+# The prefix in a .pc file is relative to the file, so that an installation can be moved.
 set(pst_pc_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 if(IS_ABSOLUTE "${pst_pc_dir}")
   set(PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
@@ -55,8 +55,8 @@ function(pst_package name)
           COMPONENT dev)
 endfunction()
 
-# pst_port_headers(<port> <folder or file>...): what of port/<port> callers may include. It goes
-# under postern/, as nobody else's <openssl/...> may be hidden.
+# pst_port_headers(<port> <folder or file>...): installs the public headers of port/<port>. They go under
+# postern/, so that they do not hide another project's <openssl/...>.
 function(pst_port_headers port)
   if(NOT PST_INSTALL)
     return()

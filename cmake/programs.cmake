@@ -1,5 +1,5 @@
-# tools/*.c is one program, postern; every bench/*.c is a program of its own, and so are those of
-# bench/links, which take arguments.
+# tools/*.c is one program, postern. Each bench/*.c is a program. So is each bench/links/*.c; these take
+# arguments.
 file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.c")
 if(sources)
   add_executable(postern ${sources})
@@ -14,7 +14,7 @@ if(sources)
   endif()
 endif()
 
-# Benchmarks. Figures from a sanitized build would mean nothing.
+# Benchmarks. They are not built with sanitizers, as the results would be meaningless.
 if(PST_TESTS AND NOT PST_SANITIZE)
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.c"
        "${PROJECT_SOURCE_DIR}/bench/links/*.c")

@@ -1,9 +1,9 @@
-# tests/<topic>/**/test_*.c: a program and a CTest entry each (label fast).
-# tests/<topic>/**/*.c otherwise: a program each, in the same place.
+# tests/<topic>/**/test_*.c: each is a program and a CTest entry (label fast).
+# tests/<topic>/**/*.c otherwise: each is a program, in the same directory.
 # tests/<topic>/parts/*.c: linked into each program of the topic.
-# tests/**/test_*.sh: a CTest entry each (label e2e); exit code 77 means skipped.
-# tests/package: programs of others, which its scripts build against what this build installs. A
-# sanitized build is not what others get.
+# tests/**/test_*.sh: each is a CTest entry (label e2e). Exit code 77 means skipped.
+# tests/package: sample programs of users. The scripts build them against the installed files of this
+# build; not if it is a sanitizer build, as users do not get that.
 set(pst_tests_dir "${PROJECT_SOURCE_DIR}/tests")
 
 function(pst_test_program topic source)
@@ -60,8 +60,8 @@ foreach(script IN LISTS scripts)
   pst_test_script("${script}")
 endforeach()
 
-# The rules of the house: which file may use which (tests/house/rules.py), and what the core may
-# take on a processor without an operating system.
+# The rules of the house: which file may use which (tests/house/rules.py), and the limits of the core on
+# a processor without an operating system.
 find_program(PYTHON3 python3)
 if(PYTHON3)
   foreach(machine cortex-m3 rv32)
@@ -75,7 +75,7 @@ if(PYTHON3)
   set_tests_properties(house.rules house.self-test PROPERTIES TIMEOUT 300 LABELS house)
 endif()
 
-# examples/firmware for microcontrollers, and what the headers and the example promise.
+# Builds examples/firmware for microcontrollers and checks what the headers and the example promise.
 if(PYTHON3)
   set(firmware_dir "${pst_tests_dir}/firmware")
   foreach(target cortex-m3 rv32)

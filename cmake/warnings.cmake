@@ -1,6 +1,6 @@
-# The one list of warnings. Link pst_warnings to get it. Lines for people are cut by snprintf on
-# purpose, and what GCC thinks of that changes with the level of optimisation: so not that one.
-# Clang's -Wconversion asks about !"text", which is how a check says why it fails.
+# The list of warnings. Link pst_warnings to use it. -Wformat-truncation is off: snprintf truncates text
+# messages on purpose, and GCC's warning depends on the optimisation level. Clang's warning about
+# !"text" is off, because checks use it to say why they fail.
 add_library(pst_warnings INTERFACE)
 target_compile_options(
   pst_warnings

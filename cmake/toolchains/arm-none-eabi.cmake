@@ -1,6 +1,6 @@
 # GCC for Cortex-M: cmake --toolchain cmake/toolchains/arm-none-eabi.cmake -DPST_CPU=cortex-m3
-# Firmware has no program that could run here, so compilers are tried on an archive. A C library is
-# not needed.
+# Firmware programs cannot run on the host, so CMake tests the compiler by building a static
+# library. A C library is not needed.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR arm)
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)

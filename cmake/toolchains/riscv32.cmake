@@ -1,6 +1,6 @@
 # GCC for 32-bit RISC-V: cmake --toolchain cmake/toolchains/riscv32.cmake -DPST_ARCH=rv32imac
-# Firmware has no program that could run here, so compilers are tried on an archive. A C library is
-# not needed.
+# Firmware programs cannot run on the host, so CMake tests the compiler by building a static
+# library. A C library is not needed.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR riscv32)
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)

@@ -1,13 +1,13 @@
-/* A pump controller with a real bug, to be found and mended with a debugger.
+/* A pump controller with a real bug, to be found and fixed with a debugger.
  *
  * Each millisecond the controller samples the outlet pressure, keeps the last eight raw readings,
- * steers the motor towards a setpoint and checks that the setpoint is one the pipes can bear. Every
- * 32 samples it takes the setpoint from the operator's panel again. If the setpoint leaves the safe
- * band the pump enters PUMP_ALARM and idles; it runs again after the setpoint has stayed inside the
- * band for 16 samples. Both changes are told on the UART.
+ * steers the motor towards a setpoint and checks that the setpoint is safe for the pipes. Every 32
+ * samples it reads the setpoint from the operator's panel again. If the setpoint leaves the safe
+ * band the pump enters PUMP_ALARM and idles. It runs again after the setpoint has stayed inside the
+ * band for 16 samples. Both changes are reported on the UART.
  *
- * Shortly after reset the pump goes into alarm and never leaves it. Why is the debugger's business:
- * the session in pump.gdb finds the cause and mends it live.
+ * Shortly after reset the pump goes into alarm and never leaves it. The session in pump.gdb finds
+ * the cause and fixes it while the program runs.
  *
  * Bare metal: RV32, QEMU `virt`, machine mode, no library. */
 
@@ -27,7 +27,7 @@
 #define MSTATUS_MIE (1u << 3)
 
 #define HISTORY_LEN 8u
-#define PANEL_PERIOD 32u  /* samples between two looks at the panel */
+#define PANEL_PERIOD 32u  /* samples between two reads of the panel */
 #define SETTLE_SAMPLES 16 /* good samples before an alarm is lifted */
 
 enum pump_state {
@@ -64,8 +64,8 @@ struct history {
     int32_t counts[HISTORY_LEN];
 };
 
-/* What a recording is searched for. Not const, so that a debugger that trusts the ELF file for
- * read-only sections still has to ask the pump for it. */
+/* The text that the demo searches recordings for. Not const: a debugger may read read-only sections
+ * from the ELF file instead of asking the pump. */
 char pump_marker[] = "POSTERN-PUMP-MARKER-7f3a91c2e5d8";
 
 __attribute__((section(".data.plant.history"))) struct history history = {{0}};
@@ -148,7 +148,7 @@ void history_push(int32_t counts)
     }
 }
 
-/* Adds `len` readings by halves, which keeps each partial sum small on a wider window. */
+/* Adds `len` readings by halves, which keeps each partial sum small if the window is wide. */
 int32_t history_sum(uint32_t first, uint32_t len)
 {
     if (len == 1) {

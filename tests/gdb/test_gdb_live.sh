@@ -1,6 +1,6 @@
 #!/bin/bash
-# Real gdb, the gdb server, the stub client and a real QEMU, without link, record and session: the
-# session of examples/pump gets its expected answers, and no round trip more than it needs.
+# Real gdb, the gdb server, the stub client and real QEMU, without link, records and session. The gdb
+# session of examples/pump must get the expected answers with the minimal number of round trips.
 # pst-needs: gdb-multiarch qemu-system-riscv32
 set -u
 harness=$BUILD/tests/gdb_harness
@@ -29,10 +29,10 @@ start_qemu() {
         -kernel "$elf" -gdb "unix:$dir/stub,server=on,wait=off" &
     qemu=$!
     for _ in $(seq 100); do
-        grep -q " 00010000 .* $dir/stub\$" /proc/net/unix && break # bind() alone is not enough
+        grep -q " 00010000 .* $dir/stub\$" /proc/net/unix && break # after bind() alone it refuses connections
         sleep 0.05
     done
-    sleep 0.3 # lets the pump run into its alarm
+    sleep 0.3 # until the pump is in alarm
 }
 
 stop_qemu() {
@@ -48,7 +48,7 @@ gdb_session() {
     timeout 120 gdb-multiarch -batch -nx \
         -ex "target extended-remote | $harness $dir/stub $dir/counts ${2:-}" \
         -x "$1" "$elf" >"$dir/out" 2>&1 || fail "gdb ended with $?"
-    for _ in $(seq 40); do # the harness writes its counts after gdb has gone
+    for _ in $(seq 40); do # the harness writes its counts after gdb has ended
         [ -s "$dir/counts" ] && break
         sleep 0.05
     done
@@ -57,7 +57,7 @@ gdb_session() {
 
 count() { awk -v what="$1" '$1 == what {print $2}' "$dir/counts"; }
 
-# Each line of a file is a regular expression; they match lines of the output in this order.
+# Each line of a file is a regular expression. They must match lines of the output in this order.
 check_answers() {
     local n=0 re line found
     mapfile -t lines <"$dir/out"
@@ -77,7 +77,7 @@ check_answers "$SRC/examples/pump/expected.txt"
 echo "pump.gdb: $(count packets) packets, $(count round_trips) round trips, $(count resumes) of them resumes"
 [ $(($(count round_trips) - $(count resumes))) -le 20 ] || fail "too many round trips beside resumes"
 
-# What a person does at a stop: a resume is one round trip, everything up to the next prompt is free.
+# Typical commands at a stop: a resume takes one round trip, and all commands until the next resume none.
 cat >"$dir/steps" <<'STEPS'
 set pagination off
 tbreak pump_step
@@ -106,12 +106,12 @@ for i in 1 2 3 4; do
 done
 [ $((trips[2] - trips[1])) = 0 ] || fail "looking around was not free"
 
-# Far away: 100 ms for each round trip, and gdb does not lose its patience.
+# A distant target: with 100 ms for each round trip gdb must not time out.
 gdb_session "$dir/steps" 100
 grep -q 'Inferior 1 .* detached' "$dir/out" || fail "no session at a distance"
 grep -Eqi 'timed out|ignoring packet' "$dir/out" && fail "gdb lost its patience"
 
-# The stub vanishes while the program runs: gdb is told, and does not hang.
+# The stub disappears while the program runs: gdb gets an error and does not hang.
 cat >"$dir/lost" <<LOST
 set pagination off
 shell (sleep 1; kill -9 \$(cat $dir/pid)) &

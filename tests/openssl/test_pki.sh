@@ -1,12 +1,12 @@
 #!/bin/bash
-# postern pki on the command line: what it makes, what it refuses, its words and exit codes.
+# postern pki on the command line: the files it makes, what it refuses, its messages and exit codes.
 set -u
 top=$(mktemp -d)
 trap 'rm -rf "$top"' EXIT
 cd "$top" || exit 1
 failed=0
 
-# expect CODE PATTERN ARGUMENT...: runs postern pki; both outputs together must match PATTERN
+# expect CODE PATTERN ARGUMENT...: runs postern pki; stdout or stderr must match PATTERN
 expect() {
     local code=$1 pattern=$2 out got
     shift 2
@@ -27,7 +27,7 @@ expect 0 '^$' engineer --ca ca --name bob --grant memory:rw:0x1000-0x1fff --devi
 [ "$(stat -c %a ca ca/devices.key ca/engineers.key pump pump/key.pem ada/key.pem | tr '\n' ' ')" = \
     "700 600 600 700 600 600 " ] || { echo "modes are wrong"; failed=1; }
 
-# OpenSSL's own verifier agrees.
+# OpenSSL's own verifier accepts the chains too.
 if command -v openssl >/dev/null; then
     for who in devices:pump engineers:ada engineers:bob; do
         awk '/BEGIN/ {n++} n == 2' "${who#*:}/chain.pem" >leaf.pem
@@ -49,7 +49,7 @@ expect 3 '^certificate 1: extendedKeyUsage: SPDM requester authentication is mis
 expect 3 '"field":"extendedKeyUsage"' lint --json --role device ada
 expect 3 'there is no leaf' lint ca/devices.pem
 
-# Nothing that exists is replaced unless that was asked for.
+# Existing files are not replaced without --force.
 cp pump/key.pem before
 expect 6 'pump/key.pem: exists already' target --ca ca --id Acme:Pump:0043 pump
 expect 6 'ca/devices.key: exists already' init ca
@@ -58,7 +58,7 @@ expect 0 '^$' target --ca ca --id Acme:Pump:0043 --force pump
 cmp -s before pump/key.pem && { echo "the key was not replaced"; failed=1; }
 expect 0 'Acme:Pump:0043' show pump
 
-# Errors quote the value and say what was expected.
+# Errors quote the wrong value and name what was expected.
 expect 1 "'Acme:Pump': expected Manufacturer:Product:Serial" target --ca ca --id Acme:Pump x
 expect 1 "'rsa': expected ecdsa-p256" init --alg rsa x
 expect 1 "10000 days: the CA itself" target --ca ca --id A:B:C --days 10000 x
@@ -67,7 +67,8 @@ expect 1 "'fly': not understood at 'fly'" engineer --ca ca --name eve --grant fl
 expect 1 'expected one or the other' \
     engineer --ca ca --name eve --grant run --grant memory:r:0x0-0xff x
 expect 1 'grants nothing' engineer --ca ca --name eve --grant device=A:B:C x
-# What a verifier would refuse is not issued: here a character that turns the direction of writing.
+# postern pki issues nothing that a verifier would refuse: here a character that changes the writing
+# direction.
 expect 1 "no verifier would accept this name: certificate 1: subject" \
     engineer --ca ca --name "$(printf 'ada\342\200\256evil')" --grant debug x
 expect 1 "no verifier would accept this name: certificate 1: s" \

@@ -3,7 +3,7 @@
 #
 # Usage: run.sh BUILD [ARCHITECTURE...]   (i386, s390x)
 #
-# cmocka is built for each from Debian's source package: no foreign architecture is needed.
+# cmocka is built for each processor from Debian's source package, so apt needs no foreign architecture.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -11,7 +11,7 @@ shift
 [ $# -gt 0 ] || set -- i386 s390x
 jobs=${JOBS:-$(nproc)}
 
-# The machine's own package sources, asked for source packages, in lists of our own.
+# Uses the machine's package sources to get source packages, with package lists in a separate directory.
 fetch_cmocka() {
 	local apt=$build/apt
 	mkdir -p "$apt/parts" "$apt/lists/partial" "$apt/cache/archives/partial"
@@ -25,7 +25,7 @@ fetch_cmocka() {
 	done
 	set -- -q -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts="$apt/parts" \
 		-o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root
-	# A source of somebody else's that has no source packages does not matter.
+	# A third-party source without source packages is no error.
 	apt-get "$@" update || true
 	rm -rf "$build"/cmocka-*/
 	(cd "$build" && apt-get "$@" source cmocka)

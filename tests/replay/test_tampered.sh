@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The replay notices a change of one digit in any kind of value, a broken file, and an empty directory.
+# The replay must detect one changed digit in any kind of value, a broken file, and an empty directory.
 set -u
 replay="$BUILD/tests/replay"
 vectors="$SRC/tests/vectors"
@@ -8,7 +8,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 bad=0
 
-# expect_failure WHAT: the replay of the directory fails and says so.
+# expect_failure WHAT: checks that the replay of the directory fails with a message.
 expect_failure() {
     local out
     if out=$("$replay" "$dir") || ! grep -q ': failed: ' <<<"$out"; then
@@ -18,7 +18,7 @@ expect_failure() {
     fi
 }
 
-# flip LINE KEY: another last digit in the value of KEY, in the first line that has the text LINE.
+# flip LINE KEY: changes the last digit of the value of KEY in the first line that contains LINE.
 flip() {
     awk -v line="$1" -v key="\"$2\": \"" '
         !done && index($0, line) && (at = index($0, key)) {

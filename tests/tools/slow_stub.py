@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""slow_stub.py LISTEN [CONNECT SECONDS]: a debug stub that is of little help.
+"""slow_stub.py LISTEN [CONNECT SECONDS]: a silent or slow debug stub.
 
-Without CONNECT it takes connections and never says a word. With it, everything passes between both
-sides, what the stub says so many SECONDS late."""
+Without CONNECT it accepts connections and never answers. With CONNECT it forwards both directions and
+delays what the stub sends by SECONDS."""
 import select
 import socket
 import sys

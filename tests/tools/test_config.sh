@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# postern target reads its configuration strictly; every complaint names file, line and what was
-# expected. The command line replaces what the file says.
+# postern target reads its configuration strictly. Every error names the file, the line and what was
+# expected. Options of the command line override the file.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 4096 /dev/urandom >ram.bin
@@ -25,7 +25,7 @@ expect 0 'Acme:Pump:0042 allows: observe' postern target --config t.conf --check
 expect 0 'Other:Thing:1 allows' postern target --config t.conf --check --device Other:Thing:1
 [ -e audit.jsonl ] && fail '--check has written an audit log'
 
-# wrong LINE PATTERN TEXT...: line of the complaint, and what it says
+# wrong LINE PATTERN TEXT...: the line that the error names, and its text
 wrong() {
     local line=$1 pattern=$2
     shift 2
@@ -43,13 +43,13 @@ wrong 12 "link 'pigeon:x': unknown kind" '[target]' 'listen = pigeon:x'
 wrong 12 "link 'tcp:h:99999'" '[target]' 'listen = tcp:h:99999'
 wrong 12 "is given twice" '[target]' 'audit = elsewhere.jsonl'
 mapfile -t regions < <(for i in $(seq 22); do printf '[memory m%s]\nfirst = 0x%x000\nlast = 0x%xfff\nkind = ram\n' $i $i $i; done)
-wrong 101 "epoch' is given twice" "${regions[@]}" '[target]' 'epoch = 5' 'epoch = 0' # behind many
+wrong 101 "epoch' is given twice" "${regions[@]}" '[target]' 'epoch = 5' 'epoch = 0' # after many sections
 wrong 12 "a ';' after a blank" '[target]' 'policy = memory:r:0x0-0xff ;device=Acme:*'
 wrong 12 "the line is too long" '[target]' "policy = $(printf 'observe %.0s' $(seq 50))"
 wrong 12 "the line is indented" '[target]' '  device = A:B:C'
 wrong 11 'expected \[SECTION\] or KEY' 'nonsense'
 
-# rejected PATTERN TEXT...: complaints about the whole
+# rejected PATTERN TEXT...: errors that name no line
 rejected() {
     local pattern=$1
     shift

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What breaks in the middle of a session: a second engineer, gdb killed, the link cut, the agent
-# killed, QEMU killed. Afterwards the pump runs, without breakpoints, and the next session works.
+# Failures during a session: a second engineer, gdb killed, the link cut, the agent killed, QEMU killed.
+# After each the pump runs without breakpoints, and the next session works.
 . "$SRC/tests/tools/lib.sh"
 need_gdb
 start_qemu pump
@@ -8,13 +8,13 @@ make_keys
 start_pump_target t pump 'heartbeat = 2'
 link=unix:$dir/t.sock
 
-ticks() { # prints the pump's tick counter, read over a session of its own
+ticks() { # prints the pump's tick counter, read in a separate session
     as_ada mem read --json $link $ticks_at 4 2>>ticks.log |
         python3 -c 'import json,sys; print(int.from_bytes(bytes.fromhex(json.load(sys.stdin)["hex"]), "little"))'
 }
 ticks_at=0x$(nm "$BUILD/examples/pump.elf" | awk '$3 == "ticks" { print $1 }')
 [ "$ticks_at" != 0x ] || { echo 'skipped: nm does not find ticks'; exit 77; }
-runs() { # WHEN: the pump runs, at most some seconds from now
+runs() { # WHEN: checks that the pump runs within a few seconds
     local a b
     for _ in $(seq 10); do
         a=$(ticks)
@@ -25,7 +25,7 @@ runs() { # WHEN: the pump runs, at most some seconds from now
     fail "the pump does not run $1 (ticks '$a', then '$b')"
     tail -n 5 ticks.log t.log >&2
 }
-# A gdb that sits at its prompt, halted at a breakpoint that is hit all the time.
+# Starts a gdb that waits at its prompt, halted at a breakpoint that is hit all the time.
 hold() { # LINK
     cat >hold.gdb <<GDB
 set remotetimeout 20
@@ -41,7 +41,7 @@ GDB
     pids+=($hold_pid)
     await held || { cat hold.out >&2; exit 1; }
 }
-kill_holder() { # gdb and its sleep; postern gdb hears the end of its pipe
+kill_holder() { # kills gdb and its sleep; postern gdb sees the end of its pipe
     kill -9 -- -$hold_pid
     wait $hold_pid 2>/dev/null
 }
@@ -61,7 +61,7 @@ sleep 1
 start_target t --config t.conf
 runs 'after the agent was killed'
 
-# The link cut: everything through a relay that is stopped, then killed.
+# The link is cut: a relay carries it, and is stopped, then killed.
 if command -v socat >/dev/null; then
     socat UNIX-LISTEN:$dir/relay.sock,fork UNIX-CONNECT:$dir/t.sock >relay.log 2>&1 &
     relay_pid=$!
@@ -69,14 +69,14 @@ if command -v socat >/dev/null; then
     hold unix:$dir/relay.sock
     relay_pids="$(pgrep -P $relay_pid) $relay_pid"
     kill -STOP $relay_pids
-    sleep 6 # twice the heartbeat, and more
+    sleep 6 # more than twice the heartbeat period
     runs 'after the link fell silent'
     kill -9 $relay_pids
     wait $relay_pid 2>/dev/null
     kill_holder
 fi
 
-# QEMU killed while gdb waits for a stop: gdb comes back, and says why.
+# QEMU is killed while gdb waits for a stop: gdb returns to its prompt and prints the reason.
 (
     sleep 4
     kill -9 $qemu_pid

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# gdb-multiarch, the pump in QEMU, and everything of Postern in between: the whole debug session of
-# examples/pump, and what gdb sees of refusals.
+# gdb-multiarch and the pump in QEMU with all of Postern in between: the complete debug session of
+# examples/pump, and the errors that gdb shows when an access is refused.
 . "$SRC/tests/tools/lib.sh"
 need_gdb
 start_qemu pump
@@ -22,7 +22,7 @@ assert s["gdb_packets"] > 50 and 0 < s["round_trips"] < s["gdb_packets"], s
 assert s["commands"] > 10 and s["link"]["records_out"] > 10 and s["link"]["bytes_in"] > 1000, s
 PY
 
-# what the device tells of the session
+# what the device reports about the session
 run_gdb monitor.out $link ada -ex 'monitor whoami' -ex 'monitor session' -ex 'monitor policy' -ex detach
 for text in 'engineer ada debugs device Acme:Pump:0042' 'SPDM 1\.3' 'granted: '; do
     grep -q "$text" monitor.out || { fail "monitor does not say '$text'"; cat monitor.out >&2; }
@@ -40,7 +40,7 @@ PY
 expect 0 '' as_ada mem dump $link 0x80000000 128K -o ram.bin
 grep -aq POSTERN-PUMP-MARKER ram.bin || fail 'the marker is not in the dump'
 
-# refused in gdb's own way
+# refusals as gdb reports them
 refused_gdb() { # PATTERN ENGINEER OPTION...
     local pattern=$1 who=$2 link=$3
     run_gdb refused.out "$link" "$who" -ex 'print pump'
@@ -55,7 +55,7 @@ refused_gdb 'did not let us in' eve $link
 refused_gdb 'cannot connect' ada unix:$dir/nobody.sock
 refused_gdb 'another device' ada "--device Acme:Pump:0043 $link"
 
-# over a port, and over a socket of its own
+# over a TCP port, and over a Unix socket
 as_ada gdb --port 0 $link >port.log 2>&1 &
 gdb_pid=$!
 pids+=($gdb_pid)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a target's link does with those who are no Postern peer, and that none of it disturbs an
-# engineer at work. TCP, by name and IPv6 too.
+# How a target's link treats clients that are not Postern peers. None of them may disturb an engineer
+# with an open session. TCP, also by host name and over IPv6.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 65536 /dev/urandom >ram.bin
@@ -36,7 +36,7 @@ hello = b"\x0c\x00\x00\xd1" + b"\x01MDBG"
 def dial():
     return socket.create_connection(("127.0.0.1", port), timeout=10)
 def closed(s):
-    """The target closes within 8 s, having said no more than HELLO and BYE."""
+    """Checks that the target closes within 8 s and sends only HELLO and BYE."""
     got = b""
     try:
         while True:
@@ -66,14 +66,14 @@ s = dial()
 began = time.time()
 assert closed(s), "silence"
 assert 3 < time.time() - began < 8, "silence is ended after five seconds"
-# The target's HELLO, sent back to it: it hears that we are a target too.
+# The target's own HELLO, sent back to it: it must notice that the peer claims to be a target.
 s = dial()
 s.sendall(s.recv(64))
 assert closed(s), "a mirror"
 PY
 expect 0 '80000000' as_ada mem read tcp:127.0.0.1:$port 0x80000000
 
-# a peer that is no target
+# a peer that is not a target
 python3 - >other.port <<'PY' &
 import socket, sys
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen()
@@ -93,13 +93,13 @@ expect 2 "tcp:127.0.0.1:$other.: (not Postern|.*framing)" as_ada mem read tcp:12
 expect 2 'closed by the peer before HELLO' as_ada mem read tcp:127.0.0.1:$other 0
 expect 2 'no HELLO in time' as_ada mem --timeout 2 read tcp:127.0.0.1:$other 0
 
-# nothing beyond loopback
+# only loopback is allowed
 if command -v ss >/dev/null; then
     ss -ltnp 2>/dev/null | grep "pid=$target_pid," | grep -vqE '127\.0\.0\.1:|\[::1\]:' &&
         fail 'it listens beyond loopback'
 fi
 
-# A device that calls a bridge waits there for an engineer, and does not come and go.
+# A device that calls a bridge keeps its connection while it waits for an engineer.
 postern bridge -v "unix-listen:$dir/meet.sock" "unix-listen:$dir/in.sock" >meet.log 2>&1 &
 pids+=($!)
 await meet.sock
@@ -111,7 +111,7 @@ sleep 7
 [ "$(grep -c waits meet.log)" = 1 ] || fail "it went away: $(cat meet.log call.log)"
 expect 0 '80000000' as_ada mem read "unix:$dir/in.sock" 0x80000000
 
-# every link taken by strangers: one who is at work goes on, and there is room again soon
+# strangers occupy every link: an open session continues, and soon there is room again
 as_ada mem dump tcp:127.0.0.1:$port 0x80000000 64K -o dump.bin 2>/dev/null
 python3 - $port <<'PY'
 import socket, sys, time

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A target that shows a file as memory: what engineers may do, and who is turned away.
+# A target with a file as memory: what engineers may do, and who is refused.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 300000 /dev/urandom >ram.bin
@@ -41,7 +41,7 @@ head -c 200001 /dev/urandom >new.bin
 expect 0 '' as_ada mem load $link 0x80000100 -f new.bin
 cmp <(tail -c +257 ram.bin | head -c 200001) new.bin || fail 'the load did not arrive'
 
-# who may not
+# refused engineers
 expect 4 'at 0x80000000: .*' as_olga mem write $link 0x80000000 --hex 00
 expect 4 'at 0x1000: ' as_ada mem write $link 0x1000 --hex 00
 expect 4 'at 0x10: ' as_ada mem read $link 0x10
@@ -64,7 +64,7 @@ expect 2 'nothing.sock.: cannot connect' as_ada mem read unix:$dir/nothing.sock 
 expect 2 'cannot connect: connection refused' as_ada mem read tcp:127.0.0.1:1 0
 expect 6 'absent.bin' as_ada mem load $link 0x80000000 -f absent.bin
 
-# the log: one JSON object a line, numbered, the effect before the end
+# the audit log: one JSON object per line, numbered, the effect before the end of the session
 python3 - t.jsonl <<'PY' || fail 'the audit log'
 import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]
@@ -76,12 +76,12 @@ assert any(l["event"] == "denied" and l["engineer"] == "olga" for l in lines)
 assert not any(l["event"] == "open" and l["engineer"] == "eve" for l in lines)
 PY
 
-# an orderly end
+# a clean end
 kill -TERM $target_pid
 wait $target_pid || fail "the target ended with $?"
 [ -e t.sock ] && fail 'the socket is left behind'
 
-# no log, no effects
+# without an audit log no effect runs
 postern target --config t.conf --audit /dev/full --listen unix:$dir/full.sock >full.log 2>&1 &
 pids+=($!)
 await full.sock

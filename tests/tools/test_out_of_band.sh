@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A session managed on one link with its debug on another: SPDM over TCP, or any other link.
+# A session with management on one link and debug data on another: SPDM over TCP, or any other link.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 262144 /dev/urandom >ram.bin
@@ -21,8 +21,8 @@ await_text t.log 'listens at unix:data.sock' || exit 1
 spdm=spdm:127.0.0.1:$(sed -n 's/.*listens at spdm:127.0.0.1://p' t.log)
 two="--scm $spdm --data unix:data.sock"
 
-# Meanwhile: a management that takes its time. One comes late, one is slow.
-slowly() { # NAME LINE...: a target of its own
+# In the background: one management link that connects late, and one that is slow.
+slowly() { # NAME LINE...: uses a target of its own
     local name=$1
     shift
     sed "/^listen/d; s|^policy.*|&\nlisten = unix:$name.sock|" t.conf >"$name.conf"
@@ -52,12 +52,12 @@ expect 0 '' as_ada mem $two dump 0x80000000 256K -o out.bin
 cmp -s out.bin ram.bin || fail 'the dump is another than the file'
 expect 0 '' as_ada mem --scm unix:scm.sock --data unix:data.sock dump 0x80000000 64K -o part.bin
 cmp -s part.bin <(head -c 65536 ram.bin) || fail 'the dump by way of a Unix socket'
-# One link alone serves as well: the debug then goes inside the management's records.
+# One link alone works too: the debug data is then in records of the management session.
 expect 0 '' as_ada mem dump $spdm 0x80000000 64K -o part.bin
 cmp -s part.bin <(head -c 65536 ram.bin) || fail 'the dump inside SPDM'
 expect 0 'Acme:Pump:0042' as_ada info $two
 
-# On the data link alone, and on a management that is none.
+# Errors: the data link alone, and a management link that is not one.
 expect 1 'belong together' as_ada mem --scm $spdm read 0x80000000
 expect 1 'expected one link' as_ada info --scm $spdm --data unix:data.sock unix:data.sock
 expect 2 'cannot connect' as_ada mem --scm $spdm --data unix:nothing.sock read 0x80000000
@@ -68,7 +68,7 @@ await_text b.log 'tcp:127' || exit 1
 other=$(sed -n 's/.*tcp:127.0.0.1://p' b.log)
 expect 2 'not SPDM over TCP' as_ada mem --scm "spdm:127.0.0.1:$other" --data unix:data.sock read 0x80000000
 
-# What passes on the data link holds nothing of the memory, and is not the session's other link.
+# The data link carries no memory contents in the clear, and not the messages of the management link.
 postern bridge --capture data.pcapng unix-listen:seen.sock unix:data.sock &
 pids+=($!)
 await seen.sock
@@ -86,7 +86,7 @@ assert len(opened) >= 6 and opened == ended, (opened, ended)
 PY
 wait $late || fail "a management that is called late: $(cat late.said late.log late.bridge)"
 wait $slow || fail "a management that is slow: $(cat slow.said slow.log)"
-# The data link is lost while the management authenticates: nobody was refused.
+# The data link is lost during authentication: the error must not say that the engineer was refused.
 postern bridge unix-listen:lost.sock unix:slow.sock >lost.log 2>&1 &
 lost=$!
 await lost.sock

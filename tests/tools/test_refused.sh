@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# A chain that is refused: the certificate and the rule are told to the engineer, stand in the target's
-# audit log, and are what postern pki lint says of the chain.
+# When a chain is refused, the engineer's error message, the target's audit log and postern pki lint all
+# name the same certificate and rule.
 . "$SRC/tests/tools/lib.sh"
 command -v openssl >/dev/null || { echo 'skipped: no openssl'; exit 77; }
 make_keys
 
-# odd NAME KIND EXTENSION...: an identity whose leaf is issued by ca/KIND with these extensions
+# odd NAME KIND EXTENSION...: makes an identity whose leaf is issued by ca/KIND with these extensions
 odd() {
     local name=$1 kind=$2
     shift 2
@@ -43,17 +43,17 @@ for who in pump mute impostor; do
     start_target $who --config $who.conf
 done
 
-# to the engineer
+# the engineer's error message
 expect 3 "$missing" as_ada info unix:$dir/mute.sock
 expect 3 "$stranger" as_ada info unix:$dir/impostor.sock
 mkfifo in && exec 9<>in
-as_gdb() { # as gdb starts it: on pipes
+as_gdb() { # runs postern gdb on pipes, as gdb does
     as_ada gdb "$@" <&9 | cat
     return "${PIPESTATUS[0]}"
 }
 expect 3 "$missing" as_gdb unix:$dir/mute.sock
 
-# to the audit log of the target
+# the target's audit log
 logged() { # ENGINEER TEXT
     expect 3 '.' with_identity "$1" info unix:$dir/pump.sock
     await_text pump.jsonl "\"event\":\"refused\".*\"reason\":\"$2\""
@@ -61,7 +61,7 @@ logged() { # ENGINEER TEXT
 logged ghost "$no_role"
 logged eve "$stranger"
 
-# to who looks at the chain itself
+# postern pki lint
 expect 3 "^$missing\$" postern pki lint mute
 expect 3 "^$no_role\$" postern pki lint --role engineer ghost
 expect 3 '"index":1,.*"field":"keyUsage","rule":"digitalSignature is missing"' \

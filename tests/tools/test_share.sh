@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Where policy says so, a second engineer may watch while the first debugs, and no more than that.
+# If the policy allows it, a second engineer may observe while the first one debugs, but do nothing else.
 . "$SRC/tests/tools/lib.sh"
 need_gdb
 start_qemu pump

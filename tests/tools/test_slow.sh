@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A stub that is slow delays no heartbeat, no interrupt and no teardown; one that says nothing is
-# given up. Ctrl-C in gdb, and a CPU that policy wants held.
+# A slow stub delays no heartbeat, no interrupt and no teardown. A silent stub runs into a timeout. Also
+# Ctrl-C in gdb, and a policy that leaves the CPU halted.
 . "$SRC/tests/tools/lib.sh"
 need_gdb
 start_qemu pump
@@ -10,13 +10,13 @@ slow_stub() {
     pids+=($!)
     await "$1"
 }
-word() { # LINK: the pump's ticks
+word() { # LINK: reads the pump's ticks
     as_ada mem read --timeout 60 --json "$1" "$ticks_at" 4 2>>word.log |
         python3 -c 'import json,sys; print(json.load(sys.stdin)["hex"])'
 }
 ticks_at=0x$(nm "$BUILD/examples/pump.elf" | awk '$3 == "ticks" { print $1 }')
 
-# Says nothing: the opening runs into its time limit, and the target is free again, twice.
+# A silent stub: opening the session times out and the target is free again. Done twice.
 slow_stub silent.gdb
 start_pump_target silent silent 'heartbeat = 1'
 for _ in 1 2; do
@@ -24,7 +24,7 @@ for _ in 1 2; do
     sleep 3
 done
 
-# Slow: opening takes far longer than twice the heartbeat, and the session lives.
+# A slow stub: opening takes much longer than twice the heartbeat period, and the session survives.
 slow_stub late.gdb "$dir/pump.gdb" 0.4
 start_pump_target late late 'heartbeat = 1'
 began=$SECONDS
@@ -34,7 +34,7 @@ ok 'a session outlives a slow stub'
 kill $target_pid
 wait $target_pid 2>/dev/null
 
-# Ctrl-C: gdb comes back with SIGINT and goes on.
+# Ctrl-C: gdb reports SIGINT and continues.
 start_pump_target t pump
 cat >interrupt.py <<'PY'
 import os, signal, threading
@@ -47,7 +47,7 @@ grep -q 'SIGINT' interrupt.out && grep -q '= PUMP_' interrupt.out &&
 kill $target_pid
 wait $target_pid 2>/dev/null
 
-# Held: policy leaves the CPU halted at the end of a session.
+# Hold: the policy leaves the CPU halted at the end of a session.
 start_pump_target held pump 'hold-on-end = yes'
 a=$(word unix:$dir/held.sock)
 sleep 0.5

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# postern spdm requester against postern spdm responder: every version, binding, form of mutual
-# authentication and of handshake, and every algorithm, through the socket framing of the emulator.
+# postern spdm requester against postern spdm responder: every version, binding, algorithm, and form of
+# mutual authentication and handshake, with the emulator's socket framing.
 . "$SRC/tests/tools/lib.sh"
 
 for alg in ecdsa-p256 ecdsa-p384 ed25519; do
@@ -14,7 +14,7 @@ steps=connect,digests,certificate,challenge,measurement-count,measurements-unsig
 steps+=,session,heartbeat,session-measurements,key-update,heartbeat,key-update-all,heartbeat
 steps+=,responder-key-update,heartbeat,session-measurements,end
 
-# respond ALG OPTION...: a responder for one connection
+# respond ALG OPTION...: starts a responder for one connection
 respond() {
     local alg=$1
     shift
@@ -32,7 +32,7 @@ request() {
     timeout 60 postern spdm requester --identity ada-$alg --trust ca-$alg/devices.pem \
         --steps $steps "$@" "unix:$dir/r.sock"
 }
-# run ALG MUTUAL OPTION...: both sides, with the same options
+# run ALG MUTUAL OPTION...: runs both sides with the same options
 run() {
     local alg=$1 mutual=$2 known=() what="$*"
     shift 2
@@ -65,7 +65,7 @@ for versions in 1.2 1.3; do
     run ed25519 plain --versions $versions --algorithms sha384,secp384r1,chacha20-poly1305
 done
 
-# What is measured: two blocks, the digest of the file and the version
+# Measurements: two blocks, the digest of the file and the version
 respond ecdsa-p256
 request ecdsa-p256 --json >q.out 2>q.err
 wait $responder
@@ -82,7 +82,7 @@ for step in ("measurements-unsigned", "measurements", "session-measurements"):
 PY
 ok "measured $digest"
 
-# What must not work
+# Sessions that must fail
 respond ecdsa-p256 --versions 1.2
 expect 3 '^connect +.*version' request ecdsa-p256 --versions 1.3
 wait $responder
@@ -94,7 +94,7 @@ expect 3 'certificate +' timeout 60 postern spdm requester --identity ada-ecdsa-
     --trust ca-ed25519/devices.pem "unix:$dir/r.sock"
 grep -q '^challenge' expect.out && fail 'went on after a certificate that nobody vouches for'
 wait $responder
-respond ecdsa-p256 # the engineer's identity is not one that the responder trusts
+respond ecdsa-p256 # the responder does not trust the engineer's identity
 mv ada-ecdsa-p256 right && postern pki engineer --ca ca-ed25519 --name eve --grant debug ada-ecdsa-p256 >>pki.log 2>&1
 expect 3 '^session +' request ecdsa-p256
 rm -r ada-ecdsa-p256 && mv right ada-ecdsa-p256
