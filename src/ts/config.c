@@ -8,6 +8,9 @@
     (PST_CAP_CERT | PST_CAP_ENCRYPT | PST_CAP_MAC | PST_CAP_MUT_AUTH | PST_CAP_KEY_EX |            \
      PST_CAP_ENCAP)
 #define MIN_QUEUE 256
+/* KEY_EXCHANGE and its response with the smallest algorithms, P-256 and SHA-256 */
+#define MIN_REQUEST (4 + 2 + 2 + 32 + 64 + 2 + 20)
+#define MIN_ANSWER (4 + 2 + 2 + 32 + 64 + 2 + 12 + 64 + 32)
 
 enum rule {
     FINE,
@@ -16,6 +19,7 @@ enum rule {
     NO_MUTUAL,
     NO_KNOWN_PEER,
     FEW_CAPABILITIES,
+    SHORT_TRANSFER,
     NO_POLICY,
     MANY_RANGES,
     NO_DEVICE,
@@ -36,6 +40,7 @@ static const char *const texts[] = {
     [NO_MUTUAL] = "spdm.mutual is not set: engineers must be authenticated",
     [NO_KNOWN_PEER] = "spdm.known_peer is not set, as PST_MUTUAL_PLAIN needs",
     [FEW_CAPABILITIES] = "spdm.capabilities lacks CERT, ENCRYPT, MAC, MUT_AUTH, KEY_EX or ENCAP",
+    [SHORT_TRANSFER] = "spdm.transfer_size is below 126: KEY_EXCHANGE does not fit",
     [NO_POLICY] = "policy is not set",
     [MANY_RANGES] = "policy.allow.count is above PST_MAX_RANGES",
     [NO_DEVICE] = "device is not set",
@@ -47,7 +52,7 @@ static const char *const texts[] = {
     [NO_PATHS] = "path_count is set, but paths is not",
     [FEW_CONTEXTS] = "at least two contexts with buffers are needed: one live, one pending",
     [SHORT_QUEUE] = "a queue has less than 256 bytes",
-    [SHORT_MAILBOX] = "a mailbox is shorter than twice spdm.transfer_size",
+    [SHORT_MAILBOX] = "a mailbox is shorter than twice spdm.transfer_size, or than 428 bytes",
 };
 
 /* What a target wants beyond what its engines do. */
@@ -65,7 +70,10 @@ static enum rule check_spdm(const struct pst_spdm_config *s)
     if (s->mutual == PST_MUTUAL_PLAIN && s->known_peer == NULL) {
         return NO_KNOWN_PEER;
     }
-    return (s->capabilities & NEEDED) != NEEDED ? FEW_CAPABILITIES : FINE;
+    if ((s->capabilities & NEEDED) != NEEDED) {
+        return FEW_CAPABILITIES;
+    }
+    return s->transfer_size < MIN_REQUEST ? SHORT_TRANSFER : FINE;
 }
 
 static enum rule check_policy(const struct pst_target_config *c)
@@ -120,7 +128,8 @@ static enum rule check_buffers(const struct pst_target_config *c,
         if (b->queue == NULL || b->queue_len < MIN_QUEUE) {
             return SHORT_QUEUE;
         }
-        if (b->mailbox == NULL || b->mailbox_len / 2 < c->spdm->transfer_size) {
+        if (b->mailbox == NULL || b->mailbox_len / 2 < c->spdm->transfer_size ||
+            b->mailbox_len / 2 < MIN_ANSWER) {
             return SHORT_MAILBOX;
         }
     }

@@ -51,6 +51,7 @@ FORGET(min_minor, p->spdm.min_minor = 0)
 FORGET(max_minor, p->spdm.max_minor = 0)
 FORGET(max_minor_4, p->spdm.max_minor = 4)
 FORGET(transfer_size, p->spdm.transfer_size = 0)
+FORGET(short_transfer, p->spdm.transfer_size = 125)
 FORGET(ct_exponent, p->spdm.ct_exponent = 32)
 FORGET(slot, p->spdm.slots[0] = NULL)
 FORGET(certs, p->slot.certs = NULL)
@@ -79,6 +80,7 @@ FORGET(one_context, p->count = 1)
 FORGET(queue, p->buffers[1].queue = NULL)
 FORGET(queue_len, p->buffers[1].queue_len = 255)
 FORGET(mailbox, p->buffers[2].mailbox = NULL)
+FORGET(short_mailbox, p->spdm.transfer_size = 126; p->buffers[0].mailbox_len = 2 * 214 - 1)
 FORGET(mailbox_len, p->buffers[2].mailbox_len = 2 * NET_TRANSFER - 1)
 
 static const struct {
@@ -97,6 +99,7 @@ static const struct {
     {max_minor,      "max_minor"             },
     {max_minor_4,    "max_minor"             },
     {transfer_size,  "spdm.transfer_size"    },
+    {short_transfer, "KEY_EXCHANGE"          },
     {ct_exponent,    "spdm.ct_exponent"      },
     {slot,           "spdm.slots[0]"         },
     {certs,          "spdm.slots"            },
@@ -125,6 +128,7 @@ static const struct {
     {queue,          "queue"                 },
     {queue_len,      "queue"                 },
     {mailbox,        "mailbox"               },
+    {short_mailbox,  "mailbox"               },
     {mailbox_len,    "mailbox"               },
 };
 
