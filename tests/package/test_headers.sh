@@ -34,7 +34,7 @@ int main()
     static pst_target target;
     static pst_debugger debugger;
     pst_debugger_wipe(&debugger);
-    return pst_target_holder(&target, nullptr) == nullptr && pst_openssl_crypto() != nullptr ? 0 : 1;
+    return !pst_target_releasing(&target) && pst_openssl_crypto() != nullptr ? 0 : 1;
 }
 END
 g++ -std=c++17 -o "$work/program" "$work/program.cc" $(pkg-config --cflags --libs postern-openssl)
