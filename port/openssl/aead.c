@@ -1,4 +1,5 @@
-/* One EVP_CIPHER_CTX for each key. A record sets only the IV, so the key schedule is made once. */
+/* One EVP_CIPHER_CTX for each key. A record sets only the IV, so the key schedule is computed once.
+ */
 #include "internal.h"
 
 #include <limits.h>
@@ -28,7 +29,8 @@ pst_err pst_ossl_aead_init(void *ctx, struct pst_aead *a, pst_aead_id id, const 
     return PST_OK;
 }
 
-/* The IV, the associated data and the data itself; what follows differs by direction. */
+/* Processes the IV, the associated data and the data. The handling of the tag differs by direction.
+ */
 static bool run(EVP_CIPHER_CTX *c, int encrypt, const uint8_t *iv, const OSSL_PARAM *params,
                 const void *aad, size_t aad_len, void *data, size_t len)
 {
@@ -94,7 +96,7 @@ pst_err pst_ossl_aead_open(void *ctx, struct pst_aead *a, const uint8_t iv[PST_I
         return PST_OK;
     }
     ERR_clear_error();
-    /* It was decrypted before the tag was checked. */
+    /* EVP decrypts before it checks the tag. */
     pst_wipe(data, len);
     return ran ? PST_ERR_AUTH : PST_ERR_CRYPTO;
 }

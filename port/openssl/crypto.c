@@ -1,4 +1,4 @@
-/* The table of the port, and randomness. */
+/* The port's table of functions, and random bytes. */
 #include "internal.h"
 
 #include <limits.h>

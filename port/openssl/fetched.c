@@ -1,4 +1,4 @@
-/* What is fetched from OpenSSL once, and the handles in the storage of crypto objects. */
+/* OpenSSL algorithms that are fetched once, and the handles in the storage of crypto objects. */
 #include "internal.h"
 
 #include <openssl/err.h>

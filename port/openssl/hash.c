@@ -94,7 +94,8 @@ pst_err pst_ossl_digest(pst_hash_id id, const void *data, size_t len, uint8_t *d
     return pst_ossl_hash_final(NULL, &h, digest);
 }
 
-/* HMAC_CTX with a fetched digest takes 0.9 µs where HMAC() and EVP_Q_mac look everything up. */
+/* HMAC_CTX with a fetched digest takes 0.9 µs. HMAC() and EVP_Q_mac look up everything each time.
+ */
 pst_err pst_ossl_hmac(void *ctx, pst_hash_id id, const void *key, size_t key_len, const void *data,
                       size_t len, uint8_t *out)
 {
@@ -108,7 +109,7 @@ pst_err pst_ossl_hmac(void *ctx, pst_hash_id id, const void *key, size_t key_len
         return PST_ERR_UNSUPPORTED;
     }
     HMAC_CTX *h = HMAC_CTX_new();
-    /* An empty key must still be one: NULL would mean "the key of last time". */
+    /* An empty key must not be NULL: OpenSSL takes NULL for the previous key. */
     bool ok = h != NULL && HMAC_Init_ex(h, key_len > 0 ? key : "", (int)key_len, md, NULL) == 1 &&
               HMAC_Update(h, data, len) == 1 && HMAC_Final(h, out, NULL) == 1;
     HMAC_CTX_free(h);

@@ -1,4 +1,4 @@
-/* An identity from a directory: chain.pem and key.pem. */
+/* Loads an identity from a directory with chain.pem and key.pem. */
 #include "internal.h"
 
 #include <stdio.h>
@@ -34,7 +34,8 @@ static pst_err append(void *ctx, const uint8_t *der, size_t len)
     return PST_OK;
 }
 
-/* A signature that the leaf's key verifies is the proof that key and chain belong together. */
+/* Key and chain belong together if the leaf's public key verifies a signature of the private key.
+ */
 static bool belong_together(const struct identity *id, const struct pst_certificate *leaf)
 {
     static const char message[] = "postern";

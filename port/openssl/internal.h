@@ -1,9 +1,9 @@
-/* What the files of the OpenSSL port share; nobody else includes it.
+/* Shared by the files of the OpenSSL port only.
  *
- * OpenSSL 3 looks an algorithm up by name whenever it is not given one that was fetched before, and
- * its generic key objects cost more than a P-256 key generation. So the port fetches once, and uses
- * the EC_KEY interface of 1.1 (deprecated, present in every 3.x) for elliptic curves.
- */
+ * OpenSSL 3 looks up an algorithm by name unless the caller passes one that was fetched before. Its
+ * generic key objects cost more time than a P-256 key generation. So the port fetches algorithms
+ * once, and uses the EC_KEY interface of OpenSSL 1.1 for elliptic curves (deprecated, but in
+ * every 3.x). */
 #ifndef POSTERN_OPENSSL_INTERNAL_H
 #define POSTERN_OPENSSL_INTERNAL_H
 
@@ -14,12 +14,12 @@
 
 #include "postern/crypto.h"
 
-/* Fetched once in a process, never freed. NULL: this OpenSSL does not have it. */
+/* Fetched once per process, never freed. NULL: this OpenSSL lacks the algorithm. */
 const EVP_MD *pst_ossl_md(pst_hash_id id);
 const EVP_CIPHER *pst_ossl_cipher(pst_aead_id id);
 const EC_GROUP *pst_ossl_group(pst_dh_id id);
 
-/* A pointer in the storage of a crypto object, and out of it again. */
+/* Put a pointer into the storage of a crypto object, and get it back. */
 void pst_ossl_keep(uint64_t *store, void *handle);
 void *pst_ossl_handle(const uint64_t *store);
 
@@ -50,10 +50,10 @@ pst_err pst_ossl_verify(void *ctx, const struct pst_public_key *key, pst_hash_id
                         const void *message, size_t len, const uint8_t *signature);
 void pst_ossl_public_key_wipe(void *ctx, struct pst_public_key *key);
 
-/* Digest of one piece with the port's own hash. */
+/* Computes the digest of one piece of data with the port's own hash. */
 pst_err pst_ossl_digest(pst_hash_id id, const void *data, size_t len, uint8_t *digest);
 
-/* Which signature algorithm a private or public key is for; 0: none of ours. */
+/* Returns the signature algorithm of a private or public key; 0: none that Postern supports. */
 pst_sig_id pst_ossl_sig_of(const EVP_PKEY *key);
 /* Signs in SPDM's form with a private key of the given algorithm. */
 pst_err pst_ossl_sign(EVP_PKEY *key, pst_sig_id id, pst_hash_id hash, const void *message,

@@ -27,7 +27,7 @@ pst_err pst_why_fail(struct pst_why *why, pst_err err, const char *format, ...)
     return err;
 }
 
-/* The passphrase of a key is never asked for: whoever runs this may have no terminal. */
+/* Never asks for a passphrase: there may be no terminal. */
 static int no_passphrase(char *buf, int size, int writing, void *ctx)
 {
     (void)buf;
@@ -95,7 +95,7 @@ static bool write_all(int fd, const uint8_t *at, size_t len)
     return fsync(fd) == 0;
 }
 
-/* A new name is durable only when its directory is. */
+/* A new file name is durable only after its directory is synced. */
 static bool sync_directory_of(const char *path)
 {
     char copy[PATH_CAP];

@@ -1,4 +1,4 @@
-/* A chain judged as a whole: every certificate, every rule. */
+/* Checks a complete chain: every certificate against every rule. */
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -81,7 +81,7 @@ static void judge_link(const struct walk *w, const struct pst_certificate *c,
     }
 }
 
-/* For people only. What is not printable is escaped: the name is somebody else's. */
+/* For display only. Unprintable characters are escaped, because the name comes from the peer. */
 static void name_text(struct pst_bytes name, char *out, int cap)
 {
     const unsigned char *at = name.at;
@@ -187,7 +187,7 @@ static pst_err append(void *ctx, const uint8_t *der, size_t len)
     return PST_OK;
 }
 
-/* A file that begins as DER does is taken for DER. */
+/* A file that starts like DER is read as DER. */
 static bool read_der(const char *path, struct bytes *all)
 {
     FILE *f = fopen(path, "re");

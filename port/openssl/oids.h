@@ -1,5 +1,5 @@
 /* DMTF's object identifiers as text, for making certificates (spec: DSP0274, certificates, object
- * identifiers). Those who read certificates compare bytes: postern/parts/certificate.h. */
+ * identifiers). Code that reads certificates compares DER bytes: postern/parts/certificate.h. */
 #ifndef POSTERN_OPENSSL_OIDS_H
 #define POSTERN_OPENSSL_OIDS_H
 

@@ -20,10 +20,10 @@
 #define ROOT_DAYS 7300
 #define DEVICE_DAYS 3650
 #define ENGINEER_DAYS 90
-#define SKEW 600 /* seconds by which a peer's clock may be behind ours */
+#define SKEW 600 /* seconds by which a peer's clock may be behind */
 
 struct issuer {
-    X509 *certificate; /* NULL: the certificate signs itself */
+    X509 *certificate; /* NULL: self-signed */
     EVP_PKEY *key;
     pst_sig_id algorithm;
 };
@@ -121,7 +121,7 @@ static bool add_grant(X509 *x, const char *grant)
 /* spec: DSP0274, device information in subjectAltName */
 static bool add_device_id(X509 *x, const char *id)
 {
-    /* The configuration syntax of OpenSSL would read a comma in the id as its own. */
+    /* OpenSSL's configuration syntax would treat a comma in the id as a separator. */
     GENERAL_NAMES *names = GENERAL_NAMES_new();
     GENERAL_NAME *name = GENERAL_NAME_new();
     ASN1_TYPE *type = ASN1_TYPE_new();
@@ -159,7 +159,7 @@ static bool set_serial(X509 *x)
     if (RAND_bytes(bytes, sizeof bytes) != 1) {
         return false;
     }
-    bytes[0] = (uint8_t)((bytes[0] & 0x3F) | 0x40); /* positive, and always of the same length */
+    bytes[0] = (uint8_t)((bytes[0] & 0x3F) | 0x40); /* positive, with a fixed length */
     n = BN_bin2bn(bytes, sizeof bytes, NULL);
     bool ok = n != NULL && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(x)) != NULL;
     BN_free(n);
@@ -226,7 +226,7 @@ static pst_err write_key(const char *path, EVP_PKEY *key, bool force, struct pst
                       ? write_bio(path, 0600, bio, force, why)
                       : library_failed(why, path);
 
-    BIO_free(bio); /* wipes: it is of the secure kind */
+    BIO_free(bio); /* wipes it: a BIO for secrets */
     return err;
 }
 
@@ -242,7 +242,7 @@ static pst_err write_chain(const char *path, X509 *root, X509 *leaf, bool force,
     return err;
 }
 
-/* An identity is both files or neither. */
+/* Writes both files of an identity, or none. */
 static pst_err write_pair(const char *key_path, const char *chain_path, EVP_PKEY *key, X509 *root,
                           X509 *leaf, bool force, struct pst_why *why)
 {
@@ -371,7 +371,8 @@ static pst_err load_issuer(struct issuer *by, const char *dir, const char *name,
     return PST_OK;
 }
 
-/* Whole days until the CA ends; a leaf that outlives it could not be verified anyway. */
+/* Returns the whole days until the CA expires. A leaf that is valid longer could not be verified.
+ */
 static pst_err choose_days(const struct issuer *by, uint32_t asked, uint32_t usual, uint32_t *days,
                            struct pst_why *why)
 {
@@ -421,7 +422,7 @@ static void keep_broken(void *ctx, const struct pst_chain_entry *entry,
     }
 }
 
-/* What the verifier would refuse is never issued. */
+/* Issues no certificate that the verifier would refuse. */
 static pst_err judge(X509 *root, X509 *leaf, const struct leaf_spec *spec, struct pst_why *why)
 {
     struct pst_cert_refusal first = {.rule = NULL};
@@ -510,7 +511,7 @@ pst_err pst_pki_target(const char *ca_dir, const char *id, const char *out_dir,
     }
     const struct leaf_spec spec = {
         .ca = "devices",
-        /* X.520 bounds a common name; the id itself is in subjectAltName */
+        /* X.520 limits the length of a common name; the full id is in subjectAltName */
         .common_name = strlen(id) <= 64 ? id : strrchr(id, ':') + 1,
         .device = id,
         .usage = PST_OID_RESPONDER_AUTH,

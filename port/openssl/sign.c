@@ -1,4 +1,4 @@
-/* Signatures in SPDM's form. ECDSA's r and s pass as numbers, so DER is never made nor parsed. */
+/* Signatures in SPDM's format. ECDSA's r and s are passed as numbers, so there is no DER. */
 #include "internal.h"
 
 #include <limits.h>
@@ -120,7 +120,8 @@ pst_err pst_ossl_verify(void *ctx, const struct pst_public_key *key, pst_hash_id
         ok = ec_verify(key, digest, pst_hash_row(hash)->size, signature);
     }
     ERR_clear_error();
-    /* Out of range r or s come back as an error rather than a mismatch: the same to us. */
+    /* OpenSSL reports r or s out of range as an error. Here that is a signature that does not
+     * match. */
     return ok == 1 ? PST_OK : PST_ERR_AUTH;
 }
 

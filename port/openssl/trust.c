@@ -1,5 +1,5 @@
-/* Trust anchors from PEM files, and memory for the core's verifier: as many checks at a time as are
- * asked for. */
+/* Trust anchors from PEM files, and memory for the core's verifier: any number of checks at the
+ * same time. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +132,7 @@ pst_err pst_trust_init(struct pst_trust *trust)
     return PST_OK;
 }
 
-/* A certificate that no chain could begin with is refused at once, where its file can be named. */
+/* Refuses a certificate that cannot be a trust anchor here, where the error can name the file. */
 static bool may_be_anchor(const uint8_t *der, size_t len)
 {
     const struct pst_crypto *crypto = pst_openssl_crypto();
