@@ -1,8 +1,7 @@
-/* Cryptography for fuzzing: cheap, deterministic, and consistent with itself, so that sessions open
- * under the fuzzer and messages sealed by one side open on the other. It protects nothing: a digest
- * is 64 bits spread out, a signature is a digest, encryption leaves the data as it is. Whoever does
- * not hold the key still has to guess 64 bits, so what the fuzzer reaches without keys is a
- * finding. */
+/* Fake cryptography for fuzzing: cheap, deterministic and consistent, so that sessions open under
+ * the fuzzer, and messages sealed by one side open at the other. It is not secure: a digest is 64
+ * bits spread out, a signature is a digest, encryption does not change the data. Without the key
+ * the fuzzer must still guess 64 bits, so anything that it reaches without keys is a finding. */
 #ifndef PST_FUZZ_FAKE_CRYPTO_H
 #define PST_FUZZ_FAKE_CRYPTO_H
 
@@ -13,15 +12,15 @@ struct fake_crypto {
     struct pst_crypto crypto;
     struct pst_cert_verifier verifier;
     uint64_t random;
-    unsigned live_aeads, live_dhs, live_checks; /* objects that nobody wiped yet */
-    unsigned slow, asked; /* operations that may be slow answer PENDING so often first */
+    unsigned live_aeads, live_dhs, live_checks; /* objects that are not wiped yet */
+    unsigned slow, asked; /* number of times that a slow operation answers PENDING first */
     bool random_fails, verify_fails, chain_fails;
-    bool any_tag; /* tags are not looked at: the record layer alone decides */
+    bool any_tag; /* tags are not checked: only the record layer decides */
 };
 
 struct fake_signer {
     struct pst_signer signer;
-    unsigned pending; /* calls that answer PENDING first */
+    unsigned pending; /* calls that still answer PENDING */
     bool broken;
 };
 
@@ -237,7 +236,7 @@ static inline void fake_key_wipe(void *ctx, struct pst_public_key *key)
     memset(key, 0, sizeof *key);
 }
 
-/* The private key of a role is its number, and both know it. */
+/* The private key of a role is the number of the role; both sides know it. */
 static inline pst_err fake_sign(void *ctx, pst_hash_id hash, const void *message, size_t len,
                                 uint8_t *signature)
 {
@@ -267,7 +266,7 @@ static inline void fake_signer_init(struct fake_signer *s, pst_sig_id id)
     };
 }
 
-/* --- chains: any bytes, the last of which tells the signature algorithm --- */
+/* --- chains: any bytes; the last byte is the signature algorithm --- */
 
 static inline pst_err fake_chain_begin(void *ctx, struct pst_chain_check *check, pst_role peer_role,
                                        pst_hash_id hash, const uint8_t *root_hash)
@@ -373,7 +372,7 @@ static inline void fake_crypto_init(struct fake_crypto *f)
     };
 }
 
-/* After everything was wiped. */
+/* Checks that no object lives. Call it after everything was wiped. */
 static inline void fake_crypto_check(const struct fake_crypto *f)
 {
     need(f->live_aeads == 0 && f->live_dhs == 0 && f->live_checks == 0);

@@ -1,7 +1,6 @@
-/* A TS and a DTS, both whole SCMs, over fake cryptography and fake access spaces. The fuzz targets
- * of either side use it to get to where they want to be, then go wild. What the spaces see is
- * checked as it happens: nothing is reached that is not open, and no effect comes before its line
- * in the log. */
+/* A TS and a DTS, both complete SCMs, with fake cryptography and fake access spaces. The fuzz
+ * targets of both sides use it to reach a state and then attack. The access spaces check every
+ * access: it must be to an open space, and an effect must have an earlier line in the audit log. */
 #ifndef PST_FUZZ_FAKE_NET_H
 #define PST_FUZZ_FAKE_NET_H
 
@@ -22,8 +21,8 @@ struct fnet;
 struct fnet_space {
     struct pst_space space;
     struct fnet *net;
-    unsigned enables; /* enable(true) that were granted, less releases */
-    unsigned pending; /* answers PENDING so many times */
+    unsigned enables; /* granted enable(true) calls minus releases */
+    unsigned pending; /* number of PENDING answers left */
     unsigned releasing;
     bool event, fails;
 };
@@ -45,11 +44,11 @@ struct fnet {
     struct fnet_space memory, run;
     uint8_t ram[FNET_RAM];
     bool log_fails;
-    char line[PST_AUDIT_LINE]; /* of the log, one that is not whole yet */
+    char line[PST_AUDIT_LINE]; /* an audit line that is not complete yet */
     size_t line_len;
     uint64_t announced, performed; /* bytes of effects */
     unsigned opened, ended;        /* lines */
-    unsigned ahead;                /* effects that a durable line has announced */
+    unsigned ahead;                /* effects announced by a durable line */
     /* the DTS, on link 0 */
     struct pst_debugger dts;
     struct pst_debugger_config dts_config;
@@ -71,7 +70,7 @@ static inline uint64_t fnet_wall(void *ctx)
     return 1700000000u + ((const struct fnet *)ctx)->now / 1000;
 }
 
-/* Sums up what a line announces: {..."effects":["memory 0x80000000+4",...]}. */
+/* Adds up the effects of an audit line: {..."effects":["memory 0x80000000+4",...]}. */
 static inline pst_err fnet_line(void *ctx, const char *piece, size_t len, enum pst_audit_when when)
 {
     struct fnet *n = ctx;
@@ -98,12 +97,12 @@ static inline pst_err fnet_line(void *ctx, const char *piece, size_t len, enum p
     n->ended += strstr(copy, "\"event\":\"end\"") != NULL;
     if (strstr(copy, "\"event\":\"effect\"") != NULL) {
         const char *again = strstr(copy, "\"announces\":");
-        if (when == PST_AUDIT_ANNOUNCED) { /* announced ahead, in this session */
+        if (when == PST_AUDIT_ANNOUNCED) { /* announced in advance, in this session */
             need(n->ahead-- > 0 && strstr(copy, "\"announced_by\":") != NULL);
         } else if (again != NULL) {
             n->ahead = (unsigned)strtoul(again + 12, NULL, 10);
         }
-        char *rest = strchr(copy, ']'); /* what may come again is not done yet */
+        char *rest = strchr(copy, ']'); /* an effect that may be repeated is not done yet */
         need(rest != NULL);
         *rest = '\0';
         for (const char *at = strchr(copy, '+'); at != NULL; at = strchr(at + 1, '+')) {
@@ -129,7 +128,7 @@ static inline uint8_t fnet_right(void *ctx, uint64_t address, bool write)
     return s == &s->net->run ? PST_RIGHT_RUN : PST_RIGHT_WRITE;
 }
 
-/* Somebody may reach spaces at all: an authenticated session is there. */
+/* Returns whether an authenticated session exists. Only then spaces may be reached. */
 static inline bool fnet_live(const struct fnet *n)
 {
     for (size_t i = 0; i < FNET_CONTEXTS; i++) {
@@ -179,7 +178,7 @@ static inline pst_err fnet_enable(void *ctx, bool on, const struct pst_gate *gat
         if (s->fails) {
             return PST_ERR_FAULT;
         }
-        need(s->enables == 0); /* one holder */
+        need(s->enables == 0); /* at most one holder */
         s->enables = 1;
         return PST_OK;
     }
@@ -337,7 +336,8 @@ static inline void fnet_cut(struct fnet *n)
     pst_debugger_link_down(&n->dts);
 }
 
-/* Exactly as large as it is, so that reading past its end shows. */
+/* Copies the message to a buffer of exactly its size, so that the sanitizer finds reads past its
+ * end. */
 static inline pst_err fnet_to_target(struct fnet *n, uint32_t link, uint8_t kind, const uint8_t *at,
                                      size_t len)
 {
@@ -362,7 +362,7 @@ static inline void fnet_to_debugger(struct fnet *n, uint8_t kind, const uint8_t 
     free(copy);
 }
 
-/* Up to `most` messages between the two. True while something moved. */
+/* Delivers up to `most` messages between both ends. Returns whether any was delivered. */
 static inline bool fnet_move(struct fnet *n, unsigned most)
 {
     uint8_t msg[2048], kind;

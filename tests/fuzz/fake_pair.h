@@ -1,6 +1,6 @@
-/* Two SPDM engines over fake cryptography, and a script that the fuzzer writes: honest messages,
- * honest messages with a byte changed, cut or repeated, and messages out of nothing, to either
- * side. Used by fuzz_spdm_responder.c and fuzz_spdm_requester.c.
+/* Two SPDM engines with fake cryptography and a script from the fuzzer: honest messages, changed,
+ * truncated or repeated ones, and invented ones, to either side. Used by fuzz_spdm_responder.c and
+ * fuzz_spdm_requester.c.
  *
  * Input: 4 bytes of setup, then commands: an opcode byte and its operands. */
 #ifndef PST_FUZZ_FAKE_PAIR_H
@@ -42,11 +42,12 @@ struct pair {
     size_t request_len, response_len;
     uint32_t request_context;
     bool pending; /* the responder's signer works */
-    uint8_t *out; /* where, exactly as large as was said */
+    uint8_t *out; /* in a buffer of exactly the promised size */
     size_t out_cap;
 };
 
-/* --- key ports: a session is opened once, dropped once, and its hooks come in order --- */
+/* --- key ports: check that each session opens once, is dropped once, and its hooks are in order
+ * --- */
 
 static inline struct pair_key *pair_key_of(struct pair_side *s, uint32_t id)
 {
@@ -69,7 +70,7 @@ static inline pst_err pair_place(void *ctx, uint32_t id, pst_key_phase phase, ps
     if (k == NULL) {
         k = pair_key_of(s, 0);
     }
-    need(k != NULL); /* never more sessions than there are */
+    need(k != NULL); /* no more sessions than configured */
     need(!k->live[d] || k->phase[d] <= phase);
     k->id = id;
     k->live[d] = true;
@@ -165,7 +166,7 @@ static inline pst_err pair_measure(void *ctx, size_t n, pst_hash_id hash,
     return PST_OK;
 }
 
-/* --- setting up --- */
+/* --- setup --- */
 
 static inline void pair_side_init(struct pair *p, struct pair_side *s, const uint8_t how[4],
                                   uint32_t role_caps)
@@ -263,9 +264,9 @@ static inline void pair_end(struct pair *p)
     free(p->received);
 }
 
-/* --- one step each --- */
+/* --- steps of the script --- */
 
-/* An answer, kept as the response that is on its way. */
+/* Keeps an answer as the response in transit. */
 static inline void pair_answer(struct pair *p, pst_err err, size_t len)
 {
     need(err == PST_OK || err == PST_PENDING);
@@ -333,7 +334,7 @@ static inline bool pair_next(struct pair *p)
     return true;
 }
 
-/* The operation runs on between honest sides, for at most `turns` exchanges. */
+/* Continues the operation between honest sides for at most `turns` exchanges. */
 static inline void pair_run(struct pair *p, unsigned turns)
 {
     for (unsigned i = 0; i < turns; i++) {
@@ -388,7 +389,7 @@ static inline void pair_open(struct pair *p)
     }
 }
 
-/* Changes a message as the script says; its length may shrink or grow a little. */
+/* Changes a message as the script says. Its length may change a little. */
 static inline size_t pair_mutate(struct pst_reader *r, uint8_t *msg, size_t len)
 {
     uint8_t how = pst_get_u8(r);
@@ -438,7 +439,7 @@ static inline struct pst_bytes pair_raw(struct pst_reader *r)
     return pst_get_block(r, len < r->left ? len : r->left);
 }
 
-/* A command that is the same for both targets. */
+/* Runs a command that both fuzz targets have in common. */
 static inline void pair_common(struct pair *p, struct pst_reader *r, uint8_t op)
 {
     uint8_t value = pst_get_u8(r);

@@ -1,5 +1,5 @@
-/* The entry point that every fuzz target defines, and what most of them use. Return 0. Abort on a
- * broken invariant. Keep no state from one call to the next. */
+/* The entry point that every fuzz target defines, and common helpers. A target returns 0, aborts on
+ * a broken invariant, and keeps no state between calls. */
 #ifndef PST_FUZZ_H
 #define PST_FUZZ_H
 
@@ -18,7 +18,7 @@ static inline void need(bool ok)
     }
 }
 
-/* Input that is taken piece by piece; zeros at its end. */
+/* Input that is read piece by piece. At its end it returns zeros. */
 struct input {
     const uint8_t *at;
     size_t left;
@@ -33,7 +33,7 @@ static inline uint8_t next(struct input *in)
     return *in->at++;
 }
 
-/* As many bytes as the next one says, at most `cap`. */
+/* Reads a length byte and so many bytes, at most `cap`. */
 static inline size_t some(struct input *in, uint8_t *out, size_t cap)
 {
     size_t len = next(in);

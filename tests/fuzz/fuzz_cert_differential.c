@@ -1,6 +1,6 @@
-/* A certificate made of any bytes, signed by a trusted root: our verdict is never more lenient than
- * OpenSSL's. The first byte says as whose chain, and whether the certificate stands alone below the
- * root or issues a leaf; the rest is what is signed. */
+/* A certificate of any bytes, signed by a trusted root: Postern must not accept what OpenSSL
+ * refuses. The first byte selects the role, and whether the certificate is the leaf or issues one.
+ * The rest is the signed part. */
 #include "fuzz.h"
 
 #include <stdio.h>
@@ -48,7 +48,7 @@ static size_t make(const char *subject, const char *issuer, EVP_PKEY *key, EVP_P
     return (size_t)len;
 }
 
-/* What every input has in common, made once. */
+/* The part that all inputs share, made once. */
 struct fixed {
     EVP_PKEY *root_key;
     uint8_t root[1000], leaf[1000];
@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     bool ours = ours_check(all, len, f->root_len, role, 1800000013, text);
     if (!ours) {
-        return 0; /* OpenSSL may say what it likes */
+        return 0; /* Postern refuses it: OpenSSL's verdict does not matter */
     }
     struct reference theirs = reference_check(all, len, role, 1800000013);
     if (!theirs.accepted && !theirs.excused) {

@@ -1,4 +1,5 @@
-/* One certificate out of any bytes: facts that point into it, and rules that end. */
+/* Parses one certificate of any bytes: all results must point into it, and all rules must
+ * terminate. */
 #include "fuzz.h"
 
 #include "openssl/openssl_port.h"

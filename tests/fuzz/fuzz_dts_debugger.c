@@ -1,6 +1,7 @@
-/* The DTS against a hostile TS: an honest one takes it as far as the script wants and lends its
- * keys, then anything comes, clear or sealed, well-formed or not. Every operation of the caller
- * completes exactly once; none succeeds outside READY; nothing is sent once it is over.
+/* The DTS against a hostile TS. An honest TS takes the DTS to a state that the script selects and
+ * lends its keys. Then any messages arrive, clear or sealed, well-formed or not. Every operation of
+ * the caller must complete exactly once, none may succeed outside READY, and nothing may be sent
+ * after the end.
  * pst-link: dts spp spdm record crypto link wire
  *
  * Input: a byte of setup, then commands. */
@@ -49,7 +50,7 @@ static void on_event(void *ctx, uint8_t space, struct pst_bytes payload)
     w.events++;
 }
 
-/* A batch of responses: to what is in flight when the script says so. */
+/* Makes a batch of responses; if the script says so, to the commands in flight. */
 static size_t compose(struct pst_reader *r, uint8_t *out, size_t cap)
 {
     struct pst_writer writer = pst_writer_of(out, cap);
@@ -135,7 +136,7 @@ static void say(struct pst_reader *r, bool composed, bool sealed)
     fnet_to_debugger(&w.n, kind, buf, len);
 }
 
-/* One message of the TS, changed. */
+/* Delivers one message of the TS with changes. */
 static void changed(uint16_t at, uint8_t value)
 {
     uint8_t msg[2048], kind = 0;

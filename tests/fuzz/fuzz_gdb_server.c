@@ -1,8 +1,8 @@
-/* The gdb server between a gdb that sends anything and a target that answers anything.
+/* The gdb server between a gdb that sends any bytes and a target that gives any answers.
  *
- * The input is a list of moves: bytes of gdb, whole packets, answers of the target, stop reports,
- * time, the end. The first byte says how operations complete (later, or inside submit).
- * pst-link: gdb stub spp wire */
+ * The input is a list of steps: bytes from gdb, complete packets, answers of the target, stop
+ * reports, time, the end. The first byte selects whether operations complete later or inside
+ * submit. pst-link: gdb stub spp wire */
 #include "fuzz/fuzz.h"
 
 #include "postern/parts/gdb_server.h"
@@ -24,7 +24,7 @@ static void require(bool ok)
     }
 }
 
-/* What the session reports of an operation: any error, any number of bytes up to what was asked. */
+/* Completes an operation with any error and any number of bytes up to the requested one. */
 static void complete(struct target *t, struct pst_spp_op *op)
 {
     static const pst_err results[] = {
@@ -42,7 +42,7 @@ static void complete(struct target *t, struct pst_spp_op *op)
         pst_get_copy(&t->in, op->data, given);
         op->moved = len;
     } else {
-        volatile uint8_t sum = 0; /* what is sent must be readable */
+        volatile uint8_t sum = 0; /* the sanitizer checks that the bytes to send are readable */
         for (uint32_t i = 0; i < op->len; i++) {
             sum = (uint8_t)(sum + op->data[i]);
         }
@@ -104,7 +104,8 @@ static void packet(struct pst_gdb_server *g, struct pst_bytes payload)
 
 static void event(struct pst_gdb_server *g, struct pst_bytes report)
 {
-    uint8_t *copy = malloc(report.len + 1); /* so that reading past its end is noticed */
+    uint8_t *copy =
+        malloc(report.len + 1); /* exact size, so that the sanitizer finds reads past its end */
     require(copy != NULL);
     if (report.len > 0) {
         memcpy(copy, report.at, report.len);
@@ -173,7 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (t.in.left > 0 && pst_reader_ok(&t.in)) {
         move(&g, &t, &now);
     }
-    /* Whatever happened, everything comes to an end and a packet is answered. */
+    /* In the end all operations must complete and a packet must be answered. */
     for (int i = 0; i < 64 && t.queued > 0; i++) {
         turn(&t);
     }

@@ -1,6 +1,6 @@
-/* SPDM bindings: any bytes unwrapped; what was wrapped unwraps to the same; what unwraps and is
- * wrapped again is the same message, but for padding and reserved bytes. Input: a byte for binding
- * and kind, then the message or body. */
+/* SPDM bindings: unwraps any bytes. A wrapped message must unwrap to the same message. An unwrapped
+ * message that is wrapped again must be the same, except for padding and reserved bytes. Input: a
+ * byte for binding and kind, then the message or body. */
 #include "fuzz.h"
 
 #include <stdbool.h>
@@ -43,7 +43,7 @@ static void round_trip(const struct pst_binding *b, pst_bound kind, const uint8_
                 need(b->id == PST_BINDING_NONE || back == kind);
                 need(body.len >= size && memcmp(body.at, data, size) == 0);
             } else {
-                need(size < 4 || kind == PST_BOUND_DISCOVERY); /* no whole message or word */
+                need(size < 4 || kind == PST_BOUND_DISCOVERY); /* not a complete message or word */
             }
         }
     }

@@ -1,5 +1,5 @@
-/* Both ends of a connection through a broker stand any messages, without a seal: the input comes in
- * between what they say to each other. What they give out stays within its bounds. */
+/* Both ends of a connection through a broker, without a seal: the input is inserted between their
+ * messages. What they deliver must stay within its bounds. */
 #include "fuzz.h"
 
 #include "postern/links/broker.h"
@@ -23,7 +23,7 @@ static struct pst_broker_config config(struct end *e)
     };
 }
 
-/* A copy of exactly its size, so that reading past its end is noticed. */
+/* Makes a copy of exactly its size, so that the sanitizer finds reads past its end. */
 static void give(struct end *e, const uint8_t *msg, size_t len, uint64_t now)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t len = pst_broker_output(&caller.b, msg, sizeof msg, &qos, 0);
     cfg = config(&listener);
     need(pst_broker_accept(&listener.b, &cfg, msg, len, 0) == PST_OK);
-    while (size > 0) { /* whom to, how long, the bytes */
+    while (size > 0) { /* receiver, length, bytes */
         const size_t n = (size_t)(data[0] & 0x7F) < size - 1 ? data[0] & 0x7F : size - 1;
 
         give((data[0] & 0x80) != 0 ? &caller : &listener, data + 1, n, now);

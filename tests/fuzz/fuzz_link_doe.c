@@ -1,5 +1,5 @@
-/* DOE: a hostile device, whose every word is the input's; objects and link messages from anybody at
- * both ends of a mailbox. */
+/* DOE: a hostile device, whose every word comes from the input; and any objects and link messages
+ * at both ends of a mailbox. */
 #include "fuzz.h"
 
 #include "postern/links/doe.h"
@@ -81,7 +81,7 @@ static void drain(struct pst_doe_end *e)
     pst_doe_end_read(e, out.len);
 }
 
-/* Chunks of the input, as an object from the mailbox or as bytes of the owner. */
+/* Uses chunks of the input as objects from the mailbox or as bytes of the owner. */
 static void both_ways(const uint8_t *data, size_t size, bool target)
 {
     uint8_t *buffer = malloc(CAP), *object = malloc(CAP);

@@ -1,5 +1,6 @@
-/* One end of a link against any bytes: what it finds does not depend on how they arrive, it says
- * nothing to strangers but HELLO and BYE, and it keeps to its buffers. */
+/* One end of a link against any bytes. The messages it finds must not depend on how the bytes are
+ * split. It must send nothing but HELLO and BYE to a peer that is not up, and stay in its buffers.
+ */
 #include "fuzz.h"
 
 #include "postern/link.h"
@@ -13,7 +14,7 @@ struct outcome {
     pst_link_event last;
 };
 
-/* What is pending leaves, `step` bytes at a time; every message of it is well framed. */
+/* Takes the pending output, `step` bytes at a time, and checks its framing. */
 static void drain(struct pst_link_end *e, size_t step)
 {
     struct pst_bytes out;

@@ -1,5 +1,6 @@
 /* I3C: a hostile controller against the target's engine, and a hostile bus against the debugger's.
- * The input says what they do; fragments may get the right FCS, so that more than it is tested. */
+ * The input decides what they do. Fragments may get a correct FCS, to reach the code behind the
+ * check. */
 #include "fuzz.h"
 
 #include "postern/links/checksum.h"
@@ -139,7 +140,7 @@ static pst_err bus_find(void *ctx, uint64_t id, uint8_t *address)
     return answer(ctx);
 }
 
-/* Answers well, mostly: else the input would have to know the whole bring-up. */
+/* Usually answers correctly; otherwise the input would have to contain the whole bring-up. */
 static pst_err bus_ccc(void *ctx, uint8_t address, struct pst_i3c_ccc *c)
 {
     static const uint8_t caps[4] = {0x10, 0x10, 0x31, 0}, status[4] = {0x0B, 0, 0, 0};

@@ -1,5 +1,5 @@
-/* MCTP on a serial line: what comes out does not depend on how the bytes arrive, every packet that
- * comes out goes in again, and messages stay inside their slots. */
+/* MCTP on a serial line. The packets must not depend on how the bytes are split, every decoded
+ * packet must encode again, and messages must stay inside their slots. */
 #include "fuzz.h"
 
 #include "postern/links/checksum.h"

@@ -1,12 +1,12 @@
 /* MCTP over I3C: a hostile controller against the target's queues, and a hostile bus against the
- * controller's side. Transfers may get the right PEC, so that more than it is tested. */
+ * controller's side. Transfers may get a correct PEC, to reach the code behind the check. */
 #include "fuzz.h"
 
 #include "postern/links/mctp_i3c.h"
 
 #define ADDRESS 9
 
-/* A transfer, mostly with a good PEC. */
+/* Makes a transfer, usually with a correct PEC. */
 static size_t transfer(struct input *in, bool read, uint8_t out[PST_I3C_MAX])
 {
     uint8_t packet[PST_I3C_MAX];

@@ -1,5 +1,5 @@
-/* The reliable link over MCTP on a serial line: both ends stand any bytes in between, and any
- * packets. */
+/* The reliable link over MCTP on a serial line: any bytes or packets are inserted between both
+ * ends. */
 #include "fuzz.h"
 
 #include "postern/links/mctp_link.h"
@@ -40,7 +40,7 @@ static void open_end(struct end *e, bool listens)
     need(pst_mctp_line_open(&e->line, &cfg, 9600, 0) == PST_OK);
 }
 
-/* What the end says goes to `out`; returns how much. */
+/* Writes the output of an end to `out` and returns its length. */
 static size_t turn(struct end *e, const uint8_t *in, size_t len, uint64_t now, uint8_t *out,
                    size_t cap)
 {
@@ -59,8 +59,8 @@ static size_t turn(struct end *e, const uint8_t *in, size_t len, uint64_t now, u
     return total;
 }
 
-/* Both ends talk to each other, and the input comes in between, a piece at a time: as bytes of the
- * line, or (`whole`) as packets of the listener's bus. */
+/* Both ends communicate, and the input is inserted piece by piece: as bytes of the line, or
+ * (`whole`) as packets of the listener's bus. */
 static void talk(const uint8_t *data, size_t size, bool whole)
 {
     struct end client, server;

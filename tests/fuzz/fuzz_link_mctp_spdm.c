@@ -1,5 +1,5 @@
-/* SPDM over MCTP on a serial line: both ends stand any bytes in between, any packets, and owners
- * who say anything. What an owner hears is always whole link messages within the limits. */
+/* SPDM over MCTP on a serial line: any bytes, any packets and any messages of the owners. An owner
+ * must always receive complete link messages within the limits. */
 #include "fuzz.h"
 
 #include "postern/links/mctp_spdm.h"
@@ -31,7 +31,7 @@ static void open_end(struct end *e, bool listens)
     pst_framing_init(&e->heard, e->message, MOST);
 }
 
-/* What the owner hears, in pieces; a TS echoes. */
+/* The owner receives in pieces. The TS echoes. */
 static void hear(struct end *e, bool echo)
 {
     uint8_t bytes[64], kind, *payload, head[PST_LINK_HEADER];
@@ -65,8 +65,8 @@ static size_t turn(struct end *e, const uint8_t *in, size_t len, uint64_t now, b
     return total;
 }
 
-/* A DTS that asks the same three things for ever, and the input in between, a piece at a time: as
- * bytes of the line (0), as packets of the target's bus (1), or as what the DTS says (2). */
+/* A DTS repeats the same three requests, and the input is inserted piece by piece: as bytes of the
+ * line (0), as packets of the target's bus (1), or as messages of the DTS (2). */
 static void talk(const uint8_t *data, size_t size, int how)
 {
     static const uint8_t says[] = {4, 0, 0, 0xD4, 0x10, 0x84, 0, 0,    5,    0,    0, 0xD3, 1,

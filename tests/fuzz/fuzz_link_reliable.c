@@ -1,8 +1,8 @@
-/* The reliable link: a connection in the middle of its life, and a door, given any datagrams, with
- * and without a good CRC. Answers stay short, buffers stay whole, timers stay finite.
+/* The reliable link: an open connection and a listener's door get any datagrams, with and without a
+ * correct CRC. Answers must stay short, buffers intact and timers finite.
  *
- * Input: n × {control u8, length u8, bytes}. Control: 01 to the client (else the server), 02 as it
- * is (else the last four bytes become the CRC), F0 how much time passes. */
+ * Input: n × {control u8, length u8, bytes}. Control bits: 01 to the client (else the server), 02
+ * unchanged (else the last four bytes become the CRC), F0 how much time passes. */
 #include "fuzz.h"
 
 #include "postern/links/checksum.h"
@@ -25,7 +25,7 @@ struct end {
 
 static const struct pst_reliable_door door = {.key = "fifteen letters"};
 
-/* On the heap, so that the sanitizer guards each. */
+/* On the heap, so that the sanitizer checks the bounds of each. */
 static struct pst_reliable_config prepare(struct end *e, uint32_t id)
 {
     memset(e, 0, sizeof *e);

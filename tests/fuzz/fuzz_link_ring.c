@@ -1,5 +1,5 @@
-/* Shared memory whose other side writes anything anywhere at any time: before each access of ours
- * the input may change any word or byte, our own included. */
+/* Shared memory with a hostile other side: before each access the input may change any word or
+ * byte, those of this side included. */
 #include "fuzz.h"
 
 #include "postern/links/ring.h"
@@ -7,7 +7,7 @@
 enum { LEN = PST_RING_RINGS + 2 * PST_RING_LEAST };
 
 struct shared {
-    uint8_t *bytes; /* LEN, of the heap: so that a step beside them is seen */
+    uint8_t *bytes; /* LEN bytes on the heap, so that the sanitizer checks the bounds */
     struct input in;
     bool listens;
 };
@@ -22,7 +22,7 @@ static void scribble(struct shared *s)
     if (what < 0x60) {
         return;
     }
-    if (what < 0xF0) { /* plausible words, near what they were */
+    if (what < 0xF0) { /* plausible words, close to their old values */
         uint8_t *word = s->bytes + block + favourites[what % 6];
         pst_poke_u32(word, pst_peek_u32(word) + (uint32_t)(next(&s->in) - 0x40));
     } else {
@@ -69,7 +69,7 @@ static void put(void *ctx, size_t at, const uint8_t *bytes, size_t len)
     memcpy(s->bytes + at, bytes, len);
 }
 
-/* The other side's block as an honest one would have it. */
+/* Writes the other side's block as an honest side would. */
 static void honest(struct shared *s)
 {
     uint8_t *block = s->bytes + (s->listens ? PST_RING_BLOCK : 0);
@@ -95,7 +95,7 @@ static void talk(struct shared *s)
         const uint8_t what = next(&s->in);
         const size_t n = (size_t)what * 3 / 2;
         const pst_err err = pst_ring_turn(&r, now);
-        need(!ended || err < PST_WANT_MORE); /* an end is for good */
+        need(!ended || err < PST_WANT_MORE); /* an end is final */
         ended = err < PST_WANT_MORE;
         if (what % 2 == 0) {
             memset(bytes, what, n);

@@ -1,5 +1,5 @@
-/* A serial line: COBS there and back; frames do not depend on how the bytes arrive; both ends of a
- * line stand any bytes. */
+/* A serial line: COBS must decode to what was encoded, frames must not depend on how the bytes are
+ * split, and both ends of a line get any bytes. */
 #include "fuzz.h"
 
 #include "postern/links/checksum.h"
@@ -84,7 +84,7 @@ static void open_end(struct end *e, bool listens)
     need(pst_serial_open(&e->s, &cfg, 0) == PST_OK);
 }
 
-/* What the end says goes to `out`; returns how much. */
+/* Writes the output of an end to `out` and returns its length. */
 static size_t turn(struct end *e, const uint8_t *in, size_t len, uint64_t now, uint8_t *out,
                    size_t cap)
 {
@@ -102,7 +102,7 @@ static size_t turn(struct end *e, const uint8_t *in, size_t len, uint64_t now, u
     return total;
 }
 
-/* Both ends talk to each other, and the input comes in between, 16 bytes at a time. */
+/* Both ends communicate, and the input is inserted 16 bytes at a time. */
 static void line(const uint8_t *data, size_t size)
 {
     struct end client, server;

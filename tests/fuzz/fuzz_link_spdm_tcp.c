@@ -1,5 +1,5 @@
-/* SPDM over TCP, both ways: what comes out does not depend on how the bytes arrive, and stays
- * within the room that the contract names. */
+/* SPDM over TCP in both directions. The output must not depend on how the bytes are split, and must
+ * stay within the documented size. */
 #include "fuzz.h"
 
 #include "postern/links/spdm_tcp.h"

@@ -1,4 +1,4 @@
-/* Stream framing and control messages: what comes out does not depend on how the bytes arrive. */
+/* Stream framing and control messages. The output must not depend on how the bytes are split. */
 #include "fuzz.h"
 
 #include "postern/link.h"

@@ -1,5 +1,5 @@
-/* USB: a hostile device's descriptors, a hostile host's requests, and both sides of the pipe
- * against a hostile other side. First byte: which. */
+/* USB: descriptors of a hostile device, requests of a hostile host, and both sides of the pipe
+ * against a hostile peer. The first byte selects which. */
 #include "fuzz.h"
 
 #include "postern/links/usb.h"
@@ -49,7 +49,7 @@ static void answer(struct pst_usb_pipe *p, uint64_t now)
     need(len == 0 || len % PST_USB_PACKET != 0);
 }
 
-/* Length u8, how u8, bytes; the number and stream are made right when `how` says so. */
+/* Length u8, mode u8, bytes. Number and stream are made correct if the mode says so. */
 static void pipe_against(struct pst_usb_pipe *p, const uint8_t *data, size_t size)
 {
     uint64_t now = 0;

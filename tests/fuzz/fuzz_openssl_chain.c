@@ -1,5 +1,6 @@
-/* Certificate chains: whatever comes after a trusted root. The first byte says in what portions the
- * bytes are fed and as whose chain; the first certificate, if there is one, becomes the anchor. */
+/* Certificate chains: any bytes after a trusted root. The first byte selects the size of the
+ * portions and the role of the chain. The first certificate, if there is one, becomes the anchor.
+ */
 #include "fuzz.h"
 
 #include "openssl/openssl_port.h"

@@ -1,7 +1,8 @@
-/* The record layer: two ends under fake tags, and a script. Whatever arrives, a payload that opens
- * was sealed by the other end, under the keys in place, and opens once; and what was sealed opens,
- * unless the rules of the binding say otherwise. With `any_tag` nothing but the layer's own checks
- * stands between the fuzzer and the payload. pst-link: crypto wire
+/* The record layer: two ends with fake tags, and a script. A payload may open only if the other end
+ * sealed it under the current keys, and only once. A sealed payload must open unless the rules of
+ * the binding forbid it. With `any_tag` only the layer's own checks protect the payload.
+ *
+ * pst-link: crypto wire
  *
  * Input: a byte of setup, then commands. */
 #include "fuzz.h"
@@ -61,7 +62,7 @@ static void seal(struct world *w, uint8_t value)
     }
 }
 
-/* Opens a copy of exactly this size. */
+/* Opens a copy in a buffer of exactly its size. */
 static pst_err open_copy(struct world *w, const uint8_t *at, size_t len, struct pst_bytes *payload,
                          uint8_t *first)
 {

@@ -1,4 +1,4 @@
-/* The packet reader and the words inside packets. pst-link: stub */
+/* The RSP packet reader and the parsers of fields in packets. pst-link: stub */
 #include "fuzz/fuzz.h"
 #include "postern/parts/rsp.h"
 
@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     size_t cap = 2 + (data[0] >> 1);
-    uint8_t *buffer = malloc(cap); /* of its own size, so that one byte too many is noticed */
+    uint8_t *buffer = malloc(cap); /* exact size, so that the sanitizer finds one byte too many */
     struct pst_rsp_reader r;
     pst_rsp_reader_init(&r, buffer, cap, data[0] & 1);
     for (size_t i = 1; i < size;) {

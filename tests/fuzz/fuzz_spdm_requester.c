@@ -1,10 +1,10 @@
-/* The SPDM requester against a responder that is honest, changes its messages, or makes them up.
- * See fake_pair.h for the input. pst-link: crypto wire */
+/* The SPDM requester against a responder that is honest, changes its messages, or invents them. See
+ * fake_pair.h for the input. pst-link: crypto wire */
 #include "fuzz.h"
 
 #include "fuzz/fake_pair.h"
 
-/* One exchange whose answer is changed on the way. */
+/* One exchange whose answer is changed in transit. */
 static void changed(struct pair *p, struct pst_reader *r)
 {
     uint8_t how = pst_get_u8(r);

@@ -1,11 +1,11 @@
-/* The SPDM responder against a requester that is honest, changes its messages, or makes them up.
- * See fake_pair.h for the input. Sessions are established only with what the configuration demands,
- * every hook comes once and in order, and nothing is left after the wipe. pst-link: crypto wire */
+/* The SPDM responder against a requester that is honest, changes its messages, or invents them. See
+ * fake_pair.h for the input. A session must open only as the configuration demands, every hook must
+ * be called once and in order, and nothing may be left after the wipe. pst-link: crypto wire */
 #include "fuzz.h"
 
 #include "fuzz/fake_pair.h"
 
-/* A request of the requester, changed or not; its answer goes back when the script says so. */
+/* Delivers a request, changed or not. Its answer goes back if the script says so. */
 static void changed(struct pair *p, struct pst_reader *r)
 {
     uint8_t how = pst_get_u8(r);

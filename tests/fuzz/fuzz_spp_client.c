@@ -1,5 +1,5 @@
-/* The client under any answers: input is a byte of setup, then messages, each after a byte that
- * tells its length. Operations end once, and never write beyond their bytes. */
+/* The SPP client with any answers. Input: a byte of setup, then messages, each after a length byte.
+ * Operations must complete once and never write beyond their buffers. */
 #include "fuzz.h"
 
 #include "postern/parts/spp.h"

@@ -1,5 +1,5 @@
-/* The command engine under any batches: input is a byte of setup, then batches, each after a byte
- * that tells its length. Answers are well-formed and fit; a bootstrap engine reaches nothing. */
+/* The command engine with any batches. Input: a byte of setup, then batches, each after a length
+ * byte. Answers must be well-formed and fit. A bootstrap engine must reach no access space. */
 #include "fuzz.h"
 
 #include "spp/fake_space.h"

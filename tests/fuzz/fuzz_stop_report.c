@@ -1,7 +1,8 @@
-/* Stop reports, memory maps and descriptions of a target that lies.
+/* Stop reports, memory maps and descriptions from a hostile target.
  *
- * The input: length u16 and bytes of the memory map, of the description, of the first status; the
- * rest are stop reports, each behind a length u16. After each, gdb asks for everything.
+ * Input: length u16 and bytes of the memory map, of the description and of the first status; then
+ * stop reports, each after a length u16. After each report gdb reads everything.
+ *
  * pst-link: gdb stub spp wire */
 #include "fuzz/fuzz.h"
 

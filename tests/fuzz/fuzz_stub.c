@@ -1,6 +1,8 @@
-/* The stub client between an engine that does anything and a stub that says anything. Each piece of
- * input: what (u8), length (u8), bytes. `what` 0..15 is an operation of the engine, any other is
- * what the stub says: the bytes as they are, or framed with a right sum. pst-link: stub */
+/* The stub client between an engine that does anything and a stub that sends anything. Each piece
+ * of input: what (u8), length (u8), bytes. `what` 0..15 is an operation of the engine. Any other
+ * value is data from the stub: the bytes unchanged, or framed with a correct checksum.
+ *
+ * pst-link: stub */
 #include "fuzz/fuzz.h"
 #include "postern/parts/stub.h"
 

@@ -1,6 +1,6 @@
-/* SPDM messages as link messages, with debug in VENDOR_DEFINED messages or on a data link: both
- * SCMs against whatever comes, in the clear, under either side's keys, on either link. fake_net.h
- * checks that nothing is reached before a session is live and no effect before its line.
+/* SPDM messages as link messages, with debug data in VENDOR_DEFINED messages or on a data link.
+ * Both SCMs get any messages, in the clear or under either side's keys, on either link. fake_net.h
+ * checks that nothing is reached before a session is live and that each effect is logged first.
  * pst-link: ts spp spdm record cert crypto link wire
  *
  * Input: two bytes of setup, then commands. */
@@ -55,7 +55,7 @@ static void to_target(struct world *w, uint32_t link, uint8_t kind, const uint8_
     }
 }
 
-/* From the data link, exactly as large as it is. */
+/* Takes a message from the data link, in a buffer of exactly its size. */
 static void data_to_debugger(struct world *w, uint8_t kind, const uint8_t *at, size_t len)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
@@ -104,7 +104,7 @@ static void run(struct world *w, unsigned turns)
     }
 }
 
-/* --- what is made up --- */
+/* --- invented messages --- */
 
 static const uint64_t addresses[] = {
     FNET_RAM_AT,    FNET_RAM_AT + 0x3c, UINT64_MAX - 2,      PST_SCM_DATA,
@@ -112,7 +112,7 @@ static const uint64_t addresses[] = {
     PST_SPC_CREDIT, PST_SPC_AS_EN_SET,  PST_SPC_AS_EN_CLEAR, PST_RUN_INTERRUPT,
 };
 
-/* A batch of up to four commands, as the script wants them, or bytes of its own. */
+/* Makes a batch of up to four commands from the script, or of bytes from the input. */
 static void put_batch(struct pst_writer *out, struct pst_reader *r, uint8_t how)
 {
     if ((how & 0x80) != 0) {
@@ -147,7 +147,7 @@ static void put_batch(struct pst_writer *out, struct pst_reader *r, uint8_t how)
     }
 }
 
-/* An SPDM message: some code with what follows, or VENDOR_DEFINED around a batch. */
+/* Makes an SPDM message: any code and contents, or VENDOR_DEFINED with a batch. */
 static size_t put_spdm(uint8_t *out, size_t cap, struct pst_reader *r, uint8_t code)
 {
     static const uint8_t id[PST_VENDOR_ID_LEN] = PST_VENDOR_ID;
@@ -203,7 +203,7 @@ static struct pst_target_context *context(struct world *w)
     return NULL;
 }
 
-/* Under the keys of the management, either side's. */
+/* Seals with the management keys of either side. */
 static void sealed(struct world *w, struct pst_reader *r, uint8_t value)
 {
     struct pst_target_context *c = context(w);
@@ -227,7 +227,7 @@ static void sealed(struct world *w, struct pst_reader *r, uint8_t value)
     }
 }
 
-/* Under the keys of the data link. */
+/* Seals with the keys of the data link. */
 static void sealed_data(struct world *w, struct pst_reader *r, uint8_t value)
 {
     const bool by_target = (value & 1) != 0;
@@ -251,7 +251,7 @@ static void sealed_data(struct world *w, struct pst_reader *r, uint8_t value)
     }
 }
 
-/* A message on its way, changed. */
+/* Changes a message in transit. */
 static void changed(struct world *w, uint8_t value, uint16_t at)
 {
     uint8_t msg[2048], kind = 0;
@@ -367,7 +367,7 @@ static void command(struct world *w, struct pst_reader *r)
         if (w->n.up) {
             cut(w);
         } else {
-            cut(w); /* the data link may have outlived the other */
+            cut(w); /* the data link may have survived the management link */
             pst_debugger_wipe(&w->n.dts);
             start(w);
         }

@@ -1,5 +1,5 @@
-/* Grants: whatever text is accepted survives being written and read again, and meeting anything
- * never enlarges it. */
+/* Grants: an accepted text must survive being written and read again, and intersecting a grant with
+ * another must never enlarge it. */
 #include "fuzz/fuzz.h"
 
 #include "postern/policy.h"

@@ -1,6 +1,6 @@
-/* The TS's SCM: links come and go, messages clear and sealed are made up, an honest DTS opens
- * sessions in between and lends its keys. fake_net.h checks that nothing is reached before a
- * session is live, that every effect was announced, and that nothing stays open or unwiped.
+/* The TS's SCM: links come and go, clear and sealed messages are invented, and an honest DTS opens
+ * sessions and lends its keys. fake_net.h checks that nothing is reached before a session is live,
+ * that every effect was announced, and that nothing stays open or unwiped.
  * pst-link: ts spp spdm record cert crypto link wire
  *
  * Input: a byte of setup, then commands. */

@@ -1,7 +1,6 @@
-/* fault_bus PATH SEED [FAULT=N...]: a modelled I3C bus that does to its transfers what faults.py
- * asks, N times in a thousand; the names are those of struct pst_i3c_faults. SIGUSR1 ends the
- * faults, SIGTERM the bus; at its end it says how many transfers there were.
- */
+/* fault_bus PATH SEED [FAULT=N...]: a modelled I3C bus with faults, for faults.py. FAULT is a field
+ * of struct pst_i3c_faults and happens N times in a thousand. SIGUSR1 ends the faults, SIGTERM the
+ * bus; then it prints the number of transfers. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +54,7 @@ int main(int argc, char **argv)
     uv_signal_t off, term;
     char why[512] = "wrong usage";
 
-    (void)signal(SIGPIPE, SIG_IGN); /* a debugger that has gone is no end of the bus */
+    (void)signal(SIGPIPE, SIG_IGN); /* SIGPIPE: the bus survives a debugger that is gone */
     for (int i = 3; i < argc; i++) {
         const char *value = strchr(argv[i], '=');
         unsigned *rate =

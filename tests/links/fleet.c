@@ -1,13 +1,15 @@
-/* A fleet behind one broker: many devices in one process, and many sessions in another. pst-link:
- * all
+/* A fleet behind one broker: many devices in one process, many sessions in another.
  *
- *     fleet targets LINK COUNT            keys in ca/ and fleet/, which it makes; runs until
- * SIGTERM fleet sessions LINK COUNT AT_ONCE   one session with each, so many at once
+ *     fleet targets LINK COUNT
+ *         makes keys in ca/ and fleet/, serves COUNT devices until SIGTERM
+ *     fleet sessions LINK COUNT AT_ONCE
+ *         opens one session with each device, AT_ONCE at a time
  *
- * LINK is `HOST:PORT,option=value...`. Every device announces itself with a connection of its own
- * and is a whole TS (SPDM responder, records, policy, SPP engine) from when it is called; its
- * memory holds its id. Every session is mutually authenticated, for that device's id, and reads it.
- */
+ * LINK is `HOST:PORT,option=value...`. Every device announces itself with its own connection. When
+ * it is called it becomes a complete TS (SPDM responder, records, policy, SPP engine); its memory
+ * contains its device id. Every session is mutually authenticated for that id and reads it.
+ *
+ * pst-link: all */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -441,7 +443,7 @@ static void start_session(struct session *s, const char *link, unsigned at, unsi
     s->running = true;
 }
 
-/* Gone, but libuv still looks at its handles: it is freed after some more turns of the loop. */
+/* A closed session is freed some turns of the loop later, because libuv still uses its handles. */
 static void bury(struct session *s)
 {
     if (dts.buried_count == sizeof dts.buried / sizeof *dts.buried) {
@@ -468,7 +470,7 @@ static void nothing(uv_prepare_t *p)
     (void)p;
 }
 
-/* Until all sessions of this wave are ready and have read, or one has failed thrice. */
+/* Runs until all sessions of this wave have read, or one has failed three times. */
 static void run_wave(const char *link, unsigned first, unsigned count)
 {
     unsigned read = 0, gone = 0;
@@ -487,7 +489,7 @@ static void run_wave(const char *link, unsigned first, unsigned count)
                 if (s->read || s->end != PST_END_LINK || s->tries == TRIES) {
                     die(s->device, "the session did not last");
                 }
-                bury(s); /* a link that took too long on a busy machine */
+                bury(s); /* a timeout on a busy machine */
                 dts.again++;
                 start_session(s, link, first + i, first + i);
             }
@@ -512,7 +514,7 @@ static void run_wave(const char *link, unsigned first, unsigned count)
     dts.done += count;
 }
 
-/* One device called at another one's place. */
+/* Calls one device at the address of another one. */
 static void try_swapped(const char *link)
 {
     struct session *s = &dts.all[0];

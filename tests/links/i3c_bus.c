@@ -83,7 +83,7 @@ static bool on_device(struct pst_i3c_model *m, const char *what, uint64_t id)
     }
     d->absent = strcmp(what, "unplug") == 0;
     if (!d->absent) {
-        d->address = 0; /* plugged in again, it has to be given one */
+        d->address = 0; /* a device that is plugged in again needs a new address */
     }
     return d->absent || strcmp(what, "plug") == 0;
 }
@@ -148,7 +148,7 @@ int main(int argc, char **argv)
     const uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
     char why[256];
 
-    (void)signal(SIGPIPE, SIG_IGN); /* who has gone is no end of the bus */
+    (void)signal(SIGPIPE, SIG_IGN); /* SIGPIPE: the bus survives a client that is gone */
     if (argc < 2) {
         fprintf(stderr, "usage: i3c_bus PATH [KHZ [SEED]]\n");
         return 2;

@@ -1,9 +1,9 @@
-/* i3c_cuse NAME BUS: a character device /dev/NAME as OpenBMC's driver makes one, in front of the
- * first target on a modelled I3C bus (the socket BUS). It speaks CUSE with the kernel
- * (linux/fuse.h), so whoever opens the device goes through the kernel's open, ioctl, read, write
- * and poll; what the driver itself would answer is as guessed in posix/i3c_backend.h. SIGTERM
- * unplugs it. pst-link: posix
- */
+/* i3c_cuse NAME BUS: a character device /dev/NAME like that of OpenBMC's driver, for the first
+ * target on a modelled I3C bus (the socket BUS). It speaks CUSE with the kernel (linux/fuse.h), so
+ * programs use the kernel's open, ioctl, read, write and poll. The driver's answers are assumed as
+ * in posix/i3c_backend.h. SIGTERM unplugs the device.
+ *
+ * pst-link: posix */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -25,10 +25,10 @@ static struct {
     struct pst_i3c_backend *bus;
     int fd;
     uint8_t address;
-    uint64_t waiter; /* who polls, to be told of an event; 0: nobody */
+    uint64_t waiter; /* poll handle to notify of an event; 0: none */
     bool has_ibi, busy, opened;
     struct pst_i3c_ibi ibi;
-    struct fuse_in_header head; /* the request under way, while `busy` */
+    struct fuse_in_header head; /* the current request, while `busy` */
     union {
         uint64_t align;
         uint8_t bytes[BUFFER];
@@ -74,15 +74,15 @@ static int errno_of(pst_err err)
     return err == PST_ERR_BUSY ? EREMOTEIO : EIO; /* not acknowledged; something else */
 }
 
-/* --- ioctls: the kernel copies what it is told of, so each is asked for in two or three steps ---
- */
+/* --- ioctls: the kernel copies only memory that it is told of, so each takes two or three steps
+ * --- */
 
 struct area {
     uint64_t at;
     size_t len;
 };
 
-/* Not yet all there: the kernel is to come again with these. */
+/* Data is missing: asks the kernel to retry with these areas. */
 static void want(const struct area *in, uint32_t in_count, const struct area *out,
                  uint32_t out_count)
 {
@@ -100,7 +100,7 @@ static void want(const struct area *in, uint32_t in_count, const struct area *ou
     answer(&again, sizeof again, all, n * sizeof all[0]);
 }
 
-/* `a`: what is written back over the argument; `b`: what goes to the place that it names. */
+/* `a` is written back to the argument, `b` to the memory that the argument points to. */
 static void answer_ioctl(const void *a, size_t a_len, const void *b, size_t b_len)
 {
     uint8_t bytes[sizeof(struct fuse_ioctl_out) + 64] = {0}; /* a result of 0 */
@@ -247,7 +247,7 @@ static void run_write(const uint8_t *body)
     }
 }
 
-/* One at a time; each finds the device on the bus. */
+/* One client at a time; opening looks for the device on the bus. */
 static void run_open(void)
 {
     const struct fuse_open_out out = {.open_flags = FOPEN_DIRECT_IO};
@@ -294,7 +294,7 @@ static void run_init(const char *name)
     answer(&init, sizeof init, info, (size_t)len + 1);
 }
 
-/* The request under way, again and again until the bus has answered. */
+/* Retries the current request until the bus has answered. */
 static void run(void)
 {
     const uint8_t *body = driver.in.bytes + sizeof driver.head;

@@ -9,14 +9,14 @@
 
 enum { FD = 7, LOG = 32 };
 
-/* The driver, as far as its users show it, in front of a bus with one target. */
+/* A model of the driver, as far as its users show its behaviour, with one target on the bus. */
 static struct driver {
     struct pst_i3c_model model;
     struct pst_i3c_adaptor adaptor;
     struct pst_i3c_view view;
     uint8_t address;
     uint8_t send[8192], receive[PST_LINK_MIN_MESSAGE];
-    int unplugged;  /* errno of everything */
+    int unplugged;  /* errno that every call returns */
     bool no_ioctls; /* as in the driver's first public version */
     bool no_events;
     uint16_t log[LOG]; /* request number << 8 | opcode or action */
@@ -32,7 +32,7 @@ static int refuse(pst_err err)
     return -1;
 }
 
-/* `pointer` is what a program put into a structure for the kernel. */
+/* Converts a pointer that a program stored in a structure for the kernel. */
 static uint8_t *user(uint64_t pointer)
 {
     return (uint8_t *)(uintptr_t)pointer;
@@ -177,7 +177,7 @@ static pst_err bring_up(void)
     return err;
 }
 
-/* Numbers as Linux makes them of direction, size, 0x79 and 41 to 43, on a 64-bit machine. */
+/* The ioctl numbers on a 64-bit machine: direction, size, 0x79, and 41 to 43. */
 static void test_numbers(void **state)
 {
     (void)state;
@@ -207,7 +207,7 @@ static void test_bring_up(void **state)
     }
 }
 
-/* Bytes both ways, with events and without, on a bus that refuses and breaks off. */
+/* Bytes in both directions, with and without events, on a bus that refuses and aborts transfers. */
 static void test_bytes(void **state)
 {
     static uint8_t out[20000], in[20000];
@@ -240,7 +240,7 @@ static void test_bytes(void **state)
     }
 }
 
-/* Packets of SPP go through read() and write() as they are. */
+/* SPP packets pass read() and write() unchanged. */
 static void test_spp(void **state)
 {
     uint8_t command[64], kind, *payload;
@@ -283,7 +283,7 @@ static void test_unplugged(void **state)
     }
 }
 
-/* That is noticed by an owner, too, who takes nothing just then: no transfer would tell. */
+/* An owner that takes no data notices it too, although there is no transfer. */
 static void test_unplugged_unread(void **state)
 {
     struct pst_i3c_target *t = &driver.adaptor.engine;
@@ -304,7 +304,7 @@ static void test_unplugged_unread(void **state)
     CHECK_EQ(err, PST_ERR_FAULT);
 }
 
-/* The driver's first public version has no ioctls: that is said, and not waited for. */
+/* The driver's first public version has no ioctls: this is an immediate error, not a timeout. */
 static void test_old_driver(void **state)
 {
     (void)state;
