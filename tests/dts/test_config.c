@@ -46,6 +46,7 @@ FORGET(begin, p->verifier.begin = NULL)
 FORGET(refusal, p->verifier.refusal = NULL)
 FORGET(versions, p->spdm.min_minor = 0)
 FORGET(transfer, p->spdm.transfer_size = 0)
+FORGET(short_transfer, p->spdm.transfer_size = 213)
 FORGET(hashes, p->spdm.hashes = NULL)
 FORGET(sigs, p->spdm.sigs = NULL)
 FORGET(peer_sigs, p->spdm.peer_sigs = NULL)
@@ -56,9 +57,9 @@ FORGET(signer, p->slot.signer = NULL)
 FORGET(sign, p->signer.sign = NULL)
 
 static void (*const forget[])(struct parts *p) = {
-    spdm,      mailbox,  mailbox_len, capabilities, mut_auth, crypto,   aead,   hmac,
-    now_ms,    verifier, begin,       refusal,      versions, transfer, hashes, sigs,
-    peer_sigs, dhs,      aeads,       certs,        signer,   sign,
+    spdm,      mailbox,  mailbox_len, capabilities, mut_auth, crypto,   aead,           hmac,
+    now_ms,    verifier, begin,       refusal,      versions, transfer, hashes,         sigs,
+    peer_sigs, dhs,      aeads,       certs,        signer,   sign,     short_transfer,
 };
 
 static void test_each_field_forgotten(void **state)
