@@ -1,5 +1,5 @@
-/* A debugger's configuration with one field forgotten is refused at init, with a sentence that
- * names the field. */
+/* A debugger configuration with a missing field is refused at init with a sentence that names the
+ * field. */
 #include "ts/net.h"
 
 struct parts {

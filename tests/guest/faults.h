@@ -1,11 +1,10 @@
-/* What guest_fault does to the transfers of a device, and how much of it: read from KIND.faults
- * each time a device is opened, where faults.py put it,
+/* The faults that guest_fault makes in the transfers of a device. It reads them from KIND.faults,
+ * which faults.py writes, each time a device is opened:
  *
  *     SEED SKIP [record] [replay] [FAULT=RATE...]
  *
- * a rate in a thousand units. While the seed stays, it goes on where it was. How many faults there
- * were in how many units goes to KIND.done, or how many units were said again.
- */
+ * A rate is per thousand units. If the seed is unchanged, the random sequence continues. The counts
+ * of faults and units, or of replayed units, are written to KIND.done. */
 #ifndef POSTERN_TESTS_GUEST_FAULTS_H
 #define POSTERN_TESTS_GUEST_FAULTS_H
 
@@ -23,16 +22,16 @@ struct said { /* a unit that was recorded */
 
 /* A device of the kind is opened: "usb" or "pcie". */
 void faults_begin(const char *kind);
-/* What befalls the next unit. */
+/* Chooses the fault of the next unit. */
 enum fault faults_choose(void);
 unsigned faults_below(unsigned n); /* a random number */
 void faults_pause(unsigned ms);
 void faults_delay(void);
-/* Says how many there were. */
+/* Writes the counts. */
 void faults_tell(void);
-/* Recorded, if it was asked for. */
+/* Records a unit if recording is on. */
 void faults_record(const uint8_t *bytes, size_t len);
-/* What is to be said again, or NULL: once after each faults_begin. Each is counted. */
+/* Returns the next unit to replay, or NULL; once after each faults_begin. Counts the units. */
 const struct said *faults_replay(void);
 
 #endif

@@ -1,7 +1,7 @@
-/* guest_fault LINK LINK: `postern bridge`, with faults between a carrier and its device, as
- * guest/faults.h tells. It stands where the carrier cannot help but see it: usb: between it and
- * libusb (parts/usb_faults.c), pcie: between it and configuration space (parts/pcie_faults.c). Each
- * takes the place of functions of a library by defining them first.
+/* guest_fault LINK LINK: `postern bridge` with the faults of guest/faults.h between a carrier and
+ * its device: for usb between the carrier and libusb (parts/usb_faults.c), for pcie between the
+ * carrier and configuration space (parts/pcie_faults.c). Both replace functions of a library by
+ * defining them first.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
-/* A configuration with one field forgotten, or that contradicts itself, is refused at init with a
- * sentence that names the field. */
+/* An incomplete or inconsistent configuration is refused at init with a sentence that names the
+ * field.
+ */
 #include "parts/wired.h"
 
 #include "postern/parts/record.h"
@@ -202,7 +203,7 @@ static void each_field(void **state)
     }
 }
 
-/* A forgotten function of the port used to be an ERROR to the peer, message by message. */
+/* Regression test: with a missing port function every message was once answered with ERROR. */
 static void records(void **state)
 {
     static const size_t functions[] = {

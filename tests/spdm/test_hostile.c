@@ -1,5 +1,5 @@
-/* A peer that cheats: with a chain it has no key for, with steps left out, with messages of other
- * flows, with lies in fields that no signature covers. */
+/* A hostile peer: a chain without its key, skipped steps, messages of other flows, and false fields
+ * that no signature covers. */
 #include "parts/wired.h"
 
 static struct wired w;
@@ -54,7 +54,7 @@ static void impostors(void **state)
     }
 }
 
-/* KEY_EXCHANGE, and then whatever comes: the message that the requester would send first. */
+/* Runs KEY_EXCHANGE and returns the next message that the requester would send. */
 static uint32_t half_open(void)
 {
     struct pst_op op = {.kind = PST_OP_SESSION};
@@ -71,7 +71,7 @@ static uint32_t half_open(void)
     return pst_requester_session(&w.q);
 }
 
-/* CVE-2023-31127 and its kin: nothing takes the place of the requester's proof. */
+/* CVE-2023-31127 and similar attacks: nothing may replace the requester's proof. */
 static void finish_too_early(void **state)
 {
     static const uint8_t others[] = {
@@ -145,7 +145,7 @@ static void deliveries(void **state)
     wired_end(&w);
 }
 
-/* A message that only the responder saw clears its log: the signature then covers less. */
+/* A message that only the responder received clears its log, so the signature covers less. */
 static void logs_are_cleared(void **state)
 {
     static const uint8_t beat[] = {0x13, PST_HEARTBEAT, 0, 0}, digests[] = {0x13, 0x81, 0, 0};
@@ -273,7 +273,7 @@ static void padding(void **state)
     wired_end(&w);
 }
 
-/* Responses that do not fit are refused, never cut. */
+/* Responses that do not fit are refused, never truncated. */
 static void small_buffers(void **state)
 {
     static const uint8_t all[] = {0x13, PST_GET_MEASUREMENTS, 2, 0xff, 0, 0, 0, 0, 0, 0, 0, 0};

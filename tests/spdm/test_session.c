@@ -87,8 +87,8 @@ static void slots(void **state)
     }
 }
 
-/* Whatever fails, and at whatever point: every object that was begun ends, and the next session
- * opens. */
+/* Each call fails in turn: every object that was begun must be ended, and the next session must
+ * open. */
 static void failures(void **state)
 {
     static const struct {

@@ -1,6 +1,6 @@
 /* Slow operations: signer, key agreement, verification and certificate checks answer PST_PENDING
- * any number of times. What travels is byte for byte what it is without, and whatever is waited for
- * can be given up at any step. */
+ * any number of times. The messages must be the same, byte for byte, and a pending operation can be
+ * cancelled at any step. */
 #include "parts/wired.h"
 
 static struct wired w;
@@ -67,7 +67,7 @@ static void seed(struct strict *s, struct seeded *port, uint32_t start)
     s->real = &port->crypto;
 }
 
-/* -- what travelled: ResponseNotReady and RESPOND_IF_READY are not counted -- */
+/* -- message log, without ResponseNotReady and RESPOND_IF_READY -- */
 
 struct record {
     uint8_t bytes[60000];
@@ -175,7 +175,7 @@ static void same_bytes(void **state)
     }
 }
 
-/* -- giving up -- */
+/* -- cancelling -- */
 
 enum how { CANCEL_REQUESTER, VERSION, OTHER_REQUEST, END_SESSIONS, WIPE, HOWS };
 
@@ -213,7 +213,7 @@ static unsigned turns, turn_at;
 static enum how turn_how;
 static bool disturbed;
 
-/* At the turn that is chosen, if anything is waited for then. */
+/* Cancels at the chosen turn if an operation is pending then. */
 static bool at_turn(struct wired *wire)
 {
     unsigned slow = wire->ts.strict.waits + wire->dts.strict.waits;
@@ -245,7 +245,7 @@ static void give_up(const struct form *f, bool defer, enum how how)
             pst_requester_cancel(&w.q, PST_ERR_TIMEOUT);
             w.now += 60000;
             (void)pst_responder_poll(&w.r);
-            CHECK_EQ(run(), PST_OK); /* the connection is as good as new */
+            CHECK_EQ(run(), PST_OK); /* the connection works as if new */
         }
         wired_end(&w);
     }
@@ -262,8 +262,8 @@ static void given_up(void **state)
     }
 }
 
-/* While a signature is verified for as long as it takes, the other session's heartbeat is due, and
- * the session that waits can be ended. */
+/* While a slow verification is pending, the other session's heartbeat is due, and the waiting
+ * session can be ended. */
 static void time_goes_on(void **state)
 {
     static uint8_t req[WIRED_BUFFER], rsp[WIRED_BUFFER];

@@ -1,8 +1,8 @@
-/* Every message of a run, cut short at every place and with every byte changed, into both roles:
- * a clean error or a valid meaning, never more, and the engines work on after GET_VERSION. What a
- * signature or a MAC covers may not be changed at all.
+/* Truncates every message of a run at every position and changes every byte, for both roles. The
+ * result must be a clean error or a valid message, and the engines must work again after
+ * GET_VERSION. A change of bytes covered by a signature or MAC must be detected.
  *
- * Long messages are swept in full at both ends and in steps between. */
+ * Long messages are tested completely at both ends and in steps in between. */
 #include "parts/wired.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* A gdb stub of the test's own: one hart, 32-bit registers, memory; each instruction is 4 bytes and
- * does nothing. It can be made to stall, to answer in pieces, or to answer nonsense. */
+/* A simulated gdb stub: one hart, 32-bit registers, memory. Each instruction has 4 bytes and does
+ * nothing. A test can make it stall, answer in pieces, or answer nonsense. */
 #ifndef PST_TEST_FAKE_STUB_H
 #define PST_TEST_FAKE_STUB_H
 
@@ -14,7 +14,7 @@ struct fake {
     /* how it behaves */
     bool no_ack, range, no_p, binary, deaf, plain /* no vCont, no threads, no XML */;
     const char *instead; /* answers to everything from `from` on */
-    size_t piece;        /* bytes given at a time; 0: all */
+    size_t piece;        /* bytes delivered at a time; 0: all */
     unsigned from;
     /* its state */
     bool opened, acks, running, detached;
@@ -57,7 +57,7 @@ static inline bool fake_on_break(const struct fake *f)
     return false;
 }
 
-/* Lets a running hart go on for `n` instructions. */
+/* Runs `n` instructions of a running hart. */
 static inline void fake_run(struct fake *f, unsigned n)
 {
     for (; f->running && n > 0; n--) {
@@ -280,8 +280,8 @@ static inline void fake_answer(struct fake *f, struct pst_reader *r)
 static inline void fake_packet(struct fake *f)
 {
     struct pst_reader r = pst_reader_of(f->in.buffer, f->in.len);
-    CHECK(!f->running);  /* nothing but an interrupt may reach a running machine */
-    CHECK(!f->detached); /* and nothing at all after D */
+    CHECK(!f->running);  /* only an interrupt may be sent while the CPU runs */
+    CHECK(!f->detached); /* and nothing after D */
     snprintf(f->last, sizeof f->last, "%s", (char *)f->in.buffer);
     f->requests++;
     if (f->acks) {

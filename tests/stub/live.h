@@ -1,4 +1,4 @@
-/* A stub client over a real stream: a socket to a stub, or a supervisor. Blocks, with a time limit.
+/* A stub client on a real stream: a socket to a stub, or a supervisor. Calls block with a timeout.
  */
 #ifndef PST_TEST_LIVE_H
 #define PST_TEST_LIVE_H
@@ -111,7 +111,7 @@ static inline void live_gone(struct live *l)
     l->fd = -1;
 }
 
-/* With TRACE in the environment, what passes is shown. */
+/* TRACE in the environment prints all traffic. */
 static inline void live_trace(const char *way, const uint8_t *at, ssize_t len)
 {
     if (getenv("TRACE") != NULL) {
@@ -128,7 +128,7 @@ static inline void live_pump_supervised(struct live *l, int ms)
     if (pst_supervisor_write(&l->link)) {
         p[1].events |= POLLOUT;
     }
-    p[1].fd = l->link.fd; /* -1 is passed over */
+    p[1].fd = l->link.fd; /* -1 is ignored */
     if (l->fd < 0 || poll(p, 2, ms) <= 0) {
         return;
     }
@@ -178,7 +178,7 @@ static inline pst_err live_perform(struct live *l, const struct pst_space *space
 {
     long end = live_now() + LIVE_MS;
     for (;;) {
-        /* As the engine does it: a fresh access each time. */
+        /* Like the engine: a new access each time. */
         struct pst_access a = {
             .address = address, .data = data, .len = *len, .write = write, .gate = &l->gate};
         pst_err err = space->perform(space->ctx, &a);

@@ -1,10 +1,11 @@
-/* The agent is killed in the middle: the supervisor removes breakpoints and lets the CPU go on, or
- * holds it. Against a real QEMU; PUMP names the program. Run by test_qemu.sh. pst-link: posix
- * target */
+/* The agent is killed during a session: the supervisor removes breakpoints and resumes or holds the
+ * CPU. With a real QEMU; PUMP names the program. Run by test_qemu.sh.
+ *
+ * pst-link: posix */
 #include "stub/qemu.h"
 
-/* The agent, a process of its own: attaches, sets a breakpoint, lets the CPU run or halts it, says
- * so, and waits to be killed. */
+/* The agent process: attaches, sets a breakpoint, resumes or halts the CPU, reports that, and waits
+ * to be killed. */
 static void agent(const struct qemu *q, struct pst_supervisor sup, bool running, bool hit, int tell)
 {
     struct live *l = calloc(1, sizeof *l);
@@ -54,7 +55,7 @@ static void kills(bool running, bool hit, bool hold)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     poll(NULL, 0, 200);
     CHECK_EQ(qemu_runs(q), !hold);
-    /* A second connection runs over where the breakpoint was. (`?` would remove it.) */
+    /* A second connection runs past the address of the breakpoint. (`?` would remove it.) */
     int fd = live_connect(q->stub);
     CHECK(fd >= 0);
     poll(NULL, 0, 100);
@@ -87,7 +88,7 @@ static void test_hold(void **state)
     kills(true, false, true);
 }
 
-/* Nobody to let go of: it ends at once. */
+/* No CPU to resume: it ends at once. */
 static void test_idle(void **state)
 {
     struct pst_supervisor sup;
@@ -97,7 +98,8 @@ static void test_idle(void **state)
     for (int i = 0; i < 100 && getsid(sup.pid) != sup.pid; i++) {
         poll(NULL, 0, 10);
     }
-    CHECK_EQ(getsid(sup.pid), sup.pid); /* so a signal to the agent's group passes it by */
+    CHECK_EQ(getsid(sup.pid),
+             sup.pid); /* so a signal to the agent's process group does not reach it */
     close(sup.fd);
     CHECK_EQ(waitpid(sup.pid, &status, 0), sup.pid);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);

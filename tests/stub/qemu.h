@@ -15,7 +15,7 @@ struct qemu {
     size_t elf_len;
 };
 
-/* A Unix socket is there from bind() on; whoever calls before listen() is refused. */
+/* A Unix socket exists after bind(), but refuses connections until listen(). */
 static inline bool qemu_listens(const char *path)
 {
     char line[256];
@@ -75,7 +75,7 @@ static inline void qemu_stop(struct qemu *q)
     rmdir(q->dir);
 }
 
-/* What the monitor answers to a command. */
+/* Sends a command to the monitor and returns the answer. */
 static inline void qemu_ask(const struct qemu *q, const char *command, char *out, size_t cap)
 {
     int fd = live_connect(q->monitor);
@@ -103,7 +103,7 @@ static inline bool qemu_runs(const struct qemu *q)
     return strstr(out, "VM status: running") != NULL;
 }
 
-/* An address of the pump by name, from its symbol table (ELF32, little-endian). */
+/* Returns the address of a symbol of the pump, from its ELF file (ELF32, little-endian). */
 static inline uint32_t qemu_symbol(const struct qemu *q, const char *name)
 {
     const uint8_t *e = q->elf;

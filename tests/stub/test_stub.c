@@ -47,7 +47,7 @@ static struct rig *rig_new(void)
     return t;
 }
 
-/* Carries what is there; false when both sides are silent. */
+/* Moves all waiting bytes; returns false if there are none. */
 static bool pump(struct rig *t)
 {
     struct fake *f = &t->fake;
@@ -79,7 +79,7 @@ static bool pump(struct rig *t)
     return moved;
 }
 
-/* PST_PENDING: everybody is silent and it is still not done. */
+/* PST_PENDING: no side sends anything and the access is not done. */
 static pst_err perform(struct rig *t, const struct pst_space *space, uint64_t address, void *data,
                        uint32_t *len, bool write)
 {
@@ -161,7 +161,7 @@ static pst_err read_memory(struct rig *t, uint64_t address, void *data, uint32_t
     return perform(t, &t->memory, address, data, &len, false);
 }
 
-/* A whole session, with whatever the stub is like. */
+/* A complete session with any kind of stub. */
 static void session(struct rig *t)
 {
     uint8_t in[1200], out[1200];
@@ -293,7 +293,7 @@ static void test_leave(void **state)
     struct rig *t = rig_new();
     uint8_t in[64];
     uint32_t len = sizeof in;
-    /* without leave to stop the CPU nothing is opened */
+    /* without permission to stop the CPU nothing is opened */
     t->deny_run = true;
     attach(t);
     CHECK_EQ(t->fake.opens, 0);
@@ -319,7 +319,7 @@ static void test_leave(void **state)
     free(t);
 }
 
-/* A stub that says nothing keeps nobody waiting. */
+/* A silent stub causes a timeout. */
 static void test_stall(void **state)
 {
     (void)state;
@@ -370,8 +370,8 @@ static void test_lost(void **state)
     free(t);
 }
 
-/* Nonsense instead of each answer of a session, from each request on: an error or silence, and the
- * session after it works. */
+/* The stub answers nonsense from each request of a session on: the result is an error or a timeout,
+ * and the next session works. */
 static void test_nonsense(void **state)
 {
     static const char *const answers[] = {
@@ -403,7 +403,7 @@ static void test_nonsense(void **state)
             t->fake.no_ack = from & 1;
             t->fake.instead = answers[i];
             t->fake.from = from;
-            t->budget = 3000; /* a stub may go on asking for files for ever */
+            t->budget = 3000; /* a stub may send file requests forever */
             if (enable(t, &t->memory, true) == PST_OK && enable(t, &t->run, true) == PST_OK) {
                 (void)read_memory(t, FAKE_BASE, in, 100);
                 (void)perform(t, &t->run, PST_RUN_REGISTERS + (1 << 16), in, &len, false);
@@ -427,7 +427,7 @@ static void test_nonsense(void **state)
     }
 }
 
-/* A resume waits a while for its stop, and no longer than its owner likes. */
+/* A resume waits for its stop only as long as its owner allows. */
 static void test_tarry(void **state)
 {
     (void)state;
@@ -454,7 +454,7 @@ static void test_tarry(void **state)
         uint32_t len = 4;
         CHECK_EQ(perform(t, &t->run, PST_RUN_INTERRUPT, zeros, &len, true), PST_OK);
         CHECK(event(t) > 0);
-        /* what is gone stops no more */
+        /* a removed breakpoint does not stop the CPU */
         CHECK_EQ(resume(t, PST_RUN_CONTINUE, 0, 0), PST_PENDING);
         pst_stub_closed(&t->stub);
         CHECK_EQ(resume(t, PST_RUN_CONTINUE, 0, 0), PST_OK);
@@ -463,7 +463,7 @@ static void test_tarry(void **state)
     }
 }
 
-/* At any moment it says what would have to be undone. */
+/* At any time the will lists what must be undone. */
 static void test_will(void **state)
 {
     (void)state;
@@ -473,7 +473,7 @@ static void test_will(void **state)
     attach(t);
     CHECK(pst_stub_cleanup(&t->stub, &w));
     CHECK(w.count == 0 && w.expected == 0 && !w.running && !w.left && w.cut);
-    t->budget = 1; /* nothing moves: it may be in already */
+    t->budget = 1; /* no answer yet: the breakpoint may be set already */
     CHECK_EQ(set_break(t, true, FAKE_BASE + 8), PST_PENDING);
     CHECK(pst_stub_cleanup(&t->stub, &w));
     CHECK(w.count == 1 && w.breaks[0].address == FAKE_BASE + 8 && w.expected == 1);
@@ -482,7 +482,7 @@ static void test_will(void **state)
     CHECK_EQ(resume(t, PST_RUN_CONTINUE, 0, 0), PST_OK);
     CHECK(pst_stub_cleanup(&t->stub, &w));
     CHECK(w.count == 1 && w.expected == 0 && w.running);
-    pst_stub_closed(&t->stub); /* what was true before stays in the will */
+    pst_stub_closed(&t->stub); /* what was in the will before stays in it */
     CHECK(!pst_stub_cleanup(&t->stub, &w));
     CHECK(w.count == 1 && w.running);
     free(t);

@@ -1,5 +1,4 @@
-/* A configuration with one field forgotten is refused at init, with a sentence that names the
- * field. */
+/* A configuration with a missing field is refused at init with a sentence that names the field. */
 #include "ts/net.h"
 
 /* A good configuration, all of it in one place so that a test can spoil any part. */
@@ -159,7 +158,7 @@ static void test_each_field_forgotten(void **state)
     net_free(n);
 }
 
-/* What the configuration points to as const stays as it is through a whole session. */
+/* Data that the configuration points to as const does not change during a session. */
 static void test_nothing_const_is_written(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");

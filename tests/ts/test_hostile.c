@@ -1,6 +1,6 @@
-/* A bridge that knows the protocol and wants in: it splices sessions, swaps devices, reflects,
- * replays, downgrades, forges, stalls, floods, repeats and reorders. Nothing is ever reached, the
- * next honest session opens, and no secret outlives its session. */
+/* A hostile bridge that knows the protocol: it splices sessions, swaps devices, reflects, replays,
+ * downgrades, forges, stalls, floods, repeats and reorders. It must never reach an access space,
+ * the next honest session must open, and no secret may outlive its session. */
 #include <jansson.h>
 
 #include "ts/net.h"
@@ -15,7 +15,7 @@ static void check_open(const struct net_side *s)
     CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
 }
 
-/* After whatever happened, honest people get in. */
+/* After each attack an honest engineer must get a session. */
 static void check_next_opens(struct net *n)
 {
     n->tamper = NULL;
@@ -39,7 +39,7 @@ static bool keep_record(struct net *n, bool to_target, uint8_t *kind, uint8_t *m
     return false; /* held back */
 }
 
-/* An operation whose record, or its answer, is taken off the link instead. */
+/* Starts an operation and removes its record, or the answer, from the link. */
 static void take_record(struct net *n, struct net_side *s, bool to_target, struct pst_spp_op *op)
 {
     n->kept_len = 0;
@@ -65,10 +65,11 @@ static void test_splice(void **state)
     take_record(n, a, true, &op);
     CHECK(n->kept_len <= sizeof copy);
     unsigned reads = n->reads;
-    memcpy(copy, n->kept, n->kept_len); /* A's record on B's link: no such session there */
+    memcpy(copy, n->kept, n->kept_len); /* A's record on B's link: there is no such session */
     CHECK_EQ(pst_target_receive(&n->target, 1, PST_LINK_RECORD, copy, n->kept_len), PST_OK);
     check_open(b);
-    memcpy(copy, n->kept, n->kept_len); /* under B's session id: B's link lies, B's session ends */
+    memcpy(copy, n->kept,
+           n->kept_len); /* with B's session id: the forged record ends B's session */
     pst_poke_u32(copy, n->contexts[1].session_id);
     (void)!pst_target_receive(&n->target, 1, PST_LINK_RECORD, copy, n->kept_len);
     net_run_for(n, 0);
@@ -102,7 +103,8 @@ static void test_answers_of_another_session(void **state)
 
 /* --- two devices behind one link --- */
 
-/* Moves messages between a DTS and the target of either net, `turn` messages with the first. */
+/* Moves messages between a DTS and the target of either net; the first `turn` messages with the
+ * first net. */
 static void run_between(struct net_side *s, struct net *first, struct net *second, unsigned turn)
 {
     static uint8_t msg[65600];
@@ -139,7 +141,7 @@ static bool swap_after(const struct pst_identity *other, unsigned turn)
     if (turn == 0 && other != &net_keys.pump) {
         CHECK_EQ(pst_debugger_why(&s->dts), PST_ERR_IDENTITY);
     }
-    CHECK(turn == 0 || second->opened == 0); /* half a handshake is of no use to another device */
+    CHECK(turn == 0 || second->opened == 0); /* another device cannot continue the handshake */
     CHECK_EQ(second->reads + second->effects, 0);
     net_free(second);
     net_free(first);
@@ -153,7 +155,7 @@ static void test_swapped_devices(void **state)
     CHECK(!swap_after(&net_keys.pump43, 0));
     for (turn = 1; turn < 60 && !swap_after(&net_keys.pump43, turn); turn++) {
     }
-    CHECK(turn > 5 && turn < 60);         /* in the end nothing was swapped */
+    CHECK(turn > 5 && turn < 60);         /* here nothing was swapped in the end */
     for (unsigned i = 1; i < turn; i++) { /* the same device, restarted in the middle */
         CHECK(!swap_after(&net_keys.pump, i));
     }
@@ -249,7 +251,7 @@ static void test_replayed_session(void **state)
     net_free(n);
 }
 
-/* --- downgrades: what SPDM says in the clear, changed on its way --- */
+/* --- downgrades: clear SPDM messages changed in transit --- */
 
 static struct {
     bool to_target;
@@ -259,7 +261,7 @@ static struct {
     bool done, too_far;
 } change;
 
-/* The SPDM message in a batch: behind a FullSPP header, at its version byte. */
+/* Finds the SPDM message in a batch: after a FullSPP header, at its version byte. */
 static uint8_t *find_spdm(uint8_t *msg, size_t len, uint8_t code)
 {
     for (size_t i = PST_SPP_FULL_HEADER; i + 4 <= len; i++) {
@@ -373,7 +375,7 @@ static void forge(struct net *n, struct net_side *s, bool survives)
 
     check_open(s);
     for (unsigned to_target = 0; to_target < 2; to_target++) {
-        take_record(n, s, true, &op); /* what is asked never arrives; who answers? */
+        take_record(n, s, true, &op); /* the request never arrives: any answer is forged */
         memset(record, 0, sizeof record);
         pst_poke_u32(record, s->dts.record.session_id);
         record[4 + n->traits.sequence_len] = 40;
@@ -411,8 +413,8 @@ static void test_forgery(void **state)
     }
 }
 
-/* Before each record one with its session id and number, forged, and behind it the record again: on
- * a shared link neither is more than counted, in whichever way the session is managed. */
+/* Sends a forged record with the same session id and number before each record, and the record
+ * again after it. On a shared link both are only counted, for every kind of management. */
 static bool inject_before(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     static uint8_t forged[2][65600];
@@ -561,7 +563,8 @@ static void test_secrets_are_wiped(void **state)
         check_open(s);
         CHECK_EQ(net_op(s, true, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
         CHECK(spy.count > 10 && spy.count < SECRETS);
-        CHECK(count_in(n, s, true) > 0 && count_in(n, s, false) > 0); /* the search does find */
+        CHECK(count_in(n, s, true) > 0 &&
+              count_in(n, s, false) > 0); /* checks that the search works */
         if (how == 0) {
             net_cut(s);
         } else if (how == 1) {
@@ -591,7 +594,7 @@ static bool stall(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, si
     return n->seen > 0 && n->seen-- > 0;
 }
 
-/* Nothing arrives from some message on: both sides give up in time, and leave nothing. */
+/* The link is dead from a certain message on: both sides time out and leave nothing behind. */
 static void test_stalls(void **state)
 {
     (void)state;
@@ -662,7 +665,7 @@ static void test_flood_of_clear(void **state)
         for (uint32_t link = PST_TARGET_LINKS; link-- > 0;) {
             size_t len = get_version(msg, sizeof msg);
             pst_err err = pst_target_receive(&n->target, link, PST_LINK_CLEAR, msg, len);
-            CHECK(link != 0 || err == PST_OK); /* the session's link is never to be closed */
+            CHECK(link != 0 || err == PST_OK); /* the link of the session must not be closed */
             while (link != 0 && pst_target_output(&n->target, link, &kind, out, sizeof out) > 0) {
                 answers += kind == PST_LINK_CLEAR;
             }
@@ -673,7 +676,7 @@ static void test_flood_of_clear(void **state)
         check_open(s);
     }
     CHECK(answers > 0);
-    CHECK_EQ(n->lines, lines); /* who has not shown keys does not write into the log */
+    CHECK_EQ(n->lines, lines); /* a peer that has no keys yet causes no audit line */
     CHECK_EQ(n->effects, 0);
     for (uint32_t link = 1; link < PST_TARGET_LINKS; link++) {
         pst_target_link_down(&n->target, link);
@@ -693,7 +696,7 @@ static bool clear_beside(struct net *n, bool to_target, uint8_t *kind, uint8_t *
         CHECK_EQ(pst_target_receive(&n->target, 0, PST_LINK_CLEAR, extra, extra_len), PST_OK);
         n->seen++;
     }
-    if (*kind == PST_LINK_RECORD) { /* and one of session 0, which is nobody's */
+    if (*kind == PST_LINK_RECORD) { /* and one of session 0, which never exists */
         CHECK_EQ(pst_target_receive(&n->target, 0, PST_LINK_RECORD, (uint8_t[40]){0}, 40), PST_OK);
     }
     return true;
@@ -768,7 +771,7 @@ static void test_repeated_messages(void **state)
     }
 }
 
-/* The last message waits until another has passed. */
+/* Holds each message back until the next one has passed. */
 static bool overtake(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     if (!to_target || *kind != PST_LINK_RECORD) {
@@ -790,7 +793,7 @@ static void release_kept(struct net *n)
     n->kept_len = 0;
 }
 
-/* On a link that may lose and repeat: every record twice, some late. Each takes effect once. */
+/* On a lossy link: every record arrives twice, some late. Each must take effect once. */
 static void test_lossy_link(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");
@@ -835,7 +838,7 @@ static void test_lossy_link(void **state)
     net_free(n);
 }
 
-/* A TS that answers the read and swallows what comes before it: the DTS waits, then gives up. */
+/* A TS answers the read but drops the answer before it: the DTS waits, then gives up. */
 static bool answer_only(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     uint8_t *spdm = to_target || *kind != PST_LINK_CLEAR ? NULL : find_spdm(msg, *len, PST_VERSION);
@@ -863,7 +866,7 @@ static void test_answers_that_are_missing(void **state)
     net_free(n);
 }
 
-/* The longest name, every character escaped: still a line of JSON. */
+/* The longest name with every character escaped is still a line of JSON. */
 static void test_long_names_in_the_log(void **state)
 {
     static struct net n;
@@ -888,7 +891,7 @@ static void test_long_names_in_the_log(void **state)
     json_decref(json);
 }
 
-/* --- one who watches --- */
+/* --- an observer --- */
 
 /* Two writes, the second one of `second` bytes. */
 static void compose_batch(size_t second, uint8_t *payload, size_t *len)
@@ -913,7 +916,7 @@ static void compose_batch(size_t second, uint8_t *payload, size_t *len)
     CHECK_EQ(pst_written(&w, len), PST_OK);
 }
 
-/* Under the keys of `s`. */
+/* Seals with the keys of `s`. */
 static void seal_batch(struct net_side *s, const uint8_t *payload, size_t len)
 {
     uint8_t msg[NET_QUEUE + 256];
@@ -924,7 +927,7 @@ static void seal_batch(struct net_side *s, const uint8_t *payload, size_t len)
     (void)!pst_target_receive(&s->net->target, 0, PST_LINK_RECORD, msg, len);
 }
 
-/* The session is over, and the log says nothing but that. */
+/* The session has ended, and the audit log shows only that. */
 static void check_refused_batch(size_t second, bool cut, bool answered)
 {
     struct net *n = net_new(&net_keys.pump, "debug");
@@ -953,7 +956,7 @@ static void test_refused_batches_leave_no_effect_line(void **state)
     check_refused_batch(NET_QUEUE - 36 + 1, false, false);
 }
 
-/* A space whose answer changes: the log, the gate and the counts use the first one. */
+/* A space changes its answer: the log, the gate and the counts must all use the first one. */
 static unsigned asked;
 
 static uint8_t fickle_right(void *ctx, uint64_t address, bool write)
@@ -983,7 +986,7 @@ static void test_log_and_gate_read_one_decision(void **state)
     net_free(n);
 }
 
-/* What was allowed on arrival is void once the session is over. */
+/* A command that was allowed on arrival must not run after the end of the session. */
 static void test_decision_ends_with_the_session(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug session=60");
@@ -1043,7 +1046,7 @@ static void test_observer_without_holder(void **state)
     struct pst_spp_op op = {.space = PST_AS_MEMORY, .address = NET_RAM_AT, .data = word, .len = 4};
     pst_debugger_read(&b->dts, &op);
     net_run_for(n, 0);
-    net_cut(b); /* leaves with something pending; the holder is not held up */
+    net_cut(b); /* leaves with a pending access; the holder is not delayed */
     n->memory_pending = false;
     CHECK_EQ(net_op(a, false, PST_AS_MEMORY, NET_RAM_AT, word, 4), PST_OK);
     b = net_connect(n, 1, &net_keys.olga);
@@ -1053,12 +1056,12 @@ static void test_observer_without_holder(void **state)
     net_run_for(n, 0);
     unsigned reads = n->reads;
     CHECK(net_op(b, false, PST_AS_MEMORY, NET_RAM_AT, word, 4) != PST_OK);
-    CHECK_EQ(n->reads, reads); /* nothing is reached that nobody holds open */
+    CHECK_EQ(n->reads, reads); /* no space is reached that nobody holds open */
     net_free(n);
 }
 
-/* MEMORY as space.h allows it to be: it works on one access, and takes what comes next for the same
- * one. */
+/* A MEMORY space as space.h allows it: it works on one access, and takes the next call for the same
+ * access. */
 static struct {
     bool works, write;
     uint64_t address;
@@ -1082,7 +1085,8 @@ static void slow_cancel(void *ctx)
     slow.works = false;
 }
 
-/* An observer's access is under way: the holder's goes first, and is not mixed with it. */
+/* An observer's access is in progress: the holder's access overtakes it and is not mixed with it.
+ */
 static void test_holder_goes_first(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");
@@ -1112,7 +1116,7 @@ static void test_holder_goes_first(void **state)
     net_run_for(n, 10);
     CHECK_EQ(slow.mixed, 0);
     CHECK_EQ(write.result, PST_OK);
-    CHECK_EQ(read.result, PST_OK); /* it began again */
+    CHECK_EQ(read.result, PST_OK); /* the access started again */
     CHECK_EQ(n->effects, 1);
     CHECK_BYTES(n->ram + 4, word, 4);
     net_free(n);
@@ -1129,7 +1133,7 @@ static void configure(struct net_side *s, enum pst_sp_config at, uint8_t spaces)
     CHECK_EQ(op.result, PST_OK);
 }
 
-/* The holder closes a space that works for an observer, and opens it again: it is free. */
+/* The holder closes a space that works for an observer and opens it again: then it is free. */
 static void test_space_closed_under_an_observer(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");

@@ -1,5 +1,5 @@
-/* SPDM messages as link messages: a whole session with debug in VENDOR_DEFINED messages, events by
- * asking, one request at a time; and everything that must not get through there. */
+/* SPDM messages as link messages: a complete session with debug data in VENDOR_DEFINED messages,
+ * polled events, and one request at a time; and all messages that must be refused there. */
 #include "ts/net.h"
 #include "ts/ts.h"
 
@@ -12,7 +12,7 @@ static struct net *native_net(void)
     return n;
 }
 
-/* Looks at the link: SPDM and records only, none too long, and never two requests in a row. */
+/* Checks the link: only SPDM and records, none too long, and never two requests in a row. */
 static bool watch(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     (void)msg;
@@ -85,7 +85,8 @@ static void test_mctp_records(void **state)
     net_free(n);
 }
 
-/* One end puts the type before its messages and the other does not expect it, or the reverse. */
+/* One end prefixes its messages with the type and the other does not expect that, or the reverse.
+ */
 static void test_mctp_type_missing(void **state)
 {
     uint8_t word[4] = {0};
@@ -104,7 +105,7 @@ static void test_mctp_type_missing(void **state)
     }
 }
 
-/* What is submitted together travels as one batch, in one request. */
+/* Operations submitted together are sent as one batch in one request. */
 static void test_batch(void **state)
 {
     struct net *n = native_net();
@@ -149,7 +150,7 @@ static void test_events_and_pauses(void **state)
     run_ms(n, s, 2000);
     unsigned before = s->messages_out;
     run_ms(n, s, 5000);
-    CHECK(s->messages_out - before <= 11); /* nothing is awaited: twice a second */
+    CHECK(s->messages_out - before <= 11); /* nothing is expected: polled twice a second */
     CHECK_EQ(net_op(s, true, PST_AS_RUN, PST_RUN_RESUME, resume, sizeof resume), PST_OK);
     run_ms(n, s, 1000);
     before = s->messages_out;
@@ -165,11 +166,12 @@ static void test_events_and_pauses(void **state)
     CHECK_EQ(net_op(s, true, PST_AS_RUN, PST_RUN_RESUME, resume, sizeof resume), PST_OK);
     n->run_event = true;
     run_ms(n, s, 5);
-    CHECK_EQ(s->events, 2); /* a quick stop is heard of at once */
+    CHECK_EQ(s->events, 2); /* a quick stop is reported at once */
     net_free(n);
 }
 
-/* A command that waits is answered at once with nothing, and what is urgent goes past it. */
+/* A request whose command waits is answered at once without data, and urgent commands overtake it.
+ */
 static void test_pending(void **state)
 {
     struct net *n = native_net();
@@ -180,7 +182,7 @@ static void test_pending(void **state)
     n->memory_pending = true;
     struct pst_spp_op op = {.space = PST_AS_MEMORY, .address = NET_RAM_AT, .data = word, .len = 4};
     pst_debugger_read(&s->dts, &op);
-    n->tamper = watch; /* it would notice a request without its answer */
+    n->tamper = watch; /* it checks for a request without an answer */
     run_ms(n, s, 30000);
     CHECK_EQ(op.result, PST_PENDING);
     CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_READY);
@@ -253,7 +255,7 @@ static void test_rekey(void **state)
     net_free(n);
 }
 
-/* Both ways beside each other; one holds the target, the other hears who. */
+/* Both kinds of session side by side: one holds the target, the other is told who. */
 static void test_held(void **state)
 {
     struct net *n = native_net();
@@ -270,7 +272,7 @@ static void test_held(void **state)
     net_free(n);
 }
 
-/* No context is free: a newcomer hears Busy, tries again for a while, and says so. */
+/* No context is free: a new DTS gets Busy, retries for a while, and reports it. */
 static void test_busy(void **state)
 {
     struct net *n = native_net();
@@ -292,7 +294,7 @@ static void test_busy(void **state)
     net_free(n);
 }
 
-/* --- what must not get through --- */
+/* --- messages that must be refused --- */
 
 /* A VENDOR_DEFINED request around one write to MEMORY. */
 static size_t put_vendor(uint8_t *out, uint16_t standard, uint8_t id_len, uint8_t minor)
@@ -328,7 +330,8 @@ static size_t put_vendor(uint8_t *out, uint16_t standard, uint8_t id_len, uint8_
     return w.used;
 }
 
-/* Says `msg` to the TS in the session's records and returns the answer's SPDM code, 0 for none. */
+/* Sends `msg` to the TS in records of the session. Returns the SPDM code of the answer, 0 for none.
+ */
 static uint8_t say(struct net_side *s, const uint8_t *msg, size_t len, uint8_t *answer)
 {
     struct net *n = s->net;
@@ -378,14 +381,14 @@ static void test_malformed(void **state)
         CHECK_EQ(say(s, msg, len, answer), PST_ERROR);
         CHECK_EQ(n->effects, 0);
         net_run_for(n, 0);
-        /* An engineer who cannot speak SPP is done; the rest is answered and forgotten. */
+        /* Malformed SPP ends the session. The other messages only get an error answer. */
         CHECK_EQ(n->contexts[0].phase == PST_CONTEXT_LIVE, how != 6);
         net_cut(s);
         net_free(n);
     }
 }
 
-/* For comparison: the same message, well formed, does write. */
+/* For comparison: the well-formed message does write. */
 static void test_well_formed(void **state)
 {
     struct net *n = native_net();
@@ -453,7 +456,7 @@ static bool before_finish(struct net *n, bool to_target, uint8_t *kind, uint8_t 
     return false;
 }
 
-/* Under handshake keys, by an engineer whose certificate would do, and who does not finish. */
+/* Under handshake keys, by an engineer with a valid certificate who does not send FINISH. */
 static void test_vendor_before_finish(void **state)
 {
     struct net *n = native_net();
@@ -476,7 +479,8 @@ static void test_vendor_before_finish(void **state)
     net_free(n);
 }
 
-/* The mailbox of the SCM space leads back into the agent: it is not there. WHO and GRANTS are. */
+/* The mailbox of the SCM space leads back to the security agent, so it is absent. WHO and GRANTS
+ * are present. */
 static void test_no_mailbox_inside(void **state)
 {
     struct net *n = native_net();
@@ -510,7 +514,7 @@ static void test_no_log_no_effect(void **state)
     net_free(n);
 }
 
-/* A TS that does not register the way does not hear it. */
+/* A TS that does not enable native SPDM ignores it. */
 static void test_not_registered(void **state)
 {
     struct net *n = native_net();

@@ -1,11 +1,11 @@
-/* A session managed on one link with its debug on another: what ends it, what is not heard, and
- * that no key is ever used twice with the same nonce, whatever is agreed, changed or ratcheted. */
+/* A session with management on one link and debug data on another: what ends it, what is ignored,
+ * and that no key is used twice with the same nonce, whatever is agreed, updated or ratcheted. */
 #include "ts/net.h"
 #include "ts/ts.h"
 
 #define DATA_LINK 100u
 
-/* --- a crypto port that remembers what was sealed --- */
+/* --- a crypto port that records each key and nonce --- */
 
 struct used {
     uint8_t key[PST_MAX_KEY], nonce[PST_IV_LEN];
@@ -85,7 +85,7 @@ static int by_bytes(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct used));
 }
 
-/* How many keys were used; fails when one was with the same nonce twice. */
+/* Returns the number of keys used. Fails if a key was used twice with the same nonce. */
 static unsigned memory_check(void)
 {
     unsigned keys = memory.count > 0;
@@ -239,7 +239,8 @@ static void test_session(void **state)
     net_free(n);
 }
 
-/* Either link's end is the session's; so is silence of the management, however busy the data. */
+/* The end of either link ends the session. So does silence on the management link, even if the data
+ * link is busy. */
 static void test_ends(void **state)
 {
     static const struct pst_data nothing;
@@ -281,8 +282,8 @@ static void test_ends(void **state)
     }
 }
 
-/* A data link on which nothing arrives any more, or nothing that opens, while the management lives:
- * that is an end, and not a debugger that waits for ever. One that is only idle goes on. */
+/* The data link delivers nothing, or nothing that opens, while management works: the session must
+ * end and the debugger must not wait forever. A link that is only idle continues. */
 static void test_silence(void **state)
 {
     uint8_t word[4];
@@ -320,7 +321,7 @@ static void inject(struct net *n, uint32_t link, const uint8_t *at, size_t len)
     (void)!pst_target_receive(&n->target, link, PST_LINK_RECORD, copy, len);
 }
 
-/* Records of one link on the other, of the data link again, on a third, and junk. */
+/* Records of one link on the other one, replayed on the data link, on a third link, and junk. */
 static void test_confused(void **state)
 {
     uint8_t word[4] = {1, 2, 3, 4};
@@ -347,7 +348,7 @@ static void test_confused(void **state)
         n->kept[0] ^= 1;
         CHECK_EQ(n->contexts[0].phase, PST_CONTEXT_LIVE);
         CHECK_EQ(op(s, true, NET_RAM_AT, word, 4), PST_OK);
-        /* Now to where it was, and to the management: it lies there. */
+        /* Now replayed on its own link, and on the management link: there it is a forgery. */
         inject(n, shared ? 0 : DATA_LINK, n->kept, n->kept_len);
         CHECK_EQ(n->contexts[0].phase, shared ? PST_CONTEXT_LIVE : PST_CONTEXT_FREE);
         if (shared) {
@@ -365,7 +366,7 @@ static bool no_data(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, 
 {
     uint32_t id = 0;
     (void)n;
-    /* Whatever is sealed goes to a data link first: before FINISH, and in the wrong keys. */
+    /* Sealed messages on a data link before FINISH, and with the wrong keys. */
     if (to_target && *kind == PST_LINK_RECORD && pst_record_session(msg, *len, &id) == PST_OK) {
         inject(n, DATA_LINK, msg, *len);
         inject(n, 51, msg, *len);
@@ -395,8 +396,8 @@ static void test_before_finish(void **state)
     net_free(n);
 }
 
-/* Forged records on a data link that is private: it lies, the session ends; a shared one is only
- * counted, and both ends go on. */
+/* Forged records on a private data link end the session. On a shared link they are only counted and
+ * both ends continue. */
 static void test_forged(void **state)
 {
     uint8_t word[4] = {0}, record[64] = {0};
@@ -427,8 +428,8 @@ static void test_forged(void **state)
     }
 }
 
-/* A session that has no data link, though it might have one: who knows its id, which is no secret,
- * cannot end it from a link of their own. */
+/* A session without a data link, although it could have one: an attacker who knows its id, which is
+ * not secret, cannot end it from another link. */
 static void test_forged_elsewhere(void **state)
 {
     struct net *n = band_net();
@@ -449,7 +450,8 @@ static void test_forged_elsewhere(void **state)
     net_free(n);
 }
 
-/* A TS without room for another data link, or without any: debug goes with the SPDM, if asked. */
+/* A TS has no room for another data link, or supports none: debug data then goes in SPDM messages,
+ * if the DTS asks for that. */
 static void test_no_path(void **state)
 {
     struct net *n = band_net();
@@ -547,7 +549,7 @@ static void test_nothing_recurs(void **state)
     CHECK(memory_check() > 40);
 }
 
-/* The recorder itself notices. */
+/* Checks the recorder itself. */
 static void test_recorder(void **state)
 {
     static const uint8_t key[PST_MAX_KEY] = {1}, nonce[2][PST_IV_LEN] = {{1}, {2}};

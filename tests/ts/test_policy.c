@@ -1,4 +1,4 @@
-/* Grants: the grammar, the intersection, the decision, and that nothing ever grows.
+/* Grants: the grammar, the intersection, the decision, and that a grant never grows.
  * pst-link: ts */
 #include "pst_test.h"
 
@@ -306,7 +306,7 @@ static bool naive_cover(const struct pst_grants *g, uint8_t space, uint8_t right
     return (have & rights) == rights;
 }
 
-/* What the meet covers, both cover; what one range of each covers, the meet covers. */
+/* The intersection covers only what both grants cover, and all that one range of each covers. */
 static void check_property(const struct pst_grants *a, const struct pst_grants *b,
                            struct pst_test_rng *rng)
 {

@@ -1,5 +1,4 @@
-/* The two SCMs against each other: the whole way to a session, what may be done in it, and every
- * other way in. */
+/* Both SCMs together: opening a session, what a session may do, and all attempts to bypass it. */
 #include "ts/net.h"
 
 static void check_open(struct net_side *s)
@@ -59,13 +58,13 @@ static void test_sessions_follow_each_other(void **state)
     net_free(n);
 }
 
-/* What a refused engineer or device ends with, and that nothing was reached. */
+/* Checks the error of a refused engineer or device, and that no space was reached. */
 static void check_refused(const struct pst_identity *target, const struct pst_identity *engineer,
                           pst_err want)
 {
     struct net *n = net_new(target, "debug");
     if (target != &net_keys.pump) {
-        n->config.device = NET_DEVICE; /* a liar about its name, too */
+        n->config.device = NET_DEVICE; /* also a device with a false name */
     }
     struct net_side *s = net_connect(n, 0, engineer);
     CHECK_EQ(pst_debugger_state(&s->dts), PST_DEBUGGER_CLOSED);
@@ -201,7 +200,7 @@ static void test_no_log_no_effects(void **state)
     net_free(n);
 }
 
-/* A log that fails somewhere within a line is no log. */
+/* An audit log that fails in the middle of a line has failed. */
 static unsigned good_pieces;
 
 static pst_err line_fails(void *ctx, const char *piece, size_t len, enum pst_audit_when when)
@@ -239,9 +238,9 @@ static void test_heartbeat(void **state)
     (void)state;
 
     check_open(s);
-    net_run_for(n, 60000); /* an idle session lives on its heartbeats */
+    net_run_for(n, 60000); /* heartbeats keep an idle session open */
     check_open(s);
-    n->memory_pending = true; /* so does one whose stub is stuck */
+    n->memory_pending = true; /* and one whose stub hangs */
     struct pst_spp_op stuck = {
         .space = PST_AS_MEMORY, .address = NET_RAM_AT, .data = word, .len = 4};
     pst_debugger_read(&s->dts, &stuck);
@@ -282,7 +281,7 @@ static void test_key_update(void **state)
     net_free(n);
 }
 
-/* --- every other way in --- */
+/* --- attempts without a session --- */
 
 static size_t command(uint8_t *out, size_t cap, uint8_t opcode, uint8_t space, uint64_t address)
 {
@@ -341,7 +340,7 @@ static void test_unauthenticated_reach_nothing(void **state)
     net_free(n);
 }
 
-/* The DTS's own commands under handshake keys, or in the clear on the live session's link. */
+/* Commands under handshake keys, or in the clear on the link of the live session. */
 static bool clear_beside(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     uint8_t extra[64];
@@ -397,7 +396,7 @@ static void test_replay(void **state)
     (void)!pst_target_receive(&n->target, 0, PST_LINK_RECORD, n->kept, n->kept_len);
     net_run_for(n, 0);
     CHECK_EQ(n->effects, effects);
-    /* yesterday's record in today's session */
+    /* a record of an old session in a new one */
     net_cut(s);
     net_run_for(n, 10);
     s = net_connect(n, 0, &net_keys.ada);
@@ -418,8 +417,8 @@ static bool flip(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, siz
     return true;
 }
 
-/* One bit of every message of a session, in turn: nothing wrong is ever read or done, and the TS is
- * ready for the next. */
+/* Flips one bit of each message of a session in turn: no wrong data may be read or written, and the
+ * next session must open. */
 static void test_flipped_bits(void **state)
 {
     (void)state;
@@ -444,7 +443,7 @@ static void test_flipped_bits(void **state)
     }
 }
 
-/* Each message lost, in turn: both sides end within their timeouts and the next session works. */
+/* Drops each message in turn: both sides end within their timeouts and the next session works. */
 static bool lose(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size_t *len)
 {
     (void)to_target;
@@ -471,7 +470,7 @@ static void test_lost_messages(void **state)
     }
 }
 
-/* Newcomers that connect and fall silent, more than there are contexts. */
+/* More clients than contexts connect and send nothing. */
 static void test_flood(void **state)
 {
     struct net *n = net_new(&net_keys.pump, "debug");
@@ -493,12 +492,13 @@ static void test_flood(void **state)
         pst_target_link_down(&n->target, link);
     }
     struct net_side *second = net_connect(n, 1, &net_keys.olga);
-    CHECK_EQ(pst_debugger_why(&second->dts), PST_ERR_BUSY); /* that is: it got in, and was told */
+    CHECK_EQ(pst_debugger_why(&second->dts),
+             PST_ERR_BUSY); /* it was authenticated and got the answer */
     check_open(s);
     net_free(n);
 }
 
-/* --- a long way: what was said to the DTS lies in bridges, and arrives bit by bit --- */
+/* --- a slow path: bridges buffer what the TS sends, and it arrives gradually --- */
 
 static struct {
     struct {
@@ -521,8 +521,8 @@ static bool lie(struct net *n, bool to_target, uint8_t *kind, uint8_t *msg, size
     return false;
 }
 
-/* A heartbeat's answer is behind half a minute of what was asked for: both ends are alive, and each
- * can tell. */
+/* The answer to a heartbeat is queued behind half a minute of data: both ends must still see that
+ * the peer is alive. */
 static void test_long_way(void **state)
 {
     static uint8_t bytes[30000];
@@ -549,7 +549,7 @@ static void test_long_way(void **state)
     CHECK_EQ(op.result, PST_OK);
     CHECK(n->now > 25000);
     CHECK_EQ(n->contexts[0].phase, PST_CONTEXT_LIVE);
-    /* And when nothing arrives any more, that is the end. */
+    /* If nothing arrives any more, the session ends. */
     net_run_for(n, 60000);
     CHECK_EQ(pst_debugger_why(&s->dts), PST_ERR_TIMEOUT);
     n->tamper = NULL;

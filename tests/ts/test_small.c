@@ -1,5 +1,5 @@
-/* A TS as small as bench/size/ts.c counts it: 2 KiB messages, one of 512 bytes for SPDM, 512 bytes
- * of queue, one buffer for what comes and what goes. And what the audit log of a stepper says. */
+/* A TS with the sizes of bench/size/ts.c: 2 KiB messages, 512 bytes for SPDM, a queue of 512 bytes,
+ * one buffer for both directions. And the audit log of a stepping debugger. */
 #define NET_QUEUE 512
 #define NET_TRANSFER 512
 #include "ts/net.h"
@@ -38,7 +38,7 @@ static void test_small(void **state)
     net_free(n);
 }
 
-/* Effects of n steps: how many lines, and how many of them durable. */
+/* Runs n steps and counts audit lines and durable ones. */
 static void step(struct net_side *s, unsigned times, unsigned lines, unsigned durable)
 {
     uint8_t resume[24] = {1};
@@ -58,7 +58,7 @@ static void test_audit_ahead(void **state)
     uint8_t word[4] = {1};
     (void)state;
 
-    step(s, 3, 3, 3); /* as long as nobody asks for it, each is durable */
+    step(s, 3, 3, 3); /* by default each line is durable */
     n->config.audit_ahead = 2;
     step(s, 1, 1, 1);
     CHECK(strstr(n->log[n->lines - 1], "\"announces\":2") != NULL);

@@ -1,5 +1,5 @@
-/* A target at the end of a stream of bytes: sessions in pieces of any size, a carrier that comes
- * and goes, strangers, and time. */
+/* A target on a byte stream: sessions in pieces of any size, a carrier that disconnects and
+ * reconnects, strangers, and timeouts. */
 #include "postern/stream.h"
 
 #include <stdlib.h>
@@ -131,7 +131,7 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* What the loop of a firmware does once, and the debugger's side of it. */
+/* One turn of a firmware's main loop, and of the debugger. */
 static bool turn(struct board *b)
 {
     struct pst_bytes out = pst_stream_pending(&b->stream);
@@ -217,7 +217,7 @@ static void test_sessions(void **state)
     }
 }
 
-/* The line goes away in a session and comes back: a new session, with a new HELLO. */
+/* The line disconnects during a session and comes back: a new HELLO and a new session. */
 static void test_again(void **state)
 {
     struct board *b = board_new(10);
@@ -227,7 +227,7 @@ static void test_again(void **state)
     for (unsigned i = 0; i < 3; i++) {
         connect(b);
         CHECK_EQ(access_ram(b, true, RAM_AT, &byte, 1), PST_OK);
-        for (unsigned n = 0; n < i; n++) { /* in the middle of something */
+        for (unsigned n = 0; n < i; n++) { /* during an operation */
             struct pst_spp_op op = {
                 .space = PST_AS_MEMORY, .address = RAM_AT, .data = &byte, .len = 1};
             pst_debugger_read(&b->dts.debugger, &op);
@@ -261,7 +261,7 @@ static void test_strangers(void **state)
     unplug(b);
     connect(b); /* the next one is served */
 
-    unplug(b); /* another target at the other end hears why */
+    unplug(b); /* another target as the peer gets the reason */
     pst_debugger_wipe(&b->dts.debugger);
     plug(b);
     b->dts.end.target = true;
@@ -291,7 +291,7 @@ static void test_time(void **state)
     struct board *b = board_new(64);
     (void)state;
 
-    plug(b); /* nobody says HELLO */
+    plug(b); /* no HELLO arrives */
     pst_stream_sent(&b->stream, pst_stream_pending(&b->stream).len);
     CHECK_EQ(pst_stream_poll(&b->stream), PST_STREAM_HELLO_MS);
     b->now += PST_STREAM_HELLO_MS - 1;
@@ -300,7 +300,7 @@ static void test_time(void **state)
     CHECK_EQ(pst_stream_poll(&b->stream), PST_STREAM_HANG_UP);
     unplug(b);
 
-    connect(b); /* a session is no idler, its end makes one */
+    connect(b); /* an open session is not idle; after its end the link is */
     run_for(b, 2 * PST_STREAM_IDLE_MS);
     CHECK(!b->hung_up);
     CHECK_EQ(pst_debugger_state(&b->dts.debugger), PST_DEBUGGER_READY);

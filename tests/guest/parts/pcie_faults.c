@@ -1,5 +1,5 @@
 /* Faults in the accesses to a DOE mailbox in configuration space. A unit is a data object, written
- * or read; a fault strikes one of its words. Where the mailbox is, the list of capabilities tells.
+ * or read; a fault affects one of its words. The capability list gives the address of the mailbox.
  */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
@@ -16,16 +16,16 @@ enum { CONTROL = 0x08, STATUS = 0x0C, WRITE_WORD = 0x10, READ_WORD = 0x14 };
 #define BUSY 0x00000001u
 #define ERROR 0x00000004u
 #define READY 0x80000000u
-#define FAR 96 /* a fault is in one of so many words, and mostly in one of the first */
+#define FAR 96 /* a fault is in one of so many words, usually one of the first */
 #define GONE_NS 50000000
 #define REPLAY_MS 5000
 
 static struct {
     int fd;
     off_t at;
-    enum fault fault;       /* that comes, when so many words have passed */
+    enum fault fault;       /* the chosen fault, after so many words */
     unsigned strike, index; /* index: words of the object so far */
-    bool deaf;              /* it is busy for ever */
+    bool deaf;              /* the mailbox stays busy */
     bool cut;               /* the rest of the object is lost */
     bool has_held, no_next; /* a word for later; its successor is there already */
     uint32_t held;
@@ -70,7 +70,7 @@ static void put(unsigned reg, uint32_t word)
     (void)!real_write(box.fd, bytes, sizeof bytes, box.at + (off_t)reg);
 }
 
-/* --- what was said, again --- */
+/* --- replay --- */
 
 static void say_object(const struct said *s)
 {
@@ -107,7 +107,7 @@ static void reset_device(void)
     box.back_ns = uv_hrtime() + GONE_NS;
 }
 
-/* What befalls the next word. */
+/* Chooses the fault of the next word. */
 static enum fault strike(void)
 {
     if (box.index == 0 && box.fault == NONE) {
@@ -236,7 +236,7 @@ static void control(uint32_t word)
     put(CONTROL, word);
 }
 
-/* --- in place of the library's --- */
+/* --- functions that replace the library's --- */
 
 static void begin(int fd, off_t at)
 {

@@ -1,6 +1,5 @@
-/* Faults in the bulk transfers of a USB device, from the host's side. A unit is a transfer with
- * bytes in it. Those to the device are changed before they go, those from it before they are told.
- */
+/* Faults in the bulk transfers of a USB device, at the host. A unit is a transfer that has data. A
+ * transfer to the device is changed before it is submitted, one from it before it is reported. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -12,9 +11,9 @@
 #if __has_include(<libusb.h>)
 #include <libusb.h>
 
-#define REPLAY_MS 800 /* for what was said again to have its effect, if it has one */
+#define REPLAY_MS 800 /* time for a replay to take effect, if it does */
 
-struct pass { /* a transfer under way, as its owner made it */
+struct pass { /* a transfer in progress, as its owner submitted it */
     libusb_transfer_cb_fn callback;
     void *user_data;
     int length;
@@ -44,12 +43,12 @@ static void release_held(void)
     struct libusb_transfer *t = held;
 
     held = NULL;
-    if (t != NULL && submit(t) != 0) { /* the next one will not do either: that is told then */
+    if (t != NULL && submit(t) != 0) { /* the next one will fail too: it reports the error */
         (void)libusb_cancel_transfer(t);
     }
 }
 
-/* What becomes of `length` bytes, where it is the same both ways; the length that is left. */
+/* Applies the faults that are the same in both directions. Returns the new length. */
 static int mangle(enum fault what, libusb_device_handle *device, uint8_t *bytes, int length)
 {
     switch (what) {
@@ -97,7 +96,7 @@ static void swap_with_kept(struct libusb_transfer *t)
     t->actual_length = len;
 }
 
-/* false: it did not come, and is waited for anew. */
+/* Returns false if the transfer is dropped and submitted again. */
 static bool comes(struct libusb_transfer *t, bool cancelled)
 {
     const enum fault what = faults_choose();

@@ -6,7 +6,7 @@
 
 #include "postern/parts/spdm.h"
 
-/* What an object's storage points at. `self` is where that storage is. */
+/* The storage of an object points to this. `self` is the address of the storage. */
 struct handle {
     const uint64_t *self;
     struct strict *of;
@@ -18,8 +18,8 @@ struct handle {
         struct pst_public_key key;
         struct pst_chain_check check;
     } real;
-    unsigned asked; /* times the operation under way answered PST_PENDING */
-    uint8_t *args;  /* what it was called with */
+    unsigned asked; /* number of PST_PENDING answers of the current operation */
+    uint8_t *args;  /* its arguments */
     size_t args_len;
     bool made; /* a DH key: generated */
 };
@@ -87,7 +87,7 @@ static bool fails(struct strict *s)
     return ++s->calls == s->fail_at;
 }
 
-/* True while the operation goes on: it must come with the same arguments each time. */
+/* Returns true while the operation is pending. Each call must have the same arguments. */
 static bool waits(struct handle *h, const void *a, size_t a_len, const void *b, size_t b_len)
 {
     struct strict *s = h->of;

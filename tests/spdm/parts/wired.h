@@ -1,5 +1,5 @@
-/* A requester and a responder, wired directly: messages are handed over, and every message of a
- * session is checked to travel under the same key on both sides, as a record would demand. */
+/* A requester and a responder, connected directly. Every message of a session is checked to use the
+ * same key on both sides, as a record would require. */
 #ifndef TESTS_SPDM_WIRED_H
 #define TESTS_SPDM_WIRED_H
 
@@ -14,7 +14,7 @@
 #define WIRED_BUFFER 5000
 #define WIRED_DEVICE "Acme:Pump:0042"
 
-/* A key port that remembers what was placed. */
+/* A key port that records the keys. */
 struct wired_keys {
     struct {
         uint32_t id;
@@ -38,12 +38,12 @@ struct wired_side {
     } log;
 };
 
-/* What a signer does: pending so many times first. */
+/* A signer that is pending so many times first. */
 struct wired_signer {
     struct pst_signer signer;
     const struct pst_signer *real;
     unsigned pending, cancelled, calls;
-    unsigned asked, waits; /* the signature under way answered PST_PENDING so often; 1: it waits */
+    unsigned asked, waits; /* PST_PENDING answers of the current signature; 1: it waits */
     const struct wired *of;
     bool broken;
 };
@@ -63,7 +63,7 @@ struct wired {
     void (*tap)(struct wired *w, pst_role to, uint32_t context, uint8_t *msg, size_t *len);
     void *tap_ctx;
     unsigned slow_signers; /* each signature answers PST_PENDING so often first */
-    /* called while something is waited for; true: everything is left as it is */
+    /* called while an operation is pending; true: stop the run and leave everything as it is */
     bool (*turn)(struct wired *w);
     uint8_t last_error; /* of an ERROR that went to the requester */
 };
@@ -82,17 +82,17 @@ struct wired_options {
 };
 
 struct wired_options wired_defaults(void);
-/* Fills in both sides; the caller may change configs before wired_start. */
+/* Sets up both sides. The caller may change the configurations before wired_start. */
 void wired_setup(struct wired *w, const struct wired_options *o);
 void wired_start(struct wired *w);
 void wired_end(struct wired *w);
-/* Runs one operation to its end, and gives its result. */
+/* Runs one operation to its end and returns its result. */
 pst_err wired_run(struct wired *w, const struct pst_op *op);
 pst_err wired_op(struct wired *w, pst_op_kind kind);
-/* CONNECT, DIGESTS, CERTIFICATE, SESSION: all must succeed. Returns the session id. */
+/* Runs CONNECT, DIGESTS, CERTIFICATE and SESSION, which must succeed. Returns the session id. */
 uint32_t wired_session(struct wired *w);
 pst_err wired_try_session(struct wired *w);
-/* A request of the test's own, straight into the responder; returns the response's length. */
+/* Passes a request made by the test to the responder. Returns the length of the response. */
 size_t wired_request(struct wired *w, uint32_t context, const void *req, size_t len, uint8_t *out);
 const struct pst_identity *wired_identity(pst_role role, pst_sig_id sig);
 
