@@ -4,16 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CALL_FIRST_MS 500 /* both sides called: pause after an end, doubled up to CALL_MOST_MS */
+#define CALL_FIRST_MS 500 /* pause before both sides are called again, at first */
 #define CALL_MOST_MS 30000
-#define LEAVE_MS 1000 /* for the end of one before, that is still on its way to us */
+#define LEAVE_MS 1000 /* wait for the end of an earlier connection */
 
 struct pair;
 
-/* One side of a connection, and what it has received that the other has not taken. */
+/* One side of a connection, with the bytes received from it that the other side has not taken. */
 struct end {
     struct pair *pair;
-    struct pst_carrier *carrier; /* NULL: not there yet, or gone */
+    struct pst_carrier *carrier; /* NULL: not connected yet, or closed */
     bool open, gone;
     size_t at, len;
     uint8_t buffer[PST_CARRIER_CHUNK];
@@ -24,11 +24,11 @@ struct pair {
     struct pair *next, **link; /* of all */
     struct pst_pcapng_flow flow;
     unsigned number;
-    bool waits;  /* for a peer of the other listener */
-    bool queued; /* for the end of who has the other side */
+    bool waits;  /* waits for a peer at the other listener */
+    bool queued; /* waits for the end of the connection that uses the other side */
     bool failed;
-    uint64_t since_ms;  /* it came */
-    struct end ends[2]; /* [0]: the side that came, or was called, first */
+    uint64_t since_ms;  /* this side was accepted */
+    struct end ends[2]; /* [0]: the side that was accepted or called first */
 };
 
 struct bridge {
@@ -36,7 +36,7 @@ struct bridge {
     const struct pst_bridge_config *config;
     struct pst_listener *listeners[2]; /* of a and of b */
     struct pair *pairs;
-    uv_timer_t timer; /* next call of both, or of one who is queued */
+    uv_timer_t timer; /* next call: of both sides, or of one that is queued */
     uint64_t pause_ms;
     unsigned connections, count;
     bool stopping;
@@ -87,7 +87,7 @@ static void release(struct pair *p)
     if (b->listeners[0] == NULL && b->listeners[1] == NULL) {
         (void)uv_timer_start(&b->timer, on_timer, b->pause_ms, 0);
         b->pause_ms = b->pause_ms * 2 < CALL_MOST_MS ? b->pause_ms * 2 : CALL_MOST_MS;
-    } else { /* not from here: the carrier lets go of its device after it is down */
+    } else { /* not from here: the carrier releases its device only after it is down */
         (void)uv_timer_start(&b->timer, call_queued, 0, 0);
     }
 }
@@ -105,7 +105,7 @@ static void fail(struct pair *p, const char *what, const char *detail)
     }
 }
 
-/* What `from` has received goes on; then more may come, or the other side may end as well. */
+/* Forwards what `from` has received. Then more may arrive, or the other side may end as well. */
 static void forward(struct end *from)
 {
     struct end *to = other(from);
@@ -117,7 +117,7 @@ static void forward(struct end *from)
         from->at += pst_carrier_write(to->carrier, from->buffer + from->at, from->len - from->at);
     }
     if (from->at < from->len) {
-        if (from->carrier != NULL) { /* or what comes next would overtake it */
+        if (from->carrier != NULL) { /* otherwise the next bytes would overtake it */
             pst_carrier_read(from->carrier, false);
         }
         return;
@@ -141,7 +141,8 @@ static bool capture(struct end *e, const uint8_t *bytes, size_t len)
     return false;
 }
 
-/* Before there is another side. Reading stays on, so that an end is seen, until this is full. */
+/* Before the other side exists. Reading continues until the buffer is full, so that an end is
+   noticed. */
 static void keep(struct end *e, const uint8_t *bytes, size_t len)
 {
     if (len > sizeof e->buffer - e->len) {
@@ -158,7 +159,7 @@ static void on_receive(void *ctx, const uint8_t *bytes, size_t len)
     struct end *to = other(e);
 
     if (to->gone) {
-        return; /* nobody takes it; what `to` said last may still be on its way here */
+        return; /* nobody takes it; the last bytes of `to` may still be on their way here */
     }
     if (e->pair->failed || !capture(e, bytes, len)) {
         return;
@@ -210,7 +211,7 @@ static void on_open(void *ctx)
     e->open = true;
     if (e == &e->pair->ends[1]) {
         join(e->pair);
-    } else { /* both are called */
+    } else { /* both sides are called */
         pst_carrier_read(e->carrier, true);
         call_second(e->pair, &e->pair->bridge->config->b);
     }
@@ -241,7 +242,7 @@ static void on_down(void *ctx, pst_err why, const char *text)
 static const struct pst_carrier_events events = {
     .open = on_open, .receive = on_receive, .writable = on_writable, .down = on_down};
 
-/* --- who comes and who is called --- */
+/* --- accepting and calling --- */
 
 static struct pair *make(struct bridge *b)
 {
@@ -279,7 +280,8 @@ static void take(struct end *e, struct pst_carrier *c)
     pst_carrier_own(c, &events, e);
 }
 
-/* Both listen: somebody from the other side may be waiting already; the one who waits longest. */
+/* Both sides listen: a peer of the other side may be waiting. Chooses the one that has waited
+   longest. */
 static struct pair *waiting(struct bridge *b, const struct pst_listener *l)
 {
     struct pair *found = NULL;
@@ -307,14 +309,14 @@ static void meet(struct bridge *b, const struct pst_listener *l, struct pst_carr
         p->waits = true;
         take(&p->ends[is_b], c);
         note(p, "waits for the other side", c->peer);
-        /* Its first bytes are held here, and its end is seen. */
+        /* Its first bytes are buffered, and its end is noticed. */
         pst_carrier_read(c, true);
     }
 }
 
-/* A device has one caller at a time. One who has gone may have it still, with a goodbye on its way,
- * or we have not yet heard that it has: the next one waits for that, and does not hear "busy"
- * because of it. For how long: UINT64_MAX: it is ending, and release() will tell. */
+/* A device accepts one caller at a time. An earlier caller may still occupy it: its BYE is on its
+   way, or its end has not arrived yet. The next caller waits for that end and so is not refused as
+   "busy". Returns how long; UINT64_MAX: the earlier one is ending, and release() will continue. */
 static uint64_t busy_ms(const struct bridge *b, const struct pst_address *to,
                         const struct pair *next)
 {
@@ -330,7 +332,7 @@ static uint64_t busy_ms(const struct bridge *b, const struct pst_address *to,
     return used && until > now ? until - now : 0;
 }
 
-/* Of those who wait for that, who came first. */
+/* Among those that wait for it, the one that came first. */
 static struct pair *next_queued(const struct bridge *b)
 {
     struct pair *first = NULL;
@@ -361,7 +363,7 @@ static void call_queued(uv_timer_t *timer)
     }
 }
 
-struct door { /* what a listener's events carry */
+struct door { /* context of a listener's events */
     struct bridge *bridge;
     size_t side;
 };
@@ -441,7 +443,8 @@ static void stop(struct bridge *b)
     }
     uv_close((uv_handle_t *)&b->timer, NULL);
     while (uv_run(b->loop, UV_RUN_DEFAULT) != 0) {
-        /* Each says that it is down, and is freed; one more signal does not cut that short. */
+        /* Each carrier reports that it is down and is freed. A second signal does not interrupt
+           this. */
     }
 }
 

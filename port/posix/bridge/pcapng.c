@@ -39,7 +39,7 @@ static pst_err put_preamble(struct pst_pcapng *p)
     pst_put_u32(&w, 0x1A2B3C4D);
     pst_put_u16(&w, 1);
     pst_put_u16(&w, 0);
-    pst_put_u64(&w, UINT64_MAX); /* section length: not told */
+    pst_put_u64(&w, UINT64_MAX); /* section length: not specified */
     PST_TRY(put_block(p, BLOCK_SECTION, section, w.used));
 
     w = pst_writer_of(interface, sizeof interface);
@@ -56,7 +56,7 @@ pst_err pst_pcapng_open(struct pst_pcapng *p, const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     struct stat st;
-    /* A file that was there before keeps its mode. */
+    /* An existing file keeps its mode. */
     bool ours = fd >= 0 && fstat(fd, &st) == 0 && (!S_ISREG(st.st_mode) || fchmod(fd, 0600) == 0);
     p->file = ours ? fdopen(fd, "wb") : NULL;
     if (p->file == NULL) {

@@ -26,10 +26,10 @@ struct pst_pcapng_flow { /* one connection; zeroed to begin */
 
 /* Creates `path`, mode 0600; an existing file is replaced. PST_ERR_IO with errno set. */
 PST_MUST_CHECK pst_err pst_pcapng_open(struct pst_pcapng *p, const char *path);
-/* Bytes that passed: `from_caller` says which way. */
+/* Records bytes that passed. `from_caller` gives the direction. */
 PST_MUST_CHECK pst_err pst_pcapng_data(struct pst_pcapng *p, struct pst_pcapng_flow *flow,
                                        bool from_caller, const uint8_t *data, size_t len);
-/* PST_ERR_IO when something written earlier did not reach the file. */
+/* PST_ERR_IO when an earlier write failed. */
 PST_MUST_CHECK pst_err pst_pcapng_close(struct pst_pcapng *p);
 
 #ifdef __cplusplus

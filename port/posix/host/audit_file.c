@@ -24,7 +24,7 @@ pst_err pst_audit_file_open(struct pst_audit_file *f, const char *path)
     if (f->fd < 0) {
         return PST_ERR_AUDIT;
     }
-    /* One that was killed may have left half a line. */
+    /* An agent that was killed may have left half a line. */
     if (fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
         pread(f->fd, &last, 1, st.st_size - 1) != 1) {
         last = '\0';
@@ -35,7 +35,8 @@ pst_err pst_audit_file_open(struct pst_audit_file *f, const char *path)
     return PST_OK;
 }
 
-/* In one write, so that lines of two agents never mix. What a write leaves goes on there. */
+/* One write call, so that lines of two agents never mix. After a short write the next call
+   continues there. */
 static bool write_kept(struct pst_audit_file *f)
 {
     ssize_t n;
@@ -62,7 +63,7 @@ void pst_audit_file_close(struct pst_audit_file *f)
 
 uint64_t pst_audit_file_poll(struct pst_audit_file *f)
 {
-    if (f->kept == 0 || f->failed) { /* the next line will find out whether it still fails */
+    if (f->kept == 0 || f->failed) { /* the next line reports it if it still fails */
         return UINT64_MAX;
     }
     const uint64_t age = now_ms() - f->kept_ms;
@@ -73,7 +74,7 @@ uint64_t pst_audit_file_poll(struct pst_audit_file *f)
     return UINT64_MAX;
 }
 
-/* Puts a piece behind what is kept; false: the line is given up. */
+/* Appends a piece to the buffer. False: the line is dropped. */
 static bool add_piece(struct pst_audit_file *f, const char *piece, size_t len)
 {
     const bool first = f->part == 0;
@@ -111,12 +112,12 @@ static pst_err line(void *ctx, const char *piece, size_t len, enum pst_audit_whe
     const size_t whole = f->kept;
     if (!write_kept(f)) {
         const size_t written = whole - f->kept;
-        if (written <= before) { /* nothing of this line: it is refused and not to come later */
+        if (written <= before) { /* the line is refused, so none of it may be written later */
             f->kept = before - written;
         }
         return PST_ERR_AUDIT;
     }
-    /* A pipe or a terminal cannot be synced, and keeps nothing. */
+    /* A pipe or a terminal cannot be synced and stores nothing. */
     return when != PST_AUDIT_DURABLE || fdatasync(f->fd) == 0 || errno == EINVAL || errno == EROFS
                ? PST_OK
                : PST_ERR_AUDIT;

@@ -1,4 +1,4 @@
-/* The audit log in a file: one JSON line an event, only ever appended, 0600. */
+/* The audit log in a file: one JSON line for each event, append-only, mode 0600. */
 #ifndef POSTERN_POSIX_HOST_AUDIT_FILE_H
 #define POSTERN_POSIX_HOST_AUDIT_FILE_H
 
@@ -12,10 +12,10 @@ extern "C" {
 
 struct pst_audit_file {
     int fd;
-    bool failed;      /* what is kept could not be written: nothing more is kept */
-    uint64_t kept_ms; /* since when something is */
-    size_t kept;      /* bytes, whole lines */
-    size_t part;      /* bytes behind them, of a line that is not whole yet */
+    bool failed;      /* buffered lines could not be written: nothing more is buffered */
+    uint64_t kept_ms; /* time of the oldest buffered byte */
+    size_t kept;      /* bytes of complete lines */
+    size_t part;      /* bytes of an incomplete line after them */
     char lines[PST_AUDIT_FILE_KEEP];
 };
 /* Creates it if needed. PST_ERR_AUDIT: see errno. */
@@ -25,8 +25,8 @@ void pst_audit_file_close(struct pst_audit_file *f);
  * Lines that were announced are kept, at most PST_AUDIT_KEEP_MS if pst_audit_file_poll is called.
  * `f` outlives the sink. */
 struct pst_audit_sink pst_audit_file_sink(struct pst_audit_file *f);
-/* Writes what was kept long enough. Milliseconds until the next call is needed, UINT64_MAX: none.
- */
+/* Writes lines that were buffered long enough. Returns the milliseconds until the next call is
+   needed; UINT64_MAX: none. */
 uint64_t pst_audit_file_poll(struct pst_audit_file *f);
 
 #ifdef __cplusplus

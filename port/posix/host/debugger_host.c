@@ -5,7 +5,7 @@
 
 #define STOP_MS 2000 /* for END_SESSION and its answer */
 
-/* --- why it ended, for people --- */
+/* --- the reason of the end, as text --- */
 
 static void certificate_text(const struct pst_debugger_host *h, char *out, size_t cap)
 {
@@ -15,7 +15,7 @@ static void certificate_text(const struct pst_debugger_host *h, char *out, size_
     }
 }
 
-/* What an ERROR of the security agent means to a person (spec: DSP0274, error codes). */
+/* The text for an ERROR of the security agent (spec: DSP0274, error codes). */
 static const char *peer_error_text(uint8_t code)
 {
     switch (code) {
@@ -60,7 +60,8 @@ static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, c
         return PST_END_LINK;
     case PST_ERR_IO:
         if (h->data_lost || (h->link_why != PST_OK && h->link_why != PST_ERR_CLOSED)) {
-            snprintf(text, cap, "%s", h->link_text); /* not closed by who authenticates us */
+            snprintf(text, cap, "%s",
+                     h->link_text); /* not closed by the management link, which authenticates */
             return PST_END_LINK;
         }
         snprintf(
@@ -150,7 +151,7 @@ static void tell_ended(struct pst_debugger_host *h)
 
 static void on_timer(uv_timer_t *timer)
 {
-    (void)timer; /* it has woken the loop, which is all that it is for */
+    (void)timer; /* its only purpose is to wake the loop */
 }
 
 static void end_links(struct pst_debugger_host *h)
@@ -161,7 +162,8 @@ static void end_links(struct pst_debugger_host *h)
     }
 }
 
-/* Before the loop sleeps: what was submitted goes out, who waits is told, the next wake is set. */
+/* Before the loop sleeps: sends submitted operations, reports to waiting callers, sets the next
+   timer. */
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct pst_debugger_host *h = prepare->data;
@@ -193,7 +195,7 @@ static void on_event(void *ctx, uint8_t space, struct pst_bytes payload)
     }
 }
 
-/* False: it cannot be, and link_text says why. */
+/* False: not possible, and link_text says why. */
 static bool begin_data(struct pst_debugger_host *h)
 {
     char why[sizeof h->link_text];
@@ -251,7 +253,7 @@ static void link_down(void *ctx, struct pst_link *link, pst_err why, const char 
     struct pst_debugger_host *h = ctx;
     struct pst_link *other = link == &h->data ? &h->link : &h->data;
 
-    if (h->link_text[0] == '\0') { /* of two, the one that was the reason */
+    if (h->link_text[0] == '\0') { /* of two links, the one that caused the end */
         h->link_why = why;
         h->data_lost = link == &h->data;
         snprintf(h->link_text, sizeof h->link_text, "%s", text);
@@ -309,7 +311,7 @@ pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
     }
     h->timer.data = h->prepare.data = h;
     if (pst_link_connect(&h->link, loop, &h->link_config, to, why, why_cap) != PST_OK) {
-        h->link_gone = h->data_gone = true; /* nothing is left to stop */
+        h->link_gone = h->data_gone = true; /* already stopped */
         uv_close((uv_handle_t *)&h->timer, NULL);
         uv_close((uv_handle_t *)&h->prepare, NULL);
         return PST_ERR_IO;
@@ -319,7 +321,7 @@ pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
     if (h->two) {
         h->data_to = *data;
     }
-    if (h->two && data->listen && !begin_data(h)) { /* `ended` will say so */
+    if (h->two && data->listen && !begin_data(h)) { /* `ended` reports it */
         pst_link_drop(&h->link, PST_ERR_IO, NULL);
     }
     return PST_OK;

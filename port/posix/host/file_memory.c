@@ -14,7 +14,7 @@ static pst_err find_size(int fd, uint64_t offset, uint64_t *size)
         return PST_ERR_IO;
     }
     if (!S_ISREG(info.st_mode)) {
-        return *size > 0 ? PST_OK : PST_ERR_ARGUMENT; /* a device does not tell */
+        return *size > 0 ? PST_OK : PST_ERR_ARGUMENT; /* the size of a device is not known */
     }
     uint64_t whole = (uint64_t)info.st_size;
     if (offset >= whole || *size > whole - offset) {
@@ -65,7 +65,7 @@ void pst_file_memory_close(struct pst_file_memory *m)
     m->at = NULL;
 }
 
-/* A register of a device must see one access of the width that was asked for. */
+/* A device register must see one access of the requested width. */
 static bool move_word(volatile void *device, void *ours, uint32_t len, bool write)
 {
     if ((uintptr_t)device % len != 0) {

@@ -13,18 +13,18 @@ extern "C" {
 
 struct pst_file_memory {
     uint64_t base, size;
-    uint8_t *at; /* the mapping; `skip` bytes before it belong to the page */
+    uint8_t *at; /* the mapping; its first `skip` bytes precede `offset` in the page */
     size_t mapped, skip;
     bool read_only;
 };
-/* `size` 0: to the end of the file. PST_ERR_IO: see errno. PST_ERR_ARGUMENT: nothing there, or the
- * range passes the end of the file or of the addresses. */
+/* `size` 0: to the end of the file. PST_ERR_IO: see errno. PST_ERR_ARGUMENT: the range is empty, or
+   exceeds the file or the address space. */
 PST_MUST_CHECK pst_err pst_file_memory_open(struct pst_file_memory *m, const char *path,
                                             uint64_t base, uint64_t size, uint64_t offset,
                                             bool read_only);
 void pst_file_memory_close(struct pst_file_memory *m);
-/* Writes to a read-only one answer PST_ERR_DENIED, addresses outside PST_ERR_FAULT; a read that
- * begins inside and ends outside is shortened. `m` outlives it. */
+/* A write to a read-only file returns PST_ERR_DENIED, an address outside PST_ERR_FAULT. A read that
+   begins inside and ends outside is shortened. `m` outlives the space. */
 struct pst_space pst_file_memory_space(struct pst_file_memory *m);
 
 #ifdef __cplusplus

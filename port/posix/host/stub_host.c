@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SOON_MS 1000 /* a supervisor that ends sooner is not started again */
-#define TELL_MS 3    /* a step is told together with its end when it takes less */
+#define SOON_MS 1000 /* a supervisor that ends sooner than this is not restarted */
+#define TELL_MS 3    /* a step that takes less is reported together with its end */
 
 static void note(struct pst_stub_host *h, const char *text)
 {
@@ -27,7 +27,7 @@ static void on_stream(uv_poll_t *poll, int status, int events)
 {
     struct pst_stub_host *h = poll->data;
     if (status != 0 || (events & UV_READABLE) != 0) {
-        wait_for(h, pst_supervisor_read(&h->link)); /* says what is wrong, too */
+        wait_for(h, pst_supervisor_read(&h->link)); /* also reports what is wrong */
     } else {
         pst_stub_host_flush(h);
     }
@@ -41,7 +41,8 @@ static void wait_for(struct pst_stub_host *h, bool writable)
     }
 }
 
-/* The stub's stream comes and goes; its handle is closed a turn of the loop later. */
+/* The stub's stream can be opened and closed repeatedly. Its handle is closed in the next turn of
+   the loop. */
 static void watch(void *ctx, int fd, bool on)
 {
     struct pst_stub_host *h = ctx;
@@ -175,7 +176,7 @@ void pst_stub_host_close(struct pst_stub_host *h)
     gone(h);
 }
 
-/* --- memory of several --- */
+/* --- memory from several sources --- */
 
 static const struct pst_file_memory *file_at(const struct pst_memory *m, uint64_t address)
 {
@@ -202,7 +203,8 @@ static uint8_t right(void *ctx, uint64_t address, bool write)
     if (space.right != NULL) {
         return space.right(space.ctx, address, write);
     }
-    return write ? PST_RIGHT_WRITE : PST_RIGHT_READ; /* it answers a fault, to whom that is told */
+    return write ? PST_RIGHT_WRITE
+                 : PST_RIGHT_READ; /* it answers with a fault, which the reader is told */
 }
 
 static pst_err perform(void *ctx, struct pst_access *a)

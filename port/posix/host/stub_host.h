@@ -1,5 +1,5 @@
-/* A debug stub behind its supervisor, on a libuv loop; and the memory that a target shows: files
- * and devices at their addresses, the stub's everywhere else. */
+/* A debug stub behind its supervisor, on a libuv loop; and the MEMORY space of a target: files and
+   devices at their addresses, the stub's memory everywhere else. */
 #ifndef POSTERN_POSIX_HOST_STUB_HOST_H
 #define POSTERN_POSIX_HOST_STUB_HOST_H
 
@@ -12,8 +12,7 @@
 extern "C" {
 #endif
 
-#define PST_STUB_HOST_BUFFER                                                                       \
-    (576 * 1024) /* a read of one message of the largest size, four times */
+#define PST_STUB_HOST_BUFFER (576 * 1024) /* four reads of the largest size */
 
 struct pst_stub_host_config { /* const, outlives it */
     const char *program;      /* see pst_supervisor_start */
@@ -21,7 +20,7 @@ struct pst_stub_host_config { /* const, outlives it */
     const struct pst_region *map;
     size_t map_len;
     bool hold;
-    void (*note)(void *ctx, const char *text); /* for people; may be NULL */
+    void (*note)(void *ctx, const char *text); /* human-readable; may be NULL */
     void *ctx;
 };
 
@@ -34,22 +33,22 @@ struct pst_stub_host {
     struct pst_supervisor_link link;
     uv_poll_t control; /* the supervisor's messages */
     uv_poll_t *stream; /* the stub's stream, while there is one */
-    uv_timer_t tell;   /* a resume that has not stopped soon */
+    uv_timer_t tell;   /* a resume without a stop yet */
     bool open, writing, closing;
     uint64_t started_ms;
     char told[128];
     uint8_t buffer[PST_STUB_HOST_BUFFER];
 };
 
-/* Starts the supervisor; nothing touches the stub. Do it before any key is loaded.
- * PST_ERR_IO: see errno. */
+/* Starts the supervisor without connecting to the stub. Call it before any key is loaded.
+   PST_ERR_IO: see errno. */
 PST_MUST_CHECK pst_err pst_stub_host_start(struct pst_stub_host *h,
                                            const struct pst_stub_host_config *config);
-/* The loop, once there is one. */
+/* Attaches to the loop. */
 PST_MUST_CHECK pst_err pst_stub_host_attach(struct pst_stub_host *h, uv_loop_t *loop);
-/* Sends what the stub's client has to say. */
+/* Sends the pending output of the stub client. */
 void pst_stub_host_flush(struct pst_stub_host *h);
-/* Lets go of the supervisor, which cleans up behind us. */
+/* Closes the connection to the supervisor, which then cleans up. */
 void pst_stub_host_close(struct pst_stub_host *h);
 
 #define PST_MEMORY_FILES 4

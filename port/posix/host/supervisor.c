@@ -22,10 +22,10 @@ struct supervisor {
     int agent, stub;
     const char *address;
     bool hold;
-    struct pst_stub_cleanup *cleanup; /* shared with the agent, as long as there is a stub */
+    struct pst_stub_cleanup *cleanup; /* shared with the agent while the stub is connected */
     struct pst_rsp_reader from_stub;
     uint8_t packet[PACKET_MAX];
-    bool clean; /* the last clean-up went through */
+    bool clean; /* the last clean-up succeeded */
 };
 
 static volatile sig_atomic_t terminated;
@@ -144,7 +144,7 @@ static bool write_all(int fd, const void *bytes, size_t len)
     return true;
 }
 
-/* --- what is said to the agent; one that is gone is noticed where it is read --- */
+/* --- messages to the agent; that it has gone is noticed when reading --- */
 
 static void tell(const struct supervisor *s, uint8_t kind, const char *text)
 {
@@ -173,15 +173,15 @@ static void tell_opened(const struct supervisor *s, int cleanup)
     (void)sendmsg(s->agent, &m, MSG_NOSIGNAL);
 }
 
-/* --- cleaning up, with nobody to ask --- */
+/* --- cleaning up without an agent --- */
 
-/* Waits for packets from the stub, with `stop` only for reports of a stop: their number, before the
- * time is up. The last one is in the reader. */
+/* Waits for packets from the stub; with `stop`, only stop reports count. Returns how many arrived
+   before the timeout. The last one is in the reader. */
 static bool await(struct supervisor *s, unsigned count, bool stop, long ms)
 {
     long end = now_ms() + ms;
     while (count > 0) {
-        uint8_t byte; /* one by one: what comes behind is for the next to wait for */
+        uint8_t byte; /* one at a time: the next wait needs the packets that follow */
         enum pst_rsp_item item;
         long left = end - now_ms();
         struct pollfd p = {.fd = s->stub, .events = POLLIN};
@@ -222,12 +222,13 @@ static bool request(struct supervisor *s, char kind, const struct pst_stub_break
     return write_all(s->stub, packet, w.used) && await(s, 1, false, REPLY_MS);
 }
 
-/* The stub halted and all that it was asked answered. What an agent that was killed had read in its
- * last moment does not come again: after the time it is gone on without. */
+/* The stub has halted and answered all requests. Answers that a killed agent had already read do
+   not come again, so this continues after a timeout. */
 static bool quiet(struct supervisor *s)
 {
     const struct pst_stub_cleanup *cleanup = s->cleanup;
-    if (cleanup->cut && !write_all(s->stub, "#00", 3)) { /* ends half a packet, as a bad one */
+    if (cleanup->cut &&
+        !write_all(s->stub, "#00", 3)) { /* ends an incomplete packet, as a bad one */
         return false;
     }
     if (cleanup->running) {
@@ -245,7 +246,7 @@ static bool clean_up(struct supervisor *s)
 {
     const struct pst_stub_cleanup *cleanup = s->cleanup;
     if (cleanup->left) {
-        return true; /* after its OK to D, QEMU 7.2 crashes on any further byte */
+        return true; /* after its OK to D, any further byte crashes QEMU 7.2 */
     }
     bool ok = quiet(s);
     for (size_t i = 0; i < cleanup->count && i < PST_STUB_BREAKS + 1 && ok; i++) {
@@ -269,7 +270,7 @@ static void close_stub(struct supervisor *s, bool lost)
 
 /* --- opening --- */
 
-/* Shared memory that has no name; -1: see errno. */
+/* Unnamed shared memory; -1: see errno. */
 static int make_cleanup(struct supervisor *s)
 {
     char name[32];
@@ -312,7 +313,7 @@ static void open_stub(struct supervisor *s)
     close(cleanup);
 }
 
-/* false: the agent is gone. */
+/* False: the agent has exited. */
 static bool on_agent(struct supervisor *s)
 {
     uint8_t kind;
@@ -334,7 +335,7 @@ static void serve(struct supervisor *s)
     while (!terminated && on_agent(s)) {
     }
     bool open = s->stub >= 0;
-    terminated = 0; /* clean up once, undisturbed */
+    terminated = 0; /* clean up once, without interruption */
     close_stub(s, false);
     if (open && s->clean) {
         fprintf(stderr, "postern supervisor: the agent is gone; breakpoints removed, CPU %s\n",

@@ -30,15 +30,15 @@ extern "C" {
 
 enum pst_supervisor_kind {
     PST_SUPERVISOR_OPEN = 'O',   /* agent: connect to the stub */
-    PST_SUPERVISOR_OPENED = 'o', /* it is; with descriptors of the stream and of the note */
-    PST_SUPERVISOR_FAILED = 'f', /* it could not be; payload: why, as text */
+    PST_SUPERVISOR_OPENED = 'o', /* connected; with descriptors of the stream and of the note */
+    PST_SUPERVISOR_FAILED = 'f', /* connecting failed; payload: the reason, as text */
     PST_SUPERVISOR_CLOSE = 'C',  /* agent: clean up and close */
     PST_SUPERVISOR_LOST = 'L',   /* agent: the stub closed the stream, close it too */
-    PST_SUPERVISOR_CLOSED = 'c', /* either was done */
+    PST_SUPERVISOR_CLOSED = 'c', /* answer to both: done */
 };
 
-/* The process itself: returns when the agent's end is closed or on SIGTERM, with everything cleaned
- * up. 0, or 1 when the stub did not let itself be cleaned up. */
+/* The supervisor process: returns when the agent's end is closed or on SIGTERM, after the clean-up.
+   0, or 1 when the clean-up at the stub failed. */
 int pst_supervisor_run(int agent_fd, const char *stub_address, bool hold);
 
 struct pst_supervisor {
@@ -52,11 +52,11 @@ struct pst_supervisor {
 PST_MUST_CHECK pst_err pst_supervisor_start(struct pst_supervisor *s, const char *program,
                                             const char *stub_address, bool hold);
 
-/* --- the agent's half: nothing here waits --- */
+/* --- the agent's half: no function here blocks --- */
 struct pst_supervisor_link {
     struct pst_stub *stub;
-    int control;                      /* to the supervisor, the caller's */
-    int fd;                           /* to the stub, ours; -1: none */
+    int control;                      /* to the supervisor, owned by the caller */
+    int fd;                           /* to the stub, owned by this struct; -1: none */
     struct pst_stub_cleanup *cleanup; /* shared with the supervisor */
     uint8_t state, closes;
     char why[128];                             /* the last failure, as text */
@@ -64,16 +64,17 @@ struct pst_supervisor_link {
     void *ctx;
 };
 void pst_supervisor_link_init(struct pst_supervisor_link *l, struct pst_stub *stub, int control);
-/* `open` of pst_stub_config; `ctx` is the link. Letting go never waits. */
+/* `open` of pst_stub_config; `ctx` is the link. Closing never blocks. */
 pst_err pst_supervisor_open(void *ctx, bool on);
-/* The control socket can be read. false: the supervisor is gone. */
+/* Call it when the control socket is readable. False: the supervisor has exited. */
 PST_MUST_CHECK bool pst_supervisor_heard(struct pst_supervisor_link *l);
-/* The stub's stream can be read: goes on to its client, and sends what that has to say. Returns as
- * pst_supervisor_write does. */
+/* Call it when the stub's stream is readable: passes the input to the stub client and sends its
+   output. Returns as pst_supervisor_write does. */
 bool pst_supervisor_read(struct pst_supervisor_link *l);
-/* Sends what the stub's client has to say. true: more waits until the stream can be written. */
+/* Sends the pending output of the stub client. True: more is pending; call again when the stream is
+   writable. */
 bool pst_supervisor_write(struct pst_supervisor_link *l);
-/* The supervisor is gone: the stub is lost, and cannot be opened again. */
+/* The supervisor has exited: the stub is lost and cannot be opened again. */
 void pst_supervisor_gone(struct pst_supervisor_link *l);
 
 #ifdef __cplusplus

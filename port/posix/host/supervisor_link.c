@@ -23,15 +23,15 @@ static bool tell(const struct pst_supervisor_link *l, uint8_t kind)
     return send(l->control, &kind, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
-/* --- what would have to be undone at the stub --- */
+/* --- the note of what must be undone at the stub --- */
 
-/* The supervisor may have to read it after any instruction here: a breakpoint is in the list before
- * the count says so, and one that is gone may be in it twice meanwhile. */
+/* The supervisor may read the note after any instruction here. So a breakpoint is in the list
+   before the count includes it, and one being removed may be listed twice for a moment. */
 static void write_cleanup(struct pst_supervisor_link *l)
 {
     struct pst_stub_cleanup now, *cleanup = l->cleanup;
     if (!pst_stub_cleanup(l->stub, &now)) {
-        return; /* it stays as it was */
+        return; /* unchanged */
     }
     memcpy(cleanup->breaks, now.breaks, now.count * sizeof *now.breaks);
     atomic_signal_fence(memory_order_seq_cst);
@@ -151,7 +151,7 @@ static void opened(struct pst_supervisor_link *l, int stream, int cleanup)
     }
     close(cleanup);
     if (shared == MAP_FAILED) {
-        close(stream); /* of one that was let go of meanwhile */
+        close(stream); /* of a stub that was closed meanwhile */
         return;
     }
     (void)fcntl(stream, F_SETFD, FD_CLOEXEC);

@@ -10,7 +10,7 @@
 
 #include "postern/profile.h"
 
-/* At least as many as there can be: of regions, of files, of [target] and [stub]. */
+/* Upper bounds for the number of regions, files and settings of [target] and [stub]. */
 #define MOST_KEYS (3 * PST_CONFIG_REGIONS + 5 * PST_CONFIG_FILES + 32)
 #define DEFAULT_AUDIT_AHEAD 60 /* steps that one line of the audit log may announce */
 
@@ -291,9 +291,9 @@ struct parse {
     FILE *file;
     char *why;
     size_t why_cap;
-    int line;                 /* that was read last */
+    int line;                 /* the line read last */
     int bad_line;             /* 0: none */
-    char seen[MOST_KEYS][64]; /* section and key that may stand once */
+    char seen[MOST_KEYS][64]; /* sections and keys that may appear only once */
     size_t seen_count;
 };
 
@@ -307,8 +307,8 @@ static void fail(struct parse *p, const char *what)
     }
 }
 
-/* Lines for inih, which would quietly cut two kinds of them: long ones, and those where a ';'
- * follows a blank. Either could lose a restriction of the policy. */
+/* Reads lines for inih, which would silently cut two kinds of them: long ones, and those with a ';'
+   after a blank. Either could lose a restriction of the policy. */
 static char *read_line(char *out, int cap, void *ctx)
 {
     struct parse *p = ctx;
@@ -396,7 +396,7 @@ pst_err pst_target_settings_load(struct pst_target_settings *s, const char *path
     return PST_OK;
 }
 
-/* --- all together --- */
+/* --- the whole configuration --- */
 
 void pst_target_settings_init(struct pst_target_settings *s)
 {

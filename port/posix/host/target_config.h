@@ -26,7 +26,7 @@ extern "C" {
 #define PST_CONFIG_FILES 4
 #define PST_CONFIG_NAME 32
 #define PST_CONFIG_PATH 512
-/* Where nothing is said: what each certificate grants is allowed, and logged here. */
+/* The defaults: everything that a certificate grants is allowed, and the log is written here. */
 #define PST_CONFIG_POLICY "debug"
 #define PST_CONFIG_AUDIT "postern-audit.jsonl"
 
@@ -52,7 +52,7 @@ struct pst_target_settings {
     size_t listens;
     struct pst_address call[PST_CONFIG_LISTS];
     size_t calls;
-    char device[PST_MAX_NAME]; /* "": as the identity says */
+    char device[PST_MAX_NAME]; /* "": taken from the identity */
     char policy_text[1024];
     struct pst_policy policy; /* `allow` after pst_target_settings_finish */
     uint32_t heartbeat_s, session_s, handshake_ms, audit_ahead;
@@ -63,18 +63,19 @@ struct pst_target_settings {
     size_t map_len;
     struct pst_config_file files[PST_CONFIG_FILES];
     size_t file_count;
-    bool default_policy, default_audit; /* nobody has said any: say so */
+    bool default_policy, default_audit; /* none was configured: warn */
 };
 
 void pst_target_settings_init(struct pst_target_settings *s);
-/* PST_ERR_IO: cannot be read; PST_ERR_DECODE: see `why`, which quotes `path` and the line. */
+/* PST_ERR_IO: the file cannot be read. PST_ERR_DECODE: see `why`, which quotes `path` and the line.
+ */
 PST_MUST_CHECK pst_err pst_target_settings_load(struct pst_target_settings *s, const char *path,
                                                 char *why, size_t why_cap);
-/* One key of [target] or [stub], as from the file. */
+/* Sets one key of [target] or [stub], as the file does. */
 PST_MUST_CHECK pst_err pst_target_settings_set(struct pst_target_settings *s, const char *section,
                                                const char *key, const char *value, char *why,
                                                size_t why_cap);
-/* Everything that is needed is there and fits together; fills in the defaults. */
+/* Checks that the configuration is complete and consistent; fills in the defaults. */
 PST_MUST_CHECK pst_err pst_target_settings_finish(struct pst_target_settings *s, char *why,
                                                   size_t why_cap);
 

@@ -7,13 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STOP_MS 3000       /* for spaces to be released when we are asked to end */
-#define RELEASE_MS 2000    /* and for a stub to let go at the end of any session */
-#define IDLE_LINK_MS 15000 /* a link without a context, which nobody authenticates on, */
-#define IDLE_MORE_MS 5000  /* and so much longer than a handshake if that is a long one */
-#define CALL_FIRST_MS 500  /* pause after a call that came to nothing, doubled up to the most */
+#define STOP_MS 3000       /* time to release spaces when the process is asked to end */
+#define RELEASE_MS 2000    /* time for the stub to detach when any session ends */
+#define IDLE_LINK_MS 15000 /* longest life of a link without a context */
+#define IDLE_MORE_MS 5000  /* or the time for a handshake plus this, if longer */
+#define CALL_FIRST_MS 500  /* pause after a failed call, doubled up to the maximum */
 #define CALL_MOST_MS 30000
-#define CALL_WAIT_MS 60000 /* for its HELLO: a bridge may wait for somebody to join us with */
+#define CALL_WAIT_MS 60000 /* longest wait for HELLO: a bridge may wait for its peer */
 
 static void note(struct pst_target_host *h, const char *text)
 {
@@ -54,7 +54,7 @@ static size_t link_output(void *ctx, struct pst_link *link, uint8_t *kind, uint8
     const struct pst_target_host_link *l = link->owner;
     size_t n = pst_target_output(&h->target, l->id, kind, out, cap);
     if (h->stub_on) {
-        pst_stub_host_flush(&h->stub); /* it works while the answer goes out */
+        pst_stub_host_flush(&h->stub); /* the engine continues while the answer is sent */
     }
     return n;
 }
@@ -63,7 +63,7 @@ static void call_again(struct pst_target_host *h, struct pst_target_host_call *c
 {
     call->busy = false;
     if (uv_now(h->loop) - call->since_ms >= CALL_WAIT_MS) {
-        call->pause_ms = CALL_FIRST_MS; /* it was no refusal */
+        call->pause_ms = CALL_FIRST_MS; /* not a refusal */
     }
     call->next_ms = uv_now(h->loop) + call->pause_ms;
     call->pause_ms = call->pause_ms * 2 < CALL_MOST_MS ? call->pause_ms * 2 : CALL_MOST_MS;
@@ -145,7 +145,7 @@ static void call_out(struct pst_target_host *h, struct pst_target_host_call *cal
     }
 }
 
-/* Milliseconds until the next one is due. */
+/* Milliseconds until the next call is due. */
 static uint64_t serve_calls(struct pst_target_host *h)
 {
     uint64_t wait = UINT64_MAX, now = uv_now(h->loop);
@@ -175,7 +175,7 @@ static bool has_context(const struct pst_target_host *h, uint32_t id)
     return false;
 }
 
-/* One that is to be a data link has no context until the handshake on the other is over. */
+/* A future data link has no context until the handshake on the other link is over. */
 static uint64_t idle_ms(const struct pst_target_host *h)
 {
     const uint64_t handshake = (uint64_t)h->settings->handshake_ms + IDLE_MORE_MS;
@@ -215,11 +215,11 @@ static void stop_if_asked(struct pst_target_host *h)
     }
     bool late = uv_now(h->loop) >= h->stop_ms;
     if (pst_target_stop(&h->target, PST_ERR_CLOSED) != PST_PENDING || late) {
-        h->stopped = true; /* what is late the supervisor cleans up */
+        h->stopped = true; /* the supervisor cleans up what is late */
     }
 }
 
-/* A stub that answers nothing must not keep the target from the next engineer. */
+/* A stub that does not answer must not keep the target from the next engineer. */
 static void limit_release(struct pst_target_host *h)
 {
     if (!h->stub_on || !pst_target_releasing(&h->target)) {
@@ -227,11 +227,11 @@ static void limit_release(struct pst_target_host *h)
     } else if (h->release_ms == 0) {
         h->release_ms = uv_now(h->loop) + RELEASE_MS;
     } else if (uv_now(h->loop) >= h->release_ms) {
-        pst_stub_abandon(&h->stub.stub); /* the supervisor does what can still be done */
+        pst_stub_abandon(&h->stub.stub); /* the supervisor does the rest */
     }
 }
 
-/* Before the loop sleeps: whatever came in has been taken, so everything moves on once. */
+/* Before the loop sleeps: all input has been taken, so everything is polled once. */
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct pst_target_host *h = prepare->data;
@@ -461,7 +461,7 @@ void pst_target_host_close(struct pst_target_host *h)
 {
     if (h->loop != NULL) {
         close_listeners(h);
-        serve_links(h); /* h->stopped: says BYE */
+        serve_links(h); /* h->stopped: sends BYE */
         uv_close((uv_handle_t *)&h->timer, NULL);
         uv_close((uv_handle_t *)&h->prepare, NULL);
         uv_close((uv_handle_t *)&h->signals[0], NULL);

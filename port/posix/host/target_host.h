@@ -29,19 +29,19 @@ struct pst_target_host_link {
     uint32_t id;
     uint64_t up_ms;
     bool used, up, ending;
-    struct pst_target_host_call *call; /* NULL: it came to us */
+    struct pst_target_host_call *call; /* NULL: accepted from a listener */
 };
 
-/* Somebody whom the target calls, again and again: for devices that cannot be called. */
+/* A peer that the target calls repeatedly, for devices that cannot be called themselves. */
 struct pst_target_host_call {
     const struct pst_address *to;
     uint64_t since_ms, next_ms, pause_ms;
-    bool busy; /* a link is up, or being made */
+    bool busy; /* a link is up or connecting */
 };
 
 struct pst_target_host { /* allocate with pst_secret_alloc */
     struct pst_target target;
-    void (*note)(void *ctx, const char *text); /* for people; may be NULL */
+    void (*note)(void *ctx, const char *text); /* human-readable; may be NULL */
     void *note_ctx;
     /* private */
     const struct pst_target_settings *settings;
@@ -62,7 +62,7 @@ struct pst_target_host { /* allocate with pst_secret_alloc */
     uv_signal_t signals[2];
     bool stopping, stopped, stub_on;
     uint64_t stop_ms;
-    uint64_t release_ms; /* when patience with a stub that does not let go ends; 0: none needed */
+    uint64_t release_ms; /* deadline for a stub that does not detach; 0: none */
     uint32_t next_id;
     struct pst_target_path paths[PST_TARGET_HOST_CONTEXTS];
     struct pst_target_context contexts[PST_TARGET_HOST_CONTEXTS];
@@ -82,9 +82,9 @@ PST_MUST_CHECK pst_err pst_target_host_start(struct pst_target_host *h, uv_loop_
                                              const struct pst_identity *identity,
                                              const struct pst_trust *trust, char *why,
                                              size_t why_cap);
-/* Runs until SIGTERM or SIGINT, and ends every session in order. */
+/* Runs until SIGTERM or SIGINT, then ends every session in order. */
 void pst_target_host_run(struct pst_target_host *h);
-/* Closes what prepare and start have opened, whatever of it; wipes. */
+/* Closes everything that prepare and start have opened, also after a failure; wipes. */
 void pst_target_host_close(struct pst_target_host *h);
 
 #ifdef __cplusplus
