@@ -10,11 +10,11 @@
 #include "tools/tool.h"
 
 #define NAME "find"
-#define MOST_ROWS 1000000 /* whoever may write at the broker decides how many there are */
+#define MOST_ROWS 1000000 /* anybody with write access to the broker decides how many there are */
 
 struct row {
     char id[PST_MQTT_ID];
-    char device[PST_MAX_NAME]; /* "": nobody told us its name */
+    char device[PST_MAX_NAME]; /* "": the name is not known */
     int64_t age_s;
     bool here, foreign, wanted; /* wanted: named with --device */
 };
@@ -22,7 +22,7 @@ struct row {
 struct rows {
     struct row *at;
     size_t count, room;
-    bool failed; /* no memory, or too many */
+    bool failed; /* out of memory, or too many */
 };
 
 static struct row *add_row(struct rows *r)
@@ -88,7 +88,7 @@ static void merge(struct rows *r)
     r->count = n;
 }
 
-/* --- what we know --- */
+/* --- the known names --- */
 
 static int know(struct rows *known, const struct pst_mqtt_secret *secret, const char *device,
                 bool wanted)
@@ -126,7 +126,7 @@ static int know_file(struct rows *known, const struct pst_mqtt_secret *secret, c
     return code;
 }
 
-/* --- what is told --- */
+/* --- output --- */
 
 static void print_rows(const struct rows *r, const char *broker)
 {
@@ -179,7 +179,7 @@ static int print_json(const struct rows *r, const char *broker)
 
 /* --- the command --- */
 
-/* The link as it is given to others, but the device may be left out. */
+/* The link as other commands take it, but DEVICE may be omitted. */
 static int parse(const char *link, struct pst_mqtt_place *place, bool *named)
 {
     char text[PST_ADDRESS_TEXT], why[640];
@@ -187,7 +187,7 @@ static int parse(const char *link, struct pst_mqtt_place *place, bool *named)
     const size_t end = strcspn(link, ",");
 
     *named = memchr(link, '/', end) != NULL;
-    if (strlen(link) + 2 >= sizeof text) { /* cut off it would have other options */
+    if (strlen(link) + 2 >= sizeof text) { /* a truncated link would have other options */
         tool_say(NAME, "link '%.40s...' has %zu characters; expected at most %zu", link,
                  strlen(link), sizeof text - 3);
         return PST_EXIT_USAGE;

@@ -31,7 +31,7 @@ struct gdb {
     bool started, done;
     int exit_code;
 
-    /* the way to gdb: stdin and stdout, or one socket */
+    /* the connection to gdb: stdin and stdout, or one socket */
     struct pst_address address;
     struct pst_socket listener, in_, out_;
     uv_stream_t *in, *out;
@@ -150,12 +150,12 @@ static void on_ended(void *ctx)
 {
     struct gdb *g = ctx;
     if (g->done) {
-        return; /* we ended it */
+        return; /* ended by this side */
     }
     g->exit_code = g->session.exit_code;
     tool_say("gdb", "%s", g->session.text);
     if (g->started) {
-        pst_gdb_server_lost(&g->server, g->session.text); /* gdb is told with its next packet */
+        pst_gdb_server_lost(&g->server, g->session.text); /* gdb learns it with its next packet */
     } else {
         g->done = true;
     }
@@ -209,7 +209,7 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
 
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf);
 
-/* Gives the server as much as it takes; reads on once it has taken all. */
+/* Gives the server as much input as it takes; continues reading once all is taken. */
 static void feed(struct gdb *g)
 {
     if (g->in == NULL || g->done) {
@@ -353,7 +353,7 @@ static int open_listener(struct gdb *g)
     return PST_EXIT_OK;
 }
 
-/* --- the whole --- */
+/* --- the command --- */
 
 static json_t *summarise(const struct gdb *g)
 {

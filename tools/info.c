@@ -1,4 +1,4 @@
-/* postern info: which device it is, and what the engineer may do there. */
+/* postern info: identifies the device and shows the engineer's rights on it. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "tools/tool.h"
 
 #define MAX_REGIONS 64
-#define REGION 24 /* bytes of one in PST_RUN_MEMORY_MAP */
+#define REGION 24 /* bytes of one entry in PST_RUN_MEMORY_MAP */
 
 static const char *const space_names[PST_AS_COUNT] = {
     [PST_AS_JTAG] = "jtag",   [PST_AS_MEMORY] = "memory", [PST_AS_RUN] = "run",
@@ -81,7 +81,7 @@ static json_t *collect(struct tool_session *s)
     const struct pst_debugger *d = &s->host->debugger;
     json_t *spaces = json_array();
 
-    for (size_t i = 0; i < PST_AS_COUNT; i++) { /* SCM has no name here: it is always enabled */
+    for (size_t i = 0; i < PST_AS_COUNT; i++) { /* SCM is not listed: it is always enabled */
         if ((info.spaces & 1u << i) != 0 && space_names[i] != NULL) {
             json_array_append_new(spaces, json_string(space_names[i]));
         }

@@ -1,4 +1,4 @@
-/* postern links: the kinds of link, and what of each is present on this machine. */
+/* postern links: the schemes of links, and which devices of each are present on this machine. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -16,9 +16,9 @@
     "       postern mem [OPTION...] write LINK ADDRESS --hex BYTES\n"                              \
     "       postern mem [OPTION...] dump LINK ADDRESS SIZE -o FILE\n"                              \
     "       postern mem [OPTION...] load LINK ADDRESS -f FILE"
-#define PIECE (256u * 1024u) /* bytes in one operation: one step of the progress */
+#define PIECE (256u * 1024u) /* bytes in one operation, and one step of the progress display */
 #define SIZE_MOST ((uint64_t)1 << 32)
-#define READ_MAX (1024u * 1024u) /* `read` prints them; `dump` takes more */
+#define READ_MAX (1024u * 1024u) /* limit of `read`, which prints them; `dump` takes more */
 
 struct job {
     struct tool_session session;
@@ -123,7 +123,7 @@ static void print_hex(const struct job *j)
     }
 }
 
-/* Writes to a temporary file beside the output, which replaces it when it is complete. */
+/* Writes to a temporary file in the same directory, which replaces the output when complete. */
 static int write_file(const struct job *j)
 {
     char temporary[4096];

@@ -10,10 +10,10 @@
 int pst_pki_run_show(int argc, const char **argv);
 int pst_pki_run_lint(int argc, const char **argv);
 
-/* Says what is wrong with how a command was called; returns the exit code for that. */
+/* Reports a usage error; returns its exit code. */
 int pst_pki_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Takes the options and exactly one argument, `what`; an exit code otherwise. */
+/* Parses the options and exactly one argument, `what`. Returns an exit code otherwise. */
 int pst_pki_parse(poptContext popt, const char **argument, const char *what);
 
 #endif

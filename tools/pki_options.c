@@ -1,4 +1,4 @@
-/* postern pki: how its commands are called. */
+/* postern pki: parsing of its command lines. */
 #include <stdio.h>
 
 #include "tools/pki_cmd.h"

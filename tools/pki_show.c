@@ -1,4 +1,4 @@
-/* postern pki show and lint: what a chain says, and which rules it breaks. */
+/* postern pki show and lint: print a chain, and the rules that it breaks. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <popt.h>
@@ -38,7 +38,7 @@ static void hex_text(const uint8_t *at, size_t len, char *out)
     }
 }
 
-/* A grant may hold any bytes; people and JSON get printable ASCII. */
+/* A grant may contain any bytes; the output, text or JSON, is printable ASCII. */
 static void grant_text(const struct pst_chain_entry *e, char out[PST_MAX_GRANT + 1])
 {
     for (size_t i = 0; i < e->grant_len; i++) {
@@ -119,7 +119,7 @@ static void report_grant(struct output *o, const struct pst_chain_entry *e, cons
     report_broken(o, e, &refusal);
 }
 
-/* A grant that the policy cannot read grants nothing, whatever its author meant. */
+/* A grant that the policy cannot parse grants nothing, whatever its author intended. */
 static void lint_grant(struct output *o, const struct pst_chain_entry *e)
 {
     struct pst_grants parsed;

@@ -10,7 +10,7 @@
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-    const char *what; /* NULL: not for people */
+    const char *what; /* NULL: internal, not listed */
 } commands[] = {
     {"pki",        pst_cmd_pki,        "make and look at identities, CAs and grants"   },
     {"target",     pst_cmd_target,     "the agent of a Target System"                  },
@@ -40,7 +40,7 @@ static void help(FILE *out)
 int main(int argc, char **argv)
 {
     pst_mqtt_enter(argc, argv);
-    (void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error of the write */
+    (void)signal(SIGPIPE, SIG_IGN); /* a closed peer is an error of the write */
     if (argc < 2) {
         help(stderr);
         return PST_EXIT_USAGE;

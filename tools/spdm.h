@@ -16,23 +16,23 @@ struct spdm_options {
     int lenient, clear_handshake, mac_only, once, json, heartbeat, portion;
 };
 
-struct spdm_peer { /* everything that one run is made of */
+struct spdm_peer { /* the state of one run */
     struct spdm_options *o;
     struct pst_spdm_config config;
     struct pst_identity identity;
     struct pst_trust trust;
     struct pst_slot known_peer;
-    uint8_t *known_chain; /* ours to free */
+    uint8_t *known_chain; /* freed by this tool */
     struct spdm_measured measured;
     struct pst_spdm_socket socket;
     struct pst_spdm_wire wire;
     uint8_t hashes[SPDM_MAX_ALGORITHMS], sigs[SPDM_MAX_ALGORITHMS], dhs[SPDM_MAX_ALGORITHMS],
         aeads[SPDM_MAX_ALGORITHMS];
-    uint8_t own_sigs[2]; /* what our key can do, and the end */
+    uint8_t own_sigs[2]; /* the operations of the private key, and the end */
     bool shutdown;       /* the requester asked for it */
 };
 
-/* Opens `text`. On failure says why and returns -1. */
+/* Opens the link `text`. On failure prints the reason and returns -1. */
 int spdm_open_link(const char *text, bool listening);
 /* The responder: serves `link`; an exit code. */
 int spdm_run_responder(struct spdm_peer *p, const char *link);

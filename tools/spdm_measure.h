@@ -1,12 +1,12 @@
-/* What `postern spdm responder` says that it is made of. */
+/* The measurements of `postern spdm responder`. */
 #ifndef POSTERN_TOOLS_SPDM_MEASURE_H
 #define POSTERN_TOOLS_SPDM_MEASURE_H
 
 #include "postern/parts/spdm.h"
 
 /* Block 1: the digest of a file's whole contents, type mutable firmware, part of the TCB. Block 2:
- * the firmware's version as raw text. The file is read once, by spdm_measure: later changes of it
- * do not show, which is why the tool does not offer fresh measurements. */
+   the firmware's version as raw text. spdm_measure reads the file once and later changes of it are
+   not measured, which is why the tool does not offer fresh measurements. */
 struct spdm_measured {
     pst_hash_id hash;
     uint8_t digest[PST_MAX_HASH];

@@ -24,7 +24,7 @@ static pst_err exchange(struct spdm_peer *p, struct pst_requester *q, uint32_t c
         return PST_ERR_UNEXPECTED;
     }
     PST_TRY(pst_spdm_wire_take(&p->wire, payload, len, &context, &message));
-    (void)!pst_requester_receive(q, context, message.at, message.len); /* the result tells */
+    (void)!pst_requester_receive(q, context, message.at, message.len); /* the result reports it */
     return PST_OK;
 }
 
@@ -81,7 +81,7 @@ static const struct step steps[] = {
     "connect,digests,certificate,challenge,measurements,session,heartbeat,session-measurements,"   \
     "key-update-all,heartbeat,key-update,heartbeat,end"
 
-/* spec: the emulator's framing: out of band, the responder is made to want new keys. */
+/* spec: the emulator's framing: an out-of-band command makes the responder request new keys. */
 static pst_err ask_key_update(struct spdm_peer *p, uint32_t session_id)
 {
     uint8_t id[4], *payload;
@@ -140,7 +140,7 @@ static void tell(const struct spdm_options *o, const char *name, pst_err err, ui
     (void)fflush(stdout);
 }
 
-/* Looked at before anything is sent. */
+/* Checked before anything is sent. */
 static bool steps_known(const char *text)
 {
     bool known = true;

@@ -22,7 +22,7 @@ static pst_err answer(struct spdm_peer *p, struct pst_responder *r, uint32_t con
     }
     PST_TRY(err);
     if (len > 0) {
-        /* The head may have changed with the keys, so the room is found only now. */
+        /* The header size may have changed with the keys, so the room is computed here. */
         uint8_t *room = pst_spdm_wire_room(&p->wire, context, &cap);
         memcpy(room, out, len);
         PST_TRY(pst_spdm_wire_send(&p->wire, context, len));
@@ -36,7 +36,8 @@ static pst_err on_message(struct spdm_peer *p, struct pst_responder *r, uint8_t 
 {
     struct pst_bytes message;
     uint32_t context;
-    /* Between two messages nothing happens here: what timed out ends before the next is read. */
+    /* Nothing runs between two messages: an expired session ends before the next message is read.
+     */
     (void)pst_responder_poll(r);
     pst_err err = pst_spdm_wire_take(&p->wire, payload, len, &context, &message);
     if (err == PST_WANT_MORE || err == PST_ERR_UNEXPECTED) {
@@ -48,7 +49,7 @@ static pst_err on_message(struct spdm_peer *p, struct pst_responder *r, uint8_t 
     return answer(p, r, context, &message, err);
 }
 
-/* One connection, until the peer says that it is done, or leaves (PST_ERR_CLOSED). */
+/* Serves one connection until the peer says that it is done or closes (PST_ERR_CLOSED). */
 static pst_err serve(struct spdm_peer *p)
 {
     static struct pst_responder r;

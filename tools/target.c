@@ -160,7 +160,7 @@ static int run(const struct pst_target_settings *s)
     return code;
 }
 
-/* --check: everything but the links and the stub. */
+/* --check: does everything but open the links and the stub. */
 static int check(const struct pst_target_settings *s)
 {
     struct pst_identity identity = {0};
@@ -246,7 +246,7 @@ int pst_cmd_target(int argc, char **argv)
     return code;
 }
 
-/* Not for people: what the agent starts beside itself. */
+/* Internal: the process that the agent starts. */
 int pst_cmd_supervisor(int argc, char **argv)
 {
     uint64_t fd;

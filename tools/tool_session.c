@@ -146,7 +146,7 @@ int tool_session_open(struct tool_session *s)
         s->over = true;
         return err == PST_ERR_IO ? PST_EXIT_LINK : PST_EXIT_LOCAL;
     }
-    if (s->host->link.listener != NULL) { /* gone already when the other link cannot be */
+    if (s->host->link.listener != NULL) { /* already closed if the other link could not be opened */
         tool_say(s->name, "waits for the device to call at %s", s->host->link.listener->place);
     }
     return PST_EXIT_OK;
@@ -171,7 +171,7 @@ pst_err tool_session_do(struct tool_session *s, struct pst_spp_op *op)
     while (op->result == PST_PENDING) {
         (void)uv_run(&s->loop, UV_RUN_ONCE);
     }
-    /* It was in the session when that ended; why it did is said a moment later. */
+    /* The operation was in the session when that ended. The reason is reported a moment later. */
     while (op->result == PST_ERR_CLOSED && !s->over && uv_run(&s->loop, UV_RUN_ONCE) != 0) {
     }
     return op->result;

@@ -16,7 +16,8 @@ void tool_say(const char *name, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    for (char *c = line; *c != '\0'; c++) { /* one line, and nothing that a terminal obeys */
+    for (char *c = line; *c != '\0';
+         c++) { /* one line without control characters for the terminal */
         if ((unsigned char)*c < 0x20 || *c == 0x7F) {
             *c = ' ';
         }
@@ -30,7 +31,7 @@ bool tool_parse_u64(const char *text, uint64_t *value)
     int base = strncmp(text, "0x", 2) == 0 || strncmp(text, "0X", 2) == 0 ? 16 : 10;
 
     if (text[0] < '0' || text[0] > '9') {
-        return false; /* strtoull would take blanks and signs */
+        return false; /* strtoull would accept blanks and signs */
     }
     errno = 0;
     *value = strtoull(text, &end, base);
@@ -81,12 +82,12 @@ int tool_exit_of(pst_err err)
 poptContext tool_options(const char *name, int argc, char **argv, const struct poptOption *options,
                          const char *usage)
 {
-    static char full[64]; /* outlives the context: it is what --help calls us */
+    static char full[64]; /* outlives the context: --help prints it as the command's name */
     const char **args;
 
     snprintf(full, sizeof full, "postern %s", name);
     argv[0] = full;
-    memcpy(&args, &argv, sizeof args); /* popt wants them const, and does not write to them */
+    memcpy(&args, &argv, sizeof args); /* popt declares them const and does not write to them */
     poptContext popt = poptGetContext(full, argc, args, options, 0);
     poptSetOtherOptionHelp(popt, usage);
     return popt;
