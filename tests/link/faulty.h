@@ -1,5 +1,5 @@
-/* A simulated path between two ends, with a simulated clock and the faults of real ones: datagrams
- * are lost, doubled, late (and so out of order), damaged, cut, too long, or all held up for a
+/* A simulated path between two ends with a simulated clock and faults: datagrams are lost,
+ * duplicated, delayed (and so reordered), corrupted, truncated, too long, or all delayed for a
  * while. The same seed gives the same faults. */
 #ifndef PST_TEST_FAULTY_H
 #define PST_TEST_FAULTY_H
@@ -12,9 +12,9 @@ enum { PATH_PACKETS = 256, PATH_LONGEST = 9000 };
 
 struct faults {
     unsigned drop, twice, late, damage, cut; /* of 1,000 datagrams */
-    uint32_t delay_ms, late_ms;              /* one way; so much more when late, at most */
-    size_t mtu;                              /* longer ones vanish; 0: any */
-    uint64_t stall_from, stall_to;           /* in between nothing moves */
+    uint32_t delay_ms, late_ms;              /* one-way delay, and the maximum additional delay */
+    size_t mtu;                              /* longer datagrams are lost; 0: no limit */
+    uint64_t stall_from, stall_to;           /* nothing is delivered between these times */
     uint32_t bytes_per_ms;                   /* 0: any */
 };
 
@@ -98,7 +98,7 @@ static inline void path_send(struct path *p, uint64_t now, const uint8_t *at, si
     }
 }
 
-/* The next one that is due, or NULL; set its `len` to 0 when done with it. */
+/* Returns the next datagram that is due, or NULL. Set its `len` to 0 to free it. */
 static inline struct path_packet *path_due(struct path *p, uint64_t now)
 {
     struct path_packet *first = NULL;

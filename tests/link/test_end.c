@@ -1,5 +1,5 @@
-/* One end of a link: HELLO from every split and truncation, peers that do not fit, floods, closing,
- * time, and one buffer for both directions. */
+/* One end of a link: every split and truncation of HELLO, incompatible peers, floods, closing,
+ * timeouts, and one buffer for both directions. */
 #include "postern/link.h"
 #include "pst_test.h"
 
@@ -30,7 +30,7 @@ static size_t take(struct pst_link_end *e, uint8_t *out, size_t cap)
     return n;
 }
 
-/* The first event that is none of idle, and where it was. */
+/* Finds the first event that is not idle, and its position. */
 static pst_link_event feed(struct pst_link_end *e, const uint8_t *in, size_t len)
 {
     size_t used;
@@ -151,7 +151,7 @@ static void test_limits(void **state)
     CHECK_EQ(s.end.traits.mtu, 260);
 }
 
-/* HELLO and a message, however they are cut in two. */
+/* HELLO and a message, split at every position. */
 static void test_every_split(void **state)
 {
     uint8_t bytes[64];
@@ -229,7 +229,7 @@ static void test_changed(void **state)
     }
 }
 
-/* The peer hears in a BYE why, then the carrier may be closed. */
+/* The peer gets the reason in a BYE, then the carrier may be closed. */
 static void check_refused(bool target, const uint8_t hello[16], pst_err why, const char *text)
 {
     struct side s;
@@ -240,7 +240,7 @@ static void check_refused(bool target, const uint8_t hello[16], pst_err why, con
     CHECK(pst_link_end_is_closing(&s.end) && !pst_link_end_finished(&s.end));
     CHECK_EQ(s.end.why, why);
     CHECK(strcmp(s.end.text, text) == 0);
-    CHECK_EQ(feed(&s.end, hello, 16), PST_LINK_IDLE); /* nothing is looked at any more */
+    CHECK_EQ(feed(&s.end, hello, 16), PST_LINK_IDLE); /* further input is ignored */
     CHECK_EQ(take(&s.end, bytes, 15), 15);            /* our HELLO, */
     CHECK_EQ(take(&s.end, bytes, 1), 1);
     CHECK(!pst_link_end_finished(&s.end));
@@ -276,7 +276,7 @@ static void check_down(const void *bytes, size_t len, pst_err why, const char *t
     CHECK_EQ(feed(&s.end, bytes, len), PST_LINK_DOWN);
     CHECK_EQ(s.end.why, why);
     CHECK(strcmp(s.end.text, text) == 0);
-    CHECK_EQ(pst_link_end_pending(&s.end).len, 0); /* whoever it is, it is told nothing */
+    CHECK_EQ(pst_link_end_pending(&s.end).len, 0); /* a stranger gets no message */
     CHECK(pst_link_end_room(&s.end, &cap) == NULL);
     CHECK_EQ(feed(&s.end, bytes, len), PST_LINK_IDLE);
 }
@@ -347,7 +347,7 @@ static void test_time(void **state)
     CHECK_EQ(s.end.why, PST_ERR_TIMEOUT);
     CHECK(strcmp(s.end.text, "no HELLO in time") == 0);
 
-    connect(&s, &dts); /* a peer that does not take our BYE */
+    connect(&s, &dts); /* a peer that does not accept the BYE */
     pst_link_end_close(&s.end, PST_ERR_CLOSED, 7);
     CHECK_EQ(pst_link_end_poll(&s.end, 6 + PST_LINK_CLOSE_MS), PST_LINK_IDLE);
     CHECK_EQ(pst_link_end_poll(&s.end, 7 + PST_LINK_CLOSE_MS), PST_LINK_DOWN);

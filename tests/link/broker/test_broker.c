@@ -1,12 +1,13 @@
-/* Two ends of a connection through a broker that loses, doubles, swaps and adds messages. */
+/* Two ends of a connection through a broker that drops, duplicates, reorders and inserts messages.
+ */
 #include "pst_test.h"
 
 #include "postern/links/broker.h"
 
 enum { CHUNK = 64, WINDOW = 4, QUEUE = 64, MOST = 200, SEND = 256, RECORD = 1 << 14 };
 
-/* A stand-in for encryption: a keyed sum as the tag, and every byte turned around. What matters
- * here is who is asked to seal what. */
+/* Fake encryption: a keyed sum as the tag, and every byte inverted. The tests check only who seals
+ * what. */
 struct toy {
     uint32_t key, secret;
     uint64_t last[2][8]; /* number sealed last, by direction and type */
@@ -169,7 +170,7 @@ static void read_all(struct end *e)
     }
 }
 
-/* Everything under way arrives. */
+/* Delivers all messages in transit. */
 static void settle(void)
 {
     for (int i = 0; i < 1000; i++) {
@@ -214,7 +215,7 @@ static uint8_t nth(size_t i)
     return (uint8_t)(i * 7 + (i >> 8));
 }
 
-/* Queues what fits of a stream whose bytes are known. */
+/* Queues as much as fits of a stream with known bytes. */
 static void say(struct end *e, size_t len)
 {
     uint8_t bytes[SEND];
@@ -251,7 +252,8 @@ static void test_both_ways(void **state)
     }
 }
 
-/* A reader that does not read stops the writer at window and send buffer; then all goes on. */
+/* If the reader does not read, the writer stops when window and send buffer are full; later both
+ * continue. */
 static void test_credit(void **state)
 {
     (void)state;
@@ -274,7 +276,7 @@ static void test_credit(void **state)
     check_got(&net.listener, net.caller.sent);
 }
 
-/* CREDIT may be lost: the sender asks for it, and only now and then. */
+/* CREDIT may be lost: the sender then asks for it, but not often. */
 static void test_lost_credit(void **state)
 {
     (void)state;
@@ -320,7 +322,7 @@ static void test_doubled(void **state)
     CHECK_EQ(net.listener.b.state, PST_OK);
 }
 
-/* One lost, or two swapped: what came before is good, and then it ends. */
+/* A lost chunk, or two swapped ones: the bytes before are delivered, then the connection ends. */
 static void test_gap(void **state)
 {
     (void)state;
@@ -362,7 +364,7 @@ static void test_close(void **state)
     read_all(&net.listener); /* after the end */
     check_got(&net.listener, SEND);
 
-    join(true); /* the last chunk before CLOSE is lost: that is not in order */
+    join(true); /* the last chunk before CLOSE is lost: not a clean end */
     say(&net.listener, 10);
     drain(&net.listener, 1);
     (void)pop(1, 0);
@@ -399,7 +401,7 @@ static void test_silence(void **state)
     drain(&net.caller, 0);
     CHECK_EQ(net.caller.b.state, PST_ERR_TIMEOUT);
 
-    join(true); /* nothing to say: both stay */
+    join(true); /* idle: both ends stay connected */
     for (int i = 0; i < 100; i++) {
         const uint64_t a = pst_broker_wake(&net.caller.b), b = pst_broker_wake(&net.listener.b);
         net.now = a < b ? a : b;
@@ -407,7 +409,7 @@ static void test_silence(void **state)
         CHECK(net.caller.b.state == PST_OK && net.listener.b.state == PST_OK);
     }
     CHECK(net.now >= 100 * (uint64_t)pst_broker_usual.keepalive / 2);
-    const uint64_t since = net.now; /* the listener vanishes */
+    const uint64_t since = net.now; /* the listener disappears */
     while (net.caller.b.state == PST_OK) {
         net.now = pst_broker_wake(&net.caller.b);
         drain(&net.caller, 0);
@@ -417,7 +419,7 @@ static void test_silence(void **state)
     CHECK(net.now - since <= pst_broker_usual.dead);
 }
 
-/* A hint ends nothing by itself; and one that is true soon does. */
+/* A hint alone ends nothing. If it is true, the connection ends soon after it. */
 static void test_hint(void **state)
 {
     uint8_t lost[PST_BROKER_LOST_LEN];
@@ -440,7 +442,8 @@ static void test_hint(void **state)
     CHECK_EQ(net.now - since, pst_broker_usual.hint);
 }
 
-/* The question after a hint may be lost, as any CREDIT: that does not end a connection either. */
+/* The request after a hint may be lost, like any CREDIT. This does not end the connection either.
+ */
 static void test_hint_lost(void **state)
 {
     (void)state;
@@ -456,7 +459,7 @@ static void test_hint_lost(void **state)
     CHECK_EQ(net.caller.b.state, PST_OK);
 }
 
-/* Everything that a stranger may publish: nothing happens to a sealed connection. */
+/* Whatever a stranger publishes, a sealed connection is not affected. */
 static void test_injected(void **state)
 {
     struct message seen[8];
@@ -469,7 +472,8 @@ static void test_injected(void **state)
     count = net.queued[0];
     CHECK_EQ(count, 3);
     memcpy(seen, net.queue[0], sizeof *seen * count);
-    for (size_t i = 0; i < count; i++) { /* each bit, each length, before the real ones come */
+    for (size_t i = 0; i < count;
+         i++) { /* each bit and each length changed, before the real ones arrive */
         for (size_t bit = 0; bit < seen[i].len * 8; bit++) {
             struct message m = seen[i];
             m.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -491,7 +495,7 @@ static void test_injected(void **state)
     CHECK_EQ(net.caller.b.refused, 3);
 }
 
-/* Yesterday's messages into today's connection, even with the same id. */
+/* Messages of an old connection replayed into a new one, even with the same id. */
 static void test_replayed(void **state)
 {
     struct message seen[8];
@@ -520,7 +524,7 @@ static void test_replayed(void **state)
     CHECK_EQ(pst_broker_peek(&net.listener.b).len, 0);
 }
 
-/* Without the secret: no call is answered, no answer believed. */
+/* Without the fleet secret no call is answered and no answer accepted. */
 static void test_other_secret(void **state)
 {
     (void)state;
@@ -550,7 +554,7 @@ static void test_other_secret(void **state)
              PST_ERR_AUTH);
 }
 
-/* Without a seal strangers can end a connection; they cannot make it misbehave. */
+/* Without a seal strangers can end a connection, but not corrupt it. */
 static void test_lies(void **state)
 {
     uint8_t m[PST_BROKER_MESSAGE(CHUNK)];

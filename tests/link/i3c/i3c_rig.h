@@ -1,4 +1,4 @@
-/* Both engines on the model of a bus, and owners that tell each other messages. */
+/* Both engines on a modelled bus, with owners that send each other messages. */
 #ifndef I3C_RIG_H
 #define I3C_RIG_H
 
@@ -7,7 +7,7 @@
 
 enum { BIG = PST_LINK_MAX_MESSAGE, SEND = BIG + 600, MODEL_TARGETS = 2 };
 
-/* One debugger with its target, and what they tell each other. */
+/* One debugger with its target, and their messages. */
 struct side {
     uint8_t send[SEND], receive[BIG];
     unsigned sent, got;
@@ -17,7 +17,7 @@ struct pair {
     struct pst_i3c_debugger debugger;
     struct pst_i3c_adaptor *target;
     struct side dts, ts;
-    bool up, deaf; /* deaf: the TS's owner takes nothing */
+    bool up, deaf; /* deaf: the TS's owner does not read */
     unsigned closed;
 };
 static struct rig {
@@ -26,7 +26,7 @@ static struct rig {
     struct pair pairs[MODEL_TARGETS];
     uint64_t now, seed;
     unsigned count; /* messages each way */
-    unsigned busy;  /* turns in which there was something to do */
+    unsigned busy;  /* rounds with work to do */
     size_t longest;
     bool plain;
 } rig;
@@ -70,7 +70,7 @@ static inline void start(uint64_t seed, bool interrupts, uint8_t port)
     }
 }
 
-/* The n-th message of one side, the same for who sends and who checks. */
+/* Makes the n-th message of one side, for the sender and for the check. */
 static inline size_t make_message(const struct side *s, unsigned n, uint8_t *kind, uint8_t *out)
 {
     static const uint8_t kinds[] = {PST_LINK_CONTROL, PST_LINK_CLEAR, PST_LINK_RECORD,
@@ -143,7 +143,7 @@ static inline bool is_done(const struct pair *p)
     return p->dts.got == rig.count && p->ts.got == rig.count;
 }
 
-/* One round of the first `pairs`. The answer of a debugger that failed. */
+/* Runs one round of the first `pairs`. Returns the error of a debugger that failed. */
 static inline pst_err turn(size_t pairs)
 {
     uint32_t least = UINT32_MAX;

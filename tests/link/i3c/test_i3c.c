@@ -42,7 +42,7 @@ static void test_largest(void **state)
     rig.count = 2;
     rig.longest = BIG;
     deliver(1);
-    /* 2 * 266 fragments at least, and not many more: nothing is sent twice without need. */
+    /* At least 2 * 266 fragments and few more: nothing is sent twice without need. */
     CHECK(rig.model.writes < 600 + rig.model.reads);
     CHECK(rig.pairs[0].debugger.counts.nacks < 100);
 }
@@ -63,7 +63,7 @@ static void test_arbitration(void **state)
     CHECK(lost > 0);
 }
 
-/* Each kind of fault alone and often, then all together; with IBIs and without. */
+/* Each kind of fault alone at a high rate, then all together; with and without IBIs. */
 static const struct pst_i3c_faults kinds[] = {
     {.nack = 400},
     {.pend = 700},
@@ -125,7 +125,7 @@ static void test_largest_with_faults(void **state)
     }
 }
 
-/* Addresses change, maybe hands too; nothing is lost. */
+/* Addresses change and may be exchanged; nothing is lost. */
 static void test_bus_reset(void **state)
 {
     (void)state;
@@ -145,7 +145,7 @@ static void test_bus_reset(void **state)
     CHECK_EQ(rig.model.patterns, 0);
 }
 
-/* Without traffic, too, the debugger notices: what the target says next arrives. */
+/* The debugger notices it without traffic too: the next message of the target arrives. */
 static void test_bus_reset_idle(void **state)
 {
     (void)state;
@@ -175,7 +175,7 @@ static void test_adaptor_reset(void **state)
     CHECK(!pst_i3c_target_pattern(t));
     CHECK_EQ(pst_i3c_target_ccc(t, PST_I3C_RSTACT, 0x01, NULL, 0), PST_ERR_UNSUPPORTED);
     CHECK(!pst_i3c_target_pattern(t));
-    /* What comes in between begins with a START, and the action is void. */
+    /* A START in between cancels the action. */
     CHECK_EQ(pst_i3c_target_ccc(t, PST_I3C_RSTACT, PST_I3C_RESET, NULL, 0), PST_OK);
     CHECK_EQ(pst_i3c_target_ccc_read(t, PST_I3C_DBGOPCODE, PST_I3C_START, out, &len), PST_OK);
     CHECK(!pst_i3c_target_pattern(t));
@@ -205,7 +205,7 @@ static void test_adaptor_reset(void **state)
     deliver(1);
 }
 
-/* A debugger that died and came back: the TS hears of the end exactly once. */
+/* A debugger dies and comes back: the TS gets the end exactly once. */
 static void test_begins_anew(void **state)
 {
     (void)state;
@@ -232,7 +232,7 @@ static void test_begins_anew(void **state)
     CHECK_EQ(p->closed, 0);
 }
 
-/* Another debugger takes the target: the first one hears that it is over, and disturbs nothing. */
+/* Another debugger takes over the target: the first one gets the end and disturbs nothing. */
 static void test_another_begins(void **state)
 {
     uint8_t kind, *payload;
@@ -263,7 +263,7 @@ static void test_another_begins(void **state)
     deliver(1);
 }
 
-/* Nor does the first one end the other's stream when it closes before it has heard of that. */
+/* The first debugger closes before it knows: this does not end the stream of the other one. */
 static void test_another_stays(void **state)
 {
     pst_err err = PST_OK;
@@ -287,7 +287,9 @@ static void test_another_stays(void **state)
     CHECK(pst_i3c_debugger_is_up(&second->debugger));
 }
 
-/* A TS that takes nothing for a long time is waited for, and says when it does again. */
+/* The debugger waits for a TS that does not read for a long time. The TS signals when it reads
+ * again.
+ */
 static void test_backpressure(void **state)
 {
     (void)state;
@@ -314,13 +316,13 @@ static void test_nobody(void **state)
     start(10, true, PST_I3C_PORT_MESSAGES);
     rig.pairs[0].target->device.absent = true;
     CHECK_EQ(run_until_error(), PST_ERR_TIMEOUT);
-    /* There, and then gone. */
+    /* The target is present, then gone. */
     start(11, true, PST_I3C_PORT_MESSAGES);
     run_until_up(1);
     rig.pairs[0].target->device.absent = true;
     CHECK_EQ(run_until_error(), PST_ERR_TIMEOUT);
     CHECK(rig.now < 60000);
-    /* A line so bad that nothing ever arrives whole. */
+    /* A line so bad that no message arrives intact. */
     start(12, true, PST_I3C_PORT_MESSAGES);
     rig.model.faults.read = 1000;
     CHECK_EQ(run_until_error(), PST_ERR_TIMEOUT);

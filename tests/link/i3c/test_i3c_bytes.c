@@ -17,7 +17,7 @@ static void fill_streams(uint64_t seed)
     pst_test_rng_fill(&rng, downward, sizeof downward);
 }
 
-/* The TS's owner; `most` bytes at a time. PST_PENDING, or that the DTS has gone. */
+/* Runs the TS's owner, `most` bytes at a time. Returns PST_PENDING, or that the DTS is gone. */
 static pst_err serve(struct pair *p, struct flow *in, struct flow *out, size_t most)
 {
     struct pst_i3c_target *t = &p->target->engine;
@@ -86,8 +86,8 @@ static void test_bytes(void **state)
     }
 }
 
-/* A DTS that takes nothing while it writes: what it says arrives all the same, and what was said
- * to it meanwhile is there once it takes again. */
+/* A DTS that does not read while it writes: its bytes still arrive, and it gets the TS's bytes when
+ * it reads again. */
 static void test_unread(void **state)
 {
     (void)state;
@@ -116,7 +116,7 @@ static void test_unread(void **state)
     }
 }
 
-/* The DTS closes: all that it put arrives, then the end, once; and it hears that it is over. */
+/* The DTS closes: all its bytes arrive, then the end, once. The DTS learns that it is complete. */
 static void test_dts_closes(void **state)
 {
     (void)state;
@@ -150,7 +150,7 @@ static void test_dts_closes(void **state)
     }
 }
 
-/* A deaf TS is not cut off: the end waits for it, until the caller has had enough. */
+/* If the TS does not read, the end waits for it until the caller gives up. */
 static void test_close_waits(void **state)
 {
     (void)state;
@@ -166,7 +166,7 @@ static void test_close_waits(void **state)
     CHECK(pst_i3c_target_is_open(&p->target->engine));
 }
 
-/* The TS closes once all has arrived; the DTS learns by an IBI, long before it would poll. */
+/* The TS closes when all has arrived. The DTS learns it by an IBI, long before its next poll. */
 static void test_ts_closes(void **state)
 {
     (void)state;
@@ -196,7 +196,8 @@ static void test_ts_closes(void **state)
     CHECK_EQ(pst_i3c_target_get(t, bytes, sizeof bytes, &len), PST_PENDING);
 }
 
-/* A device that comes later gets an address by itself and can be used; ids are not taken twice. */
+/* A device that is attached later gets an address by hot-join and can be used. Duplicate ids are
+ * refused. */
 static void test_hot_join(void **state)
 {
     static struct pst_i3c_adaptor late;
@@ -214,7 +215,8 @@ static void test_hot_join(void **state)
     pst_i3c_adaptor_init(&late, rig.targets[0].device.id);
     CHECK_EQ(pst_i3c_model_attach(m, &late.device), PST_ERR_BUSY);
     run_until_up(2);
-    /* Unplugged in mid-work: nobody answers, and the other one does not mind. */
+    /* A target is unplugged during a transfer: it no longer answers, and the other one is not
+     * affected. */
     pst_i3c_model_detach(m, &rig.targets[0].device);
     CHECK_EQ(run_until_error(), PST_ERR_TIMEOUT);
 }

@@ -1,9 +1,9 @@
-/* I3C: what is on the wire: commands, fragments byte by byte, devices that we do not know, and the
- * public TinySPP vectors, unchanged, to a real SPP engine. pst-link: spp posix */
+/* I3C on the wire: commands, fragments byte by byte, foreign devices, and the public TinySPP
+ * vectors, unchanged, to a real SPP engine. pst-link: spp posix */
 #include "link/i3c/i3c_rig.h"
 #include "spp/fake_space.h"
 
-/* Bit by bit, from RFC 1662's polynomial. */
+/* Computed bit by bit from RFC 1662's polynomial. */
 static uint16_t fcs(const uint8_t *at, size_t len)
 {
     unsigned crc = 0xFFFF;
@@ -30,13 +30,13 @@ static size_t fragment(uint8_t *out, uint8_t flags, uint8_t stream, uint16_t seq
     return len + 8;
 }
 
-/* A device whose answers are the test's. */
+/* A device whose answers the test chooses. */
 struct stranger {
     const char *caps, *status; /* 4 bytes each */
     uint8_t port;
     unsigned resets, reads;
     bool mends; /* a reset gives it a good status */
-    bool deaf;  /* says that it has no stream, for ever */
+    bool deaf;  /* always reports that it has no stream */
 };
 
 static pst_err stranger_find(void *ctx, uint64_t id, uint8_t *address)
@@ -300,7 +300,7 @@ static void test_plain_limits(void **state)
     CHECK_BYTES(ibi, "\x5C\x00", 2);
     pst_i3c_target_ibi_done(t, ibi);
     CHECK_EQ(pst_i3c_target_ibi(t, ibi), 0);
-    /* Longer than a transfer may be: the DTS is told that something was lost. */
+    /* Longer than the maximum transfer: the DTS gets an error that data was lost. */
     CHECK_EQ(pst_i3c_target_write(t, bytes, 256), PST_ERR_DECODE);
     CHECK_EQ(pst_i3c_target_ibi(t, ibi), 2);
     CHECK_BYTES(ibi, "\x5C\xFF", 2);
@@ -323,7 +323,7 @@ static void test_plain_limits(void **state)
     CHECK_EQ(run_until_error(), PST_ERR_IO);
 }
 
-/* A TS that takes nothing for long is there all the same: NACK is no sign of death. */
+/* A TS that does not read for a long time is still present: NACK does not mean that it is gone. */
 static void test_plain_backpressure(void **state)
 {
     uint8_t kind, *payload;
@@ -350,7 +350,7 @@ static void test_plain_backpressure(void **state)
     CHECK_BYTES(payload, "two!", 4);
 }
 
-/* Replies inside of IBIs wait for an owner that has not taken the one before. */
+/* Replies inside IBIs wait until the owner has taken the previous one. */
 static void test_plain_along(void **state)
 {
     uint8_t kind, *payload;
@@ -380,7 +380,7 @@ static void test_plain_along(void **state)
     }
 }
 
-/* A device whose IBIs are not looked at keeps no other one's from being heard. */
+/* A device whose IBIs are not handled does not block those of another device. */
 static void test_unheard_ibis(void **state)
 {
     uint8_t kind = 0, *payload;

@@ -1,4 +1,4 @@
-/* MCTP packets and their reassembly: every rule about what is dropped. */
+/* MCTP packets and their reassembly, with every rule for dropping packets. */
 #include "pst_test.h"
 
 #include "postern/links/mctp.h"
@@ -270,8 +270,8 @@ static void test_slots_and_timeout(void **state)
     CHECK_EQ(give(&rig, E, 1, 1, 1, 6, 101), PST_ERR_UNEXPECTED);
 }
 
-/* Packets lost, and tags used again after more than the timeout: no message comes out that was not
- * sent. (Tags used again at once could be spliced: MCTP counts to four.) */
+/* Packets are lost, and tags are reused after the timeout: only messages that were sent come out.
+ * (Tags reused immediately could be spliced: MCTP's sequence numbers count to four.) */
 static void test_faulty_bus(void **state)
 {
     struct pst_test_rng rng = {.state = 7};
@@ -371,7 +371,7 @@ static void test_serial_lengths(void **state)
     CHECK_EQ(s.skipped, 0);
 }
 
-/* Feeds a line; counts the packets equal to `want`, and says whether any other came. */
+/* Feeds a line. Counts the packets equal to `want` and returns whether there was any other. */
 static size_t feed(struct pst_mctp_serial *s, const uint8_t *line, size_t len, const uint8_t *want,
                    size_t n, bool *other)
 {

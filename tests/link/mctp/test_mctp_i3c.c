@@ -146,7 +146,7 @@ static void test_packets(void **state)
         }
         CHECK_EQ(in[0], 200);
         CHECK_EQ(in[1], 200);
-        CHECK(rig.device.ibis > 0); /* it raises them whether anybody listens or not */
+        CHECK(rig.device.ibis > 0); /* it raises IBIs even if nobody handles them */
     }
 }
 
@@ -163,7 +163,7 @@ static void test_limits(void **state)
         CHECK_EQ(pst_mctp_i3c_target_send(&rig.target, packet, 254), PST_OK);
     }
     CHECK_EQ(pst_mctp_i3c_target_send(&rig.target, packet, 254), PST_ERR_BUSY);
-    /* Nobody there. */
+    /* No device. */
     rig.device.absent = true;
     for (int i = 0; i < 10000 && err == PST_OK; i++) {
         err = turn();
@@ -276,7 +276,7 @@ static void test_link(void **state)
     }
 }
 
-/* --- a bus that takes its time --- */
+/* --- a slow bus --- */
 
 static struct {
     int reads, ibis;
@@ -316,7 +316,7 @@ static pst_err slow_ibi(void *ctx, uint8_t address, struct pst_i3c_ibi *ibi)
     return PST_OK;
 }
 
-/* An IBI that is told before the end of the read that went before it is about the next packet. */
+/* An IBI reported before the end of the previous read refers to the next packet. */
 static void test_early_ibi(void **state)
 {
     const struct pst_i3c_bus bus = {

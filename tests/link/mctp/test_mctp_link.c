@@ -124,7 +124,7 @@ static size_t make(const struct end *from, uint32_t i, uint8_t *out)
 
     pst_test_rng_fill(&rng, out, len);
     if (i % 3 == 0) {
-        memset(out, 0x7E, len); /* what this framing likes least */
+        memset(out, 0x7E, len); /* the worst case for this framing */
     }
     return len;
 }
@@ -238,7 +238,7 @@ static void test_every_speed(void **state)
             CHECK_EQ(client.line.in.damaged + server.line.in.damaged, 0);
             CHECK_EQ(client.line.mctp.damaged + server.line.mctp.damaged, 0);
             CHECK_EQ(client.line.mctp.in.counters.abandoned, 0);
-            /* The timeouts suit the line: nothing is sent twice on a good one. */
+            /* The timeouts fit the speed of the line: nothing is sent twice on a good line. */
             CHECK_EQ(client.line.mctp.link.counters.lost + server.line.mctp.link.counters.lost, 0);
             if (bauds[b] > 0) { /* one frame ahead, and no more */
                 CHECK(up.most <= 2 * sizeof client.line.frame + bauds[b] / 10000 * 4);
@@ -266,7 +266,7 @@ static void test_noise(void **state)
     }
 }
 
-/* The client is started anew, under the same id: its old connection ends, the new one works. */
+/* The client restarts with the same id: its old connection ends and the new one works. */
 static void test_client_restarts(void **state)
 {
     (void)state;
@@ -285,7 +285,7 @@ static void test_client_restarts(void **state)
     run(200000);
 }
 
-/* The next client calls while the owner has not yet looked after the one before, who has closed. */
+/* The next client calls before the owner has handled the previous one, which has closed. */
 static void test_next_client(void **state)
 {
     (void)state;
@@ -375,7 +375,7 @@ static void test_packets(void **state)
     }
 }
 
-/* Somebody else's messages, whole, begun and never ended, and a second caller. */
+/* Foreign messages, complete and incomplete, and a second caller. */
 static void test_company(void **state)
 {
     static const uint8_t control[] = {1, 9, 20, 0xC9, 0, 0x80, 2};
@@ -412,7 +412,7 @@ static void test_company(void **state)
     packets(2000);
 }
 
-/* An answer goes to whom it is for, whoever else speaks before it is sent. */
+/* An answer goes to its caller, even if another one sends before. */
 static void test_answer_to(void **state)
 {
     static const uint8_t closing[] = {PST_DATAGRAM_CLOSE, 1, 2, 3, 4, 43};

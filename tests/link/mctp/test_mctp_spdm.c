@@ -1,5 +1,5 @@
-/* SPDM over MCTP: the bytes, the pairing of requests and answers, and that whatever is lost a
- * request reaches its owner once and is answered with the same bytes. */
+/* SPDM over MCTP: the bytes and the pairing of requests and answers. Whatever is lost, a request
+ * must reach its owner once, and its answer must have the same bytes. */
 #include "pst_test.h"
 
 #include "postern/links/mctp_spdm.h"
@@ -55,7 +55,7 @@ static bool say(struct end *e, uint8_t kind, const void *body, size_t len)
     return pst_mctp_spdm_write(&e->m, all, PST_LINK_HEADER + len) == PST_LINK_HEADER + len;
 }
 
-/* All that `from` has to say now, but for the packets in `lost` (bit n: the n-th). How many. */
+/* Sends all packets of `from` except those in `lost` (bit n: the n-th). Returns their number. */
 static unsigned carry(struct end *from, struct end *to, uint64_t now, uint32_t lost)
 {
     uint8_t packet[PACKET];
@@ -72,7 +72,7 @@ static unsigned carry(struct end *from, struct end *to, uint64_t now, uint32_t l
 static const uint8_t get_version[] = {0x10, 0x84, 0, 0}, version[] = {0x10, 0x04, 0, 0, 7},
                      get_caps[] = {0x12, 0xE1, 0, 0}, caps[] = {0x12, 0x61, 0, 0, 1};
 
-/* Greeted, and past the first question. */
+/* Exchanges HELLO and the first request. */
 static void start(struct end *dts, struct end *ts)
 {
     open_end(dts, false);
@@ -136,8 +136,8 @@ static void test_greeting(void **state)
     }
 }
 
-/* A request or its answer is lost, whole or in part: it is asked again, reaches its owner once, and
- * the answer is the same. In the clear and in records. */
+/* A request or its answer is lost, completely or in part: it is repeated, reaches its owner once,
+ * and gets the same answer. In the clear and in records. */
 static void test_lost(void **state)
 {
     static const struct {
@@ -195,7 +195,7 @@ static void test_lost(void **state)
     }
 }
 
-/* While the owner works, and while its answer is on its way, a repetition changes nothing. */
+/* A repetition has no effect while the owner works or its answer is in transit. */
 static void test_impatient(void **state)
 {
     struct end dts, ts;
@@ -224,7 +224,7 @@ static void test_impatient(void **state)
     CHECK(hear(&dts) && dts.len == sizeof answer);
 }
 
-/* What must be new is asked of the owner again. */
+/* Requests that need a new answer go to the owner again. */
 static void test_anew(void **state)
 {
     static const uint8_t measure[] = {0x12, 0xE0, 0, 1};
@@ -265,7 +265,7 @@ static void test_gives_up(void **state)
     CHECK_EQ(pst_mctp_spdm_write(&dts.m, get_caps, 4), 0);
 }
 
-/* Answers that are none, requests that are none, messages of others. */
+/* Invalid answers, invalid requests, and foreign messages. */
 static void test_strangers(void **state)
 {
     static const struct {
@@ -293,7 +293,7 @@ static void test_strangers(void **state)
         CHECK(pst_mctp_spdm_input(&e->m, rows[i].packet, 9, 0) != PST_OK);
         CHECK(!hear(e));
     }
-    /* A responder speaks when it is asked, and in the same protection. */
+    /* A responder sends only when asked, and with the same protection. */
     CHECK(say(&ts, PST_LINK_SPDM, caps, sizeof caps));
     CHECK_EQ(carry(&ts, &dts, 0, 0), 0);
     CHECK_EQ(carry(&dts, &ts, ANSWER_MS, 0), 1);
@@ -303,7 +303,7 @@ static void test_strangers(void **state)
     CHECK(say(&ts, PST_LINK_SPDM, caps, sizeof caps));
     CHECK_EQ(carry(&ts, &dts, 0, 0), 1);
     CHECK(hear(&dts));
-    /* Nobody is let in but by asking for a version. */
+    /* A connection begins only with GET_VERSION. */
     open_end(&ts, true);
     CHECK(say(&dts, PST_LINK_SPDM, get_caps, sizeof get_caps));
     (void)carry(&dts, &ts, 0, 0);
@@ -339,8 +339,8 @@ static void test_owner(void **state)
     }
 }
 
-/* Packets are lost, changed, doubled: every request that was answered reached its owner once, in
- * order, and had its own answer. */
+/* Packets are lost, changed, duplicated: every answered request reached its owner once, in order,
+ * and got its own answer. */
 static void noisy(uint64_t seed)
 {
     struct pst_test_rng rng = {.state = seed};
@@ -389,7 +389,7 @@ static void test_noisy(void **state)
     }
 }
 
-/* The same on a serial line, at its pace. */
+/* The same on a serial line, at its speed. */
 static void test_line(void **state)
 {
     struct pst_mctp_spdm_line a, b;

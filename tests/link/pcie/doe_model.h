@@ -1,5 +1,5 @@
-/* A device with a DOE mailbox, as its host sees it: configuration space with a list of extended
- * capabilities, and everything that may be wrong with one. */
+/* A model of a device with a DOE mailbox, as the host sees it: configuration space with a list of
+ * extended capabilities, and all errors that a device may have. */
 #ifndef PST_DOE_MODEL_H
 #define PST_DOE_MODEL_H
 
@@ -19,7 +19,7 @@ struct doe_model {
      * error */
     size_t (*answer)(struct doe_model *m);
     void *ctx;
-    /* what is wrong */
+    /* errors of the device */
     unsigned slow;       /* reads of the status until the answer is ready */
     unsigned busy;       /* reads of the status until somebody else's object is done */
     unsigned cut;        /* the answer ends after so many words */

@@ -83,7 +83,7 @@ static pst_err ask(void)
     return PST_ERR_STATE;
 }
 
-/* Nothing of what went before is in the way. */
+/* Nothing of an earlier exchange is left. */
 static void good_again(void)
 {
     rig.model.answer = echo;
@@ -216,7 +216,7 @@ static void test_stale(void **state)
 {
     (void)state;
     begin(echo, 16);
-    rig.model.status = 0x80000000u; /* an answer that nobody fetched */
+    rig.model.status = 0x80000000u; /* an answer that was not read */
     rig.model.ready_count = 9;
     CHECK_EQ(ask(), PST_OK);
     CHECK_EQ(rig.model.aborts, 1);
@@ -225,7 +225,7 @@ static void test_stale(void **state)
     CHECK_EQ(rig.model.aborts, 2);
 }
 
-/* Somebody was killed while writing an object, which no register shows. */
+/* A process was killed while it wrote an object, which no register shows. */
 static void test_half_written(void **state)
 {
     (void)state;

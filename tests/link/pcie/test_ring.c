@@ -1,5 +1,5 @@
-/* Rings in shared memory: bytes both ways in every interleaving, restarts of either side, a peer
- * that lies, and two threads at once. */
+/* Rings in shared memory: bytes in both directions with every interleaving, restarts of each side,
+ * a hostile peer, and two threads. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -173,7 +173,7 @@ static void test_finish(void **state)
     CHECK_EQ(pst_ring_turn(&caller, 0), PST_ERR_CLOSED);
 }
 
-/* One that could not wait until all is read: it is read all the same, or missed. */
+/* A side that ends before all is read: the rest is still read, or lost. */
 static void test_unread(void **state)
 {
     uint8_t bytes[8];
@@ -206,7 +206,7 @@ static void test_restarts(void **state)
     call(2);
     join();
     CHECK_EQ(pst_ring_write(&caller, (const uint8_t *)"old", 3), 3);
-    call(3); /* without a word to anybody */
+    call(3); /* without telling the peer */
     CHECK_EQ(pst_ring_turn(&listener, 0), PST_ERR_UNEXPECTED);
     CHECK_EQ(pst_ring_turn(&caller, 0), PST_PENDING);
     CHECK_EQ(pst_ring_read(&listener, bytes, sizeof bytes), 0);
@@ -229,7 +229,7 @@ static void test_restarts(void **state)
     }
 }
 
-/* What one caller scribbled over a listener that waits does not keep the next one away. */
+/* A caller corrupts the block of a waiting listener: the next caller can still connect. */
 static void test_scribbled(void **state)
 {
     static const enum pst_ring_word words[] = {PST_RING_MAGIC, PST_RING_PROFILE, PST_RING_SIZE,
@@ -249,7 +249,7 @@ static void test_scribbled(void **state)
     }
 }
 
-/* Another caller takes the place of the first, who must not write into what is not his. */
+/* Another caller replaces the first one, which must not write to the memory any more. */
 static void test_taken(void **state)
 {
     struct pst_ring second;

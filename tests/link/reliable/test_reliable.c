@@ -14,7 +14,7 @@ struct end {
     struct pst_reliable r;
     struct pst_reliable_config cfg;
     struct pst_reliable_sent sent[SENT];
-    /* Between fences, so that writing past a buffer is seen even inside this struct. */
+    /* Guard bytes around buffers detect writes past a buffer even inside this struct. */
     uint8_t message[MESSAGE], fence_a[FENCE], send[BUFFER], fence_b[FENCE], receive[BUFFER],
         fence_c[FENCE];
     bool up;
@@ -195,8 +195,7 @@ static bool all_there(const struct net *n)
     return n->client.got == n->server.to_send && n->server.got == n->client.to_send;
 }
 
-/* Runs until everything arrived or an end gave up; more simulated time than `limit` is a failure.
- */
+/* Runs until everything has arrived or an end gave up. Fails after `limit` of simulated time. */
 static void run(struct net *n, uint64_t limit)
 {
     net_start(n);
@@ -246,7 +245,7 @@ static void test_clean(void **state)
     CHECK_EQ(net.client.r.peer.largest, MESSAGE);
 }
 
-/* Each fault alone and all together, many seeds. Rates that a link survives: all must arrive. */
+/* Each fault alone and all together, with many seeds. At these rates everything must arrive. */
 static void test_faults(void **state)
 {
     static const struct faults table[] = {
@@ -285,8 +284,8 @@ static void test_faults(void **state)
     }
 }
 
-/* Worse than anybody survives: nothing wrong comes out (checked on the way), and both ends finish
- * within the timeout after the path has died. */
+/* Rates that no link survives: no wrong bytes may come out, and both ends must end within the
+ * timeout after the path is dead. */
 static void test_hopeless(void **state)
 {
     (void)state;
@@ -327,8 +326,8 @@ static void test_nobody_there(void **state)
     CHECK(net.client.r.counters.sent < 20); /* backs off */
 }
 
-/* The cookie has told what a round trip takes: a welcome that is lost costs some of these, and not
- * the timeout of one who knows nothing. */
+/* The cookie exchange measures the round trip. So a lost welcome costs a few round trips, not the
+ * initial timeout. */
 static void test_welcome_lost(void **state)
 {
     const struct faults none = {.delay_ms = 10};
@@ -369,7 +368,7 @@ static void test_keepalive(void **state)
     CHECK_EQ(net.client.r.state, PST_OK);
     CHECK_EQ(net.server.r.state, PST_OK);
     CHECK(net.client.r.counters.sent < 600);
-    /* Without output: who cannot send looks. */
+    /* The same without output: a blocked sender must check the timeout too. */
     pst_reliable_look(&net.client.r, net.now + pst_reliable_ip.dead / 2);
     CHECK_EQ(net.client.r.state, PST_OK);
     net.up.faults.drop = 1000;
@@ -448,7 +447,8 @@ static void test_client_restarts(void **state)
     const uint32_t before = net.server.r.peer_id;
     net.client.cfg.id += 99;
     net.client.got = net.client.sent_count = 0;
-    run(&net, net.now + 10000); /* the greeting goes through the door and replaces the connection */
+    run(&net,
+        net.now + 10000); /* its greeting is accepted at the door and replaces the connection */
     CHECK(all_there(&net));
     CHECK(net.server.r.peer_id != before);
 }
@@ -479,7 +479,7 @@ static void test_path_size(void **state)
     }
 }
 
-/* The path shrinks under a transfer: what was cut for the old one is cut anew. */
+/* The path MTU shrinks during a transfer: datagrams made for the old MTU are split again. */
 static void test_path_shrinks(void **state)
 {
     const struct faults f = {.delay_ms = 10};
@@ -502,8 +502,8 @@ static void test_path_shrinks(void **state)
     }
 }
 
-/* It shrinks in one direction, where small datagrams go on arriving: credit for what the other side
- * has to say. */
+/* The MTU shrinks in one direction, where small datagrams still arrive: credit for the other side.
+ */
 static void test_path_shrinks_one_way(void **state)
 {
     const struct faults f = {.delay_ms = 10};
@@ -529,8 +529,8 @@ static void test_path_shrinks_one_way(void **state)
     }
 }
 
-/* A path that shrinks and loses many for a while, so that the receiver has all the gaps that it
- * keeps track of, and of many small pieces takes the first alone. */
+/* The MTU shrinks while many datagrams are lost, so that the receiver tracks the maximum number of
+ * gaps and accepts only the first of many small pieces. */
 static void test_path_shrinks_with_gaps(void **state)
 {
     const struct faults f = {.delay_ms = 10};
@@ -559,8 +559,8 @@ static void test_path_shrinks_with_gaps(void **state)
     }
 }
 
-/* A receiver that does not read: the sender stops at the credit, both stay alive, nothing is lost.
- */
+/* The receiver does not read: the sender stops at the credit, both ends stay alive, nothing is
+ * lost. */
 static void test_credit(void **state)
 {
     const struct faults f = {.delay_ms = 10, .drop = 50};
@@ -603,7 +603,7 @@ static void test_credit(void **state)
     check_fences(&net.server);
 }
 
-/* Room that the reader makes is told at once, not when the next keepalive asks. */
+/* When the reader makes room, the credit is sent at once, not at the next keepalive. */
 static void test_credit_returns(void **state)
 {
     const struct faults f = {.delay_ms = 10};
@@ -745,7 +745,7 @@ static void test_cookie(void **state)
     CHECK_EQ(pst_reliable_output(&net.client.r, with, OUT, 5), len);
     CHECK_EQ(greet("a", with, len, 5, reply, &n), PST_OK);
     CHECK_EQ(greet("a", with, len, 5 + 16384, reply, &n), PST_OK);
-    /* Another address, another time, another key, another HELLO: proves nothing. */
+    /* A cookie with another address, time, key or HELLO is refused. */
     CHECK_EQ(greet("b", with, len, 5, reply, &n), PST_WANT_MORE);
     CHECK_EQ(greet("a", with, len, 5 + 3 * 16384, reply, &n), PST_WANT_MORE);
     for (size_t at = 1; at + 4 < len; at++) {
@@ -759,8 +759,7 @@ static void test_cookie(void **state)
         }
         with[at] = was;
     }
-    /* A server that asks forever is not obeyed forever: one HELLO at once, then only by the timer.
-     */
+    /* A server that keeps asking for a HELLO gets one at once, then only one per timer. */
     seal(with, len);
     CHECK_EQ(greet("b", with, len, 5, reply, &n), PST_WANT_MORE);
     CHECK_EQ(pst_reliable_input(&net.client.r, reply, n, 6), PST_OK);
@@ -783,8 +782,8 @@ static void test_other_profile(void **state)
     CHECK_EQ(net.client.r.state, PST_ERR_PROFILE);
 }
 
-/* Every datagram of a real run: every truncation is refused, and so is every single changed byte,
- * by the door and by both ends; nothing changes for the connection. */
+/* For every datagram of a real run, the door and both ends refuse every truncation and every
+ * changed byte; the connection is not affected. */
 static void check_tampered(const uint8_t *datagram, size_t len)
 {
     static uint8_t copy[OUT];
@@ -830,8 +829,8 @@ static void test_tampered(void **state)
     CHECK(all_there(&net));
 }
 
-/* The same with a good CRC, so that the fields themselves are seen: no crash, no answer longer than
- * the question, no message that was not sent (a stream that was tampered with may end, no more). */
+/* The same with a correct CRC, so that the fields are parsed: no crash, no answer longer than the
+ * datagram, no message that was not sent (but the stream may end). */
 static void test_tampered_and_sealed(void **state)
 {
     const struct faults f = {.delay_ms = 10};
@@ -852,7 +851,7 @@ static void test_tampered_and_sealed(void **state)
             }
             memcpy(copy, q->bytes, q->len);
             copy[pst_test_rng_below(&rng, q->len - 4)] = (uint8_t)pst_test_rng_u64(&rng);
-            /* Not the stream's own bytes: that they are believed is what records are for. */
+            /* The stream's own bytes are not changed here: records protect them. */
             if (copy[0] == PST_DATAGRAM_DATA && (copy[5] & PST_DATAGRAM_BYTES) != 0) {
                 continue;
             }
@@ -864,7 +863,7 @@ static void test_tampered_and_sealed(void **state)
     }
 }
 
-/* Hands the server one datagram of the client's stream, made by hand. */
+/* Passes the server one handmade datagram of the client's stream. */
 static pst_err by_hand(uint32_t number, uint32_t offset, const uint8_t *bytes, size_t len)
 {
     static uint8_t out[OUT];
@@ -918,8 +917,9 @@ static void test_overlaps(void **state)
     }
 }
 
-/* A sender that ignores the credit, or makes more gaps than are kept track of: dropped, and never
- * acknowledged. */
+/* Data beyond the credit, or with more gaps than the receiver tracks, is dropped and not
+ * acknowledged.
+ */
 static void test_greedy_sender(void **state)
 {
     static uint8_t bytes[1000], out[OUT];
@@ -943,7 +943,7 @@ static void test_greedy_sender(void **state)
     check_fences(&net.server);
 }
 
-/* Acknowledgements of what was never sent change nothing. */
+/* Acknowledgements of data that was never sent have no effect. */
 static void test_strange_acks(void **state)
 {
     uint8_t out[64];

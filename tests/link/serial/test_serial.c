@@ -262,7 +262,7 @@ static size_t make(const struct end *from, uint32_t i, uint8_t *out)
 
     pst_test_rng_fill(&rng, out, len);
     if (i % 3 == 0) {
-        memset(out, 0, len); /* what COBS likes least */
+        memset(out, 0, len); /* the worst case for COBS */
     }
     return len;
 }
@@ -393,7 +393,7 @@ static void test_every_speed(void **state)
             run(400000);
             CHECK_EQ(net.client.s.damaged + net.server.s.damaged, 0);
             CHECK_EQ(net.client.s.in.malformed + net.server.s.in.malformed, 0);
-            /* The timeouts suit the line: nothing is sent twice on a good one. */
+            /* The timeouts fit the speed of the line: nothing is sent twice on a good line. */
             CHECK_EQ(net.client.s.link.counters.lost + net.server.s.link.counters.lost, 0);
         }
     }
@@ -437,7 +437,8 @@ static void test_unplugged(void **state)
     CHECK_EQ(net.server.s.link.state, PST_ERR_TIMEOUT);
 }
 
-/* Only noise on the line, or a peer at another speed: counted, no connection, ends in time. */
+/* Only noise on the line, or a peer at another baud rate: bytes are counted, no connection opens,
+ * and the attempt times out. */
 static void test_wrong_speed(void **state)
 {
     struct pst_test_rng rng = {.state = 8};
@@ -479,7 +480,7 @@ static void test_client_restarts(void **state)
     }
 }
 
-/* The next client calls while the owner has not yet looked after the one before, who has closed. */
+/* The next client calls before the owner has handled the previous one, which has closed. */
 static void test_next_client(void **state)
 {
     (void)state;
@@ -515,8 +516,8 @@ static void test_server_restarts(void **state)
     CHECK_EQ(net.client.s.link.state, PST_ERR_CLOSED);
 }
 
-/* The client's first frame, cut anywhere and with every byte changed to every value: never
- * answered, and the whole one right after it is. */
+/* The client's first frame, truncated at every position and with every byte changed to every value,
+ * is never answered. The correct frame right after it is. */
 static void test_every_byte(void **state)
 {
     uint8_t frame[PST_COBS_ROOM(MTU) + 2], bad[sizeof frame], out[128];

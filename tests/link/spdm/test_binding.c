@@ -1,4 +1,4 @@
-/* MCTP and DOE: known bytes, every truncation, what the other binding sends. */
+/* MCTP and DOE bindings: known bytes, every truncation, and messages of the other binding. */
 #include "postern/links/binding.h"
 #include "pst_test.h"
 

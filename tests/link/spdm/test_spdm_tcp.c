@@ -1,11 +1,12 @@
-/* SPDM over TCP: frames and link messages, cut anywhere; what neither side may say. */
+/* SPDM over TCP: frames and link messages, split anywhere, and messages that a side must not send.
+ */
 #include "pst_test.h"
 
 #include "postern/links/spdm_tcp.h"
 
 typedef pst_err converter(struct pst_spdm_tcp *, const uint8_t *, size_t, uint8_t *, size_t *);
 
-/* In pieces of `step`; each must fit where the contract says. */
+/* Feeds pieces of `step` bytes. The output of each must fit the documented size. */
 static pst_err convert(converter *way, const uint8_t *in, size_t len, size_t step, uint8_t *out,
                        size_t *total, struct pst_spdm_tcp *t)
 {

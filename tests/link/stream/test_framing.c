@@ -1,4 +1,4 @@
-/* Framing: every split, every truncation, everything that is not ours. */
+/* Framing: every split, every truncation, and foreign bytes. */
 #include "pst_test.h"
 
 #include "postern/link.h"
@@ -111,7 +111,7 @@ static void check_refused(const void *bytes, size_t len, size_t cap)
     pst_framing_init(&s, buffer, cap);
     CHECK_EQ(feed(&s, bytes, len, &got), PST_ERR_DECODE);
     CHECK_EQ(got.count, 0);
-    /* It stays closed to good messages too. */
+    /* After an error valid messages are refused too. */
     CHECK_EQ(feed(&s, wire, sizeof wire, &got), PST_ERR_DECODE);
     CHECK_EQ(got.count, 0);
 }
@@ -201,7 +201,7 @@ static void test_hello_bytes(void **state)
     msg[7] = 0;
     pst_poke_u32(msg + 8, PST_LINK_MIN_MESSAGE - 1);
     CHECK_EQ(pst_link_get_control(msg, 12, &op, &back, &why), PST_ERR_DECODE);
-    /* Another profile is understood well enough to say goodbye. */
+    /* A HELLO of another profile is understood well enough to answer BYE. */
     msg[5] = PST_PROFILE_VERSION + 1;
     CHECK_EQ(pst_link_get_control(msg, 9, &op, &back, &why), PST_OK);
     CHECK_EQ(back.profile, PST_PROFILE_VERSION + 1);
@@ -240,7 +240,7 @@ static const struct pst_link_traits hops[] = {
 };
 #define HOPS (sizeof hops / sizeof hops[0])
 
-/* Both ends, from their own hops and each other's HELLO, find the same path. */
+/* Both ends compute the same path from their own hops and the peer's HELLO. */
 static void test_agree(void **state)
 {
     (void)state;
@@ -288,7 +288,7 @@ static void test_bye(void **state)
     CHECK_EQ(pst_link_put_bye(msg, PST_OK), 2);
     CHECK_EQ(pst_link_get_control(msg, 2, &op, &hello, &why), PST_OK);
     CHECK_EQ(why, PST_OK);
-    msg[1] = 1; /* PST_PENDING is not the end of anything */
+    msg[1] = 1; /* PST_PENDING ends nothing */
     CHECK_EQ(pst_link_get_control(msg, 2, &op, &hello, &why), PST_OK);
     CHECK_EQ(why, PST_ERR_CLOSED);
 }

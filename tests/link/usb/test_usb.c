@@ -1,4 +1,6 @@
-/* USB: descriptors there and back, every request, and the pipe through stale and cut transfers. */
+/* USB: descriptors encoded and parsed, every request, and the pipe with stale and truncated
+ * transfers.
+ */
 #include "pst_test.h"
 
 #include "postern/links/usb.h"
@@ -102,7 +104,8 @@ static void test_find(void **state)
     }
 }
 
-/* Cut anywhere it is malformed; every byte changed, it is found somewhere sane or not at all. */
+/* Truncated descriptors are malformed. With any changed byte, the interface is found at a valid
+ * place or not at all. */
 static void test_hostile(void **state)
 {
     struct pst_usb_found f;
@@ -129,8 +132,8 @@ static void test_hostile(void **state)
     }
 }
 
-/* A setting without endpoints is passed over for the one that has them; small packets are not used;
- * a second configuration is another matter. */
+/* A setting without endpoints is skipped for one that has them. Small packets are not used. A
+ * second configuration is separate. */
 static void test_find_odd(void **state)
 {
     uint8_t bytes[CAP];
@@ -214,7 +217,7 @@ struct rig {
     uint64_t now;
 };
 
-/* One transfer of a side's own to the other; what became of it. */
+/* Passes one transfer of a side to the other. Returns the result. */
 static pst_usb_event pass(struct rig *rig, struct pst_usb_pipe *from, struct pst_usb_pipe *to)
 {
     uint8_t out[PST_USB_OWN];
@@ -252,7 +255,8 @@ static size_t send_some(struct pst_usb_pipe *p, size_t n)
     return len;
 }
 
-/* Every length, both ways: never a multiple of the packet, always whole. */
+/* Every length in both directions: a transfer is never a multiple of the packet size, and arrives
+ * complete. */
 static void test_lengths(void **state)
 {
     struct rig rig;
@@ -272,7 +276,7 @@ static void test_lengths(void **state)
     }
 }
 
-/* A transfer cut short or with something glued to it is none; the next one tells that it is lost.
+/* A truncated transfer, or one with extra bytes, is dropped. The next one shows that it was lost.
  */
 static void test_cut(void **state)
 {
@@ -321,7 +325,7 @@ static void test_close(void **state)
     }
 }
 
-/* A device that has no room closes the stream in place of taking it: that is an answer. */
+/* A device without room answers by closing the stream. */
 static void test_refused(void **state)
 {
     struct rig rig = {.now = 5};
@@ -343,7 +347,7 @@ static void test_refused(void **state)
     CHECK_EQ(pst_usb_pipe_output(&rig.host, rig.now, out, &len), PST_WANT_MORE);
 }
 
-/* A host went away without a word; what both had under way does not reach the next stream. */
+/* A host disappeared without closing: pending data of both sides does not reach the next stream. */
 static void test_stale(void **state)
 {
     struct rig rig;
@@ -378,7 +382,7 @@ static void test_stale(void **state)
     CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, transfer, host_len, &bytes), PST_USB_BYTES);
     CHECK_EQ(bytes.len, 20);
 
-    /* A host that starts anew without a reset: the old stream has ended by it. */
+    /* A host that opens a stream again without a reset ends the old stream. */
     pst_usb_pipe_call(&rig.host, STREAM, 0);
     CHECK_EQ(pass(&rig, &rig.host, &rig.device), PST_USB_OPENED);
     CHECK_EQ(pst_usb_pipe_receive(&rig.device, rig.now, from_host, host_len, &bytes),
@@ -420,7 +424,7 @@ static void test_retry(void **state)
     CHECK_EQ(pst_usb_pipe_output(&rig.host, rig.now, opens, &opens_len), PST_ERR_TIMEOUT);
 }
 
-/* Every change of one byte of the head: dropped, or lost, or nothing that ends another stream. */
+/* Any changed byte of the header: the transfer is dropped or lost, and no other stream ends. */
 static void test_head(void **state)
 {
     struct rig rig;
@@ -441,7 +445,7 @@ static void test_head(void **state)
     }
 }
 
-/* A host that makes no requests and sends nothing is taken for dead. */
+/* A host that makes no requests and sends nothing is treated as gone. */
 static void test_alive(void **state)
 {
     struct rig rig;
