@@ -1,8 +1,7 @@
-/* What OpenSSL says of a chain under the rules that ours has to keep: the first certificate is the
- * one trust anchor, strict checks, no partial chains, and the usage of the leaf. Where OpenSSL
- * knows less (our extensions) or demands more than SPDM does (key identifiers), it is overruled by
- * name.
- */
+/* OpenSSL's verdict on a chain under the rules that Postern must keep: the first certificate is the
+ * only trust anchor, strict checks, no partial chains, and the usage of the leaf. Where OpenSSL
+ * does not know an extension of Postern, or requires more than SPDM (key identifiers), its error is
+ * ignored. */
 #ifndef PST_CERT_REFERENCE_H
 #define PST_CERT_REFERENCE_H
 
@@ -25,7 +24,7 @@ static inline bool reference_is(const ASN1_OBJECT *object, const char *oid)
     return OBJ_obj2txt(text, sizeof text, object, 1) > 0 && strcmp(text, oid) == 0;
 }
 
-/* Are all critical extensions that OpenSSL does not know ones that we do? */
+/* Returns whether Postern knows all critical extensions that OpenSSL does not know. */
 static inline bool reference_knows_critical(X509 *x)
 {
     for (int i = 0; i < X509_get_ext_count(x); i++) {
@@ -53,7 +52,8 @@ static inline int reference_overrule(int ok, X509_STORE_CTX *ctx)
     return ok;
 }
 
-/* Splits a chain; the number of certificates, 0 when one cannot be decoded or too many. */
+/* Splits a chain. Returns the number of certificates; 0 if one cannot be decoded or if there are
+ * too many. */
 static inline int reference_split(const uint8_t *der, size_t len, X509 *out[REFERENCE_MAX])
 {
     const unsigned char *at = der, *end = der + len;
@@ -162,7 +162,7 @@ static inline int reference_verify(X509 *certs[], int n, uint64_t now)
 
 struct reference {
     bool accepted;
-    bool excused;    /* refused for a reason that does not count against us */
+    bool excused;    /* refused for a reason that Postern need not share */
     const char *why; /* when it is refused */
 };
 
@@ -193,7 +193,7 @@ static inline struct reference reference_check(const uint8_t *der, size_t len, p
     return r;
 }
 
-/* What our verifier says, with the same anchor; `text` gets the refusal. */
+/* Postern's verdict with the same anchor. `text` gets the reason of a refusal. */
 static inline bool ours_check(const uint8_t *der, size_t len, size_t root_len, pst_role role,
                               uint64_t now, char text[PST_MAX_REFUSAL])
 {

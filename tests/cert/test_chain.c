@@ -1,4 +1,4 @@
-/* The verifier in memory of the caller: a port that takes its time, few chains, small buffers. */
+/* The verifier in the caller's memory: a slow port, few chains, small buffers. */
 #include "openssl/chain_maker.h"
 
 static struct maker_chain made;
@@ -167,7 +167,7 @@ static void as_many_chains_as_there_is_memory_for(void **state)
     v.abort(v.ctx, &c);
 }
 
-/* Any peer that sends the root, which is no secret, would reach the function that is missing. */
+/* Any peer could send the root, which is not secret, and reach the missing function. */
 static void a_port_that_lacks_a_function_is_refused(void **state)
 {
     static struct pst_chain chain;

@@ -1,6 +1,6 @@
-/* Our verdict on a chain and OpenSSL's: ours is never more lenient. Where it is stricter, the rule
- * is one of a list. Certificates are mutated before they are signed, so that the signature holds
- * and everything else has to be noticed. */
+/* Compares Postern's verdict on a chain with OpenSSL's. Postern must never be more lenient. Where
+ * it is stricter, the rule must be in a list. Certificates are mutated before they are signed, so
+ * that only the mutation can be the reason of a refusal. */
 #include "openssl/chain_maker.h"
 
 #include "reference.h"
@@ -14,7 +14,7 @@ static struct maker_chain chain;
 static uint64_t seed = SEED;
 static unsigned both_accept, both_refuse, stricter, excused;
 
-/* What we may refuse although OpenSSL does not; parts/certificate.h says why. */
+/* What Postern may refuse although OpenSSL does not; parts/certificate.h gives the reasons. */
 static const char *const stricter_rules[] = {
     "is not an X.509 certificate in DER",
     "serialNumber: is not positive",
@@ -61,7 +61,7 @@ static void compare(const uint8_t *der, size_t len, size_t root_len, pst_role ro
     char text[PST_MAX_REFUSAL];
     bool ours = ours_check(der, len, root_len, role, now, text);
     if (!ours && pick(3) > 0) {
-        return; /* a sample tells what we are stricter about */
+        return; /* an example of a chain that Postern alone refuses */
     }
     struct reference theirs = reference_check(der, len, role, now);
 
@@ -232,7 +232,7 @@ static void chains_of_odd_parts_are_judged_alike(void **state)
     CHECK(both_accept > 150 && both_refuse > 80);
 }
 
-/* --- every byte, signed anew --- */
+/* --- every byte changed, signed again --- */
 
 /* The chain of maker_good with Ed25519 throughout, and its parts. */
 struct signed_chain {
@@ -248,7 +248,7 @@ static void take_apart(struct signed_chain *s, pst_role role)
     for (size_t i = 0; i < 3; i++) {
         chain.certs[i].algorithm = PST_ED25519;
     }
-    /* what our own CAs put in as well */
+    /* extensions that Postern's own CAs add */
     chain.certs[1].extra_oid = "subjectKeyIdentifier";
     chain.certs[1].extra = "DER:040401020304";
     chain.certs[2].extra_oid = "2.5.29.35";
@@ -313,7 +313,7 @@ static void every_changed_byte_is_judged_alike(void **state)
     CHECK(both_accept > 200 && both_refuse > 500);
 }
 
-/* --- by structure, signed anew --- */
+/* --- changes of the structure, signed again --- */
 
 struct node {
     size_t head, at, len, parent; /* where the header and the contents begin */
@@ -453,7 +453,7 @@ static void every_changed_structure_is_judged_alike(void **state)
 
 /* --- the signature itself --- */
 
-/* Bytes that no signature covers: a change is refused, but for the one that keeps r and s. */
+/* Bytes that no signature covers: every change is refused, except one that keeps r and s. */
 static void no_second_encoding_is_accepted(void **state)
 {
     char text[PST_MAX_REFUSAL];

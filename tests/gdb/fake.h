@@ -1,5 +1,5 @@
-/* A target in memory: the RUN and MEMORY access spaces as mipi_profile.h has them, one RV32 hart.
- * Nothing happens until fake_turn: whatever was submitted by then is one batch. */
+/* A simulated target: the RUN and MEMORY access spaces of mipi_profile.h with one RV32 hart.
+ * Operations run in fake_turn: all that were submitted by then are one batch. */
 #ifndef PST_TESTS_DTS_FAKE_H
 #define PST_TESTS_DTS_FAKE_H
 
@@ -39,7 +39,7 @@ struct fake {
     size_t resume_len;
     unsigned resumes, break_writes, break_records, gather_writes, interrupts, detaches;
 
-    /* what it is told to do */
+    /* set by the test */
     pst_err deny_memory_write, deny_run, deny_break, deny_gather, deny_interrupt;
     uint64_t granted_last; /* 0: everything */
     bool closed;           /* every operation answers CLOSED */
@@ -120,7 +120,7 @@ static inline void fake_report(struct fake *f, struct pst_writer *w)
     }
 }
 
-/* The target stops by itself. */
+/* Stops the target without a request. */
 static inline void fake_stop(struct fake *f)
 {
     static uint8_t bytes[65536];
@@ -189,7 +189,7 @@ static inline pst_err fake_break(struct fake *f, const struct pst_spp_op *op)
         for (size_t i = 128; i > 0; i--) {
             bool same = f->breaks[i - 1].set && f->breaks[i - 1].type == type &&
                         f->breaks[i - 1].kind == kind && f->breaks[i - 1].address == address;
-            CHECK(!(same && set == 1)); /* a server that keeps books sets none twice */
+            CHECK(!(same && set == 1)); /* the server must not set one twice */
             if (set == 1 ? !f->breaks[i - 1].set : same) {
                 at = i - 1;
             }
@@ -341,7 +341,7 @@ static inline void fake_submit(void *ctx, struct pst_spp_op *op)
     f->queue[f->queued++] = op;
 }
 
-/* One round trip: false when nothing was waiting. */
+/* Runs one round trip; returns false if nothing was waiting. */
 static inline bool fake_turn(struct fake *f)
 {
     size_t n = f->queued;
@@ -414,7 +414,7 @@ static inline void fake_collect(struct fake *f)
     pst_gdb_server_sent(&f->g, out.len);
 }
 
-/* Bytes to the server, turning the target as long as anything is left to do. */
+/* Sends bytes to the server and runs the target until nothing is left to do. */
 static inline void fake_feed(struct fake *f, const void *bytes, size_t len)
 {
     const uint8_t *at = bytes;
@@ -434,7 +434,7 @@ static inline void fake_feed(struct fake *f, const void *bytes, size_t len)
     fake_collect(f);
 }
 
-/* Decodes what came for gdb: the last packet that is not console output, and the console. */
+/* Decodes the output for gdb: the last packet that is not console output, and the console text. */
 static inline unsigned fake_parse(struct fake *f)
 {
     uint8_t buffer[65536];
@@ -480,7 +480,7 @@ static inline void fake_send(struct fake *f, const void *payload, size_t len)
     fake_feed(f, bytes, w.used);
 }
 
-/* The reply to one packet; there must be exactly one. */
+/* Returns the reply to one packet. There must be exactly one. */
 static inline const char *fake_ask(struct fake *f, const char *packet)
 {
     fake_send(f, packet, strlen(packet));

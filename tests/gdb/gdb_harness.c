@@ -56,7 +56,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* GDB_HARNESS_TRACE=FILE: operations, and what passes between the stub and its client. */
+/* GDB_HARNESS_TRACE=FILE: writes operations and the traffic between the stub and its client. */
 static void trace(const char *what, const uint8_t *at, size_t len)
 {
     static FILE *f;
@@ -297,9 +297,8 @@ static bool move_bytes(struct harness *h)
     return to_gdb(h) || moved;
 }
 
-/* GDB_HARNESS_LISTEN=PATH: gdb comes by a Unix socket. Through `target remote | command` gdb 13
- * looks at the command's stderr before each single character, which costs more than all the rest.
- */
+/* GDB_HARNESS_LISTEN=PATH: gdb connects by a Unix socket. With `target remote | command` gdb 13
+ * checks the command's stderr before each character, which takes more time than all the rest. */
 static void listen_for_gdb(const char *path)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -355,7 +354,7 @@ int main(int argc, char **argv)
         wait_for_more(&h);
     }
     report(&h, argc > 2 ? argv[2] : NULL);
-    /* Lets go of the stub as the end of a session does. */
+    /* Releases the stub like the end of a session. */
     for (int i = 0; i < 200 && pst_spp_engine_stop(&h.engine) == PST_PENDING; i++) {
         struct pollfd fd = {.fd = h.stub_fd, .events = POLLIN};
         uint8_t bytes[4096];

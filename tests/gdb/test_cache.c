@@ -110,7 +110,7 @@ static void test_resume(void **state)
     CHECK(pst_cache_has(&c, 0x1000, 256));
 }
 
-/* Against a plain array: whatever the cache says it knows is what was last told. */
+/* Compared with a plain array: the cache must return the bytes that were stored last. */
 static void test_model(void **state)
 {
     (void)state;
@@ -134,7 +134,7 @@ static void test_model(void **state)
             pst_cache_fill(&c, 0x8000 + at, data, len);
             break;
         case 3:
-            pst_test_rng_fill(&rng, model + at, len); /* behind the cache's back */
+            pst_test_rng_fill(&rng, model + at, len); /* without telling the cache */
             pst_cache_forget(&c, 0x8000 + at, len);
             break;
         case 4:
@@ -208,8 +208,8 @@ static void test_gather(void **state)
     CHECK_EQ(pst_gather_list(&g, list), 32);
 }
 
-/* A long read goes through: what was read ahead is still there when gdb comes to it, also once the
- * cache is full. */
+/* A long read works: prefetched data is still in the cache when gdb reads it, even if the cache is
+ * full. */
 static void test_stream(void **state)
 {
     (void)state;

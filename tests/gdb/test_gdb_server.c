@@ -44,7 +44,7 @@ static void test_handshake(void **state)
 {
     (void)state;
     struct fake *f = make(true);
-    /* gdb is quicker than the target: acknowledged at once, answered later */
+    /* gdb is faster than the target: acknowledged at once, answered later */
     uint8_t bytes[80];
     struct pst_writer w = pst_writer_of(bytes, sizeof bytes);
     struct pst_rsp_writer p = pst_rsp_begin(&w);
@@ -56,7 +56,7 @@ static void test_handshake(void **state)
     fake_collect(f);
     f->from_len = 0;
     pst_gdb_server_start(&f->g);
-    CHECK_EQ(f->queued, 4); /* one batch for all there is to know */
+    CHECK_EQ(f->queued, 4); /* one batch reads everything */
     CHECK(fake_turn(f));
     fake_collect(f);
     CHECK_EQ(fake_parse(f), 1);
@@ -305,7 +305,7 @@ static void test_registers(void **state)
     ASK(f, "p342", "0b000000");
     ASK(f, "p342", "0b000000");
     CHECK_EQ(f->batches, batches + 2);
-    ASK(f, "P342=0c000000", "OK"); /* changes who knows what */
+    ASK(f, "P342=0c000000", "OK"); /* may change memory */
     ASK(f, "p342", "0c000000");
     ASK(f, "p99", "E0e");
     ASK(f, "p100000", "E0e");
@@ -373,7 +373,7 @@ static void test_learns(void **state)
     BEGINS(f, "m80018000,20", "42");
     fake_ask(f, "m80010800,40");
     CHECK_EQ(f->batches, batches + 1);
-    for (int i = 0; i < 12; i++) { /* nobody asks any more */
+    for (int i = 0; i < 12; i++) { /* no further requests */
         fake_ask(f, "vCont;c");
     }
     CHECK_EQ(f->gather_len, PST_GATHER_FIXED * PST_GATHER_ENTRY);
@@ -536,7 +536,7 @@ static void test_attach_running(void **state)
     BEGINS(f, "?", "T02thread:1;00:");
     fake_free(f);
 
-    f = make(true); /* one who may only look */
+    f = make(true); /* an observer */
     f->state = PST_RUN_RUNNING;
     f->deny_interrupt = f->deny_run = PST_ERR_DENIED;
     fake_attach(f);
@@ -690,7 +690,7 @@ static void test_hostile_reports(void **state)
     fake_free(f);
 }
 
-/* Any packet, cut or changed anywhere, gets one answer or none, and the next one works. */
+/* Any packet, truncated or changed anywhere, gets at most one answer, and the next packet works. */
 static void test_hostile_packets(void **state)
 {
     (void)state;

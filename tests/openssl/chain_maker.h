@@ -1,4 +1,4 @@
-/* Makes certificate chains for tests: good ones, and ones with exactly one thing wrong. */
+/* Makes certificate chains for tests: valid ones, and ones with exactly one error. */
 #ifndef PST_CHAIN_MAKER_H
 #define PST_CHAIN_MAKER_H
 
@@ -168,7 +168,7 @@ static inline struct maker_cert maker_leaf(pst_role role)
     return c;
 }
 
-/* Root, intermediate, leaf: all as it should be. */
+/* A valid chain: root, intermediate, leaf. */
 static inline void maker_good(struct maker_chain *chain, pst_role role)
 {
     chain->count = 3;

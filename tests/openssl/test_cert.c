@@ -115,7 +115,7 @@ static void every_algorithm_verifies(void **state)
     }
 }
 
-/* --- one thing wrong --- */
+/* --- chains with one error --- */
 
 struct bad_case {
     const char *name;
@@ -274,7 +274,7 @@ static void each_broken_rule_is_refused_and_named(void **state)
     }
 }
 
-/* --- things that look odd and are fine --- */
+/* --- unusual but valid chains --- */
 
 SPOIL(device_without_eku, c->certs[2].extended = NULL)
 SPOIL(device_with_unknown_eku, c->certs[2].extended = "1.2.3.4")
@@ -351,7 +351,7 @@ static void lenient_accepts_samples_of_others(void **state)
     }
 }
 
-/* RFC 5280 lets a CA without keyUsage issue; our own profile does not. */
+/* RFC 5280 allows a CA without keyUsage to issue certificates; Postern's profile does not. */
 static void an_issuer_without_key_usage_is_for_the_lenient(void **state)
 {
     struct pst_peer peer = {0};
@@ -487,7 +487,7 @@ static void every_truncation_is_refused(void **state)
     }
 }
 
-/* Flipped bits are noticed anywhere, those that count a BIT STRING's unused bits among them. */
+/* Any flipped bit is detected, also in the count of a BIT STRING's unused bits. */
 static void every_flipped_bit_is_refused(void **state)
 {
     const struct pst_cert_verifier *v = &trust.verifier;
@@ -579,7 +579,7 @@ static void path_lengths_count_down(void **state)
     }
 }
 
-/* Several chains may be checked at once; what belongs to one does not leak into the other. */
+/* Several chains may be checked at the same time without affecting each other. */
 static void checks_are_independent(void **state)
 {
     const struct pst_cert_verifier *v;

@@ -1,5 +1,5 @@
 #define _XOPEN_SOURCE 700 /* nftw */
-/* Identities on disk: made, loaded, refused, judged. */
+/* Identities on disk: making, loading, refusing and checking them. */
 #include "chain_maker.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ static void make_ca(const char *name, const struct pst_pki_options *options)
     CHECK_EQ(err, PST_OK);
 }
 
-/* What a verifier with that anchor makes of an identity. */
+/* Returns a verifier's verdict on an identity, with that anchor. */
 static pst_err meet(const char *anchor, const struct pst_identity *id, pst_role role,
                     struct pst_peer *peer)
 {
@@ -131,7 +131,7 @@ static void keys_are_private_and_stay(void **state)
     CHECK_EQ(pst_identity_load(&id, in("dev"), why, sizeof why), PST_OK);
     CHECK(strcmp(id.name, "A:B:C") == 0);
     pst_identity_free(&id);
-    /* a chain without its key is an identity too, which may not be lost */
+    /* a chain without its key is an identity too and must not be overwritten */
     CHECK(unlink(in("dev/key.pem")) == 0);
     CHECK_EQ(pst_pki_target(in("ca-modes"), "A:B:D", in("dev"), &usual, why, sizeof why),
              PST_ERR_IO);

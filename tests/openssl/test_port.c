@@ -133,8 +133,8 @@ static void aead_matches_published_vectors(void **state)
     }
 }
 
-/* Every single flipped bit of ciphertext, associated data, IV and tag is noticed; what was
- * decrypted by then is gone; and the next good one opens. */
+/* Every flipped bit of ciphertext, associated data, IV and tag is detected, the decrypted bytes are
+ * wiped, and the next correct message opens. */
 static void aead_notices_every_flip(void **state)
 {
     uint8_t key[32] = {7}, iv[12] = {1}, aad[7] = "header", buf[40], tag[16];
@@ -242,8 +242,8 @@ static void multiple_of_base(pst_dh_id id, unsigned d, uint8_t *xy)
     BN_free(n);
 }
 
-/* About one secret in 256 starts with a zero byte; it stays. Whether one does is learnt from the
- * product of both scalars, computed apart from the function under test. */
+/* About one secret in 256 starts with a zero byte, which must be kept. The test finds such secrets
+ * from the product of both scalars, computed without the function under test. */
 static void dh_keeps_leading_zeros(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* The data link's records: both directions, over several ratchets, with and without numbers; what
- * is replayed, reflected or of the other link does not open. */
+/* Records of the data link: both directions, over several ratchets, with and without sequence
+ * numbers. Replayed and reflected records, and those of the other link, must not open. */
 #include "openssl/openssl_port.h"
 #include "postern/parts/data.h"
 #include "pst_test.h"

@@ -1,4 +1,4 @@
-/* Secured messages: recorded ones, and every way in which one may be wrong. */
+/* Secured messages: recorded ones, and every error that one may have. */
 #include "pst_test.h"
 
 #include "openssl/openssl_port.h"
@@ -302,7 +302,7 @@ static void test_flipped(void **state)
     }
 }
 
-/* Properly sealed by the peer, but it says that it holds more than it does. */
+/* Correctly sealed by the peer, but with a length that is too large. */
 static void test_inner_length(void **state)
 {
     const struct pst_crypto *c = pst_openssl_crypto();
@@ -462,7 +462,7 @@ static void test_limit(void **state)
     pair_close(&p);
 }
 
-/* A claimed number beyond the limit is refused before any work, and proves nothing. */
+/* A sequence number beyond the limit is refused before decryption and does not change the state. */
 static void test_limit_window(void **state)
 {
     struct pair p;
@@ -672,7 +672,7 @@ static void test_key_port(void **state)
     port.drop(port.ctx, 3);
 }
 
-/* What a receiver must have accepted, kept the slow way. */
+/* A slow model of the records that a receiver must have accepted. */
 struct model {
     bool seen[600];
     int64_t newest;
@@ -689,7 +689,7 @@ static pst_err model_expect(const struct model *m, size_t n, bool window)
     return PST_OK;
 }
 
-/* Lost, repeated, swapped, changed and foreign records: exactly the model's ones are taken. */
+/* Lost, repeated, swapped, changed and foreign records: exactly those of the model are accepted. */
 static void property(struct shape shape, uint64_t seed)
 {
     static uint8_t recs[600][64];

@@ -1,11 +1,11 @@
-/* Sessions that Postern had with DMTF libspdm, played again: our engine hears what libspdm said
- * then, and must say and do exactly what it did then. libspdm had accepted it.
+/* Replays recorded sessions between Postern and DMTF libspdm. Postern's engine gets libspdm's
+ * messages and must send and do exactly the same as in the recording, which libspdm had accepted.
  *
- * A tape is one side's story, a line an event: how the engine was configured; what it received and
- * sent (context, message); every value that came from chance (`random`, `exchange`, `shared`,
- * `signature`); every key that it placed or dropped; what the application asked for (`start`,
- * `want-key-update`). Our own signatures are taken from the tape, after it was made sure that they
- * sign what the engine signs now. The certificates were made for the tapes. */
+ * A tape records one side, one event per line: the configuration of the engine; the messages that
+ * it received and sent, with their context; every random value (`random`, `exchange`, `shared`,
+ * `signature`); every key placed or dropped; the requests of the application (`start`,
+ * `want-key-update`). Postern's signatures are taken from the tape after a check that they sign
+ * what the engine signs now. The certificates were made for the tapes. */
 #include <dirent.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ static unsigned take_number(struct tape *t, const char *word, int base)
     return (unsigned)strtoul(take(t, word), NULL, base);
 }
 
-/* --- in place of chance, keys and a device --- */
+/* --- instead of random numbers, keys and a device --- */
 
 static pst_err taped_random(void *ctx, void *out, size_t len)
 {

@@ -1,5 +1,5 @@
-/* An access space of plain memory that can be slow, absent-minded or broken, and a gate that
- * remembers what it was asked. */
+/* An access space of plain memory that can be slow, unreliable or broken, and a gate that records
+ * its calls. */
 #ifndef FAKE_SPACE_H
 #define FAKE_SPACE_H
 
@@ -14,14 +14,14 @@ struct fake {
     uint8_t bytes[FAKE_SIZE];
     unsigned delay; /* PENDING answers before each access is performed */
     unsigned waited;
-    bool stuck;            /* PENDING for ever, but for the urgent range */
+    bool stuck;            /* PENDING forever, except for the urgent range */
     uint64_t bad;          /* an access that touches this address faults; 0: none */
     uint32_t end;          /* reads are shortened here */
     uint32_t most;         /* bytes of one read; 0: any */
     unsigned enable_delay; /* PENDING answers of enable */
     pst_err enable_err;
     unsigned rights; /* how often `right` was asked */
-    uint8_t lie;     /* what `right` answers from the second time on; 0: the truth */
+    uint8_t lie;     /* what `right` answers from the second call on; 0: the correct right */
     unsigned performed, enabled, disabled, cancelled, urgent;
     uint8_t event[200];
     size_t event_len;
@@ -144,7 +144,7 @@ struct fake_gate {
     uint8_t spaces;          /* bit n: granted */
     uint64_t denied;         /* an access that touches this address is denied; 0: none */
     unsigned asked, implied; /* not counting rights 0 */
-    uint8_t rights;          /* all that were ever asked for */
+    uint8_t rights;          /* all rights that were requested */
     unsigned batches, announced, admitted, refused;
     pst_err announce_err;
     uint8_t announced_rights, admitted_rights; /* of the last command */

@@ -1,4 +1,4 @@
-/* A gate that allows everything, for what runs an engine without security. */
+/* A gate that allows everything, for tests and benchmarks of an engine without security. */
 #ifndef PST_TESTS_OPEN_GATE_H
 #define PST_TESTS_OPEN_GATE_H
 

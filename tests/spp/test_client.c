@@ -1,4 +1,5 @@
-/* The client alone against written answers, and client and engine together over both styles. */
+/* The client alone with prepared answers, and client and engine together with both packet styles.
+ */
 #include "fake_space.h"
 
 #define DATA 3000
@@ -41,7 +42,7 @@ static void on_event(void *ctx, struct pst_bytes payload, uint8_t space)
     w->event_space = space;
 }
 
-/* One batch up, all messages down; false when nothing moved. */
+/* Moves one batch to the engine and all messages back; returns false if there were none. */
 static bool turn(struct world *w)
 {
     uint8_t msg[2048];
@@ -400,14 +401,14 @@ static void test_abort(void **state)
     CHECK_EQ(a.op.result, PST_ERR_CLOSED);
     CHECK_EQ(b.op.result, PST_ERR_CLOSED);
     CHECK_EQ(pst_spp_client_batch(&w.client, msg, 200), 0);
-    /* What was on its way is now asked for by nobody. */
+    /* Answers in transit belong to no operation any more. */
     CHECK_EQ(pst_spp_engine_receive(&w.engine, msg, len), PST_OK);
     const size_t back = pst_spp_engine_output(&w.engine, msg, 200);
     CHECK(back > 0);
     CHECK_EQ(pst_spp_client_receive(&w.client, msg, back), PST_ERR_DECODE);
 }
 
-/* --- answers that no engine gives --- */
+/* --- invalid answers --- */
 
 struct lone {
     struct pst_spp_client client;
@@ -486,7 +487,7 @@ static void test_error_codes(void **state)
         {"6204002E", PST_ERR_FAULT      },
         {"6204000A", PST_ERR_ARGUMENT   },
         {"6204002B", PST_ERR_CLOSED     },
-        {"62040000", PST_ERR_FAULT      }, /* no code of the peer's means success or "pending" */
+        {"62040000", PST_ERR_FAULT      }, /* no error code of the peer may mean success or "pending" */
         {"62040001", PST_ERR_FAULT      },
         {"62050000", PST_ERR_STATE      },
         {"62060000", PST_ERR_TIMEOUT    },
@@ -503,7 +504,7 @@ static void test_error_codes(void **state)
     }
 }
 
-/* Whatever single byte of an answer changes, an operation ends at most once and in bounds. */
+/* With any changed byte of an answer an operation completes at most once and stays in bounds. */
 static void test_changed_answers(void **state)
 {
     static struct lone l;
@@ -539,7 +540,7 @@ static void test_changed_answers(void **state)
     }
 }
 
-/* --- everything at once --- */
+/* --- everything together --- */
 
 static void test_random_traffic(void **state)
 {

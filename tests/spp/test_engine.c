@@ -1,4 +1,4 @@
-/* The command engine against fake access spaces: what runs, what waits, what is refused. */
+/* The command engine with fake access spaces: which commands run, wait, or are refused. */
 #include "fake_space.h"
 
 #define ALL_ON 0xFFFFFFFFU
@@ -295,7 +295,8 @@ static void test_bootstrap(void **state)
     rig_init(&t, true);
     t.style = PST_SPP_TINY;
     check_bootstrap(&t);
-    /* An engine that was given no gate is no better off; nor is a bootstrap one with a gate. */
+    /* An engine without a gate allows no more than a bootstrap engine; nor does a bootstrap engine
+     * with a gate. */
     rig_init_as(&t, false, false);
     check_bootstrap(&t);
     rig_init_as(&t, true, true);
@@ -323,7 +324,7 @@ static void test_gate(void **state)
     CHECK_EQ(t.memory.performed, 2);
 }
 
-/* What one command needs is asked once; log, gate and access space get the same answer. */
+/* The right of a command is computed once: log, gate and access space use the same result. */
 static void check_decided_once(struct rig *t, struct fake *space, unsigned asked, uint8_t rights)
 {
     space->rights = 0;
@@ -363,7 +364,7 @@ static void test_decided_once(void **state)
     }
 }
 
-/* Neither what was granted nor what was denied changes behind the decision. */
+/* A decision does not change later, whether granted or denied. */
 static void test_decision_is_kept(void **state)
 {
     struct rig t;
@@ -388,7 +389,7 @@ static void test_decision_is_kept(void **state)
     CHECK_EQ(t.gate.refused, 1);
 }
 
-/* Nothing is queued and nothing announced of a batch that is refused as a whole. */
+/* If a batch is refused as a whole, none of its commands is queued or announced. */
 static void test_refused_batches(void **state)
 {
     struct rig t;
@@ -413,7 +414,7 @@ static void test_refused_batches(void **state)
     send(&t);
     CHECK_EQ(collect(&t), 0);
     CHECK_EQ(pst_spp_engine_receive(&t.engine, big, sizeof big), PST_ERR_LIMIT);
-    CHECK_EQ(t.memory.rights, 0); /* nobody asked about any of it */
+    CHECK_EQ(t.memory.rights, 0); /* the gate was not called */
     CHECK_EQ(t.gate.batches, batches + 1);
     t.gate.announce_err = PST_ERR_AUDIT;
     add(&t, PST_SPP_WRITE, PST_AS_MEMORY, 0x100, "abcd", 4);
@@ -576,7 +577,7 @@ static void test_credit_comes_back(void **state)
     add_read(&t, PST_AS_RUN, 0x200, 4);
     send(&t);
     CHECK_EQ(collect(&t), 0);
-    /* Overtakers give their room back while the first one still waits. */
+    /* Commands that overtake release their room while the first one still waits. */
     for (unsigned i = 0; i < 100; i++) {
         memset(big, 0, sizeof big);
         add(&t, PST_SPP_WRITE, PST_AS_SCM, 0x100, big, (uint32_t)sizeof t.queue - 32);
@@ -644,7 +645,7 @@ static void test_urgent_between_parts(void **state)
     CHECK_EQ(t.answers[0].tag, t.tag - 1);
 }
 
-/* Reads that fill an output each: a word to the SCM waits for one of them, not for all. */
+/* Each read fills an output: a command to the SCM waits for one of them, not for all. */
 static void test_scm_between_outputs(void **state)
 {
     struct rig t;
@@ -846,7 +847,7 @@ static void test_malformed_queues_nothing(void **state)
         CHECK_EQ(pst_spp_engine_receive(&t.engine, t.batch, n), PST_ERR_DECODE);
         CHECK_EQ(collect(&t), 0);
     }
-    t.batch[1] |= 0x80; /* our marks do not come from outside */
+    t.batch[1] |= 0x80; /* internal marks are not accepted from outside */
     CHECK_EQ(pst_spp_engine_receive(&t.engine, t.batch, t.w.used), PST_ERR_DECODE);
     CHECK(sizeof t.engine <= 200);
 }

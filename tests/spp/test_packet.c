@@ -141,8 +141,8 @@ static void test_command_round_trip(void **state)
     }
 }
 
-/* A changed byte is refused or understood as what it now says; either way it stays in bounds. */
-/* A queued command has the size of its packet, says the same, and keeps what was decided. */
+/* A packet with a changed byte is refused or parsed as the new packet; both stay in bounds. */
+/* A queued command has the size and the contents of its packet, and keeps the decision. */
 static void check_kept(const struct pst_spp_packet *p, uint8_t rights, bool allowed, unsigned marks)
 {
     uint8_t bytes[64];

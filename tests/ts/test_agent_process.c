@@ -1,6 +1,6 @@
-/* The security agent in another process: it has the identity, speaks SPDM and hands out traffic
- * keys through a key port that is a socket; this process has the records and no private key. The
- * agent never gets a key back, and this process never sees the secrets that keys come from. */
+/* The security agent in another process. It has the identity, speaks SPDM and passes traffic keys
+ * through a key port that is a socket. This process has the records and no private key. The agent
+ * gets no key back, and this process never sees the secrets that keys are derived from. */
 #include <sys/socket.h>
 #include <sys/wait.h>
 

@@ -1,4 +1,4 @@
-/* Bridges: nothing out of order, nothing taken away, nothing left behind. pst-link: all */
+/* Bridges: bytes stay in order, none is lost, and no connection is left open. pst-link: all */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -11,14 +11,14 @@
 
 enum { SHARED = 16384 }; /* of memory: rings of 4 KiB */
 
-struct play { /* the bridge has the loop, so a test is played from a timer in it */
+struct play { /* the bridge runs the loop, so a timer in it runs the steps of a test */
     uv_loop_t loop;
     uv_timer_t timer;
     uv_prepare_t prepare;
     struct pst_bridge_config config;
     void (*act)(struct play *p);
     unsigned step, ticks; /* ticks: in this step */
-    struct end near, far; /* who calls the bridge, and who is called by it */
+    struct end near, far; /* the caller of the bridge, and the end that it calls */
     struct door door;
     int fd;
     size_t got;
@@ -40,7 +40,7 @@ static void on_play(uv_timer_t *timer)
     }
 }
 
-/* The bridge runs the loop on until it has closed everything: nothing is played in that time. */
+/* The bridge runs the loop until it has closed everything. No test step runs in that time. */
 static void play_over(struct play *p)
 {
     (void)uv_timer_stop(&p->timer);
@@ -58,7 +58,7 @@ static void on_note(void *ctx, const char *text)
     snprintf(p->notes + len, sizeof p->notes - len, "%s\n", text);
 }
 
-/* As whoever presses Ctrl-C again and again. */
+/* Like a user who presses Ctrl-C repeatedly. */
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct play *p = prepare->data;
@@ -129,7 +129,7 @@ static struct play *play_new(void)
     return p;
 }
 
-/* Who listens at the far side comes late, and takes little at a time. */
+/* The listener at the far side starts late and reads little at a time. */
 static void open_far(struct play *p)
 {
     char text[TEXT];
@@ -179,7 +179,7 @@ static void act_in_order(struct play *p)
     }
 }
 
-/* What a peer said before there was another side goes first, however long it takes. */
+/* Bytes that a peer sent before the other side was connected go first, however long it takes. */
 static void first_words_are_first(void **state)
 {
     struct play *p = play_new();
@@ -219,7 +219,7 @@ static void act_last_words(struct play *p)
             p->step++;
         }
         break;
-    case 2: /* until nothing moves any more, for nobody reads */
+    case 2: /* until nothing moves any more, because nobody reads */
         if (p->far.sent != p->sent) {
             p->sent = p->far.sent;
             p->ticks = 0;
@@ -254,8 +254,8 @@ static void act_last_words(struct play *p)
     }
 }
 
-/* A side breaks off while what it said is held: the other one hears that still, whatever it says
- * itself meanwhile. */
+/* A side disconnects while the bridge holds its bytes: the other side still gets them, even if it
+ * sends at the same time. */
 static void last_words_are_heard(void **state)
 {
     struct play *p = play_new();
@@ -282,7 +282,7 @@ static void act_stop(struct play *p)
     }
 }
 
-/* Told to stop while it stops, it does not leave its connections behind. */
+/* A second stop while it stops must not leave connections open. */
 static void stopped_twice(void **state)
 {
     struct play *p = play_new();
@@ -294,7 +294,7 @@ static void stopped_twice(void **state)
     play_end(p);
 }
 
-/* A recording is its owner's alone, also where a file that everybody reads was before. */
+/* Only the owner can read a recording, even if it replaces a file that everybody could read. */
 static void a_recording_is_private(void **state)
 {
     char path[] = "/tmp/postern-bridge.XXXXXX";

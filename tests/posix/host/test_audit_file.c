@@ -1,4 +1,4 @@
-/* The audit log in a file: what is kept, in which order it arrives, what a full disk does. */
+/* The audit log in a file: what is stored, in which order, and what happens if the disk is full. */
 #include "pst_test.h"
 
 #include <fcntl.h>
@@ -91,7 +91,7 @@ static void test_many(void **state)
     CHECK_EQ(lines, 20);
 }
 
-/* A line in pieces goes to the file as a whole, or not at all. */
+/* A line in pieces is written to the file completely or not at all. */
 static void test_pieces(void **state)
 {
     struct pst_audit_file f;
@@ -115,7 +115,7 @@ static void test_pieces(void **state)
     expect_file("a\nbcd\ne\n");
 }
 
-/* An agent that was killed left half a line: it stays one line, and ours begins anew. */
+/* A killed agent left half a line: it becomes a line of its own, and new lines start after it. */
 static void test_half(void **state)
 {
     struct pst_audit_file f;

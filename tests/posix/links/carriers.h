@@ -1,8 +1,7 @@
-/* Two ends of a link, each with bytes to send and to expect, for tests of carriers on a real loop.
+/* Two ends of a link that send and expect bytes, for tests of carriers on a real loop.
  *
- * Bytes are those of a generator with a seed for each direction, so that a lost, doubled or changed
- * one is seen where it is.
- */
+ * A seeded generator makes the bytes of each direction, so that a lost, duplicated or changed byte
+ * is found at its position. */
 #ifndef PST_TEST_CARRIERS_H
 #define PST_TEST_CARRIERS_H
 
@@ -27,7 +26,7 @@ struct end {
     char text[TEXT];
 };
 
-struct door { /* a listener; who calls becomes the next of `ends` */
+struct door { /* a listener; each caller becomes the next of `ends` */
     struct pst_listener *listener;
     struct end *ends[8];
     unsigned taken, count, notes;
@@ -105,7 +104,7 @@ static inline void end_init(struct end *e, uv_loop_t *loop)
     e->loop = loop;
 }
 
-/* `bytes` from `a` to `b`, on top of what went before. */
+/* Adds `bytes` to send from `a` to `b`. */
 static inline void end_owes(struct end *a, struct end *b, uint64_t bytes)
 {
     if (a->to_send == 0) {
@@ -197,7 +196,7 @@ static inline uint64_t clock_ms(void)
         CHECK(done);                                                                               \
     } while (0)
 
-/* Closes what is left, and nothing may stay in the loop. */
+/* Closes all that is open. No handle may stay in the loop. */
 static inline void loop_end(uv_loop_t *loop)
 {
     const uint64_t until = clock_ms() + 30000;

@@ -1,4 +1,4 @@
-/* i3c: owners that stop reading and go on, and clients of a modelled bus that do not read at all.
+/* i3c: owners that stop reading and continue, and clients of a modelled bus that never read.
  * pst-link: all */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +20,8 @@ static void make_place(void)
     snprintf(path, sizeof path, "%s/bus", dir);
 }
 
-/* A debugger whose owner reads in turns: what waits goes on at once when it reads again, and not
- * when the target is polled next. */
+/* The debugger's owner pauses reading: waiting data arrives as soon as it reads again, not at the
+ * next poll of the target. */
 static void reading_goes_on_at_once(void **state)
 {
     enum { TURNS = 20, EACH = 600 };
@@ -68,8 +68,8 @@ static void reading_goes_on_at_once(void **state)
     CHECK_EQ(rmdir(dir), 0);
 }
 
-/* What the target said before it closed, or before the bus went, is there for an owner that reads
- * later; and one that still writes does not wait for ever. */
+/* Data that the target sent before it closed, or before the bus disappeared, is kept for an owner
+ * that reads later. An owner that still writes does not wait forever. */
 static void last_words(bool in_order)
 {
     enum { WORDS = 200 };
@@ -124,7 +124,7 @@ static void the_last_words_are_heard(void **state)
     last_words(false);
 }
 
-/* What a client of the bus is, and what it asks for again and again. */
+/* The kind of client of the bus, and the request that it repeats. */
 static const uint8_t look[] = {PST_I3C_OP_LOOK, 0, 0};
 static const uint8_t ask[] = {PST_I3C_OP_FIND, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0};
 
@@ -142,7 +142,8 @@ static int meet_bus(uv_loop_t *loop, const uint8_t *first, size_t len)
     return fd;
 }
 
-/* A controller that asks and never reads the answers has to wait; once it reads, all are there. */
+/* A controller that sends requests but does not read must wait. When it reads, all answers are
+ * there. */
 static void who_does_not_read_waits(void **state)
 {
     enum { QUIET = 200, MOST = 4 << 20 };
@@ -200,7 +201,7 @@ static uint8_t attach(uv_loop_t *loop, int *fd)
     return answer[3];
 }
 
-/* A target that died with much unsaid, for nobody read it, does not keep its id from the next. */
+/* A target dies with much unread data: the next target can use its id. */
 static void the_dead_give_up_their_id(void **state)
 {
     enum { DATA = 1000 };
@@ -242,8 +243,8 @@ static void the_dead_give_up_their_id(void **state)
     CHECK_EQ(rmdir(dir), 0);
 }
 
-/* Who makes a bus is alone with it: the socket of one that is about to listen is not taken for what
- * a killed one left behind. */
+/* Only one process creates a bus: a socket that is about to listen is not mistaken for one left by
+ * a killed process. */
 static void one_makes_the_bus(void **state)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -269,7 +270,7 @@ static void one_makes_the_bus(void **state)
     CHECK_EQ(rmdir(dir), 0);
 }
 
-/* A bus whose process hangs, with more waiting for it than it holds, hangs nobody else. */
+/* A bus process hangs while more data waits than it can hold: its clients do not hang. */
 static void a_hanging_bus_hangs_alone(void **state)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};

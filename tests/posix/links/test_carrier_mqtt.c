@@ -1,4 +1,4 @@
-/* The carrier of mqtt through a real mosquitto: what has to happen though the peer says nothing.
+/* The mqtt carrier through a real mosquitto: what must happen although the peer sends nothing.
  * pst-link: all */
 #define _GNU_SOURCE
 #include "posix/links/carriers.h"
@@ -90,7 +90,7 @@ static void broker_stop(void)
     (void)rmdir(broker.dir);
 }
 
-/* An end that offers more than a carrier takes at once, and reads when it is told to. */
+/* An end that offers more than a carrier accepts at once, and reads when told to. */
 struct side {
     struct pst_carrier *carrier;
     size_t offered, taken, got, read_when_writable;
@@ -201,7 +201,7 @@ static void both_leave(struct both *b)
     loop_end(&b->loop);
 }
 
-/* There is credit, so a write that took less than it was given goes on, though nothing is heard. */
+/* There is credit, so a partial write continues although nothing is received. */
 static void test_writable(void **state)
 {
     struct both b = {.caller = {.offered = 0}};
@@ -217,7 +217,7 @@ static void test_writable(void **state)
     both_leave(&b);
 }
 
-/* What has arrived is delivered when reading is switched on in `writable`. */
+/* Received data is delivered when reading is enabled in `writable`. */
 static void test_read_in_writable(void **state)
 {
     const size_t most = 32 * 16384 + 65536; /* a window, and what is kept to be sent */
@@ -242,7 +242,8 @@ static void test_read_in_writable(void **state)
     both_leave(&b);
 }
 
-/* One that cannot get rid of what it took in time says so: the other end need not wait for silence.
+/* An end that cannot deliver its data in time reports it, so the other end need not wait for a
+ * timeout.
  */
 static void test_finish_late(void **state)
 {

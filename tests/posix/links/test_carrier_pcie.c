@@ -1,4 +1,4 @@
-/* pcie: a device that cannot be believed, in place of the one in configuration space.
+/* pcie: a hostile device in place of the one in configuration space.
  * pst-link: all */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 
 static struct doe_model device;
 
-/* They take the place of the C library's. */
+/* These functions replace those of the C library. */
 ssize_t pread(int fd, void *out, size_t len, off_t at)
 {
     uint32_t word;
@@ -36,7 +36,7 @@ static size_t knows_discovery_only(struct doe_model *m)
     return 3;
 }
 
-/* Its list of capabilities leads from the mailbox to the mailbox, round and round. */
+/* Its capability list is a loop: the mailbox links to itself. */
 static void test_round(void **state)
 {
     char root[] = "/tmp/postern-pcie.XXXXXX", path[64], link[80];

@@ -1,5 +1,5 @@
-/* serial: and mctp-serial: between two pseudo-terminals with a cable of ours between them, that
- * changes, loses and adds bytes, or is pulled. pst-link: all */
+/* serial: and mctp-serial: between two pseudo-terminals, with a simulated cable that changes, loses
+ * and adds bytes, or is unplugged. pst-link: all */
 #define _GNU_SOURCE /* openpty, unshare */
 
 #include <errno.h>
@@ -252,7 +252,7 @@ static void test_backpressure(void **state)
     stop();
 }
 
-/* One after another, the second without a word of good-bye from the first. */
+/* One client after another; the first one disappears without closing. */
 static void test_callers(void **state)
 {
     const char *const schemes[] = {"serial", "mctp-serial"};
@@ -276,7 +276,7 @@ static void test_callers(void **state)
     }
 }
 
-/* A caller of our own at the listener's end of the cable, without loop or carrier. */
+/* A caller made by the test at the listener's end of the cable, without loop or carrier. */
 struct caller {
     struct pst_serial serial;
     uint8_t work[PST_SERIAL_WORK(256)], message[4096], send[4096], receive[4096];
@@ -314,7 +314,7 @@ static void caller_says(struct caller *c)
     CHECK_EQ(write(cable.master[1], out, n), n);
 }
 
-/* Says what is to be said. Returns what the listener answers. */
+/* Sends the pending bytes. Returns the listener's answer. */
 static size_t caller_asks(struct caller *c, uint8_t *answer, size_t cap)
 {
     struct pollfd p = {.fd = cable.master[1], .events = POLLIN};
@@ -331,7 +331,7 @@ static void caller_hears(struct caller *c, const uint8_t *bytes, size_t len)
     pst_serial_input(&c->serial, bytes, len, clock_ms());
 }
 
-/* A cookie that was given before another caller came and went is as good after it. */
+/* A cookie stays valid while another caller connects and leaves. */
 static void test_cookie_lasts(void **state)
 {
     static struct caller early, other;
@@ -368,7 +368,7 @@ static void test_cookie_lasts(void **state)
     }
 }
 
-/* A client that was killed, and comes again: the listener hears that the first one is no more. */
+/* A client is killed and calls again: the listener learns that the first connection has ended. */
 static void test_client_restarts(void **state)
 {
     char text[TEXT];
@@ -445,7 +445,7 @@ static void test_wrong_speed(void **state)
     (void)state;
     start("serial", "", &wrong);
     call("serial", "");
-    for (int i = 0; i < 600; i++) { /* what either would hear from more talkative ones */
+    for (int i = 0; i < 600; i++) { /* foreign bytes that each end may receive */
         CHECK_EQ(write(cable.master[i % 2], "\x12\x66\x00\x41", 4), 4);
     }
     UNTIL(&loop, client.down && door.notes == 1, 6000);
@@ -456,7 +456,7 @@ static void test_wrong_speed(void **state)
     stop();
 }
 
-/* Text, as of a console, before and in the middle of everything. */
+/* Console text before and in the middle of the traffic. */
 static void test_something_else(void **state)
 {
     static const char text[] = "[    0.000000] Linux version 6.1.0 (nobody@nowhere)\r\n";
@@ -526,7 +526,7 @@ static void test_refused(void **state)
     stop();
 }
 
-/* Who else has it open is named, when it is another process. */
+/* The error names the other process that has the line open. */
 static void test_busy_with(void **state)
 {
     char text[TEXT], byte;
@@ -555,7 +555,7 @@ static void test_busy_with(void **state)
     stop();
 }
 
-/* Another file system, where files have the numbers that devices have here, one of them locked. */
+/* Another file system whose files have the same numbers as devices here; one of them is locked. */
 static void lock_a_namesake(const char *device, int ready)
 {
     char path[TEXT];
@@ -611,7 +611,7 @@ static void test_busy_namesake(void **state)
     CHECK(!somebody);
 }
 
-/* The goodbye of who had the line before may still be on its way out when the next one opens it. */
+/* The last bytes of the previous owner may still be in transit when the next one opens the line. */
 static void test_last_words(void **state)
 {
     static uint8_t out[16384];
@@ -626,7 +626,7 @@ static void test_last_words(void **state)
     CHECK_EQ(openpty(&cable.master[0], &cable.slave[0], cable.name[0], NULL, NULL), 0);
     CHECK_EQ(pst_tty_open(&tty, cable.name[0], &settings, text, sizeof text), PST_OK);
     taken =
-        pst_tty_write(&tty, out, sizeof out); /* more than the other end's reader has room for */
+        pst_tty_write(&tty, out, sizeof out); /* more than the reader at the other end can hold */
     CHECK(taken > 4096);
     pst_tty_close(&tty);
     CHECK_EQ(pst_tty_open(&tty, cable.name[0], &settings, text, sizeof text), PST_OK);

@@ -1,4 +1,4 @@
-/* unix: a peer that has gone still has the last word; spdm: on top of tcp. pst-link: all */
+/* unix: the last bytes of a peer that is gone still arrive; spdm: on top of tcp. pst-link: all */
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -9,8 +9,8 @@
 
 enum { LAST_WORDS = 500 };
 
-/* A peer that says its last words and is gone, before its owner at this end has read any of it or
- * written all that it wants to. */
+/* A peer sends its last bytes and disconnects before the owner at this end has read any of them or
+ * finished writing. */
 static void last_words(bool reading)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -40,7 +40,7 @@ static void last_words(bool reading)
     CHECK_EQ(close(fd), 0);
 
     end_owes(&e, &peer, 3 * CHUNK);
-    CHECK_EQ(e.chunk_at, e.chunk_len); /* nobody waits for room at a peer that is gone */
+    CHECK_EQ(e.chunk_at, e.chunk_len); /* no write waits for a peer that is gone */
     e.paused = false;
     pst_carrier_read(e.carrier, true);
     UNTIL(&loop, e.down, 3000);
@@ -79,7 +79,7 @@ static void on_end(void *ctx, pst_err why, const char *text)
     (void)text;
 }
 
-/* spdm: an owner that gives all that one may give at once is told when the rest is taken. */
+/* spdm: an owner that offers the maximum at once is told when the rest was accepted. */
 static void the_rest_is_asked_for(void **state)
 {
     static const struct pst_carrier_events owner = {

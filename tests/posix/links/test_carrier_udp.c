@@ -1,5 +1,5 @@
-/* udp: over loopback, IPv4 and IPv6: bulk both ways, backpressure, several peers, and every way in
- * which a connection is not made or ends. pst-link: all */
+/* udp: over loopback, IPv4 and IPv6: bulk data in both directions, backpressure, several peers, and
+ * all ways in which a connection fails or ends. pst-link: all */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -96,7 +96,7 @@ static void test_bulk(void **state)
     }
 }
 
-/* What was written before `finish` arrives, though the reader is slow to begin. */
+/* Data written before `finish` arrives, even if the reader starts late. */
 static void test_finish(void **state)
 {
     (void)state;
@@ -117,7 +117,7 @@ static void test_finish(void **state)
     stop();
 }
 
-/* A reader that stops holds the writer, and nothing grows. */
+/* A reader that stops blocks the writer, and no buffer grows. */
 static void test_backpressure(void **state)
 {
     (void)state;
@@ -136,7 +136,7 @@ static void test_backpressure(void **state)
     stop();
 }
 
-/* `finish` does not wait longer than it may for a reader that has stopped. */
+/* `finish` has a time limit if the reader has stopped. */
 static void test_finish_in_time(void **state)
 {
     (void)state;
@@ -225,7 +225,7 @@ static void test_nobody(void **state)
     stop();
 }
 
-/* --- a path with faults: what it gets it loses, doubles, changes, keeps back, or cuts --- */
+/* --- a path that drops, duplicates, changes, delays or truncates datagrams --- */
 
 struct relay {
     int in, out; /* bound for the client; connected to the server */
@@ -343,7 +343,7 @@ static void test_faults(void **state)
     }
 }
 
-/* A peer that is no more without a word: its socket is closed, as when a process is killed. */
+/* A peer disappears without BYE: its socket is closed, as if its process was killed. */
 static void test_killed(void **state)
 {
     (void)state;
@@ -370,7 +370,7 @@ static void test_killed(void **state)
     stop();
 }
 
-/* A caller of our own, without carrier: one after another from the same port. */
+/* Callers made by the test, without a carrier: one after another from the same port. */
 struct caller {
     struct pst_reliable link;
     uint8_t message[PST_LINK_MIN_MESSAGE], send[2048], receive[2048];
@@ -410,8 +410,7 @@ static pst_err caller_turn(struct caller *c, int fd)
     return c->link.state;
 }
 
-/* The next caller has the address of the one before, who has closed: what that one said is read
- * nevertheless. */
+/* The next caller has the address of the previous one, which has closed: its data is still read. */
 static void test_next_caller(void **state)
 {
     static struct caller first, second;
@@ -443,7 +442,7 @@ static void test_next_caller(void **state)
     UNTIL(&loop, server.down, 1000);
     CHECK_EQ(server.got, sizeof bytes);
     CHECK_EQ(server.why, PST_OK);
-    caller_init(&first, 3); /* and who has not closed was restarted */
+    caller_init(&first, 3); /* a caller that has not closed was restarted */
     UNTIL(&loop, caller_turn(&first, fd) != PST_PENDING && server2.down, 1000);
     CHECK_EQ(server2.why, PST_ERR_CLOSED);
     CHECK(strcmp(server2.text, "the peer was restarted") == 0);
@@ -457,7 +456,7 @@ static void short_peer(void *ctx, struct pst_carrier *c)
     pst_carrier_close(c);
 }
 
-/* A listener that says something and leaves: its welcome, its words and its end come together. */
+/* A listener sends data and leaves: welcome, data and end arrive together. */
 static void test_short_answer(void **state)
 {
     static const struct pst_listener_events events = {.peer = short_peer, .note = door_note};
@@ -474,7 +473,7 @@ static void test_short_answer(void **state)
     stop();
 }
 
-/* --- a carrier on nothing, whose peer is never heard --- */
+/* --- a carrier without a path: it never receives anything --- */
 
 struct lonely {
     struct pst_rcarrier rc;
@@ -539,7 +538,7 @@ static struct pst_carrier *lonely_open(struct end *e, uint32_t dead_ms)
     return &l->rc.base;
 }
 
-/* The peer's silence is first seen in a write, as after a time in which the process did not run. */
+/* A write detects the peer's silence first, as after a pause of the process. */
 static void test_dead_in_a_write(void **state)
 {
     (void)state;
@@ -553,8 +552,8 @@ static void test_dead_in_a_write(void **state)
     stop();
 }
 
-/* A path that takes nothing any more, as a serial line whose other end has stopped: the peer's
- * silence is noticed nevertheless. */
+/* The path accepts nothing any more, like a serial line whose other end has stopped: the peer's
+ * silence is still detected. */
 static void test_dead_while_blocked(void **state)
 {
     (void)state;
@@ -592,7 +591,7 @@ static void test_listens_again(void **state)
     stop();
 }
 
-/* Rubbish, and truncated or repeated pieces of a real handshake, from many addresses. */
+/* Random bytes, and truncated or repeated parts of a real handshake, from many addresses. */
 static void test_strangers(void **state)
 {
     struct pst_test_rng rng = {.state = 4};

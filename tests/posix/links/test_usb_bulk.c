@@ -1,5 +1,6 @@
-/* usb: a device's pipes, with a host that does what it likes, and transfers that end when the test
- * says so. pst-link: all */
+/* usb: the pipes of a device with a hostile host. The test decides when transfers end.
+ *
+ * pst-link: all */
 #include "posix/links/carriers.h"
 #include "posix/links/usb/bulk.h"
 
@@ -99,7 +100,7 @@ static void stop(void)
     no_room = false;
 }
 
-/* With a host that opened a stream and reads nothing of it: all writes are under way. */
+/* A host has opened a stream and does not read: all writes are in progress. */
 static void start_stuck(void)
 {
     start();
@@ -110,7 +111,7 @@ static void start_stuck(void)
     CHECK_EQ(write_count, PST_USB_WRITES);
 }
 
-/* A host that reads slowly hears the end of a stream however late it comes to it. */
+/* A host that reads slowly gets the end of a stream, however late. */
 static void test_late(void **state)
 {
     (void)state;
@@ -125,8 +126,8 @@ static void test_late(void **state)
     stop();
 }
 
-/* A host that is gone before it has read anything, with all writes stuck and the answer to its OPEN
- * behind them. */
+/* A host disappears before it has read anything. All writes are blocked, and the answer to its OPEN
+ * waits behind them. */
 static void test_dead(void **state)
 {
     (void)state;
@@ -138,7 +139,7 @@ static void test_dead(void **state)
     stop();
 }
 
-/* Whoever has no room for a host says so at once. */
+/* A device without room for a host refuses it at once. */
 static void test_no_room(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Reads a recorded session, and says whether it is in scope. */
+/* Reads a recorded session and decides whether it is in scope. */
 #include "case.h"
 
 #include <stdarg.h>
@@ -172,7 +172,7 @@ static const struct named bindings[] = {
     {NULL,      0           }
 };
 
-/* Messages that Postern does not speak so far. */
+/* Messages that Postern does not support yet. */
 static const char *const foreign[] = {
     "PSK_EXCHANGE",
     "PSK_FINISH",

@@ -66,10 +66,12 @@ struct recording {
     struct pst_bytes responder_public_key; /* SubjectPublicKeyInfo, for slot 0xFF */
     struct pst_bytes all_record;
     char why[256];   /* the first failure */
-    char partly[96]; /* what did not take part, of a replay that did not fail */
+    char partly[96]; /* if the replay did not fail: the engines that did not take part, and why */
 };
 
-/* false and `why`: the file is not such a recording. A recording that is out of scope loads. */
+/* Returns false and sets `why` if the file is not a recording. A recording that is out of scope
+ * loads.
+ */
 bool case_load(struct recording *c, const char *path);
 void case_free(struct recording *c);
 /* Notes the first failure; returns false. */

@@ -1,12 +1,12 @@
-/* The crypto port, with the recorded values in place of chance. */
+/* The crypto port with recorded values instead of random ones. */
 #include "openssl/internal.h"
 
 #include <string.h>
 
 #include "fakes.h"
 
-/* The random value of `len` bytes in a message, NULL when it has none. An encapsulating message has
- * that of its content. */
+/* Returns the random value of `len` bytes in a message, or NULL. For an encapsulating message it is
+ * the value of the inner message. */
 static const uint8_t *value_in(const struct fakes *f, struct pst_bytes m, size_t len)
 {
     size_t hash = pst_hash_row(f->c->hash)->size;

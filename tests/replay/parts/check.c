@@ -326,7 +326,7 @@ static bool on_inner_response(struct check *k, struct pst_bytes rsp)
     return true;
 }
 
-/* What comes before a session or a challenge is no longer of use to a later challenge. */
+/* Messages before a session or a challenge are not part of a later challenge. */
 static bool ends_b(uint8_t code)
 {
     return code == 0xE0 || code == 0xE4 || code == 0xE5 || code == 0xE8 || code == 0xE9 ||
@@ -441,7 +441,7 @@ bool unwrap(binding_id binding, struct pst_bytes wire, struct pst_bytes *body, b
     return pst_reader_ok(&r) && (type == 5 || type == 6);
 }
 
-/* A clear message is what it should be, but for zeros that fill a DOE double word. */
+/* A clear message must be equal, except for zeros that pad a DOE double word. */
 static bool check_clear(struct check *k, const struct message *m, struct pst_bytes body)
 {
     if (body.len < m->spdm.len || body.len > m->spdm.len + 3 ||
@@ -486,7 +486,7 @@ static bool check_message(struct check *k, const struct message *m, struct pst_b
     return on_response(k, m, *req);
 }
 
-/* Nothing in the file was left out. */
+/* Checks that all of the file was used. */
 static bool check_complete(struct recording *c)
 {
     for (size_t i = 0; i < c->signature_count; i++) {

@@ -1,12 +1,12 @@
-/* The independent half of a replay: from the wire, the shared secrets and the chains alone it
- * recomputes transcripts, key schedule, verify data and records, and verifies every signature. It
- * uses the crypto port and the record layer, and nothing of the SPDM engines. */
+/* The independent half of a replay. It recomputes transcripts, key schedule, verify data and
+ * records from the wire bytes, the shared secrets and the chains, and verifies every signature. It
+ * uses the crypto port and the record layer, but not the SPDM engines. */
 #ifndef REPLAY_CHECK_H
 #define REPLAY_CHECK_H
 
 #include "case.h"
 
-/* false and `why` in the recording. */
+/* Returns false and sets `why` of the recording on a failure. */
 bool check_case(struct recording *c);
 
 /* The SPDM (or other) message inside a clear wire message, binding bytes removed; for a record, the

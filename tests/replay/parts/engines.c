@@ -47,7 +47,7 @@ static bool same(struct recording *c, const struct message *m, const char *who, 
                      at < m->spdm.len ? m->spdm.at[at] : 0, m->spdm.len);
 }
 
-/* The responder will want new keys for its direction when the recorded one did. */
+/* The responder requests a key update where the recorded one did. */
 static bool wants_key_update(const struct message *rsp)
 {
     return rsp->spdm.len >= 8 && rsp->spdm.at[1] == 0x6A && rsp->spdm.at[5] == 0xE9;
@@ -97,7 +97,7 @@ bool engines_responder(struct recording *c)
     return good;
 }
 
-/* What the application of the recording asked for, to judge by the request that begins it. */
+/* Derives the operation of the recorded application from its first request. */
 static bool operation_of(const struct recording *c, const struct message *m, struct pst_op *op)
 {
     struct pst_reader r = pst_reader_of(m->spdm.at, m->spdm.len);
@@ -180,7 +180,7 @@ static pst_err request(struct recording *c, struct pst_requester *q, struct fake
         return PST_ERR_ARGUMENT;
     }
     pst_requester_sent(q);
-    /* What it makes of the answer shows in the result and in what it says next. */
+    /* The result and the next request show how it handled the answer. */
     (void)!pst_requester_receive(q, context, rsp->spdm.at, rsp->spdm.len);
     return PST_OK;
 }

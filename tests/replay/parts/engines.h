@@ -1,4 +1,4 @@
-/* The engines in a replay: each against the recording of its peer. */
+/* Runs the engines in a replay, each with the recording of its peer. */
 #ifndef REPLAY_ENGINES_H
 #define REPLAY_ENGINES_H
 
@@ -8,9 +8,9 @@
 bool engines_left_out(struct recording *c);
 /* The recorded requests go to a responder, whose answers are compared byte by byte. */
 bool engines_responder(struct recording *c);
-/* A requester is asked for the operations that the recording shows; its requests are compared and
- * the recorded answers given to it. Where the recording uses a chain again that this requester has
- * given up for another one, the replay stops and `partly` says so. */
+/* A requester runs the recorded operations. Its requests are compared, and it gets the recorded
+ * answers. If the recording reuses a chain that this requester has replaced by another one, the
+ * replay stops and `partly` says so. */
 bool engines_requester(struct recording *c);
 
 #endif

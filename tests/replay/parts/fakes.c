@@ -1,4 +1,4 @@
-/* The configuration of an engine, taken from what its side of the recording said. */
+/* Derives the configuration of an engine from the messages of its side of the recording. */
 #include "fakes.h"
 
 #include <openssl/x509.h>
@@ -171,7 +171,7 @@ static struct pst_bytes certificates_of(const struct fakes *f, struct pst_bytes 
     return (struct pst_bytes){chain.at + head, chain.len - head};
 }
 
-/* Our slots, as our DIGESTS tells them. */
+/* The engine's slots, from its recorded DIGESTS. */
 static bool fill_slots(struct fakes *f)
 {
     struct pst_bytes digests = find(f->c, !f->responder, 0x01);

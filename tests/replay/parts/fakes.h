@@ -1,5 +1,5 @@
-/* What an engine is given in a replay instead of chance, private keys and a device: the values that
- * were recorded. */
+/* In a replay an engine gets recorded values instead of random numbers, private keys and a device.
+ */
 #ifndef REPLAY_FAKES_H
 #define REPLAY_FAKES_H
 
@@ -14,7 +14,7 @@ struct fakes {
     struct recording *c;
     const struct pst_crypto *real;
     bool responder;                 /* which engine this is for */
-    const struct message *outgoing; /* what the engine is about to say, as it was recorded */
+    const struct message *outgoing; /* the recorded message that the engine must send next */
     int sessions;                   /* ephemeral keys given so far */
     int placed[2];                  /* application keys in this session, by direction */
     unsigned keys;                  /* keys placed at all */
@@ -27,12 +27,13 @@ struct fakes {
     size_t block_count;
     struct pst_measurements measurements;
     uint8_t summary_made[PST_MAX_HASH], summary_recorded[PST_MAX_HASH];
-    bool substitute; /* a recorded summary whose blocks are not known takes the made one's place */
+    bool substitute; /* a recorded summary of unknown blocks replaces the computed one */
     uint8_t hashes[2], sigs[2], peer_sigs[2], dhs[2], aeads[2];
     struct pst_spdm_config config;
 };
 
-/* A configuration that makes the engine of this role what its side of the recording was. */
+/* Makes a configuration with which the engine of this role behaves like its side of the recording.
+ */
 bool fakes_init(struct recording *c, bool responder, struct fakes *f);
 void fakes_free(struct fakes *f);
 /* Every traffic key of the recording was placed. */
