@@ -15,8 +15,9 @@ PACKAGES_portable = gcc-i686-linux-gnu gcc-s390x-linux-gnu libc6-dev-i386-cross 
 PACKAGES_links = mosquitto qemu-system-x86 busybox-static cpio kmod util-linux openssl
 PACKAGES_bench_links = $(PACKAGES_links) openssh-server openssh-client stunnel4
 
-# $(call install,packages): installs missing packages. Prints nothing if none is missing, and does nothing
-# without dpkg. Build directories are configured again afterwards, so that they find the packages.
+# $(call install,packages): installs missing packages. Prints nothing if none is missing, and does
+# nothing without dpkg. Build directories are configured again afterwards, so that they find the
+# packages.
 define install
 @command -v dpkg-query >/dev/null 2>&1 || exit 0; \
 missing=; \
@@ -46,13 +47,14 @@ all: build
 build: deps
 	$(call compile,default,build)
 
-# make install PREFIX=/usr DESTDIR=/tmp/stage: installs the command, its man pages and the libraries.
+# make install PREFIX=/usr DESTDIR=/tmp/stage: installs the command, its man pages and the
+# libraries.
 PREFIX ?= /usr/local
 install: build
 	@cmake --install build --prefix "$(PREFIX)"
 
-# Fast checks come first: format, the rules of the house, linters, a second compiler. Then all tests run
-# with the sanitizers, and the scripts also with the optimised program that users run.
+# Fast checks come first: format, the rules of the house, linters, a second compiler. Then all tests
+# run with the sanitizers, and the scripts also with the optimised program that users run.
 check: deps deps-demo deps-check
 	@$(MAKE) --no-print-directory format-check
 	@$(MAKE) --no-print-directory house
@@ -70,8 +72,8 @@ check: deps deps-demo deps-check
 	done; \
 	exit $$failed
 
-# Runs every tests/links/heavy_*.sh. LINKS="table usb" runs only these. SKIP_LINKS="pcie" skips these, for
-# machines that lack what they need.
+# Runs every tests/links/heavy_*.sh. LINKS="table usb" runs only these. SKIP_LINKS="pcie" skips
+# these, for machines that lack what they need.
 LINKS ?=
 .PHONY: check-links
 check-links: deps deps-demo deps-links
@@ -79,14 +81,15 @@ check-links: deps deps-demo deps-links
 	@POSTERN="$(CURDIR)/build/postern" BUILD="$(CURDIR)/build" SRC="$(CURDIR)" \
 		bash tests/links/run_heavy.sh $(LINKS)
 
-# Runs the unit tests of all code that needs no library, for i386 and s390x (big-endian), under qemu-user.
-# ARCHITECTURES="s390x" runs only that one.
+# Runs the unit tests of all code that needs no library, for i386 and s390x (big-endian), under
+# qemu-user. ARCHITECTURES="s390x" runs only that one.
 ARCHITECTURES ?=
 .PHONY: check-portable
 check-portable: deps-portable
 	@JOBS=$(JOBS) bash tests/portable/run.sh build/portable $(ARCHITECTURES)
 
-# Runs each fuzz target for FUZZ_SECONDS. New inputs go to build-fuzz/corpus, crashes to build-fuzz/crashes.
+# Runs each fuzz target for FUZZ_SECONDS. New inputs go to build-fuzz/corpus, crashes to
+# build-fuzz/crashes.
 fuzz: deps deps-fuzz
 	$(call compile,fuzz,build-fuzz)
 	@failed=; ran=0; \
@@ -157,8 +160,8 @@ format: deps-check
 format-check: deps-check
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format-16 --dry-run --Werror
 
-# Runs clang-tidy with the checks of .clang-tidy, and cppcheck. Every finding is an error. Files that have
-# not changed since the last run are skipped.
+# Runs clang-tidy with the checks of .clang-tidy, and cppcheck. Every finding is an error. Files
+# that have not changed since the last run are skipped.
 lint: deps deps-check
 	$(call compile,default,build)
 	@ninja -C build --quiet -k 0 -j $(JOBS) cppcheck tidy

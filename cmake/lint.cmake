@@ -1,5 +1,5 @@
-# Targets tidy and cppcheck. Each source has a stamp file and is checked again when it, any header or the
-# list of checks has changed. `ninja -k 0 tidy cppcheck` shows every finding.
+# Targets tidy and cppcheck. Each source has a stamp file and is checked again when it, any header
+# or the list of checks has changed. `ninja -k 0 tidy cppcheck` shows every finding.
 find_program(CLANG_TIDY NAMES clang-tidy-14 clang-tidy)
 find_program(CPPCHECK cppcheck)
 set(pst_root "${PROJECT_SOURCE_DIR}")

@@ -87,10 +87,10 @@ function(pst_port name)
   set(pst_all_ports pst_${name} ${pst_all_ports} PARENT_SCOPE)
 endfunction()
 
-# The libraries of a test, fuzz target or benchmark of <topic>. A topic with the name of a module links
-# that module, its dependencies and the OpenSSL port, so that it builds while an unrelated module is
-# broken. Any other topic links everything. A source may ask for more: "pst-link: ts dts" or
-# "pst-link: all" in a comment (run cmake again after changing it).
+# The libraries of a test, fuzz target or benchmark of <topic>. A topic with the name of a module
+# links that module, its dependencies and the OpenSSL port, so that it builds while an unrelated
+# module is broken. Any other topic links everything. A source may ask for more: "pst-link: ts dts"
+# or "pst-link: all" in a comment (run cmake again after changing it).
 function(pst_topic_libs out topic source)
   file(STRINGS "${source}" ask REGEX "pst-link:" LIMIT_COUNT 1)
   string(REGEX REPLACE ".*pst-link:([a-z0-9_ ]*).*" "\\1" ask "${ask}")

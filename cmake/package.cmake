@@ -1,5 +1,5 @@
-# The libraries for other projects, by find_package, pkg-config or add_subdirectory: one archive for the
-# core and one for each port. Targets: Postern::core, Postern::openssl and Postern::posix.
+# The libraries for other projects, by find_package, pkg-config or add_subdirectory: one archive for
+# the core and one for each port. Targets: Postern::core, Postern::openssl and Postern::posix.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(pst_config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/Postern")
@@ -55,8 +55,8 @@ function(pst_package name)
           COMPONENT dev)
 endfunction()
 
-# pst_port_headers(<port> <folder or file>...): installs the public headers of port/<port>. They go under
-# postern/, so that they do not hide another project's <openssl/...>.
+# pst_port_headers(<port> <folder or file>...): installs the public headers of port/<port>. They go
+# under postern/, so that they do not hide another project's <openssl/...>.
 function(pst_port_headers port)
   if(NOT PST_INSTALL)
     return()

@@ -1,5 +1,5 @@
-# tools/*.c is one program, postern. Each bench/*.c is a program. So is each bench/links/*.c; these take
-# arguments.
+# tools/*.c is one program, postern. Each bench/*.c is a program. So is each bench/links/*.c; these
+# take arguments.
 file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.c")
 if(sources)
   add_executable(postern ${sources})

@@ -2,8 +2,8 @@
 # tests/<topic>/**/*.c otherwise: each is a program, in the same directory.
 # tests/<topic>/parts/*.c: linked into each program of the topic.
 # tests/**/test_*.sh: each is a CTest entry (label e2e). Exit code 77 means skipped.
-# tests/package: sample programs of users. The scripts build them against the installed files of this
-# build; not if it is a sanitizer build, as users do not get that.
+# tests/package: sample programs of users. The scripts build them against the installed files of
+# this build; not if it is a sanitizer build, as users do not get that.
 set(pst_tests_dir "${PROJECT_SOURCE_DIR}/tests")
 
 function(pst_test_program topic source)
@@ -60,8 +60,8 @@ foreach(script IN LISTS scripts)
   pst_test_script("${script}")
 endforeach()
 
-# The rules of the house: which file may use which (tests/house/rules.py), and the limits of the core on
-# a processor without an operating system.
+# The rules of the house: which file may use which (tests/house/rules.py), and the limits of the
+# core on a processor without an operating system.
 find_program(PYTHON3 python3)
 if(PYTHON3)
   foreach(machine cortex-m3 rv32)

@@ -1,6 +1,6 @@
-# The list of warnings. Link pst_warnings to use it. -Wformat-truncation is off: snprintf truncates text
-# messages on purpose, and GCC's warning depends on the optimisation level. Clang's warning about
-# !"text" is off, because checks use it to say why they fail.
+# The list of warnings. Link pst_warnings to use it. -Wformat-truncation is off: snprintf truncates
+# text messages on purpose, and GCC's warning depends on the optimisation level. Clang's warning
+# about !"text" is off, because checks use it to say why they fail.
 add_library(pst_warnings INTERFACE)
 target_compile_options(
   pst_warnings

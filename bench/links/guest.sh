@@ -2,8 +2,8 @@
 # guest.sh KIND...: boots a guest and measures usb, pcie and pcie-shm in it; run.py calls it. Reader
 # and device are in the guest, and for usb the server too. The other servers already run on this
 # machine. The script runs twice, first here and then in the guest, like table_guest.sh. Each read
-# gives a line "KIND secure|plain BYTES-PER-SECOND" in $GUEST_NAME.figures; a failed measurement gives
-# "KIND failed WHY".
+# gives a line "KIND secure|plain BYTES-PER-SECOND" in $GUEST_NAME.figures; a failed measurement
+# gives "KIND failed WHY".
 #
 # Environment: $TURNS, $SECONDS_EACH; for pcie $SPDM_PORT; for pcie-shm the files $SHM_SECURE and
 # $SHM_PLAIN.

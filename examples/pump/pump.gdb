@@ -1,6 +1,6 @@
-# The debug session of the demo: finds out why the pump is in alarm, and fixes it while it runs. gdb is
-# already connected (`target remote ...` or `target extended-remote | ...`). The pump may be just reset or
-# running for hours. expected.txt has the answers that gdb must give, in this order.
+# The debug session of the demo: finds out why the pump is in alarm, and fixes it while it runs. gdb
+# is already connected (`target remote ...` or `target extended-remote | ...`). The pump may be just
+# reset or running for hours. expected.txt has the answers that gdb must give, in this order.
 
 set pagination off
 set confirm off

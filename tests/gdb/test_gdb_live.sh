@@ -1,6 +1,6 @@
 #!/bin/bash
-# Real gdb, the gdb server, the stub client and real QEMU, without link, records and session. The gdb
-# session of examples/pump must get the expected answers with the minimal number of round trips.
+# Real gdb, the gdb server, the stub client and real QEMU, without link, records and session. The
+# gdb session of examples/pump must get the expected answers with the minimal number of round trips.
 # pst-needs: gdb-multiarch qemu-system-riscv32
 set -u
 harness=$BUILD/tests/gdb_harness
@@ -77,7 +77,8 @@ check_answers "$SRC/examples/pump/expected.txt"
 echo "pump.gdb: $(count packets) packets, $(count round_trips) round trips, $(count resumes) of them resumes"
 [ $(($(count round_trips) - $(count resumes))) -le 20 ] || fail "too many round trips beside resumes"
 
-# Typical commands at a stop: a resume takes one round trip, and all commands until the next resume none.
+# Typical commands at a stop: a resume takes one round trip, and all commands until the next resume
+# none.
 cat >"$dir/steps" <<'STEPS'
 set pagination off
 tbreak pump_step

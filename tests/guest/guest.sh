@@ -1,5 +1,5 @@
-# Runs a Linux guest in QEMU, for tests that need a kernel of their own. To be sourced; needs $SRC and
-# $POSTERN, but no root.
+# Runs a Linux guest in QEMU, for tests that need a kernel of their own. To be sourced; needs $SRC
+# and $POSTERN, but no root.
 #
 #   guest_need dummy_hcd usb_f_fs -nvme     prepares the guest, or skips the test (exit 77)
 #   guest_run usb.sh arg                    boots, runs the script, powers off; prints the output of
@@ -13,13 +13,14 @@
 # $GUEST_CACHE by content.
 #
 # The script runs in the guest as root, in busybox's sh. Its directory /host is the directory
-# $GUEST_SHARE of this machine (9p; default: the current one), so both sides share files. They do not
-# share sockets: TCP to 10.0.2.2 in the guest reaches 127.0.0.1 of this machine, and $GUEST_FORWARD
-# lists the ports forwarded into the guest ("HOSTPORT:GUESTPORT ..."). configfs and debugfs are mounted
-# at their usual places. /etc/expect.sh has check functions.
+# $GUEST_SHARE of this machine (9p; default: the current one), so both sides share files. They do
+# not share sockets: TCP to 10.0.2.2 in the guest reaches 127.0.0.1 of this machine, and
+# $GUEST_FORWARD lists the ports forwarded into the guest ("HOSTPORT:GUESTPORT ..."). configfs and
+# debugfs are mounted at their usual places. /etc/expect.sh has check functions.
 #
-# A guest that hangs is killed after $GUEST_TIMEOUT seconds (status 124). If a guest does not boot, the
-# status is 125 and its console is shown. The logs of console and QEMU are in .guest-NAME/ of the share.
+# A guest that hangs is killed after $GUEST_TIMEOUT seconds (status 124). If a guest does not boot,
+# the status is 125 and its console is shown. The logs of console and QEMU are in .guest-NAME/ of
+# the share.
 : "${SRC:?}" "${POSTERN:?}"
 GUEST_CACHE=${GUEST_CACHE:-$SRC/build/guest}
 GUEST_QEMU=${GUEST_QEMU:-qemu-system-x86_64}
@@ -139,8 +140,8 @@ guest_pack() { # PROGRAMS LIBRARIES MODULE-FILES: lists with one item per line
     return $at
 }
 
-# guest_start SCRIPT ARG...: boots in the background and sets $guest_pid. The script is a file on this
-# machine.
+# guest_start SCRIPT ARG...: boots in the background and sets $guest_pid. The script is a file on
+# this machine.
 guest_start() {
     local script=$1 share=${GUEST_SHARE:-$PWD} net=user,id=net0 forward
     shift

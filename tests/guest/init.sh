@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The first process of the guest. Sets up devices, modules, network and the share, runs the script, and
-# powers off.
+# The first process of the guest. Sets up devices, modules, network and the share, runs the script,
+# and powers off.
 /bin/busybox mkdir -p /sbin /usr/bin /usr/sbin
 /bin/busybox --install -s
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# i3c:/dev/i3c-debug-N through a kernel. In a guest, CUSE makes the character device, and its driver is
-# a program in front of a modelled bus (i3c_cuse.c). Then the main job: gdb and the pump are on this
-# machine, and I3C is in the guest between two bridges. QEMU has no such controller and Linux no driver
-# for it, so what a real driver answers is assumed (posix/i3c_backend.h).
+# i3c:/dev/i3c-debug-N through a kernel. In a guest, CUSE makes the character device, and its driver
+# is a program in front of a modelled bus (i3c_cuse.c). Then the main job: gdb and the pump are on
+# this machine, and I3C is in the guest between two bridges. QEMU has no such controller and Linux
+# no driver for it, so what a real driver answers is assumed (posix/i3c_backend.h).
 . "$SRC/tests/tools/lib.sh"
 . "$SRC/tests/guest/guest.sh"
 command -v gdb-multiarch >/dev/null || guest_skip 'no gdb-multiarch'

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# PCIe on a real kernel. gdb's main job goes from this machine into a guest, there through a bridge and
-# the kernel's configuration space to the DOE mailbox of QEMU's NVMe device, and from QEMU to postern
-# target on this machine. Then the errors: no such device, no mailbox, no root, unplugged, two
-# debuggers. At last bulk data through shared memory (ivshmem).
+# PCIe on a real kernel. gdb's main job goes from this machine into a guest, there through a bridge
+# and the kernel's configuration space to the DOE mailbox of QEMU's NVMe device, and from QEMU to
+# postern target on this machine. Then the errors: no such device, no mailbox, no root, unplugged,
+# two debuggers. At last bulk data through shared memory (ivshmem).
 . "$SRC/tests/tools/lib.sh"
 need_gdb
 qemu_dir=${PST_QEMU_BACKPORTS:-$SRC/build/qemu-backports}

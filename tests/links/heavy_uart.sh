@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Serial lines through UARTs. A guest's kernel drives a 16550 on the ISA bus and one on PCI; QEMU
 # connects their lines to a pseudo-terminal and a Unix socket. First this machine reads memory of a
-# target in the guest. Then the main job: gdb and the pump on this machine, both lines and two bridges
-# in between.
+# target in the guest. Then the main job: gdb and the pump on this machine, both lines and two
+# bridges in between.
 . "$SRC/tests/tools/lib.sh"
 . "$SRC/tests/guest/guest.sh"
 command -v gdb-multiarch >/dev/null || guest_skip 'no gdb-multiarch'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# USB on the kernel's own stacks in a guest: a FunctionFS gadget on dummy_hcd, and libusb on the host
-# controller that dummy_hcd emulates. Then the main job: gdb and the pump are on this machine, and USB
-# is in the guest between two bridges.
+# USB on the kernel's own stacks in a guest: a FunctionFS gadget on dummy_hcd, and libusb on the
+# host controller that dummy_hcd emulates. Then the main job: gdb and the pump are on this machine,
+# and USB is in the guest between two bridges.
 . "$SRC/tests/tools/lib.sh"
 . "$SRC/tests/guest/guest.sh"
 command -v gdb-multiarch >/dev/null || guest_skip 'no gdb-multiarch'

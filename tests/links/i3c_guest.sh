@@ -1,5 +1,5 @@
-# The guest's part of heavy_i3c.sh: sessions over the device node, its errors, then two bridges for the
-# main job. $1: the address of the pump's target outside the guest.
+# The guest's part of heavy_i3c.sh: sessions over the device node, its errors, then two bridges for
+# the main job. $1: the address of the pump's target outside the guest.
 . /etc/expect.sh
 node=/dev/i3c-debug-0
 link=i3c:$node

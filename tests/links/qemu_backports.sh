@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# qemu_backports.sh DIR: unpacks a QEMU with spdm_port (QEMU 10) from Debian's backports into DIR, once.
-# The system's own QEMU is not changed. DIR/qemu runs the new one. The archive is the one that apt on
-# this machine already uses. Exit code 77 if it is not available.
+# qemu_backports.sh DIR: unpacks a QEMU with spdm_port (QEMU 10) from Debian's backports into DIR,
+# once. The system's own QEMU is not changed. DIR/qemu runs the new one. The archive is the one that
+# apt on this machine already uses. Exit code 77 if it is not available.
 set -u
 dir=${1:?}
 if [ -x "$dir/qemu" ] && "$dir/qemu" --version >/dev/null 2>&1; then

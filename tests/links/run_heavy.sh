@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run_heavy.sh [NAME...]: runs heavy_NAME.sh for each NAME (default: all), one after the other, and
-# prints a summary. The output also goes to $BUILD/links/NAME.log. A test that lacks something it needs
-# has failed, unless $SKIP_LINKS names it: "pcie" skips heavy_pcie.sh, and pcie in the table.
+# prints a summary. The output also goes to $BUILD/links/NAME.log. A test that lacks something it
+# needs has failed, unless $SKIP_LINKS names it: "pcie" skips heavy_pcie.sh, and pcie in the table.
 set -u
 : "${POSTERN:?}" "${BUILD:?}" "${SRC:?}"
 here=$SRC/tests/links

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The guest of guest.py. The script runs twice: on this machine it boots QEMU with the devices; in the
-# guest the part behind "GUEST" runs in busybox's sh and starts the bridges of $GUEST_NAME.bridges.
+# The guest of guest.py. The script runs twice: on this machine it boots QEMU with the devices; in
+# the guest the part behind "GUEST" runs in busybox's sh and starts the bridges of
+# $GUEST_NAME.bridges.
 . "$SRC/tests/guest/guest.sh"
 devices=0
 if [ -n "${SPDM_TARGET:-}" ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# MCTP over I3C: an MCTP device and a debug adaptor on one modelled bus, a session with each, a bus that
-# resets and damages transfers during a session, and the error messages.
+# MCTP over I3C: an MCTP device and a debug adaptor on one modelled bus, a session with each, a bus
+# that resets and damages transfers during a session, and the error messages.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 mkfifo ctl

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# SPDM as MCTP messages on a serial line: sessions on that line alone, and sessions with their debug data
-# on another link; through a good cable, bad cables and a dead one.
+# SPDM as MCTP messages on a serial line: sessions on that line alone, and sessions with their debug
+# data on another link; through a good cable, bad cables and a dead one.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 65536 /dev/urandom >ram.bin
@@ -51,8 +51,8 @@ expect 0 'Acme:Pump:0042' as_ada info --scm "$line" --data unix:data.sock
 # Records on this link are SPDM messages, so it cannot be a data link.
 expect 2 'carries SPDM alone' as_ada mem --scm "$line" --data "mctp-spdm:$dir/bad.d" read 0x80000000
 
-# The exact bytes, as another requester would send and expect them: GET_VERSION twice, GET_CAPABILITIES
-# twice.
+# The exact bytes, as another requester would send and expect them: GET_VERSION twice,
+# GET_CAPABILITIES twice.
 python3 - "$dir/good.d" <<'PY' || fail 'the bytes on the line'
 import os, select, sys
 def fcs(data):

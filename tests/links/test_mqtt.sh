@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sessions through a real mosquitto: what an eavesdropper at the broker sees, presence and last will, a
-# broker that disappears and comes back, TLS with client certificates, and the error messages.
+# Sessions through a real mosquitto: what an eavesdropper at the broker sees, presence and last
+# will, a broker that disappears and comes back, TLS with client certificates, and the error
+# messages.
 . "$SRC/tests/tools/lib.sh"
 for program in mosquitto mosquitto_sub openssl; do
     PATH="$PATH:/usr/sbin" command -v $program >/dev/null || {
@@ -129,7 +130,8 @@ await_gone 3 && ok 'the last will takes presence away' || fail 'presence of a ta
 die "$sealed_pid"
 touch large.jsonl
 target large "mqtt-listen:$here,secret=secret" large.bin
-# The presence is removed right after it was published (by the last will of an older connection, say).
+# The presence is removed right after it was published (by the last will of an older connection,
+# say).
 topic=$(mosquitto_sub -h 127.0.0.1 -p "$p" -t 'postern/1/+/+/here' -C 1 -W 5 -F %t)
 mosquitto_pub -h 127.0.0.1 -p "$p" -t "$topic" -n -r -q 1
 for _ in $(seq 20); do
@@ -164,8 +166,8 @@ await_end() { # WHAT CODE PATTERN
         fail "$1: $(cat long.code) $(cat long.out)"
     fi
 }
-# An attacker who sees all topics at the broker publishes to those of a running connection. The messages
-# are sealed, so forged ones have no effect.
+# An attacker who sees all topics at the broker publishes to those of a running connection. The
+# messages are sealed, so forged ones have no effect.
 listen_in calls %t
 long_read
 die "$ear"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The parts of PCIe that need no device: shared memory in a file, with dead and living peers; and the
-# server behind an emulated mailbox, with a foreign SPDM requester, and with clients that are not an
-# emulator. heavy_pcie.sh tests with devices.
+# The parts of PCIe that need no device: shared memory in a file, with dead and living peers; and
+# the server behind an emulated mailbox, with a foreign SPDM requester, and with clients that are
+# not an emulator. heavy_pcie.sh tests with devices.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 1048576 /dev/urandom >ram.bin

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sessions over serial lines, raw and with MCTP: through a good cable, a bad one and an unplugged one,
-# and the error messages.
+# Sessions over serial lines, raw and with MCTP: through a good cable, a bad one and an unplugged
+# one, and the error messages.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 100000 /dev/urandom >ram.bin
@@ -81,7 +81,8 @@ bridged=$(grep -o 'tcp:127.0.0.1:[1-9][0-9]*' b.log | head -1)
 for _ in $(seq 4); do
     as_ada info "$bridged" >info.log 2>&1 || fail "one right after another: $(cat info.log b.log)"
 done
-# The same while the bridge does not know yet that the previous engineer is gone. The wait is limited.
+# The same while the bridge does not know yet that the previous engineer is gone. The wait is
+# limited.
 exec 7<>"/dev/tcp/127.0.0.1/${bridged##*:}"
 await_text b.log 'connection 5: joined'
 (sleep 0.5) 7>&7 &

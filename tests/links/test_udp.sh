@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sessions over UDP: memory and gdb through a real target, IPv4 and IPv6, several engineers on one port,
-# and the error messages.
+# Sessions over UDP: memory and gdb through a real target, IPv4 and IPv6, several engineers on one
+# port, and the error messages.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 300000 /dev/urandom >ram.bin
@@ -33,7 +33,8 @@ expect 0 '' as_ada mem load "$six" 0x80001000 -f new.bin
 expect 0 '' as_ada mem read "$four" 0x80001000 100000 --output got.bin
 cmp got.bin new.bin || fail 'what was written is not there'
 
-# Two engineers on one socket of the target: the target has one holder, and the second one is told so.
+# Two engineers on one socket of the target: the target has one holder, and the second one is told
+# so.
 as_ada mem dump "$four" 0x80000000 300000 -o ada.bin >ada.log 2>&1 &
 other=$!
 for _ in 1 2 3; do

@@ -1,5 +1,5 @@
-# Makes a debug gadget on the kernel's dummy device controller; the same kernel is its host. Sourced by
-# scripts in the guest.
+# Makes a debug gadget on the kernel's dummy device controller; the same kernel is its host. Sourced
+# by scripts in the guest.
 . /etc/expect.sh
 config=/sys/kernel/config/usb_gadget
 # gadget_controller full|high|super: makes a UDC of that speed.

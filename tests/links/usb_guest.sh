@@ -91,8 +91,8 @@ ended 'unplugged' 'unplugged'
 await_text pump.log 'no host is attached'
 gadget_plug pump
 expect 0 '^80000000  ' as_ada mem read $link 0x80000000
-# The cable is unplugged. Plugging it in again needs a new binding: Linux 6.1's dummy_hcd does not react
-# otherwise.
+# The cable is unplugged. Plugging it in again needs a new binding: Linux 6.1's dummy_hcd does not
+# react otherwise.
 long_dump
 echo disconnect >/sys/class/udc/dummy_udc.0/soft_connect
 ended 'the cable' 'unplugged'

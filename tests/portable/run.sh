@@ -3,7 +3,8 @@
 #
 # Usage: run.sh BUILD [ARCHITECTURE...]   (i386, s390x)
 #
-# cmocka is built for each processor from Debian's source package, so apt needs no foreign architecture.
+# cmocka is built for each processor from Debian's source package, so apt needs no foreign
+# architecture.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -11,7 +12,8 @@ shift
 [ $# -gt 0 ] || set -- i386 s390x
 jobs=${JOBS:-$(nproc)}
 
-# Uses the machine's package sources to get source packages, with package lists in a separate directory.
+# Uses the machine's package sources to get source packages, with package lists in a separate
+# directory.
 fetch_cmocka() {
 	local apt=$build/apt
 	mkdir -p "$apt/parts" "$apt/lists/partial" "$apt/cache/archives/partial"

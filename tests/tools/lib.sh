@@ -23,8 +23,8 @@ fail() {
 }
 ok() { printf 'ok: %s\n' "$*"; }
 
-# await FILE: waits at most 10 s until the file exists. A socket must also listen: after bind() alone
-# it refuses connections.
+# await FILE: waits at most 10 s until the file exists. A socket must also listen: after bind()
+# alone it refuses connections.
 await() {
     for _ in $(seq 200); do
         [ -S "$1" ] && grep -q " 00010000 .* \($dir/\)\?${1#$dir/}\$" /proc/net/unix && return 0
@@ -44,8 +44,8 @@ await_text() {
     cat "$1" >&2
     return 1
 }
-# expect CODE PATTERN COMMAND...: checks the exit code of the command, and that its output (stdout or
-# stderr) matches the pattern.
+# expect CODE PATTERN COMMAND...: checks the exit code of the command, and that its output (stdout
+# or stderr) matches the pattern.
 expect() {
     local code=$1 pattern=$2 got
     shift 2
@@ -70,8 +70,8 @@ free_port() { # prints a free TCP port on loopback
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 device=Acme:Pump:0042
-# Makes one CA with two devices and two engineers, and another CA with an impostor of the first device
-# and an engineer.
+# Makes one CA with two devices and two engineers, and another CA with an impostor of the first
+# device and an engineer.
 make_keys() {
     {
         postern pki init ca && postern pki target --ca ca --id $device pump &&
@@ -121,9 +121,9 @@ start_qemu() {
     pids+=("$qemu_pid")
     await "$1.gdb"
 }
-# start_pump_target NAME STUB LINE... [-- OPTION...]: starts a target in front of the stub at STUB.gdb.
-# The LINEs are added to the section [target] of its configuration NAME.conf, the OPTIONs to its
-# command line.
+# start_pump_target NAME STUB LINE... [-- OPTION...]: starts a target in front of the stub at
+# STUB.gdb. The LINEs are added to the section [target] of its configuration NAME.conf, the OPTIONs
+# to its command line.
 start_pump_target() {
     local name=$1 stub=$2 lines=()
     shift 2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Failures during a session: a second engineer, gdb killed, the link cut, the agent killed, QEMU killed.
-# After each the pump runs without breakpoints, and the next session works.
+# Failures during a session: a second engineer, gdb killed, the link cut, the agent killed, QEMU
+# killed. After each the pump runs without breakpoints, and the next session works.
 . "$SRC/tests/tools/lib.sh"
 need_gdb
 start_qemu pump

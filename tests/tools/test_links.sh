@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# How a target's link treats clients that are not Postern peers. None of them may disturb an engineer
-# with an open session. TCP, also by host name and over IPv6.
+# How a target's link treats clients that are not Postern peers. None of them may disturb an
+# engineer with an open session. TCP, also by host name and over IPv6.
 . "$SRC/tests/tools/lib.sh"
 make_keys
 head -c 65536 /dev/urandom >ram.bin

@@ -68,7 +68,8 @@ await_text b.log 'tcp:127' || exit 1
 other=$(sed -n 's/.*tcp:127.0.0.1://p' b.log)
 expect 2 'not SPDM over TCP' as_ada mem --scm "spdm:127.0.0.1:$other" --data unix:data.sock read 0x80000000
 
-# The data link carries no memory contents in the clear, and not the messages of the management link.
+# The data link carries no memory contents in the clear, and not the messages of the management
+# link.
 postern bridge --capture data.pcapng unix-listen:seen.sock unix:data.sock &
 pids+=($!)
 await seen.sock

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# When a chain is refused, the engineer's error message, the target's audit log and postern pki lint all
-# name the same certificate and rule.
+# When a chain is refused, the engineer's error message, the target's audit log and postern pki lint
+# all name the same certificate and rule.
 . "$SRC/tests/tools/lib.sh"
 command -v openssl >/dev/null || { echo 'skipped: no openssl'; exit 77; }
 make_keys
 
-# odd NAME KIND EXTENSION...: makes an identity whose leaf is issued by ca/KIND with these extensions
+# odd NAME KIND EXTENSION...: makes an identity whose leaf is issued by ca/KIND with these
+# extensions
 odd() {
     local name=$1 kind=$2
     shift 2

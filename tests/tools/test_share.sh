@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# If the policy allows it, a second engineer may observe while the first one debugs, but do nothing else.
+# If the policy allows it, a second engineer may observe while the first one debugs, but do nothing
+# else.
 . "$SRC/tests/tools/lib.sh"
 need_gdb
 start_qemu pump

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A slow stub delays no heartbeat, no interrupt and no teardown. A silent stub runs into a timeout. Also
-# Ctrl-C in gdb, and a policy that leaves the CPU halted.
+# A slow stub delays no heartbeat, no interrupt and no teardown. A silent stub runs into a timeout.
+# Also Ctrl-C in gdb, and a policy that leaves the CPU halted.
 . "$SRC/tests/tools/lib.sh"
 need_gdb
 start_qemu pump

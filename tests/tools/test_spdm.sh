@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# postern spdm requester against postern spdm responder: every version, binding, algorithm, and form of
-# mutual authentication and handshake, with the emulator's socket framing.
+# postern spdm requester against postern spdm responder: every version, binding, algorithm, and form
+# of mutual authentication and handshake, with the emulator's socket framing.
 . "$SRC/tests/tools/lib.sh"
 
 for alg in ecdsa-p256 ecdsa-p384 ed25519; do
