@@ -29,7 +29,7 @@ static pst_err unknown(const struct pst_scheme *const *schemes, const char *text
     return PST_ERR_DECODE;
 }
 
-/* The scheme whose name is before the colon at `text[len]`; NULL when there is none. */
+/* The scheme named by `text[0..len)`; NULL when there is none. */
 static const struct pst_scheme *find_scheme(const struct pst_scheme *const *schemes,
                                             const char *text, size_t len, bool *listen)
 {
@@ -92,7 +92,7 @@ static bool port_ok(const char *port)
     return len > 0 && len < 6 && strspn(port, "0123456789") == len && atoi(port) <= 65535;
 }
 
-/* Splits HOST:PORT, [HOST]:PORT or HOST. False: not of that form. */
+/* Splits HOST:PORT, [HOST]:PORT or HOST. False: none of these forms. */
 static bool split_host(struct pst_address *a, const char **port)
 {
     const char *rest = a->place, *end;

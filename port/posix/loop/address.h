@@ -19,19 +19,19 @@ extern "C" {
 struct pst_scheme;
 
 struct pst_address {
-    char text[PST_ADDRESS_TEXT]; /* as it was written; for messages */
+    char text[PST_ADDRESS_TEXT]; /* the original text; for messages */
     const struct pst_scheme *scheme;
     bool listen;                    /* SCHEME-listen */
     char place[PST_ADDRESS_TEXT];   /* between the scheme and the first comma */
     char options[PST_ADDRESS_TEXT]; /* after it; "" for none */
-    /* Of sockets: filled by their scheme. */
+    /* For sockets: filled by their scheme. */
     bool local; /* Unix socket: `host` is its path */
     char host[256];
     char port[6];
 };
 
-/* `schemes` are those that may be written; the list ends with NULL. PST_ERR_DECODE: `why` quotes
- * the text and says what was expected. */
+/* `schemes` are the allowed ones; the list ends with NULL. PST_ERR_DECODE: `why` quotes the text
+   and says what was expected. */
 PST_MUST_CHECK pst_err pst_address_parse(struct pst_address *a,
                                          const struct pst_scheme *const *schemes, const char *text,
                                          char *why, size_t why_cap);
@@ -47,16 +47,17 @@ pst_err pst_address_bad(const struct pst_address *a, const char *what, char *why
  * loopback and `port`. */
 PST_MUST_CHECK pst_err pst_address_host(struct pst_address *a, unsigned port, char *why,
                                         size_t why_cap);
-/* The value of an option into `out`, "" when it is not given. PST_ERR_DECODE: it does not fit,
- * which is never as if it were not given. */
+/* Copies the value of an option to `out`, "" when it is not given. PST_ERR_DECODE: it is too long;
+   this is never treated as not given. */
 PST_MUST_CHECK pst_err pst_address_string(const struct pst_address *a, const char *key, char *out,
                                           size_t cap, char *why, size_t why_cap);
-/* As a number; PST_ERR_DECODE when it is not one from `least` to `most`. Not given: `*value` stays.
- */
+/* The same as a number. PST_ERR_DECODE: not a number from `least` to `most`. If the option is not
+   given, `*value` is unchanged. */
 PST_MUST_CHECK pst_err pst_address_number(const struct pst_address *a, const char *key,
                                           uint64_t least, uint64_t most, uint64_t *value, char *why,
                                           size_t why_cap);
-/* Every option has a value and is one of `keys` (ends with NULL; NULL: there are none). */
+/* Checks that every option has a value and is one of `keys` (ends with NULL; NULL: none are
+   allowed). */
 PST_MUST_CHECK pst_err pst_address_options(const struct pst_address *a, const char *const *keys,
                                            char *why, size_t why_cap);
 

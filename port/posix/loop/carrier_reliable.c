@@ -6,7 +6,7 @@
 
 #include "posix/loop/crc32c.h"
 
-/* A write is asked for again once so much of the buffer is free: few large ones are cheaper. */
+/* `writable` is called once this much of the buffer is free: few large writes are cheaper. */
 #define ROOM_SHARE 4
 
 uint64_t pst_rcarrier_now(void)
@@ -65,13 +65,13 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
         c->full = true;
         return 0;
     }
-    if (!alive(c)) { /* nobody takes it: an owner that reads only when it has written must go on */
+    if (!alive(c)) { /* discarded: an owner that reads only after it has written must continue */
         return len;
     }
     const size_t n = pst_reliable_write(c->link, bytes, len);
     c->full = n < len;
     c->hop->flush(c);
-    if (!alive(c)) { /* the peer's silence was noticed in here, and nothing will wake us any more */
+    if (!alive(c)) { /* the peer's silence was noticed in here, and no timer will run any more */
         pst_rcarrier_kick(c);
     }
     arm(c);
@@ -140,7 +140,7 @@ static void arm(struct pst_rcarrier *c)
         uv_timer_start(&c->timer, on_timer, 0, 0);
     } else if (at == UINT64_MAX) {
         uv_timer_stop(&c->timer);
-    } else { /* never 0 for what is late: libuv would run nothing but this timer */
+    } else { /* never 0 for an overdue timer: libuv would run nothing else */
         uv_timer_start(&c->timer, on_timer, at > now ? at - now : 1, 0);
     }
 }
@@ -213,7 +213,7 @@ static const char *last_words(const struct pst_rcarrier *c, char *text, size_t c
                                   : pst_err_text(why);
 }
 
-/* Has it ended, and is everything given out that came before? */
+/* Has it ended, and was all earlier input delivered? */
 static bool over(struct pst_rcarrier *c)
 {
     char text[PST_RCARRIER_TEXT];
@@ -257,14 +257,14 @@ void pst_rcarrier_turn(struct pst_rcarrier *c)
     }
     c->kicked = false;
     c->hop->flush(c);
-    /* What came together with its end is still given out. */
+    /* Input that came together with the end is still delivered. */
     if (!c->open && !c->ending &&
         (c->link->state == PST_OK || pst_reliable_peek(c->link).len > 0)) {
         c->open = true;
         c->hop->opened(c);
     }
     if (c->open) {
-        /* A hop that takes nothing at the moment is not asked for output, and so not for timers. */
+        /* A hop that takes nothing now is not asked for output, and so not for timers. */
         pst_reliable_look(c->link, pst_rcarrier_now());
         give_out(c);
         tell_room(c);

@@ -46,7 +46,7 @@ static void drop_saying(struct pst_link *l, pst_err why, const char *what)
     pst_link_drop(l, why, text);
 }
 
-/* The end is down. If this side closed the link, there is nothing to say. */
+/* The end is down. If this side closed the link, no text is needed. */
 static void drop_ended(struct pst_link *l)
 {
     const struct pst_link_end *e = &l->end;
@@ -69,7 +69,7 @@ static void drop_ended(struct pst_link *l)
 
 /* --- output --- */
 
-/* Gives the carrier what is pending. True: nothing is left. */
+/* Gives the carrier the pending output. True: nothing is left. */
 static bool flush(struct pst_link *l)
 {
     struct pst_bytes out;

@@ -22,7 +22,7 @@ static pst_err cannot(const struct pst_address *a, const char *what, const char 
 static bool answers(const struct sockaddr_un *sa)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* EAGAIN: it listens, but too many wait already */
+    /* EAGAIN: it listens, but its queue is full */
     bool yes =
         fd >= 0 && (connect(fd, (const struct sockaddr *)sa, sizeof *sa) == 0 || errno == EAGAIN);
     if (fd >= 0) {
@@ -38,13 +38,13 @@ static int bind_local(const char *path)
 
     memcpy(sa.sun_path, path, strnlen(path, sizeof sa.sun_path - 1));
     if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !answers(&sa)) {
-        (void)unlink(path); /* left behind by one that was killed */
+        (void)unlink(path); /* left behind by a process that was killed */
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -errno;
     }
-    mode_t before = umask(0177); /* 0600 from its first moment on */
+    mode_t before = umask(0177); /* created with mode 0600 */
     int rc = bind(fd, (const struct sockaddr *)&sa, sizeof sa);
     int saved = errno;
     (void)umask(before);
@@ -112,7 +112,7 @@ pst_err pst_socket_accept(uv_stream_t *listener, struct pst_socket *s, void *dat
         return PST_ERR_IO;
     }
     if (!local) {
-        (void)uv_tcp_nodelay(&s->io.tcp, 1); /* slower without, not wrong */
+        (void)uv_tcp_nodelay(&s->io.tcp, 1); /* without it the link is slower, but correct */
     }
     return PST_OK;
 }
@@ -144,7 +144,7 @@ void pst_socket_close(struct pst_socket *s, uv_close_cb on_close)
 
 static void try_next(struct pst_dial *d);
 
-/* The last act; after an error the socket is closed for good. */
+/* The last step; after an error the socket is closed for good. */
 static void finish(struct pst_dial *d, pst_err err, int status)
 {
     char why[160];
@@ -255,7 +255,7 @@ void pst_dial_cancel(struct pst_dial *d)
     }
     d->cancelled = true;
     if (d->socket->open) {
-        d->closing = true; /* on_connect follows, and must leave the rest to on_closed */
+        d->closing = true; /* on_connect follows, and must leave the cleanup to on_closed */
         d->socket->io.handle.data = d;
         pst_socket_close(d->socket, on_closed);
     } else {

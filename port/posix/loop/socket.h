@@ -23,11 +23,12 @@ struct pst_socket {
 PST_MUST_CHECK pst_err pst_socket_listen(uv_loop_t *loop, struct pst_socket *s,
                                          const struct pst_address *a, uv_connection_cb on_peer,
                                          void *data, char *why, size_t why_cap);
-/* Accepts into `s`. PST_ERR_IO: nothing was opened, or `s->open` and uv_close is needed. */
+/* Accepts a connection into `s`. PST_ERR_IO: nothing was opened, or `s->open` is set and uv_close
+   is needed. */
 PST_MUST_CHECK pst_err pst_socket_accept(uv_stream_t *listener, struct pst_socket *s, void *data);
 /* The port that a TCP listener got; 0 for a Unix socket. */
 int pst_socket_port(const struct pst_socket *s);
-/* Closes once; `on_close` may be NULL. */
+/* Closes it; safe to call again. `on_close` may be NULL. */
 void pst_socket_close(struct pst_socket *s, uv_close_cb on_close);
 
 /* A connection being made: names are resolved off the loop, addresses tried one after another.
@@ -38,7 +39,7 @@ struct pst_dial {
     const struct pst_address *address; /* outlives the dial */
     void (*done)(void *ctx, pst_err err, const char *why);
     void *ctx;
-    bool busy; /* `done` has not been called: keep this struct */
+    bool busy; /* `done` has not been called: this struct must stay */
     /* private */
     uv_getaddrinfo_t resolve;
     uv_connect_t connect;

@@ -29,7 +29,7 @@ struct pst_spdm_socket {
     uint8_t buffer[PST_SPDM_SOCKET_MAX]; /* of the message received last */
 };
 
-/* A blocking socket that listens at `a` or is connected to it; -1, and errno says why. */
+/* A blocking socket that listens at `a` or is connected to it; -1: see errno. */
 int pst_spdm_socket_open(const struct pst_address *a, bool listening);
 /* PST_ERR_IO, or PST_ERR_TIMEOUT after 30 s without progress; PST_ERR_CLOSED when the peer left.
  * `payload` aliases the buffer. */
@@ -43,14 +43,14 @@ PST_MUST_CHECK pst_err pst_spdm_socket_receive(struct pst_spdm_socket *s, uint32
 struct pst_spdm_wire {
     struct pst_spdm_socket *socket;
     struct pst_record records[PST_SPDM_SOCKET_SESSIONS];
-    struct pst_record_set set; /* of the above: the wire stays where it was initialised */
+    struct pst_record_set set; /* its parts; the struct must not move after init */
     uint8_t out[PST_SPDM_SOCKET_MAX];
 };
 PST_MUST_CHECK pst_err pst_spdm_wire_init(struct pst_spdm_wire *w, struct pst_spdm_socket *socket,
                                           const struct pst_crypto *crypto, pst_direction sends);
 /* A key port over the records. */
 struct pst_key_port pst_spdm_wire_keys(struct pst_spdm_wire *w);
-/* Where to put a message that is then sent: `*cap` bytes. */
+/* Where to put a message before it is sent: `*cap` bytes. */
 uint8_t *pst_spdm_wire_room(struct pst_spdm_wire *w, uint32_t context, size_t *cap);
 /* Seals it if `context` is a session, wraps it and sends it. */
 PST_MUST_CHECK pst_err pst_spdm_wire_send(struct pst_spdm_wire *w, uint32_t context, size_t len);

@@ -3,7 +3,7 @@
 #include "posix/loop/tty.h"
 
 #include <asm/ioctls.h>
-#include <asm/termbits.h> /* instead of termios.h: any speed, not just those with a name */
+#include <asm/termbits.h> /* instead of termios.h: allows any speed, not just the named ones */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -23,7 +23,7 @@
 #define PTY_MAJOR 136 /* and seven more */
 #define PTY_MAJORS 8
 #define SOCKET "unix:"
-#define OFF_BY_PERCENT 2 /* more than that and bytes are lost */
+#define OFF_BY_PERCENT 2 /* a larger deviation loses bytes */
 
 static bool is_socket(const char *device)
 {
@@ -43,7 +43,7 @@ bool pst_tty_virtual(const char *device)
     return is_socket(device) || (stat(device, &st) == 0 && is_pty(&st));
 }
 
-/* --- what can be wrong --- */
+/* --- errors --- */
 
 static void denied(const char *device, char *why, size_t why_cap)
 {
@@ -109,7 +109,7 @@ static int set_modes(struct pst_tty *t, const struct pst_tty_settings *s)
     m.c_iflag = IGNBRK;
     m.c_oflag = 0;
     m.c_lflag = 0;
-    /* Hanging up when it is closed would reset many a board. */
+    /* Hanging up on close would reset many boards. */
     m.c_cflag &= ~(tcflag_t)(CSIZE | PARENB | CSTOPB | CRTSCTS | HUPCL);
     m.c_cflag |= CS8 | CREAD | CLOCAL | (s->rtscts ? CRTSCTS : 0);
     m.c_cc[VMIN] = 1;
@@ -119,11 +119,11 @@ static int set_modes(struct pst_tty *t, const struct pst_tty_settings *s)
         m.c_cflag |= BOTHER | BOTHER << IBSHIFT;
         m.c_ispeed = m.c_ospeed = s->baud;
     }
-    /* Not what is still to go out: it is the goodbye of who had the line before. */
+    /* Output is not flushed: it is the BYE of the previous user of the line. */
     return ioctl(t->fd, TCSETS2, &m) == 0 && ioctl(t->fd, TCFLSH, TCIFLUSH) == 0 ? 0 : errno;
 }
 
-/* What the driver made of it. */
+/* What the driver actually set. */
 static pst_err check_modes(const struct pst_tty *t, const struct pst_tty_settings *s, char *why,
                            size_t why_cap)
 {
@@ -145,7 +145,7 @@ static pst_err check_modes(const struct pst_tty *t, const struct pst_tty_setting
     return PST_OK;
 }
 
-/* Two locks: the one is for those that ask, the other for those that do not. */
+/* Two locks: flock for programs that check it, TIOCEXCL for those that do not. */
 static int lock(const struct pst_tty *t)
 {
     if (flock(t->fd, LOCK_EX | LOCK_NB) != 0) {
@@ -198,7 +198,7 @@ pst_err pst_tty_open(struct pst_tty *t, const char *device, const struct pst_tty
         return PST_OK;
     }
     if (error == 0) {
-        pst_tty_close(t); /* with its modes as they were */
+        pst_tty_close(t); /* with its original modes */
     } else if (t->fd >= 0) {
         close(t->fd);
     }
@@ -220,7 +220,7 @@ void pst_tty_close(struct pst_tty *t)
         m.c_cflag = (m.c_cflag & (CBAUD | CBAUD << IBSHIFT)) |
                     (t->before[2] & ~(tcflag_t)(CBAUD | CBAUD << IBSHIFT));
         (void)ioctl(t->fd, TCSETS2, &m);
-        (void)ioctl(t->fd, TIOCNXCL); /* of a pseudo-terminal it would stay */
+        (void)ioctl(t->fd, TIOCNXCL); /* on a pseudo-terminal it would remain */
     }
     close(t->fd);
     t->fd = -1;

@@ -12,7 +12,7 @@
 
 #define PATH 320
 
-/* The first line of a small file; false: not readable, or empty. */
+/* The first line of a small file. False: not readable, or empty. */
 static bool line_of(const char *path, char *out, size_t cap)
 {
     FILE *f = fopen(path, "re");
@@ -53,7 +53,7 @@ static void name_of(int pid, char *who, size_t cap)
              pid);
 }
 
-/* Who has locked it is the one that keeps us out. */
+/* The process that holds the lock is the one that keeps us out. */
 static bool has_lock(const struct stat *device, char *who, size_t cap)
 {
     FILE *f = fopen("/proc/locks", "re");
@@ -103,7 +103,7 @@ bool pst_tty_user(const char *device, char *who, size_t cap)
     return found;
 }
 
-/* --- which there are --- */
+/* --- the serial ports of this machine --- */
 
 static bool is_port(const char *name)
 {
@@ -118,7 +118,7 @@ static bool is_port(const char *name)
     return false;
 }
 
-/* Four ttyS are there on any PC, UART or not: their type says. */
+/* Any PC has four ttyS, with a UART or without: the type tells. */
 static bool is_there(const char *name)
 {
     char path[PATH], type[16];
@@ -128,7 +128,7 @@ static bool is_there(const char *name)
            strcmp(type, "0") != 0;
 }
 
-/* The name by which udev knows what is plugged in. */
+/* The udev name of what is plugged in. */
 static bool by_id(const char *device, char *out, size_t cap)
 {
     static const char where[] = "/dev/serial/by-id";
