@@ -20,7 +20,7 @@
 #include <uv.h>
 
 struct pst_i3c_backend_events { /* const, outlives the backend; called from the loop only */
-    void (*woken)(void *ctx);   /* a transfer is done, or there is an IBI: step the engine */
+    void (*woken)(void *ctx);   /* a transfer is done, or an IBI has arrived: step the engine */
     void (*lost)(void *ctx, const char *text); /* the bus is gone: close */
 };
 
@@ -28,7 +28,7 @@ struct pst_i3c_backend { /* the first member of each kind */
     const struct pst_i3c_bus *bus;
     const struct pst_i3c_backend_events *events;
     void *ctx;
-    bool waits; /* for `woken`: stepping earlier is of no use */
+    bool waits; /* for `woken`: an earlier step has no effect */
     bool over;  /* set by the owner: it does no more transfers, and need not be woken */
     /* Frees it, then calls `closed`, soon. */
     void (*close)(struct pst_i3c_backend *b, void (*closed)(void *ctx));

@@ -27,7 +27,7 @@ struct i3c_client {
 
 /* --- transfers --- */
 
-/* Asks, or gives the answer to what was asked: PST_OK and what was read in `*got`. */
+/* Sends a request, or returns the answer to it: PST_OK, with what was read in `*got`. */
 static pst_err transfer(struct i3c_client *c, uint8_t op, const uint8_t *head, size_t head_len,
                         const uint8_t *body, size_t body_len, struct pst_bytes *got)
 {
@@ -93,7 +93,7 @@ static pst_err poll_ibi(void *ctx, uint8_t address, struct pst_i3c_ibi *ibi)
 {
     struct i3c_client *c = ctx;
 
-    (void)address; /* the bus sends only those of the target that was found last */
+    (void)address; /* the bus sends only those of the target found last */
     if (c->ibi_count == 0) {
         return PST_PENDING;
     }
@@ -133,7 +133,7 @@ static void on_frame(void *ctx, uint8_t op, const uint8_t *at, size_t len)
         struct pst_i3c_ibi *ibi = &c->ibis[c->ibi_count++];
         memcpy(ibi->bytes, at, len);
         ibi->len = len;
-        if (c->state != WAITING) { /* else the answer wakes us, soon */
+        if (c->state != WAITING) { /* otherwise the answer wakes us, soon */
             wake(c);
         }
     }
@@ -149,7 +149,7 @@ static void on_lost(void *ctx, const char *text)
 
 static const struct pst_i3c_wire_events wire_events = {.frame = on_frame, .lost = on_lost};
 
-/* --- beginning and end --- */
+/* --- opening and closing --- */
 
 static void on_closed(void *ctx)
 {

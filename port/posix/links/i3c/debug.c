@@ -11,7 +11,7 @@
 
 #include "posix/links/i3c/backend.h"
 
-#define ONLY_ADDRESS 1 /* the driver knows it; we need not */
+#define ONLY_ADDRESS 1 /* known to the driver, not needed here */
 
 /* --- the bus --- */
 
@@ -20,7 +20,7 @@ static bool is_unplugged(int error)
     return error == ENODEV || error == ENXIO || error == ESHUTDOWN || error == EBADF;
 }
 
-/* What public I3C controller drivers say when nobody acknowledged. */
+/* The errors that public I3C controller drivers return for a NACK. */
 static bool nack_of(int error)
 {
     return error == EAGAIN || error == EBUSY || error == EREMOTEIO || error == EINVAL ||
@@ -35,7 +35,7 @@ static pst_err failed(struct pst_i3c_debug_bus *d)
         d->unplugged = error;
         return PST_ERR_FAULT; /* ends the link */
     }
-    /* ENOTTY: a driver without these ioctls, as its first public version. */
+    /* ENOTTY: the driver lacks these ioctls, as its first public version does. */
     if (error == ENOTTY || error == EOPNOTSUPP) {
         return PST_ERR_UNSUPPORTED;
     }
@@ -60,7 +60,7 @@ static pst_err opcode(struct pst_i3c_debug_bus *d, struct pst_i3c_ccc *c)
 {
     struct pst_i3c_opcode_ccc arg;
 
-    memset(&arg, 0, sizeof arg); /* its padding goes to the kernel */
+    memset(&arg, 0, sizeof arg); /* its padding is passed to the kernel */
     arg.opcode = c->defining;
     if (c->write_len > 0) {
         arg.write_len = (uint16_t)c->write_len;
@@ -185,13 +185,15 @@ static void on_event(uv_poll_t *poll, int status, int events)
 
     (void)events;
     if (status == 0 && d->base.over) {
-        (void)uv_poll_stop(poll); /* nobody takes the event, so it would come again and again */
+        (void)uv_poll_stop(
+            poll); /* nobody takes the event, so poll would report it again and again */
     } else if (status == 0) {
         d->base.events->woken(d->base.ctx);
     } else {
-        d->base.events->lost(d->base.ctx, status == UV_EBADF /* libuv's word for POLLERR alone */
-                                              ? "the device was unplugged"
-                                              : uv_strerror(status));
+        d->base.events->lost(d->base.ctx,
+                             status == UV_EBADF /* libuv reports POLLERR alone as this */
+                                 ? "the device was unplugged"
+                                 : uv_strerror(status));
     }
 }
 
@@ -264,7 +266,7 @@ void pst_i3c_debug_present(void (*found)(void *ctx, const char *path), void *ctx
 
 /* --- both backends --- */
 
-#define DEFAULT_ID UINT64_C(0x020A01280001) /* that manufacturer and part, instance 0 */
+#define DEFAULT_ID UINT64_C(0x020A01280001) /* this manufacturer and part, instance 0 */
 #define MODEL "model:"
 
 const char *pst_i3c_model_path(const struct pst_address *a)
@@ -279,7 +281,7 @@ uint64_t pst_i3c_id(const struct pst_address *a)
     char why[160];
 
     if (pst_address_number(a, "id", 1, UINT64_C(0xFFFFFFFFFFFF), &id, why, sizeof why) != PST_OK) {
-        return DEFAULT_ID; /* not after pst_i3c_check */
+        return DEFAULT_ID; /* excluded by pst_i3c_check */
     }
     return id;
 }

@@ -15,8 +15,8 @@ struct device {
     struct pst_address address;
     uv_loop_t *loop;
     struct pst_i3c_plug *plug;
-    struct stream *stream; /* the one at hand */
-    bool deaf;             /* the listener was closed; the stream goes on */
+    struct stream *stream; /* the current one */
+    bool deaf;             /* the listener was closed; the stream continues */
     bool closing, lost;
 };
 
@@ -120,7 +120,7 @@ static void on_timer(uv_timer_t *timer)
     end(timer->data, PST_OK, "");
 }
 
-/* The bus says END when all has arrived. */
+/* The bus sends END when everything has arrived. */
 static void finish(struct pst_carrier *base)
 {
     struct stream *s = (struct stream *)base;
@@ -147,7 +147,7 @@ static void close_now(struct pst_carrier *base)
 static const struct pst_carrier_ops ops = {
     .write = write_bytes, .read = read_on_off, .finish = finish, .close = close_now};
 
-/* --- what the bus says --- */
+/* --- messages from the bus --- */
 
 static struct stream *make(struct device *d, uint8_t number)
 {
@@ -194,7 +194,7 @@ static void on_frame(void *ctx, uint8_t op, const uint8_t *at, size_t len)
     if (op == PST_I3C_OP_OPEN && len == 1) {
         on_open(d, at[0]);
     } else if (s == NULL || len < 1 || at[0] != s->number) {
-        return; /* of a stream that is over */
+        return; /* of an earlier stream */
     } else if (op == PST_I3C_OP_END) {
         end(s, PST_OK, s->finishing ? "" : "closed by the debugger");
     } else if (op == PST_I3C_OP_DATA && !s->finishing) {

@@ -15,7 +15,7 @@
 
 enum role { STRANGER, CONTROLLER, ADAPTOR, MCTP };
 
-/* An answer that waits for the bus to be as slow as it would be. */
+/* An answer that is delayed to model the speed of the bus. */
 struct answer {
     uint8_t bytes[PST_I3C_MAX + 1];
     size_t len; /* 0: none */
@@ -51,7 +51,7 @@ struct pst_i3c_host {
     bool stopping;
 };
 
-/* --- what a device's owner hears and says --- */
+/* --- messages from and to a device's owner --- */
 
 static void to_owner(struct client *c)
 {
@@ -109,7 +109,7 @@ static void hold_back(struct client *c)
 static void from_owner(struct client *c, uint8_t op, const uint8_t *at, size_t len)
 {
     if (len < 1 || at[0] != c->stream || !c->open) {
-        return; /* of a stream that is over */
+        return; /* of an earlier stream */
     }
     if (op == PST_I3C_OP_END) {
         c->ending = true;
@@ -138,7 +138,7 @@ static void on_timer(uv_timer_t *timer)
     pst_i3c_host_pump(h);
 }
 
-/* The bus was busy for so many bits; the answer waits when that makes a tick of the clock. */
+/* The bus was busy for this many bits; the answer is delayed if that is a tick of the clock. */
 static void pace(struct pst_i3c_host *h, struct client *c, uint64_t bits)
 {
     const uint64_t now = uv_hrtime();
@@ -259,7 +259,7 @@ static bool mctp_ready(void *ctx)
 static void mctp_write(void *ctx, uint8_t address, const uint8_t *data, size_t len)
 {
     const pst_err err = pst_mctp_i3c_target_write(ctx, address, data, len);
-    (void)err; /* it counts what was damaged */
+    (void)err; /* it counts damaged packets */
 }
 
 static size_t mctp_read(void *ctx, uint8_t address, uint8_t out[PST_I3C_MAX])
@@ -312,7 +312,7 @@ static const struct pst_i3c_device_ops mctp_ops = {
 
 static void drop_client(struct client *c);
 
-/* Its process is gone: that shows even while we do not read it. */
+/* Its process has exited: this shows even while we do not read from it. */
 static bool is_dead(const struct client *c)
 {
     struct pollfd fd = {0};
@@ -483,8 +483,8 @@ void pst_i3c_host_stop(struct pst_i3c_host *h)
     }
 }
 
-/* A lock on the directory of `path`, until `*fd` is closed; -1: there it cannot be had. false:
- * somebody else has it. */
+/* Locks the directory of `path` until `*fd` is closed; -1: the directory cannot be locked. False:
+   another process has the lock. */
 static bool lock_place(const char *path, int *fd)
 {
     char dir[sizeof((struct pst_address *)0)->host];
@@ -503,9 +503,9 @@ static bool lock_place(const char *path, int *fd)
     return true;
 }
 
-/* When the process that held a bus is killed, all its clients try to make it anew in the same
- * moment. Without a lock one could take another's socket, on which nobody listens yet, for the one
- * left behind. */
+/* When the process that held a bus is killed, all its clients try to recreate it at the same
+   moment. Without a lock, one could remove the socket of another that does not listen yet, as a
+   stale one. */
 static pst_err listen_alone(uv_loop_t *loop, struct pst_i3c_host *h, char *why, size_t why_cap)
 {
     int lock;

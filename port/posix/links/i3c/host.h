@@ -22,11 +22,11 @@ struct pst_i3c_host;
 PST_MUST_CHECK pst_err pst_i3c_host_start(uv_loop_t *loop, const char *path, unsigned khz,
                                           uint64_t seed, struct pst_i3c_host **host, char *why,
                                           size_t why_cap);
-/* For faults, resets and counters. After a reset call pst_i3c_host_pump. */
+/* The model, for faults, resets and counters. After a reset call pst_i3c_host_pump. */
 struct pst_i3c_model *pst_i3c_host_model(struct pst_i3c_host *host);
-/* Tells owners and controllers what the model has for them. */
+/* Sends owners and controllers the model's news. */
 void pst_i3c_host_pump(struct pst_i3c_host *host);
-/* All clients lose the bus; frees, soon. */
+/* All clients lose the bus. Frees it, soon. */
 void pst_i3c_host_stop(struct pst_i3c_host *host);
 
 #endif

@@ -1,5 +1,5 @@
-/* i3c: the DTS is the controller of a bus, the engine of postern/i3c.h on a backend. What the TS
- * does is in carrier_i3c_device.c. */
+/* i3c: the DTS is the controller of a bus: the engine of postern/i3c.h on a backend. The side of
+   the TS is device.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +62,7 @@ static void end(struct controller *c, pst_err why, const char *text)
     stop(c);
 }
 
-/* The end comes once everything was given out that came before. The first reason counts. */
+/* Ends once all earlier input was delivered. The first reason counts. */
 static void be_over(struct controller *c, pst_err why, const char *text)
 {
     if (c->over || c->ending) {
@@ -92,7 +92,7 @@ static const char *text_of(const struct controller *c, pst_err why)
     }
 }
 
-/* --- a turn: transfers, then what the owner has to know --- */
+/* --- a turn: transfers, then the owner's events --- */
 
 /* Whether there was something, and so is room in the engine now. */
 static bool give(struct controller *c)
@@ -133,7 +133,7 @@ static void come_up(struct controller *c)
 static void on_timer(uv_timer_t *timer);
 static void kick(struct controller *c);
 
-/* When to do the next one. */
+/* When to run the next turn. */
 static uint32_t step(struct controller *c)
 {
     uint32_t wait = 1;
@@ -143,7 +143,7 @@ static uint32_t step(struct controller *c)
     }
     uv_update_time(c->timer.loop);
     const pst_err err = pst_i3c_debugger_step(&c->engine, uv_now(c->timer.loop), &wait);
-    if (err != PST_OK) { /* closed: as we asked, or the target did */
+    if (err != PST_OK) { /* closed, by us or by the target */
         be_over(c, err == PST_ERR_CLOSED ? PST_OK : err, text_of(c, err));
     }
     return wait;
@@ -235,7 +235,8 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
     struct controller *c = (struct controller *)base;
     size_t n = 0;
 
-    if (c->over && !c->ending) { /* nobody takes it, but its owner must go on, to read the rest */
+    if (c->over &&
+        !c->ending) { /* discarded, but its owner must continue in order to read the rest */
         return len;
     }
     if (c->ready && !c->ending) {

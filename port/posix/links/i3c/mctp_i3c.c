@@ -11,7 +11,7 @@
 #include "postern/links/mctp_i3c.h"
 #include "postern/links/mctp_link.h"
 
-#define CALLER_EID 8 /* the lowest of all that may be given out */
+#define CALLER_EID 8 /* the lowest EID that may be assigned */
 #define LISTENER_EID 9
 #define DATAGRAM(packets) ((packets)*PST_MCTP_BASELINE - PST_MCTP_LINK_HEAD)
 /* At first, and on a bus that loses much: with one packet of a datagram all of it is lost. */
@@ -31,7 +31,7 @@ struct end {
     struct mctp_listener *listener; /* NULL: a caller */
     struct pst_i3c_backend *backend;
     struct pst_mctp_i3c_controller controller;
-    uint64_t step_ms; /* when the bus is to be looked at again */
+    uint64_t step_ms; /* when to poll the bus again */
     uint8_t work[PST_MCTP_LINK_WORK(MTU)];
 };
 
@@ -64,9 +64,9 @@ static void drive(struct end *e)
     for (int i = 0; i < STEPS && wait == 0 && err == PST_OK; i++) {
         while (pst_mctp_i3c_controller_receive(&e->controller, &got) == PST_OK) {
             input(e, got);
-            pst_rcarrier_kick(&e->rc); /* a turn gives out what has come */
+            pst_rcarrier_kick(&e->rc); /* a turn delivers what has come */
         }
-        const uint64_t now = pst_rcarrier_now(); /* never earlier than what input was told */
+        const uint64_t now = pst_rcarrier_now(); /* never earlier than the time given to input */
         while (pst_mctp_i3c_controller_room(&e->controller) &&
                (len = pst_mctp_link_output(&e->mctp, packet, sizeof packet, now)) > 0) {
             (void)!pst_mctp_i3c_controller_send(&e->controller, packet, len);
@@ -262,7 +262,7 @@ static void on_plug_closed(void *ctx)
     free(ctx);
 }
 
-/* The last caller has gone: another one may come, or nobody listens any more. */
+/* The last caller has gone: accept another one, or stop listening. */
 static void next_caller(struct mctp_listener *l)
 {
     l->end = l->closed ? NULL : make(l->loop, &l->door, &l->address);

@@ -208,7 +208,7 @@ static void accept_ibi(struct pst_i3c_model *m, struct pst_i3c_device *d)
         uint8_t reply[PST_I3C_MAX];
         const size_t len = d->ops->read(d->ctx, d->address, reply);
 
-        m->misused += len > PST_I3C_MAX - n; /* nobody may load a longer one */
+        m->misused += len > PST_I3C_MAX - n; /* no longer one may be loaded */
         if (len <= PST_I3C_MAX - n) {
             memcpy(got.bytes + n, reply, len);
             got.len += len;

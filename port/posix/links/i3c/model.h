@@ -73,7 +73,7 @@ enum pst_i3c_bits { /* what bits were spent on */
                     PST_I3C_BITS_READ,
                     PST_I3C_BITS_CCC,
                     PST_I3C_BITS_IBI,
-                    PST_I3C_BITS_NACK, /* transfers that nobody took */
+                    PST_I3C_BITS_NACK, /* transfers without an acknowledgement */
                     PST_I3C_BITS_DAA,  /* addresses, hot-joins, resets */
                     PST_I3C_BITS_KINDS,
 };

@@ -125,7 +125,7 @@ static void dial(struct pst_i3c_plug *p)
 {
     char why[256];
 
-    if (p->host == NULL && /* whoever held it is gone: then we do */
+    if (p->host == NULL && /* its holder has gone: hold it ourselves */
         pst_i3c_host_start(p->loop, p->address.host, p->khz, p->id, &p->host, why, sizeof why) !=
             PST_OK) {
         p->host = NULL;
@@ -149,7 +149,7 @@ static bool answers(const char *path)
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     memcpy(sa.sun_path, path, strnlen(path, sizeof sa.sun_path - 1));
-    /* EAGAIN: it listens, but too many wait already */
+    /* EAGAIN: it listens, but its queue is full */
     const bool yes =
         fd >= 0 && (connect(fd, (const struct sockaddr *)&sa, sizeof sa) == 0 || errno == EAGAIN);
     if (fd >= 0) {
@@ -173,7 +173,7 @@ static pst_err make(struct pst_i3c_plug *p, const struct pst_address *at, char *
         return PST_OK;
     }
     const pst_err err = pst_i3c_host_start(p->loop, path, p->khz, p->id, &p->host, why, why_cap);
-    return err == PST_ERR_BUSY ? PST_OK : err; /* whoever makes it, we call */
+    return err == PST_ERR_BUSY ? PST_OK : err; /* whoever creates it, connect to it */
 }
 
 pst_err pst_i3c_plug_open(uv_loop_t *loop, const struct pst_address *at, enum pst_i3c_kind kind,

@@ -13,8 +13,8 @@ struct pst_i3c_plug;
 struct pst_i3c_plug_events { /* const, outlives the plug; called from the loop only */
     void (*attached)(void *ctx);
     void (*frame)(void *ctx, uint8_t op, const uint8_t *payload, size_t len);
-    void (*drained)(void *ctx); /* some of what waited was sent */
-    /* `text` for people: the bus is gone, or the id was taken. It tries again by itself. */
+    void (*drained)(void *ctx); /* some of the queued output was sent */
+    /* `text`, human-readable: the bus was lost, or the id is in use. The plug retries by itself. */
     void (*lost)(void *ctx, const char *text);
 };
 

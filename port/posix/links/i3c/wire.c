@@ -19,7 +19,7 @@ static void fail(struct pst_i3c_wire *w, const char *text)
 
 static void on_kick(uv_timer_t *timer);
 
-/* The same, though not from within the caller's operation. */
+/* The same, but not from within the caller's operation. */
 static void fail_soon(struct pst_i3c_wire *w)
 {
     w->broken = true;
@@ -44,7 +44,7 @@ static void on_sent(uv_write_t *request, int status)
     }
 }
 
-/* The rest of what a write without waiting did not take. */
+/* The rest of a non-blocking write. */
 static void send_later(struct pst_i3c_wire *w, struct sending *s, size_t at, size_t len)
 {
     uv_buf_t buf = uv_buf_init((char *)s->bytes + at, (unsigned)(len - at));
@@ -94,7 +94,7 @@ size_t pst_i3c_wire_queued(const struct pst_i3c_wire *w)
 
 /* --- in --- */
 
-/* Hands out whole frames while they are wanted. */
+/* Delivers whole frames while the reader wants them. */
 static void parse(struct pst_i3c_wire *w)
 {
     size_t at = 0;
@@ -164,7 +164,7 @@ void pst_i3c_wire_read(struct pst_i3c_wire *w, bool on)
     }
 }
 
-/* --- beginning and end --- */
+/* --- opening and closing --- */
 
 pst_err pst_i3c_wire_init(struct pst_i3c_wire *w, uv_loop_t *loop,
                           const struct pst_i3c_wire_events *events, void *ctx)

@@ -21,7 +21,7 @@ enum pst_i3c_op {
     PST_I3C_OP_READ,  /* address u8 */
     PST_I3C_OP_RESET, /* address u8, action u8 */
     PST_I3C_OP_DONE,  /* negated pst_err u8, what was read (of FIND: the address) */
-    PST_I3C_OP_IBI,   /* bytes; unasked */
+    PST_I3C_OP_IBI,   /* bytes; sent without a request */
     /* Between an adaptor and its owner. Each stream has a number, which tells late bytes of an
      * earlier one from those of this one. */
     PST_I3C_OP_OPEN, /* to the owner: stream u8 */
@@ -34,14 +34,14 @@ enum pst_i3c_kind { PST_I3C_KIND_DEBUG = 0, PST_I3C_KIND_MCTP = 1 };
 
 #define PST_I3C_WIRE_HEAD 3
 #define PST_I3C_WIRE_MAX 2048   /* bytes of a payload */
-#define PST_I3C_WIRE_QUEUE 8192 /* bytes that may wait in one direction before a sender stops */
+#define PST_I3C_WIRE_QUEUE 8192 /* bytes queued in one direction before a sender stops */
 
 struct pst_i3c_wire;
 
 struct pst_i3c_wire_events { /* const */
     /* One frame; `payload` is valid during the call. */
     void (*frame)(void *ctx, uint8_t op, const uint8_t *payload, size_t len);
-    /* Something that waited was sent. May be NULL. */
+    /* Queued output was sent. May be NULL. */
     void (*drained)(void *ctx);
     /* It failed, or the other side closed; close it. */
     void (*lost)(void *ctx, const char *text);
@@ -69,7 +69,7 @@ void pst_i3c_wire_read(struct pst_i3c_wire *w, bool on);
 /* `head` and `body` follow each other. A failure shows as `lost`. */
 void pst_i3c_wire_send(struct pst_i3c_wire *w, uint8_t op, const uint8_t *head, size_t head_len,
                        const uint8_t *body, size_t body_len);
-/* Bytes that the other side has not taken. */
+/* Bytes that the other side has not taken yet. */
 size_t pst_i3c_wire_queued(const struct pst_i3c_wire *w);
 /* Closes the socket, if it is open, and the rest; no event follows but `closed`, soon, after which
  * the memory is the owner's. */

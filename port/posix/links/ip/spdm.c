@@ -17,7 +17,7 @@ struct spdm_carrier {
     char text[160];
     size_t out_at, out_len;
     uint8_t out[PST_CARRIER_READ + PST_SPDM_TCP_MORE];
-    uint8_t in[PST_CARRIER_READ + PST_SPDM_TCP_MORE]; /* TCP gives no more than that at once */
+    uint8_t in[PST_CARRIER_READ + PST_SPDM_TCP_MORE]; /* TCP delivers no more than this at once */
 };
 
 struct spdm_listener {
@@ -44,7 +44,7 @@ static void end(struct spdm_carrier *c, pst_err why, const char *text)
     c->why = why;
     snprintf(c->text, sizeof c->text, "%s", text);
     if (c->tcp != NULL) {
-        pst_carrier_close(c->tcp); /* on_down closes the rest */
+        pst_carrier_close(c->tcp); /* on_down does the cleanup */
     }
 }
 
@@ -135,7 +135,7 @@ static void close_now(struct pst_carrier *base)
 static const struct pst_carrier_ops ops = {
     .write = write_bytes, .read = read_on_off, .finish = finish, .close = close_now};
 
-/* --- what TCP says --- */
+/* --- events of TCP --- */
 
 static void on_open(void *ctx)
 {

@@ -17,7 +17,7 @@ struct socket_carrier {
     uv_shutdown_t shutdown;
     bool open, reading, writing, wanted, finishing, closing;
     uint8_t to_close;
-    int lost; /* libuv's error of a write: the peer is gone, but its last words are still read */
+    int lost; /* libuv's error of a write: the peer has closed, but its last bytes are still read */
     pst_err why;
     char text[160];
     uint8_t in[PST_CARRIER_READ], out[PST_CARRIER_READ];
@@ -60,7 +60,7 @@ static void end(struct socket_carrier *c, pst_err why, const char *text)
     c->why = why;
     snprintf(c->text, sizeof c->text, "%s", text);
     if (c->dial.busy) {
-        pst_dial_cancel(&c->dial); /* on_dialled closes the rest */
+        pst_dial_cancel(&c->dial); /* on_dialled does the cleanup */
     } else {
         close_handles(c);
     }
@@ -92,10 +92,10 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
         c->wanted = true;
         return 0;
     }
-    if (c->lost != 0) { /* nobody takes it; an owner that reads only when it has written goes on */
+    if (c->lost != 0) { /* discarded; an owner that reads only after it has written continues */
         return len;
     }
-    /* Mostly it fits, and then no turn of the loop is needed to hear so. */
+    /* It mostly fits, and then no turn of the loop is needed. */
     int n = uv_try_write(&c->socket.io.stream, &buf, 1);
     if (n < 0 && n != UV_EAGAIN) {
         c->lost = n;
@@ -269,7 +269,7 @@ static void on_peer(uv_stream_t *server, int status)
         l->base.events->peer(l->base.ctx, &c->base);
     }
     if (c->base.events == NULL) {
-        end(c, PST_OK, ""); /* libuv asks for no other peer until this one was taken */
+        end(c, PST_OK, ""); /* libuv accepts no other peer until this one was taken */
     }
 }
 

@@ -30,7 +30,7 @@ struct udp_socket {
     int fd;
     unsigned users;
     bool blocked;
-    struct udp_listener *listener; /* NULL: a client's, or it listens no more */
+    struct udp_listener *listener; /* NULL: a client's, or no longer listening */
     struct pst_reliable_door door;
     struct udp_peer *peers;
     unsigned peer_count;
@@ -76,7 +76,7 @@ struct udp_peer *pst_udp_peer(uv_loop_t *loop, uint64_t mtu);
 void pst_udp_free(struct udp_peer *p);
 void pst_udp_name(const struct sockaddr *sa, socklen_t len, char *out, size_t cap);
 
-/* A client tries the next address of the name. False: there is none. */
+/* A client tries the next address of the name. False: there is no other. */
 bool pst_udp_next(struct udp_peer *p);
 
 #endif

@@ -12,8 +12,8 @@
 #define BUFFER 262144 /* of a connection, each way */
 #define ROOM 65536
 #define OUT_BYTES (4 * ROOM)
-#define TURNS 4               /* batches, before the rest of the loop has its turn */
-#define SOCKET_BUFFER 4194304 /* the kernel gives what it allows */
+#define TURNS 4               /* batches before the rest of the loop runs */
+#define SOCKET_BUFFER 4194304 /* the kernel grants what it allows */
 #define PEERS_MAX 64
 #define NEXT_ADDRESS_MS 1500 /* of a name that has several */
 
@@ -40,7 +40,7 @@ static void set_options(int fd, int family)
 {
     const int size = SOCKET_BUFFER, probe4 = IP_PMTUDISC_PROBE, probe6 = IPV6_PMTUDISC_PROBE;
 
-    /* Worth having, each of them; without it goes as well. */
+    /* Each is optional. */
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     (void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe4, sizeof probe4);
@@ -103,7 +103,7 @@ struct udp_socket *pst_udp_open(uv_loop_t *loop, const struct addrinfo *to, bool
 
 /* --- clients --- */
 
-/* It uses its socket no longer. */
+/* It no longer uses its socket. */
 static void leave(struct udp_peer *p)
 {
     struct udp_socket *s = p->socket;
@@ -150,7 +150,7 @@ bool pst_udp_next(struct udp_peer *p)
     return false;
 }
 
-/* What the kernel says about the datagrams of a client. */
+/* The kernel's errors for the datagrams of a client. */
 static void refused(struct udp_peer *p, int error)
 {
     char text[PST_RCARRIER_TEXT];
@@ -280,7 +280,7 @@ static void release(struct pst_rcarrier *rc)
     struct udp_peer *p = (struct udp_peer *)rc;
 
     if (p->link.known && p->socket != NULL) {
-        p->link.last_words = true; /* nobody answers a CLOSE: twice is better */
+        p->link.last_words = true; /* CLOSE is not acknowledged, so it is sent twice */
         flush(rc);
     }
     leave(p);
@@ -442,10 +442,10 @@ static void welcome(struct udp_socket *s, const struct udp_address *from, const 
 /* Its caller was started anew. What has come from it is still given out. */
 static void replaced(struct udp_peer *p)
 {
-    if (p->link.state == PST_OK) { /* else it has ended before, for a reason of its own */
+    if (p->link.state == PST_OK) { /* otherwise it has ended before, for another reason */
         p->link.forgotten = true;
         pst_reliable_abort(&p->link, PST_ERR_CLOSED);
-        p->link.last_words = false; /* whom it would tell is no more */
+        p->link.last_words = false; /* its owner is gone */
     }
     p->touched = true;
 }
@@ -494,7 +494,7 @@ static void on_datagram(struct udp_socket *s, struct udp_address *from, const ui
     }
 }
 
-/* True: there may be more. */
+/* True: more may be waiting. */
 static bool receive_batch(struct udp_socket *s)
 {
     const uint64_t now = pst_rcarrier_now();

@@ -10,7 +10,7 @@
 
 #define IN_BYTES 16384
 #define OUT_BYTES 16384
-#define TURNS 4 /* readings, before the rest of the loop has its turn */
+#define TURNS 4 /* reads before the rest of the loop runs */
 #define BUFFER_LEAST 1024
 #define BUFFER_MOST 65536
 #define DEFAULT_BAUD 115200
@@ -29,7 +29,7 @@ struct line {
     struct pst_line_setup setup;
     struct pst_tty tty;
     uv_poll_t poll;
-    struct line_listener *listener; /* NULL: of a caller, or it listens no more */
+    struct line_listener *listener; /* NULL: a caller's, or no longer listening */
     void *engine;
     uint8_t *work;
     uint64_t since_ms, bytes_in;
@@ -115,7 +115,7 @@ static void unplugged(struct line *l, int error)
     pst_rcarrier_fail(&l->rc, PST_ERR_IO, text);
 }
 
-/* As many frames as there are, together. */
+/* Sends all pending frames together. */
 static bool fill(struct line *l, uint64_t now)
 {
     if (l->out_at == l->out_len) {
@@ -280,7 +280,8 @@ static void release(struct pst_rcarrier *rc)
     if (!l->blocked) {
         send_until(l, pst_rcarrier_now() + FAREWELL_MS);
     }
-    uv_close((uv_handle_t *)&l->poll, on_poll_closed); /* first: another one may watch the device */
+    uv_close((uv_handle_t *)&l->poll,
+             on_poll_closed); /* closed first: another one may watch the device */
     if (l->listener != NULL) {
         line_ended(l->listener, &l->tty, l->gone);
     } else {
@@ -334,7 +335,7 @@ static pst_err open_engine(struct line *l)
     return l->kind->open(l->engine, s, &cfg, l->work, work, l->since_ms);
 }
 
-/* Takes `tty` over, if it succeeds. */
+/* Takes over `tty` on success. */
 static struct line *line_make(const struct pst_line_kind *kind, uv_loop_t *loop,
                               const struct pst_line_setup *setup, const struct pst_tty *tty)
 {

@@ -3,7 +3,7 @@
 #include "postern/links/mctp_link.h"
 #include "postern/links/serial.h"
 
-#define CALLER_EID 8 /* the lowest of all that may be given out */
+#define CALLER_EID 8 /* the lowest EID that may be assigned */
 #define LISTENER_EID 9
 #define SHORT_MTU (4 * PST_MCTP_BASELINE - PST_MCTP_LINK_HEAD)
 #define LONG_MTU (16 * PST_MCTP_BASELINE - PST_MCTP_LINK_HEAD)

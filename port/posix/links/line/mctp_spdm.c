@@ -1,10 +1,8 @@
-/* mctp-spdm: SPDM as MCTP messages on a serial line (postern/mctp_spdm.h), the way to a security
- * agent out of band.
- *
- * Who calls asks: that is the DTS, and the TS listens. The line itself is not greeted, so a
- * listener hands over a connection when somebody asks for a version, and it lasts until its owner
- * is done with it: one session after another, and who left without a word leaves his to the
- * heartbeat. */
+/* mctp-spdm: SPDM as MCTP messages on a serial line (postern/mctp_spdm.h), the link to a security
+   agent out of band. The DTS calls and asks; the TS listens. The line has no greeting of its own,
+   so a listener hands over a connection when a peer sends GET_VERSION. The connection lasts until
+   its owner closes it: it carries one session after another, and the session of a peer that left
+   without a message ends by the heartbeat. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +15,7 @@
 #include "postern/links/mctp_spdm.h"
 #include "postern/parts/record.h"
 
-#define CALLER_EID 8 /* the lowest of all that may be given out */
+#define CALLER_EID 8 /* the lowest EID that may be assigned */
 #define LISTENER_EID 9
 #define DEFAULT_BAUD 115200
 #define BAUD_MOST 4000000
@@ -29,7 +27,7 @@
 #define TRIES 6
 #define IN_BYTES 16384
 #define OUT_BYTES 16384
-#define TURNS 4 /* readings, before the rest of the loop has its turn */
+#define TURNS 4 /* reads before the rest of the loop runs */
 #define RETRY_MS 500
 #define BLOCKED_MS 100
 
@@ -47,7 +45,7 @@ struct mctp_carrier {
     struct setup setup;
     struct pst_mctp_spdm_line line;
     struct pst_tty tty;
-    struct mctp_listener *listener; /* NULL: of a caller, or it listens no more */
+    struct mctp_listener *listener; /* NULL: a caller's, or no longer listening */
     uv_poll_t poll;
     uv_timer_t timer;
     uint8_t *work;
@@ -149,7 +147,7 @@ static void unplugged(struct mctp_carrier *c)
          c->tty.virtual ? "the other end of the line was closed" : "unplugged: the device is gone");
 }
 
-/* As many frames as there are, together. */
+/* Sends all pending frames together. */
 static bool fill(struct mctp_carrier *c, uint64_t now)
 {
     if (c->out_at == c->out_len) {
@@ -295,7 +293,7 @@ static void turn(struct mctp_carrier *c)
         (void)uv_timer_start(&c->timer, on_timer, 0, 0);
     } else if (at == UINT64_MAX) {
         (void)uv_timer_stop(&c->timer);
-    } else { /* never 0 for what is late: libuv would run nothing but this timer */
+    } else { /* never 0 for an overdue timer: libuv would run nothing else */
         (void)uv_timer_start(&c->timer, on_timer, at > now ? at - now : 1, 0);
     }
 }
@@ -392,7 +390,8 @@ static void on_closed(uv_handle_t *handle)
 static void release(struct mctp_carrier *c)
 {
     c->to_close = 2;
-    uv_close((uv_handle_t *)&c->poll, on_closed); /* first: another one may watch the device */
+    uv_close((uv_handle_t *)&c->poll,
+             on_closed); /* closed first: another one may watch the device */
     uv_close((uv_handle_t *)&c->timer, on_closed);
     if (c->listener != NULL) {
         carrier_ended(c->listener, &c->tty, c->gone);
@@ -417,7 +416,7 @@ static pst_err open_engine(struct mctp_carrier *c)
     return cfg.work == NULL ? PST_ERR_IO : pst_mctp_spdm_line_open(&c->line, &cfg, s->tty.baud);
 }
 
-/* Takes `tty` over, if it succeeds. */
+/* Takes over `tty` on success. */
 static struct mctp_carrier *make(uv_loop_t *loop, const struct setup *setup, bool listens,
                                  const struct pst_tty *tty)
 {

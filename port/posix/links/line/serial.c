@@ -4,7 +4,7 @@
 #include "posix/links/line/line.h"
 #include "postern/links/serial.h"
 
-/* Longer frames waste less, and lose more where bytes are lost. */
+/* Longer frames have less overhead, but lose more where bytes are lost. */
 static uint16_t default_mtu(uint32_t baud)
 {
     static const struct {

@@ -10,7 +10,7 @@
 #include "openssl/openssl_port.h"
 
 #define SEND_CAP (64 * 1024)
-#define OPEN_MS 4000 /* for an answer to OPEN: less than the link's patience with HELLO */
+#define OPEN_MS 4000 /* wait for an answer to OPEN: less than the link's limit for HELLO */
 
 struct pst_mqtt_carrier {
     struct pst_carrier base;
@@ -19,13 +19,13 @@ struct pst_mqtt_carrier {
     struct pst_broker engine;
     struct pst_mqtt_seal seal;
     uv_timer_t timer;
-    uint64_t finish_ms; /* when patience with finish ends */
+    uint64_t finish_ms; /* when the time for finish ends */
     uint8_t *memory;
     char in[PST_MQTT_TOPIC], out[PST_MQTT_TOPIC];
     int subscribe_id, open_id; /* of a caller */
     uint8_t instance[PST_MQTT_INSTANCE];
     bool caller, calling, open, seen, reading, wanted, finishing, closing, timer_closed;
-    bool soon; /* a turn is due, whatever sets the timer meanwhile */
+    bool soon; /* a turn is due, whatever the timer is set to */
     pst_err why;
     char text[420];
 };
@@ -52,7 +52,7 @@ static void on_timer_closed(uv_handle_t *handle)
 
     c->timer_closed = true;
     if (c->caller && hub->mqtt != NULL) {
-        return; /* pst_mqtt_hub_down does the rest: the last word has to reach the broker */
+        return; /* pst_mqtt_hub_down does the cleanup: the last message has to reach the broker */
     }
     while (*at != c) {
         at = &(*at)->next;
@@ -77,7 +77,7 @@ static void end(struct pst_mqtt_carrier *c, pst_err why, const char *text)
     uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }
 
-/* What the engine's end means to people. */
+/* The text for the engine's end. */
 static void end_of_engine(struct pst_mqtt_carrier *c)
 {
     const pst_err why = c->engine.state;
@@ -113,7 +113,7 @@ static void end_of_engine(struct pst_mqtt_carrier *c)
 
 static void pump(struct pst_mqtt_carrier *c)
 {
-    static uint8_t message[PST_BROKER_MESSAGE(PST_BROKER_CHUNK)]; /* gone when publish returns */
+    static uint8_t message[PST_BROKER_MESSAGE(PST_BROKER_CHUNK)]; /* valid until publish returns */
     int qos = 0;
     size_t len;
 
@@ -151,7 +151,7 @@ static void set_timer(struct pst_mqtt_carrier *c, bool soon)
         at = c->finish_ms;
     }
     if (!c->closing && (c->soon || at != UINT64_MAX)) {
-        /* Never 0 for what is late: libuv would run nothing but this timer. */
+        /* Never 0 for an overdue timer: libuv would run nothing else. */
         (void)uv_timer_start(&c->timer, on_timer, c->soon ? 0 : at <= now ? 1 : at - now, 0);
     }
 }
@@ -161,7 +161,7 @@ static bool ended(const struct pst_mqtt_carrier *c)
     return c->engine.state != PST_OK && c->engine.state != PST_PENDING;
 }
 
-/* From the loop, after anything that may have changed something. */
+/* Called from the loop after anything that may have changed the state. */
 static void turn(struct pst_mqtt_carrier *c)
 {
     c->soon = false;
@@ -187,7 +187,8 @@ static void turn(struct pst_mqtt_carrier *c)
                      pst_broker_peek(&c->engine).len == 0)) {
         end_of_engine(c);
     } else if (c->finishing && uv_now(c->hub->loop) >= c->finish_ms) {
-        pst_broker_abort(&c->engine, PST_ERR_TIMEOUT); /* not all was sent: no end in order */
+        pst_broker_abort(&c->engine,
+                         PST_ERR_TIMEOUT); /* not everything was sent: not an orderly end */
         pump(c);
         end(c, PST_OK, "");
     }
@@ -202,7 +203,7 @@ static size_t write_bytes(struct pst_carrier *base, const uint8_t *bytes, size_t
     size_t n = 0;
 
     if (c->open && !c->finishing && !c->closing && ended(c)) {
-        n = len; /* nobody takes it: an owner that reads only when it has written must go on */
+        n = len; /* discarded: an owner that reads only after it has written must continue */
     } else if (c->open && !c->finishing && !c->closing) {
         n = pst_broker_write(&c->engine, bytes, len);
         pump(c);
@@ -250,7 +251,7 @@ static void finish(struct pst_carrier *base)
 static const struct pst_carrier_ops ops = {
     .write = write_bytes, .read = read_on_off, .finish = finish, .close = close_now};
 
-/* --- making one --- */
+/* --- opening --- */
 
 static struct pst_broker_config engine_config(struct pst_mqtt_carrier *c)
 {
@@ -426,7 +427,7 @@ static void on_up(void *ctx)
     char here[PST_MQTT_TOPIC];
 
     snprintf(here, sizeof here, "%.120s/here", h->topic);
-    (void)pst_mqtt_subscribe(h->mqtt, here); /* a hint: it may be refused */
+    (void)pst_mqtt_subscribe(h->mqtt, here); /* a hint: the call may be refused */
     h->carriers->subscribe_id = pst_mqtt_subscribe(h->mqtt, h->carriers->in);
 }
 
@@ -555,7 +556,7 @@ pst_err pst_mqtt_call(uv_loop_t *loop, const struct pst_address *to,
     if (pst_mqtt_connect(loop, &h->place, &will, &caller_events, h, &h->mqtt, why, why_cap) !=
         PST_OK) {
         quote(to, why, why_cap);
-        end(c, PST_ERR_IO, ""); /* nobody owns it: it goes quietly */
+        end(c, PST_ERR_IO, ""); /* without an owner it is freed silently */
         return PST_ERR_IO;
     }
     pst_carrier_own(&c->base, events, ctx);

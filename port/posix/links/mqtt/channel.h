@@ -1,7 +1,6 @@
-/* What mqtt.c and the process that runs libmosquitto for it say to each other: frames, each one
- * packet of a Unix socket (SOCK_SEQPACKET), in the byte order of the machine. The worker reads what
- * strangers send, so that what it says is taken apart here as a stranger's would be.
- */
+/* The protocol between mqtt.c and the process that runs libmosquitto for it: frames, each one
+   packet of a Unix socket (SOCK_SEQPACKET), in the byte order of the machine. The worker reads what
+   strangers send, so its frames are parsed as untrusted input. */
 #ifndef POSTERN_POSIX_LINKS_MQTT_CHANNEL_H
 #define POSTERN_POSIX_LINKS_MQTT_CHANNEL_H
 
@@ -68,7 +67,7 @@ static inline size_t pst_mqtt_put(const struct pst_mqtt_head *head, const char *
     return sizeof h + topic_len + len;
 }
 
-/* PST_ERR_DECODE: no frame. The payload stays in `bytes`. */
+/* PST_ERR_DECODE: not a frame. The payload stays in `bytes`. */
 static inline pst_err pst_mqtt_get(uint8_t *bytes, size_t len, struct pst_mqtt_frame *f)
 {
     const size_t before = sizeof f->head;

@@ -9,9 +9,9 @@
 #include "posix/links/mqtt/hub.h"
 #include "posix/links/mqtt/mqtt.h"
 
-#define PARTS 256    /* of topics, by the first two digits of an id */
+#define PARTS 256    /* parts of the topics, by the first two digits of an id */
 #define AT_ONCE 4    /* parts: a broker keeps few messages for one reader */
-#define QUIET_MS 300 /* after which nothing more is expected */
+#define QUIET_MS 300 /* quiet time after which the list is complete */
 #define GIVE_UP_MS 20000
 
 struct find {

@@ -13,11 +13,12 @@
 
 struct pst_mqtt_found {
     char id[PST_MQTT_ID];
-    int64_t age_s; /* since it last said so, as the broker counts; -1: not known */
-    bool foreign;  /* it speaks another profile */
+    int64_t age_s; /* seconds since its last presence, by the broker's clock; -1: not known */
+    bool foreign;  /* it uses an incompatible wire profile */
 };
-/* Asks and runs the loop until all is told. `found` is called once for each. PST_ERR_IO with `why`:
- * what was found until then is not all. PST_ERR_UNSUPPORTED: built without libmosquitto. */
+/* Queries the broker and runs the loop until the list is complete. `found` is called once for each
+   device. PST_ERR_IO with `why`: the devices found so far are not all. PST_ERR_UNSUPPORTED: built
+   without libmosquitto. */
 PST_MUST_CHECK pst_err pst_mqtt_find(uv_loop_t *loop, const struct pst_mqtt_place *place,
                                      void (*found)(void *ctx, const struct pst_mqtt_found *f),
                                      void *ctx, char *why, size_t why_cap);

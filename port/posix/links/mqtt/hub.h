@@ -28,17 +28,17 @@ struct pst_mqtt_hub {
     struct pst_mqtt_secret secret;
     struct pst_mqtt_carrier *carriers;
     unsigned count;
-    struct pst_mqtt_listener *listener; /* NULL: a caller's, or it listens no more */
+    struct pst_mqtt_listener *listener; /* NULL: a caller's, or no longer listening */
     bool held;                          /* by its listener */
-    char text[256];                     /* why we leave the broker, when that was our own wish */
+    char text[256]; /* why we disconnect from the broker, if by our own decision */
 };
 
 /* Reads the secret, makes the topic. PST_ERR_IO with `why`, which quotes the link. */
 PST_MUST_CHECK pst_err pst_mqtt_hub_new(uv_loop_t *loop, const struct pst_address *a,
                                         struct pst_mqtt_hub **hub, char *why, size_t why_cap);
-/* Somebody less uses it. */
+/* Releases one use of the hub. */
 void pst_mqtt_hub_leave(struct pst_mqtt_hub *hub);
-/* The broker is gone: so are the carriers. */
+/* The broker connection was lost: ends the carriers. */
 void pst_mqtt_hub_down(struct pst_mqtt_hub *hub, const char *text);
 struct pst_mqtt_carrier *pst_mqtt_hub_find(struct pst_mqtt_hub *hub, const char *topic);
 

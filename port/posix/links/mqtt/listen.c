@@ -9,19 +9,19 @@
 
 #include "openssl/openssl_port.h"
 
-#define REFRESH_MS 60000 /* presence lives PST_MQTT_EXPIRY_S: two may be lost */
+#define REFRESH_MS 60000 /* presence expires after PST_MQTT_EXPIRY_S: two messages may be lost */
 #define RETRY_MS 1000
 #define RETRY_MOST_MS 60000
-#define STEADY_MS 5000 /* a connection that lasts so long was worth its try */
+#define STEADY_MS 5000 /* a connection that lasts this long was a success */
 #define REPEAT_MS 5000 /* between two corrections of presence */
 
 struct pst_mqtt_listener {
     struct pst_listener base;
     struct pst_address address;
-    struct pst_mqtt_hub *hub; /* NULL: between two tries */
+    struct pst_mqtt_hub *hub; /* NULL: between two attempts */
     uv_loop_t *loop;
     uv_timer_t timer;
-    uint8_t instance[PST_MQTT_INSTANCE]; /* random, of this run */
+    uint8_t instance[PST_MQTT_INSTANCE]; /* random, for this run */
     char here[PST_MQTT_TOPIC], calls[PST_MQTT_TOPIC];
     int subscribe_id;
     uint32_t retry_ms;
@@ -38,7 +38,8 @@ static void note(struct pst_mqtt_listener *l, const char *text)
     }
 }
 
-/* The broker is asked again and again, ever more seldom, and a fleet not all at once. */
+/* Connects to the broker repeatedly, at growing intervals, which are random so that a fleet does
+   not connect all at once. */
 static uint32_t back_off(struct pst_mqtt_listener *l)
 {
     const struct pst_crypto *c = pst_openssl_crypto();
@@ -149,7 +150,7 @@ static void on_down(void *ctx, const char *text)
 
 static void open_hub(struct pst_mqtt_listener *l, char *why, size_t why_cap)
 {
-    struct pst_mqtt_will will = {.len = 0, .retained = true}; /* takes presence away */
+    struct pst_mqtt_will will = {.len = 0, .retained = true}; /* removes presence */
     struct pst_mqtt_hub *h = NULL;
 
     if (pst_mqtt_hub_new(l->loop, &l->address, &h, why, why_cap) != PST_OK) {
@@ -177,7 +178,7 @@ static void on_timer(uv_timer_t *timer)
     if (l->hub == NULL) {
         open_hub(l, why, sizeof why);
         if (l->hub == NULL) {
-            try_later(l, "settings", why); /* a file that was there at first, and is not now */
+            try_later(l, "settings", why); /* a file that existed at first and is missing now */
         }
     } else if (l->announced) {
         announce(l);

@@ -1,4 +1,4 @@
-/* The side of the worker's parent: it holds the keys, and knows nothing of libmosquitto. */
+/* The parent's side of the worker: it holds the keys, and does not use libmosquitto. */
 #include "posix/links/mqtt/mqtt.h"
 
 #ifdef PST_WITH_MOSQUITTO
@@ -14,8 +14,8 @@
 #include "posix/links/mqtt/channel.h"
 
 #define TICK_MS 500
-#define LEAVE_MS 1500 /* the worker's own patience is a second */
-/* Of what the worker has not taken yet; more than all windows of a listener's peers. */
+#define LEAVE_MS 1500 /* the worker's own time limit is a second */
+/* Limit of what the worker has not taken yet; more than all windows of a listener's peers. */
 #define WAITING_MOST ((size_t)32 << 20)
 #define SELF "/proc/self/exe"
 #define WORKER_LIES "the process of the MQTT library sent an invalid message"
@@ -25,7 +25,7 @@ struct pst_mqtt {
     void *ctx;
     uv_loop_t *loop;
     uv_process_t worker;
-    uv_pipe_t pipe; /* one write is one frame, one read too */
+    uv_pipe_t pipe; /* each write and each read is one frame */
     uv_timer_t timer;
     uint64_t since_ms;
     size_t waiting;      /* bytes of `sending` */
@@ -66,7 +66,7 @@ static void close_worker(struct pst_mqtt *m)
     uv_close((uv_handle_t *)&m->worker, on_closed);
 }
 
-/* `text` NULL: the worker has not said why; how it ended will tell. */
+/* `text` NULL: the worker has not given a reason; its exit status will. */
 static void end(struct pst_mqtt *m, const char *text)
 {
     if (m->ending) {
@@ -81,7 +81,7 @@ static void end(struct pst_mqtt *m, const char *text)
     if (m->reaped) {
         close_worker(m);
     } else {
-        (void)uv_process_kill(&m->worker, SIGKILL); /* too late for one that is dying */
+        (void)uv_process_kill(&m->worker, SIGKILL); /* has no effect on one that is exiting */
     }
 }
 
@@ -92,7 +92,7 @@ static void on_exit(uv_process_t *worker, int64_t status, int number)
     (void)status;
     m->reaped = true;
     m->number = number;
-    if (m->ending) { /* else what it said last is still to be read */
+    if (m->ending) { /* otherwise its last frames are still to be read */
         close_worker(m);
     }
 }
@@ -103,9 +103,9 @@ static void on_sent(uv_write_t *request, int status)
 {
     struct sending *s = request->data;
 
-    (void)status; /* reading tells */
+    (void)status; /* the read reports it */
     s->mqtt->waiting -= sizeof *s + s->len;
-    pst_wipe(s->frame, s->len); /* the first has a password in it */
+    pst_wipe(s->frame, s->len); /* the first one contains a password */
     free(s);
 }
 
@@ -215,7 +215,7 @@ static pst_err readable(const char *path, char *why, size_t why_cap)
     return PST_ERR_IO;
 }
 
-/* What the worker is to know; wipe it after use. */
+/* The configuration of the worker; wipe it after use. */
 static pst_err fill_start(struct pst_mqtt_start *s, const struct pst_mqtt_place *place,
                           const struct pst_mqtt_will *will, char *why, size_t why_cap)
 {
@@ -240,11 +240,11 @@ static pst_err fill_start(struct pst_mqtt_start *s, const struct pst_mqtt_place 
         return PST_ERR_IO;
     }
     memcpy(s->client, "pst", 3);
-    pst_mqtt_hex(random, sizeof random, s->client + 3); /* tells the broker nothing */
+    pst_mqtt_hex(random, sizeof random, s->client + 3); /* carries no information for the broker */
     return PST_OK;
 }
 
-/* With `fd` as its standard input. 0, or an error of libuv. */
+/* Starts the worker with `fd` as its standard input. 0, or an error of libuv. */
 static int spawn(struct pst_mqtt *m, int fd)
 {
     char *argv[] = {(char[]){"postern"}, (char[]){PST_MQTT_WORKER}, NULL};

@@ -43,13 +43,13 @@ struct pst_mqtt_place {
     char user[64], passfile[PST_MQTT_PATH], secret[PST_MQTT_PATH];
     bool tls;
 };
-/* PST_ERR_DECODE with `why`. Looks at the text only. */
+/* PST_ERR_DECODE with `why`. Checks the text only. */
 PST_MUST_CHECK pst_err pst_mqtt_place(const struct pst_address *a, struct pst_mqtt_place *p,
                                       char *why, size_t why_cap);
-/* Is the address written well? As `check` of a kind of link. */
+/* Is the address well-formed? `check` of a scheme. */
 pst_err pst_mqtt_check(struct pst_address *a, char *why, size_t why_cap);
 
-/* Is this the device of the address? As `names` of a kind of link. */
+/* Is this the device of the address? `names` of a scheme. */
 bool pst_mqtt_names(const struct pst_address *a, const char *device);
 
 /* The fleet's secret; wipe it after use. `len` 0: none. */

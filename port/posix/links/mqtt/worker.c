@@ -28,9 +28,9 @@
 #define LEAVE_MS 1000 /* for what is still to be acknowledged */
 #define SYSTEM_CERTIFICATES "/etc/ssl/certs"
 #ifdef __SANITIZE_ADDRESS__
-#define MEMORY_MOST (1024ul << 20) /* what is freed is kept from use for a while */
+#define MEMORY_MOST (1024ul << 20) /* freed memory is quarantined for a while */
 #else
-#define MEMORY_MOST (32ul << 20) /* more than it has at the start */
+#define MEMORY_MOST (32ul << 20) /* on top of its use at the start */
 #endif
 
 static struct worker {
@@ -39,7 +39,7 @@ static struct worker {
     bool connected, leaving;
     unsigned unsent;
     uint64_t leave_ms;
-    char log[PST_MQTT_TEXT]; /* libmosquitto's last complaint: of TLS there is no other account */
+    char log[PST_MQTT_TEXT]; /* libmosquitto's last log message: the only report of TLS errors */
     int32_t ids[65536];      /* the parent's, by libmosquitto's */
     uint8_t in[PST_MQTT_FRAME_MOST], out[PST_MQTT_FRAME_MOST];
 } worker;
@@ -152,7 +152,7 @@ static void on_disconnect(struct mosquitto *mosq, void *obj, int rc,
 
     (void)mosq;
     (void)properties;
-    if (rc >= 0x80) { /* the broker's own words */
+    if (rc >= 0x80) { /* the broker's own text */
         snprintf(text, sizeof text, "it ended the connection: %s", mosquitto_reason_string(rc));
         end(w, text);
     } else {
@@ -160,7 +160,7 @@ static void on_disconnect(struct mosquitto *mosq, void *obj, int rc,
     }
 }
 
-/* What is longer than any of ours is none of ours. */
+/* A topic or payload longer than ours is not ours. */
 static void on_message(struct mosquitto *mosq, void *obj, const struct mosquitto_message *in,
                        const mosquitto_property *properties)
 {
@@ -213,7 +213,7 @@ static void publish(struct worker *w, const struct pst_mqtt_frame *f)
     }
     if (rc == MOSQ_ERR_SUCCESS) {
         w->unsent++;
-        /* Of QoS 0 it may be told in here. */
+        /* For QoS 0 this may be reported in here. */
         rc = mosquitto_publish_v5(w->mosq, &id, f->topic, (int)f->payload_len, f->payload,
                                   f->head.qos, f->head.flag != 0, properties);
         w->ids[id & 0xFFFF] = f->head.id;
@@ -244,7 +244,7 @@ static bool hear(struct worker *w, int flags, struct pst_mqtt_frame *f)
     return true;
 }
 
-/* While the broker takes it: else the parent waits too. */
+/* Reads from the parent only while the broker takes data: otherwise the parent waits. */
 static void serve(struct worker *w)
 {
     struct pst_mqtt_frame f;
@@ -263,7 +263,7 @@ static void serve(struct worker *w)
 
 /* --- the loop --- */
 
-/* libmosquitto goes on with a TLS handshake though the other side has closed. */
+/* libmosquitto continues a TLS handshake although the other side has closed. */
 static bool closed_early(const struct worker *w)
 {
     uint8_t byte;
@@ -367,7 +367,7 @@ static void set_up(struct worker *w)
 
 static void dial(struct worker *w)
 {
-    /* A broker that keeps to it sends us nothing longer. */
+    /* A broker that obeys it sends nothing longer. */
     const uint32_t longest = (uint32_t)PST_MQTT_PAYLOAD + 1024;
     mosquitto_property *properties = NULL;
 

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define UNPRIVILEGED 64 /* bytes that anybody may read */
+#define UNPRIVILEGED 64 /* bytes readable without privilege */
 
 pst_err pst_pcie_name(const char *place, char name[PST_PCIE_NAME])
 {
@@ -120,7 +120,7 @@ static pst_err failed(ssize_t n, uint16_t at)
                : errno == EACCES || errno == EPERM ? PST_ERR_DENIED
                                                    : PST_ERR_IO;
     }
-    /* Nothing there: for want of privilege, or of a PCI Express device. */
+    /* It reads as empty: no privilege, or not a PCI Express device. */
     return at >= UNPRIVILEGED ? PST_ERR_DENIED : PST_ERR_CLOSED;
 }
 

@@ -1,6 +1,5 @@
-/* PCI devices as Linux shows them to programs: a directory each, with configuration space in a
- * file. Looking at more than its first 64 bytes, and writing, are for root.
- */
+/* PCI devices in Linux's sysfs: one directory each, with configuration space in a file. Only root
+   may read more than its first 64 bytes, or write. */
 #ifndef POSTERN_POSIX_LINKS_PCIE_DEVICE_H
 #define POSTERN_POSIX_LINKS_PCIE_DEVICE_H
 
@@ -17,7 +16,7 @@ PST_MUST_CHECK pst_err pst_pcie_name(const char *place, char name[PST_PCIE_NAME]
 bool pst_pcie_each(const char *root, bool (*found)(void *ctx, const char *name), void *ctx);
 /* Opens a file of a device; -1, and errno says why. */
 int pst_pcie_open(const char *root, const char *name, const char *file, int flags);
-/* What it is, in words: "NVMe controller, 1b36:0010". */
+/* A description: "NVMe controller, 1b36:0010". */
 void pst_pcie_words(const char *root, const char *name, char *out, size_t cap);
 /* Vendor and device in one number, vendor above; 0 when it cannot be read. */
 uint32_t pst_pcie_id(const char *root, const char *name);

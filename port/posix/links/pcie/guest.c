@@ -18,14 +18,14 @@
 
 #define HEADER 12
 #define BUFFER (HEADER + PST_DOE_MOST)
-#define ANSWER_MS 4000 /* the guest's CPU waits all the while */
+#define ANSWER_MS 4000 /* the guest's CPU waits meanwhile */
 #define GET_VERSION 0x84
 #define MOST_GUESTS 16 /* of which none has to say anything */
 #define KEEPALIVE_S 60
 
 struct mailbox {
     struct pst_carrier base;
-    struct pst_pcie_guest *guest; /* NULL: it has gone, or another mailbox takes this one's place */
+    struct pst_pcie_guest *guest;     /* NULL: closed, or replaced by another mailbox */
     struct pst_pcie_guest *successor; /* whose next mailbox opens when this one is down */
     struct pst_link_traits traits;
     struct pst_doe_end end;
@@ -44,8 +44,8 @@ struct pst_pcie_guest { /* a connection of an emulator */
     uv_write_t write;
     struct mailbox *mailbox; /* NULL: nobody is being debugged */
     struct mailbox *leaving; /* the one before, while it closes */
-    bool waiting;            /* for an answer */
-    bool held;               /* the object waits until the mailbox took what came before it */
+    bool waiting;            /* waiting for an answer */
+    bool held;               /* the object is held until the mailbox has taken the earlier ones */
     bool assumed;            /* the mailbox began without HELLO */
     bool writing, closing;
     uint8_t to_close;
@@ -203,13 +203,13 @@ static void end(struct mailbox *m, pst_err why, const char *text)
         g->mailbox = NULL;
         answer_bye(g, why == PST_OK ? PST_ERR_CLOSED : why);
         if (g->server->closing) {
-            close_guest(g, PST_OK, ""); /* it stayed for this carrier only */
+            close_guest(g, PST_OK, ""); /* it was kept for this carrier only */
         }
     }
     (void)uv_async_send(&m->kick);
 }
 
-/* What the owner said goes out as the answer. */
+/* The owner's output is sent as the answer. */
 static void send_answer(struct mailbox *m)
 {
     size_t len;
@@ -219,7 +219,7 @@ static void send_answer(struct mailbox *m)
         return;
     }
     if (m->guest->held) {
-        return; /* its HELLO comes before it has heard the other one */
+        return; /* its HELLO comes before it has received the peer's */
     }
     if (!m->guest->waiting) {
         end(m, PST_ERR_UNEXPECTED, "the target sent an answer without a request");
@@ -403,7 +403,7 @@ static void begin(struct pst_pcie_guest *g, bool assume)
     }
 }
 
-/* Nobody answers to that. */
+/* This needs no answer. */
 static void on_bye(struct pst_pcie_guest *g)
 {
     if (g->held && g->mailbox != NULL) {
@@ -456,7 +456,7 @@ static void on_command(struct pst_pcie_guest *g, uint32_t command, uint32_t tran
     if (command == PST_SPDM_SOCKET_SHUTDOWN) {
         close_guest(g, PST_OK, "the emulator's machine is gone");
     } else if (command != PST_SPDM_SOCKET_NORMAL) {
-        answer(g, NULL, 0); /* a greeting of other emulators, and what we do not know */
+        answer(g, NULL, 0); /* a greeting of other emulators, or an unknown command */
     } else if (transport != pst_binding_find("doe")->socket_code) {
         close_guest(g, PST_ERR_PROFILE, "the emulator uses another transport than DOE");
     } else {
@@ -538,7 +538,7 @@ void pst_pcie_guest_accept(struct pst_pcie_server *s, uv_stream_t *stream)
     } else if (s->count > MOST_GUESTS) {
         close_guest(g, PST_OK, "");
     } else {
-        /* One that vanished without a word gives up its place. */
+        /* A guest that vanished without a close gives up its place. */
         (void)uv_tcp_keepalive(&g->socket.io.tcp, 1, KEEPALIVE_S);
         parse(g);
     }

@@ -17,11 +17,11 @@ struct pst_pcie_server {
     bool closing, closed;
 };
 
-/* Accepts the connection that waits at `stream`. Without memory it stays there. */
+/* Accepts the connection that waits at `stream`. If out of memory, it stays in the queue. */
 void pst_pcie_guest_accept(struct pst_pcie_server *s, uv_stream_t *stream);
-/* Closes the guests that nobody is debugging; each of the others goes with its last carrier. */
+/* Closes the guests without a carrier; each of the others closes with its last carrier. */
 void pst_pcie_guests_leave(struct pst_pcie_server *s);
-/* Frees a server that is closed and has no guest any more. */
+/* Frees a closed server without guests. */
 void pst_pcie_server_free(struct pst_pcie_server *s);
 
 #endif

@@ -25,7 +25,7 @@
 #define ANSWER_MS 10000
 #define SURVEY_MS 2000    /* spec: discovery takes at most one second */
 #define MOST_MAILBOXES 16 /* of a device that are asked */
-#define OLD_SPACE 256     /* configuration space of a device that is no PCI Express one */
+#define OLD_SPACE 256     /* size of configuration space without PCI Express */
 
 struct mailbox {
     struct pst_carrier base;
@@ -105,7 +105,7 @@ static pst_err exchange(struct mailbox *m, const uint8_t *object, size_t len)
     return err;
 }
 
-/* What the mailbox at `at` knows; PST_ERR_UNSUPPORTED: not SPDM. */
+/* The protocols of the mailbox at `at`. PST_ERR_UNSUPPORTED: no SPDM. */
 static pst_err survey(struct mailbox *m, uint16_t at, uint8_t version)
 {
     struct pst_doe_survey s;
@@ -132,7 +132,7 @@ static pst_err survey_all(struct mailbox *m)
     if (err == PST_ERR_UNSUPPORTED || err == PST_ERR_DECODE) {
         return trouble(m, err, "the device has no DOE mailbox (extended capability 002e)");
     }
-    for (unsigned i = 0; i < MOST_MAILBOXES && err == PST_OK; i++) { /* a list may go in circles */
+    for (unsigned i = 0; i < MOST_MAILBOXES && err == PST_OK; i++) { /* the list may be circular */
         err = survey(m, at, version);
         if (err == PST_OK) {
             return PST_OK;
@@ -170,7 +170,7 @@ static pst_err open_device(struct mailbox *m)
         return trouble(m, PST_ERR_IO,
                        "not a PCI Express device: it has no extended configuration space");
     }
-    /* Two in one mailbox would mix their words. The kernel itself is not kept out by this. */
+    /* Two users of one mailbox would mix their words. This lock does not exclude the kernel. */
     if (flock(m->fd, LOCK_EX | LOCK_NB) != 0) {
         return trouble(m, PST_ERR_IO,
                        errno == EWOULDBLOCK ? "another debugger on this machine uses the mailbox"
@@ -243,7 +243,7 @@ static void do_exchange(uv_work_t *work)
 {
     struct mailbox *m = work->data;
     size_t len;
-    const uint8_t *object = pst_doe_end_object(&m->end, &len); /* the loop leaves it alone */
+    const uint8_t *object = pst_doe_end_object(&m->end, &len); /* the loop does not touch it */
 
     m->result = exchange(m, object, len);
     if (m->result != PST_OK) {
@@ -327,7 +327,7 @@ static void on_exchanged(uv_work_t *work, int status)
             status != 0 ? uv_strerror(status) : m->trouble);
         return;
     }
-    /* The buffer is the thread's no more, until the next exchange. */
+    /* The buffer belongs to the loop until the next exchange. */
     const pst_err err = pst_doe_end_take(&m->end, m->buffer, m->answer.len);
     if (err != PST_OK) {
         end(m, err,

@@ -49,7 +49,7 @@ struct shm {
 struct shm_listener {
     struct pst_listener base;
     struct pst_address address;
-    struct pst_shm *memory; /* NULL: it has gone, and is looked for */
+    struct pst_shm *memory; /* NULL: it is gone and being looked for */
     uv_loop_t *loop;
     uv_timer_t retry;
     struct shm *waiting;
@@ -101,7 +101,7 @@ static void on_closed(uv_handle_t *handle)
     if (--c->to_close > 0) {
         return;
     }
-    pst_shm_release(c->memory); /* its owner may call again at once */
+    pst_shm_release(c->memory); /* its owner may reconnect at once */
     if (c->base.events != NULL) {
         c->base.events->down(c->base.ctx, c->why, c->text);
     }
@@ -164,7 +164,7 @@ static void on_timer(uv_timer_t *timer)
     turn(timer->data);
 }
 
-/* When to look again. */
+/* When to poll again. */
 static void arm(struct shm *c, bool moved)
 {
     const uint64_t now = uv_hrtime();
@@ -201,7 +201,7 @@ static void connected(struct shm *c)
     }
 }
 
-/* Bytes in, room told; whether any moved. */
+/* Moves input and reports room. Returns whether any bytes moved. */
 static bool move(struct shm *c)
 {
     size_t n = 0;
@@ -374,7 +374,7 @@ static void on_retry(uv_timer_t *timer)
         return;
     }
     l->waiting = make(l->loop, l->memory, &l->address, true);
-    if (l->waiting == NULL) { /* it is there, and too small */
+    if (l->waiting == NULL) { /* it exists, but is too small */
         pst_shm_release(l->memory);
         l->memory = NULL;
         return;

@@ -102,7 +102,7 @@ static void let_go(const struct pst_shm *m)
     }
 }
 
-/* The system counts who needs the device. */
+/* The system counts the users of the device. */
 static void disable(int device)
 {
     if (device >= 0) {
@@ -179,14 +179,14 @@ static pst_err open_device(const struct pst_address *a, int *fd, int *enable, ch
     }
     *enable = pst_pcie_open(root, s.name, "enable", O_WRONLY);
     if (*enable >= 0) {
-        (void)!write(*enable, "1", 1); /* if that is refused, the memory reads as all ones */
+        (void)!write(*enable, "1", 1); /* if this is refused, the memory reads as all ones */
     }
     *fd = pst_pcie_open(root, s.name, "resource2", O_RDWR);
     return PST_OK;
 }
 
-/* A side belongs to one connection of this machine: two would take it from each other for ever. A
- * process's own locks do not keep it from a second one. */
+/* A side belongs to one connection of this machine: two would take it from each other forever. A
+   process's own locks do not exclude a second connection in the same process. */
 #ifdef F_OFD_SETLK
 #define SET_LOCK F_OFD_SETLK
 #else

@@ -1,5 +1,5 @@
-/* Memory that two machines share: the BAR of a device here (ivshmem), or a file that is one there.
- */
+/* Memory that two machines share: the BAR of a device here (ivshmem), or a file that is such a BAR
+   in a guest. */
 #ifndef POSTERN_POSIX_LINKS_PCIE_SHM_MEMORY_H
 #define POSTERN_POSIX_LINKS_PCIE_SHM_MEMORY_H
 
@@ -16,7 +16,7 @@ struct pst_shm { /* of the listener and of its connections, of which there is on
     int fd;     /* holds the lock on our side of it */
     int device; /* file "enable" of a device; -1 */
     unsigned users;
-    volatile sig_atomic_t lost; /* it has gone: the file was cut short, the device unplugged */
+    volatile sig_atomic_t lost; /* it is gone: the file was truncated, or the device unplugged */
     struct pst_shm *next;       /* private */
 };
 
@@ -30,7 +30,7 @@ PST_MUST_CHECK pst_err pst_shm_open(const struct pst_address *a, bool listens, s
 void pst_shm_release(struct pst_shm *m);
 /* The memory for a ring; it stays while the port is used. */
 struct pst_ring_port pst_shm_port(struct pst_shm *m);
-/* Says why the link `a` cannot be; PST_ERR_IO. */
+/* Reports why the link `a` cannot be opened; PST_ERR_IO. */
 pst_err pst_shm_refuse(const struct pst_address *a, const char *what, char *why, size_t cap);
 
 #endif

@@ -20,7 +20,7 @@ static void on_timer(uv_timer_t *timer)
     pump(timer->data);
 }
 
-/* Operations must not call back: what they cause happens in the next turn of the loop. */
+/* Operations must not call back: their events are delivered in the next turn of the loop. */
 static void soon(struct pst_usb_bulk *b)
 {
     if (!b->closing) {
@@ -123,7 +123,7 @@ void pst_usb_carrier_down(struct pst_carrier *base, const char *text)
     free(c);
 }
 
-/* What the owner asked for, once it can be done. */
+/* The owner's requests, once they can be done. */
 static void settle(struct pst_usb_bulk *b)
 {
     struct pst_usb_carrier *c = b->carrier;
@@ -140,7 +140,7 @@ static void settle(struct pst_usb_bulk *b)
         return;
     }
     if (b->pipe.open && !c->told) {
-        pst_usb_pipe_close(&b->pipe); /* behind all that was taken: those are transfers already */
+        pst_usb_pipe_close(&b->pipe); /* after everything taken, which is in transfers already */
         c->told = true;
     } else if (!b->pipe.open && pst_usb_pipe_wake(&b->pipe) != 0 && writes_idle(b)) {
         end_carrier(b, PST_OK, "");
@@ -300,7 +300,7 @@ static void look(struct pst_usb_bulk *b)
     }
 }
 
-/* --- what the pipe says --- */
+/* --- events of the pipe --- */
 
 static void end_silent(struct pst_usb_bulk *b)
 {
@@ -410,7 +410,7 @@ void pst_usb_bulk_go(struct pst_usb_bulk *b)
     soon(b);
 }
 
-/* --- making and closing --- */
+/* --- opening and closing --- */
 
 pst_err pst_usb_bulk_init(struct pst_usb_bulk *b, uv_loop_t *loop,
                           const struct pst_usb_mover *mover, void *ctx, const char *name)

@@ -19,7 +19,7 @@ struct pst_usb_slot { /* a transfer */
     struct pst_usb_bulk *bulk;
     void *io; /* the mover's */
     size_t len;
-    bool busy, held; /* held: read, and not looked at yet */
+    bool busy, held; /* held: read, not processed yet */
     uint8_t buffer[PST_USB_TRANSFER];
 };
 
@@ -51,7 +51,7 @@ struct pst_usb_bulk {
     struct pst_usb_slot reads[PST_USB_READS], writes[PST_USB_WRITES];
 };
 
-/* Zeroes all but the buffers. */
+/* Zeroes everything except the buffers. */
 PST_MUST_CHECK pst_err pst_usb_bulk_init(struct pst_usb_bulk *b, uv_loop_t *loop,
                                          const struct pst_usb_mover *mover, void *ctx,
                                          const char *name);
@@ -71,7 +71,7 @@ bool pst_usb_bulk_idle(const struct pst_usb_bulk *b); /* no transfer is under wa
 bool pst_usb_bulk_used(const struct pst_usb_bulk *b); /* there is a carrier that has not ended */
 /* Stops; `closed` when the timer is. The carrier has ended before, and no transfer is under way. */
 void pst_usb_bulk_close(struct pst_usb_bulk *b, uv_close_cb closed);
-/* Tells its owner and frees it. `text`: NULL for the one it ended with. */
+/* Reports the end to its owner and frees it. `text`: NULL for the recorded one. */
 void pst_usb_carrier_down(struct pst_carrier *c, const char *text);
 
 #endif

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 struct pst_usb_ep0 {
-    uv_async_t async; /* of the loop's thread */
+    uv_async_t async; /* owned by the loop's thread */
     void (*woken)(void *ctx);
     void *ctx;
     int fd, stop[2]; /* a pipe: closing its end stops the thread */
@@ -72,7 +72,7 @@ static void answer(struct pst_usb_ep0 *e, struct pst_usb_control *control,
     } else {
         ignored = read(e->fd, out, 0);
     }
-    (void)ignored; /* the host may have given up; it will say so */
+    (void)ignored; /* the host may have given up; the next event tells */
 }
 
 static void on_event(struct pst_usb_ep0 *e, struct pst_usb_control *control,

@@ -1,8 +1,5 @@
-/* Which debug functions this machine has, and which of them a link means.
- *
- * Devices are found in sysfs, which anybody may read. So a device that we may not open can still be
- * named.
- */
+/* Finds the debug functions of this machine, and those that a link names. Devices are found in
+   sysfs, which every user may read. So a device that cannot be opened can still be named. */
 #include "posix/links/usb/usb.h"
 
 #include <dirent.h>
@@ -29,7 +26,7 @@ static size_t read_file(const char *device, const char *name, void *out, size_t 
     return len;
 }
 
-/* A line, made fit to print: a device says what it likes. */
+/* A line, made printable: a device may send anything. */
 static void read_text(const char *device, const char *name, char *out, size_t cap)
 {
     const size_t len = read_file(device, name, out, cap - 1);
@@ -124,7 +121,7 @@ void pst_usb_device_link(const struct pst_usb_device *d, char *out, size_t cap)
              plain ? d->serial : "");
 }
 
-/* --- which one is meant --- */
+/* --- selecting a device --- */
 
 struct search {
     const struct pst_usb_wanted *wanted;

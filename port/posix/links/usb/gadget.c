@@ -100,7 +100,7 @@ static void on_done(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* --- what the bus says --- */
+/* --- events of the bus --- */
 
 static void note(struct gadget *g, const char *text)
 {
@@ -158,7 +158,7 @@ static void on_closed(uv_handle_t *handle)
 
 static void close_files(struct gadget *g)
 {
-    (void)syscall(SYS_io_destroy, g->aio); /* takes back what is under way */
+    (void)syscall(SYS_io_destroy, g->aio); /* cancels the transfers under way */
     close(g->in);
     close(g->out);
     close(g->event);

@@ -21,8 +21,8 @@
 #include "posix/links/usb/bulk.h"
 
 #define LOOK_MS 100
-#define WAIT_MS 4000   /* for the device to appear */
-#define DENIED_MS 1000 /* for udev to give us the node of one that has just appeared */
+#define WAIT_MS 4000   /* wait for the device to appear */
+#define DENIED_MS 1000 /* wait for udev to grant access to the node of a new device */
 #define ASK_MS 4000
 #define RESET_MS 500
 #define POLLS 8
@@ -36,7 +36,7 @@ struct watch { /* a descriptor of libusb's */
 
 struct host {
     struct pst_usb_bulk bulk;
-    struct pst_carrier *carrier; /* until its end is told */
+    struct pst_carrier *carrier; /* until its end is reported */
     struct pst_usb_wanted wanted;
     struct pst_usb_device device;
     uint64_t began, denied; /* denied: since when the node cannot be opened, or 0 */
@@ -208,7 +208,7 @@ static void LIBUSB_CALL on_last_request(struct libusb_transfer *t)
     h->asking = false;
 }
 
-/* The device hears that it is over, even when its pipe is stuck. */
+/* Tells the device about the end, even when its pipe is stuck. */
 static void say_reset(struct host *h)
 {
     pst_usb_setup_put(h->setup, PST_USB_SET_RESET, 0, h->device.function.control, 0);
@@ -216,7 +216,7 @@ static void say_reset(struct host *h)
     h->asking = libusb_submit_transfer(h->request) == 0;
 }
 
-/* Everything under way is taken back, and has to be heard of, before anything is freed. */
+/* Everything under way is cancelled and must complete before anything is freed. */
 static void tear_down(struct host *h)
 {
     if (h->freed) {
@@ -262,14 +262,13 @@ static void on_ended(void *ctx, struct pst_carrier *c, bool told)
         (void)libusb_cancel_transfer(h->request);
     }
     h->told = told;
-    /* Not from here: the pipes are still being looked at. */
+    /* Not from here: the pipes are still in use. */
     (void)uv_timer_start(&h->timer, on_timer_end, 0, 0);
 }
 
 /* --- bulk transfers --- */
 
-/* While its node is there a device that is gone may have been reset, by another program or its
- * hub. */
+/* A device that fails while its node exists may have been reset, by another program or its hub. */
 #define GONE "the device was unplugged, or was reset"
 
 static const char *failure(enum libusb_transfer_status status)
@@ -339,7 +338,7 @@ static void on_news(void *ctx)
 static const struct pst_usb_mover mover = {
     .read = move_in, .write = move_out, .ended = on_ended, .news = on_news};
 
-/* --- what comes before the pipe --- */
+/* --- before the pipe --- */
 
 static void begin_pipe(struct host *h)
 {

@@ -9,13 +9,13 @@
 /* A device with a debug function (DvC.GP), as Linux describes it; nothing was opened. */
 struct pst_usb_device {
     unsigned bus, number, vendor, product;
-    char serial[128], text[128]; /* "" when it has none; text: manufacturer and product */
+    char serial[128], text[128]; /* "" for none; text: manufacturer and product */
     char node[32];               /* what has to be opened */
     struct pst_usb_found function;
 };
 /* Calls `found` for each. */
 void pst_usb_devices(void (*found)(void *ctx, const struct pst_usb_device *device), void *ctx);
-/* As one would write the link to it. */
+/* The link to it, as text. */
 void pst_usb_device_link(const struct pst_usb_device *device, char *out, size_t cap);
 
 /* Which devices a link means; numbers are -1 and serial "" for any. */
@@ -25,7 +25,7 @@ struct pst_usb_wanted {
 };
 PST_MUST_CHECK pst_err pst_usb_wanted_parse(const struct pst_address *a, struct pst_usb_wanted *w,
                                             char *why, size_t why_cap);
-/* How many there are; the first one in `*device`. */
+/* The number of matching devices; the first one in `*device`. */
 unsigned pst_usb_device_find(const struct pst_usb_wanted *w, struct pst_usb_device *device);
 
 /* `connect` and `listen` of the scheme (carrier.h). */
