@@ -41,7 +41,7 @@ static int run(struct pst_bridge_config *config, struct pst_pcapng *capture,
     }
     if (uv_loop_init(&loop) < 0 || uv_signal_init(&loop, &term) < 0 ||
         uv_signal_init(&loop, &interrupt) < 0) {
-        fputs("postern bridge: no event loop\n", stderr);
+        fputs("postern bridge: cannot create an event loop\n", stderr);
         return PST_EXIT_LOCAL;
     }
     (void)uv_signal_start(&term, on_signal, SIGTERM);

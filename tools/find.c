@@ -211,7 +211,7 @@ static int look(const struct pst_mqtt_place *place, struct rows *rows)
     uv_loop_t loop;
 
     if (uv_loop_init(&loop) != 0) {
-        tool_say(NAME, "no event loop");
+        tool_say(NAME, "cannot create an event loop");
         return PST_EXIT_LOCAL;
     }
     const pst_err err = pst_mqtt_find(&loop, place, on_found, rows, why, sizeof why);

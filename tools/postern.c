@@ -16,7 +16,7 @@ static const struct {
     {"target",     pst_cmd_target,     "the agent of a Target System"                  },
     {"gdb",        pst_cmd_gdb,        "a server for gdb, in front of a target"        },
     {"mem",        pst_cmd_mem,        "read, write, dump and load memory of a target" },
-    {"info",       pst_cmd_info,       "who a target is, and what it lets us do"       },
+    {"info",       pst_cmd_info,       "identify a device and show the rights on it"   },
     {"bridge",     pst_cmd_bridge,     "join two links, and record what passes"        },
     {"links",      pst_cmd_links,      "the kinds of link, and what is present here"   },
     {"find",       pst_cmd_find,       "the devices that are announced at a broker"    },

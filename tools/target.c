@@ -144,7 +144,7 @@ static int run(const struct pst_target_settings *s)
     struct pst_target_host *h = pst_secret_alloc(sizeof *h);
 
     if (h == NULL || uv_loop_init(&loop) != 0) {
-        tool_say("target", "no memory, or no event loop");
+        tool_say("target", "out of memory, or cannot create an event loop");
         return PST_EXIT_LOCAL;
     }
     h->note = say_note;

@@ -119,7 +119,7 @@ int tool_session_init(struct tool_session *s, const char *name,
     pst_process_harden();
     s->host = pst_secret_alloc(sizeof *s->host);
     if (s->host == NULL || uv_loop_init(&s->loop) != 0) {
-        tool_say(name, "no memory, or no event loop");
+        tool_say(name, "out of memory, or cannot create an event loop");
         return PST_EXIT_LOCAL;
     }
     s->config = (struct pst_debugger_host_config){

@@ -51,7 +51,7 @@ refused_gdb() { # PATTERN ENGINEER OPTION...
     grep -q 'Remote connection closed' refused.out || fail 'gdb believes that it is connected'
     ok "gdb shows: $(grep -m 1 'postern gdb: ' refused.out | cut -c 1-110)"
 }
-refused_gdb 'did not let us in' eve $link
+refused_gdb 'refused the connection' eve $link
 refused_gdb 'cannot connect' ada unix:$dir/nobody.sock
 refused_gdb 'another device' ada "--device Acme:Pump:0043 $link"
 

@@ -46,7 +46,7 @@ expect 4 'at 0x80000000: .*' as_olga mem write $link 0x80000000 --hex 00
 expect 4 'at 0x1000: ' as_ada mem write $link 0x1000 --hex 00
 expect 4 'at 0x10: ' as_ada mem read $link 0x10
 expect 0 '' as_olga mem read $link 0x80000000
-expect 3 'did not let us in: it does not accept' postern mem --identity eve --trust ca/devices.pem --device $device read $link 0
+expect 3 'refused the connection: it does not accept' postern mem --identity eve --trust ca/devices.pem --device $device read $link 0
 expect 3 'certificate 0: not issued by a trusted CA' postern mem --identity ada --trust other/devices.pem --device $device read $link 0
 expect 3 'another device: Acme:Pump:0042, expected Acme:Pump:0099' postern mem --identity ada --trust ca/devices.pem --device Acme:Pump:0099 read $link 0
 expect 0 '' postern mem --identity ada --trust ca/devices.pem --any-device read $link 0x80000000

@@ -51,7 +51,7 @@ static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, c
         snprintf(text, cap, "%s is busy with another connection; try again later", device);
         return PST_END_REFUSED;
     case PST_ERR_PEER:
-        snprintf(text, cap, "%s did not let us in: %s (SPDM error 0x%02x)", device,
+        snprintf(text, cap, "%s refused the connection: %s (SPDM error 0x%02x)", device,
                  peer_error_text(h->debugger.peer_error), h->debugger.peer_error);
         return h->debugger.peer_error == 0x03 ? PST_END_REFUSED : PST_END_AUTH;
     case PST_ERR_PROFILE:
@@ -66,8 +66,8 @@ static pst_end explain_opening(const struct pst_debugger_host *h, pst_err why, c
         }
         snprintf(
             text, cap,
-            "%.360s during authentication: refused? The device says no more than this before it "
-            "knows who asks; it has to trust the CA of this engineer",
+            "%.360s during authentication: the device probably refused this engineer, and gives no "
+            "reason before authentication; check that it trusts the CA of this engineer",
             h->link_text[0] != '\0' ? h->link_text : "the link was closed");
         return PST_END_AUTH;
     default:
@@ -228,7 +228,7 @@ static void link_up(void *ctx, struct pst_link *link)
     if (err != PST_OK) {
         pst_link_drop(link, PST_ERR_STATE,
                       err == PST_ERR_ARGUMENT && h->two
-                          ? "the link of the data loses messages, or carries SPDM alone"
+                          ? "the data link is lossy or carries SPDM only: choose another data link"
                           : "the debugger cannot start");
     }
 }

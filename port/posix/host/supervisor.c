@@ -338,10 +338,12 @@ static void serve(struct supervisor *s)
     terminated = 0; /* clean up once, without interruption */
     close_stub(s, false);
     if (open && s->clean) {
-        fprintf(stderr, "postern supervisor: the agent is gone; breakpoints removed, CPU %s\n",
+        fprintf(stderr, "postern supervisor: the agent has exited; breakpoints removed, CPU %s\n",
                 s->hold ? "held" : "resumed");
     } else if (open) {
-        fprintf(stderr, "postern supervisor: the agent is gone, and %s does not answer\n",
+        fprintf(stderr,
+                "postern supervisor: the agent has exited and the debug stub %s does not answer; "
+                "breakpoints may remain: restart the stub\n",
                 s->address);
     }
 }

@@ -109,7 +109,8 @@ static pst_err add_call(struct pst_target_settings *s, const char *value, struct
     }
     PST_TRY(pst_address_parse(&s->call[s->calls], pst_schemes, value, why.at, why.cap));
     if (s->call[s->calls].listen) {
-        return bad(why, "call", value, "a link to call; what waits for calls is 'listen'");
+        return bad(why, "call", value,
+                   "a link to call; use 'listen' for a link that waits for peers");
     }
     s->calls++;
     return PST_OK;
