@@ -170,7 +170,7 @@ static void on_written(uv_write_t *req, int status)
     struct gdb *g = req->data;
     g->writing = false;
     if (status != 0) {
-        g->done = true; /* gdb has gone */
+        g->done = true; /* gdb has closed the connection */
     } else {
         flush_output(g);
     }
@@ -237,7 +237,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
     struct gdb *g = stream->data;
     (void)buf;
     if (got < 0) {
-        g->done = true; /* gdb has gone */
+        g->done = true; /* gdb has closed the connection */
         return;
     }
     g->input_at = 0;

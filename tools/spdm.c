@@ -199,7 +199,7 @@ static bool prepare(struct spdm_peer *p, bool responder)
     struct pst_spdm_config *c = &p->config;
     p->socket.binding = pst_binding_find(p->o->binding != NULL ? p->o->binding : "mctp");
     if (p->socket.binding == NULL || p->socket.binding->id == PST_BINDING_NONE) {
-        /* Bare messages cannot be told from records: there would be no sessions. */
+        /* Bare messages cannot be told from records, so sessions would be impossible. */
         tool_say(NAME, "--binding %s: expected mctp or doe", p->o->binding);
         return false;
     }

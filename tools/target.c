@@ -38,7 +38,7 @@ static pst_err set_all(struct pst_target_settings *s, const char *key, char *con
     return PST_OK;
 }
 
-/* The command line replaces what the file says, lists as a whole. */
+/* Values of the command line replace those of the file; a list replaces the whole list. */
 static pst_err override(struct pst_target_settings *s, const struct arguments *a)
 {
     s->trusts = a->trust != NULL ? 0 : s->trusts;

@@ -47,7 +47,7 @@ struct pst_link {
     void *owner;                   /* the owner's to use */
     struct pst_link_traits traits; /* of the whole path; valid once up */
     struct pst_link_counts counts;
-    pst_err bye;                 /* why the peer says it closed; a hint, nobody vouches for it */
+    pst_err bye; /* the reason that the peer gave for closing; an unauthenticated hint */
     char name[PST_ADDRESS_TEXT]; /* where it goes; for accepted ones, where it came from */
     /* private */
     const struct pst_link_config *config;
@@ -80,7 +80,7 @@ PST_MUST_CHECK pst_err pst_link_accept(struct pst_link *link, uv_loop_t *loop,
 void pst_link_pump(struct pst_link *link);
 /* Sends what is queued, a BYE, and closes. */
 void pst_link_close(struct pst_link *link, pst_err why);
-/* Closes now. `text`, if not NULL, is what `down` is told. */
+/* Closes now. `text`, if not NULL, is passed to `down`. */
 void pst_link_drop(struct pst_link *link, pst_err why, const char *text);
 
 #ifdef __cplusplus

@@ -29,7 +29,7 @@ struct pst_i3c_backend { /* the first member of each kind */
     const struct pst_i3c_backend_events *events;
     void *ctx;
     bool waits; /* for `woken`: an earlier step has no effect */
-    bool over;  /* set by the owner: it does no more transfers, and need not be woken */
+    bool over;  /* set by the owner: it starts no more transfers and needs no `woken` */
     /* Frees it, then calls `closed`, soon. */
     void (*close)(struct pst_i3c_backend *b, void (*closed)(void *ctx));
 };

@@ -92,8 +92,8 @@ static void packets_to_owner(struct client *c)
     }
 }
 
-/* We stop reading an owner while the bus has not taken what it said, and a controller that does not
- * read its answers. */
+/* Reading from an owner stops while the bus has not taken its output. Reading from a controller
+   stops while it does not read its answers. */
 static void hold_back(struct client *c)
 {
     bool room = pst_i3c_wire_queued(&c->wire) < PST_I3C_WIRE_QUEUE;

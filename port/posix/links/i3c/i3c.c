@@ -19,7 +19,7 @@ struct controller {
     uv_idle_t soon;     /* a turn as soon as everybody else on the loop had one */
     uint64_t finish_ms; /* when it has taken long enough; 0: not finishing */
     bool ready, reading, wanted, ending, running;
-    bool over; /* the link; what it brought is still given out, then `why` and `text` */
+    bool over; /* the link; input received before is still delivered, then `why` and `text` */
     uint8_t to_close;
     pst_err why;
     char text[200];
@@ -149,7 +149,7 @@ static uint32_t step(struct controller *c)
     return wait;
 }
 
-/* What came before the end was given out, or waits until its owner reads again. */
+/* Input received before the end was delivered, or waits until its owner reads again. */
 static void maybe_stop(struct controller *c)
 {
     if (c->finish_ms > 0 || !pst_i3c_debugger_has_bytes(&c->engine)) {

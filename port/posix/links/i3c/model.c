@@ -99,7 +99,7 @@ static void assign(struct pst_i3c_model *m)
         d->address = free_address(m);
         spend(m, PST_I3C_BITS_DAA, EDGE + BYTE + 64 + BYTE); /* id and two registers; address */
     }
-    spend(m, PST_I3C_BITS_DAA, EDGE + BYTE + EDGE); /* nobody is left: NACK */
+    spend(m, PST_I3C_BITS_DAA, EDGE + BYTE + EDGE); /* no device is left: NACK */
 }
 
 void pst_i3c_model_init(struct pst_i3c_model *m, uint64_t seed)
@@ -166,8 +166,8 @@ unsigned pst_i3c_model_pattern(struct pst_i3c_model *m)
 
 /* --- interrupts --- */
 
-/* Every device that wants to sends its address; the lowest wins. Of one whose interrupts nobody
- * looks at the controller wants no more (DISEC): the others go on. */
+/* Every device that wants to interrupt sends its address; the lowest wins. A device whose
+   interrupts nobody collects is left out, as if disabled by DISEC: the others continue. */
 static struct pst_i3c_device *arbitrate(const struct pst_i3c_model *m)
 {
     struct pst_i3c_device *winner = NULL;
@@ -476,7 +476,7 @@ static void adaptor_write(void *ctx, uint8_t address, const uint8_t *data, size_
 {
     (void)address;
     const pst_err err = pst_i3c_target_write(ctx, data, len);
-    (void)err; /* whatever it says, the bytes were acknowledged */
+    (void)err; /* whatever it returns, the bytes were acknowledged */
 }
 
 static size_t adaptor_read(void *ctx, uint8_t address, uint8_t out[PST_I3C_MAX])

@@ -11,7 +11,7 @@ struct spdm_carrier {
     struct pst_carrier *tcp; /* NULL: gone */
     struct pst_spdm_tcp frames;
     uv_timer_t greeting; /* HELLO in the peer's name, from the loop */
-    bool target;         /* the owner is a TS: who listens */
+    bool target;         /* the owner is a TS: the side that listens */
     bool greeted, reading, finishing, closing;
     pst_err why;
     char text[160];

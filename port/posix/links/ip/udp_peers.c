@@ -346,7 +346,7 @@ static void answer(struct udp_socket *s, struct udp_address *to, const uint8_t *
     (void)!sendto(s->fd, bytes, len, MSG_DONTWAIT, &to->u.any, to->len);
 }
 
-/* Accepted for the time of one datagram, which says that there is no room. */
+/* Accepted only to send one datagram, which reports that there is no room. */
 static void turn_away(struct udp_socket *s, struct udp_address *from, const uint8_t *hello,
                       size_t len, uint64_t now)
 {
@@ -439,7 +439,7 @@ static void welcome(struct udp_socket *s, const struct udp_address *from, const 
     s->users++;
 }
 
-/* Its caller was started anew. What has come from it is still given out. */
+/* Its caller was restarted. Input received from it is still delivered. */
 static void replaced(struct udp_peer *p)
 {
     if (p->link.state == PST_OK) { /* otherwise it has ended before, for another reason */
@@ -533,7 +533,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     bool more = true;
 
     s->users++;       /* the last peer may end in here */
-    if (status < 0) { /* an error of the socket: receiving says which */
+    if (status < 0) { /* an error of the socket: the next receive returns it */
         (void)uv_poll_start(&s->poll, UV_READABLE | (s->blocked ? UV_WRITABLE : 0), on_poll);
     }
     if ((events & UV_WRITABLE) != 0 && s->blocked) {

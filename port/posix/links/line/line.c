@@ -249,7 +249,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct line *l = poll->data;
 
-    (void)status; /* reading says what it is */
+    (void)status; /* the next read returns the error */
     if ((events & UV_WRITABLE) != 0) {
         watch(l, false);
     }

@@ -9,7 +9,7 @@
 #include "posix/loop/carrier_reliable.h"
 #include "posix/loop/tty.h"
 
-/* What an address says, with what follows from it. */
+/* The parsed address, and what follows from it. */
 struct pst_line_setup {
     struct pst_tty_settings tty;
     bool listens;
@@ -17,7 +17,7 @@ struct pst_line_setup {
     uint16_t mtu;
     uint8_t eid, peer; /* MCTP */
     size_t unit;
-    /* Of who listens: kept from one caller to the next, since a cookie may come in between. */
+    /* For a listener: kept from one caller to the next, since a cookie may come in between. */
     struct pst_reliable_door door;
 };
 

@@ -481,7 +481,7 @@ static void on_undelivered(void *ctx, int id, bool refused)
     end(c, PST_ERR_IO, text);
 }
 
-/* Presence ended, or belongs to a TS that was started anew: so ours is gone, if that is true. */
+/* Presence ended, or belongs to a restarted TS: if that is true, our TS is gone. */
 static void on_here(struct pst_mqtt_carrier *c, const struct pst_mqtt_message *m)
 {
     const bool whole = m->len >= 2 + PST_MQTT_INSTANCE && m->bytes[0] == PST_BROKER_HERE;

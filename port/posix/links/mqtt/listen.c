@@ -113,7 +113,7 @@ static void on_subscribed(void *ctx, int id, bool granted)
     note(l, line);
 }
 
-/* Presence, or what is said to a caller: `announced` was too much said. */
+/* Publishing failed, of presence or of a message to a caller. */
 static void on_undelivered(void *ctx, int id, bool refused)
 {
     struct pst_mqtt_hub *h = ctx;
@@ -209,7 +209,7 @@ static void on_call(struct pst_mqtt_hub *h, const struct pst_mqtt_message *m)
     }
 }
 
-/* What is said about us at our own topic, by us or by others. */
+/* Messages at our own presence topic, from us or from others. */
 static void on_here(struct pst_mqtt_listener *l, const struct pst_mqtt_message *m)
 {
     const bool ours = m->len >= 2 + PST_MQTT_INSTANCE &&

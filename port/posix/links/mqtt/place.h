@@ -65,8 +65,8 @@ PST_MUST_CHECK pst_err pst_mqtt_secret(const struct pst_mqtt_place *p, struct ps
                                        char *why, size_t why_cap);
 PST_MUST_CHECK pst_err pst_mqtt_id(const struct pst_mqtt_secret *s, const char *device,
                                    char id[PST_MQTT_ID]);
-/* PREFIX/SS/ID, where SS are the first two digits of ID: whoever lists a large fleet asks for one
- * of 256 parts at a time. */
+/* PREFIX/SS/ID, where SS are the first two digits of ID: a large fleet can be listed in 256 parts,
+   one at a time. */
 void pst_mqtt_topic(const char *prefix, const char *id, char topic[PST_MQTT_TOPIC]);
 void pst_mqtt_hex(const uint8_t *bytes, size_t len, char *out); /* 2 × len digits and NUL */
 

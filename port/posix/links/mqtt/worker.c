@@ -379,9 +379,9 @@ static void dial(struct worker *w)
     mosquitto_property_free_all(&properties);
 }
 
-/* Whatever a broker makes of this process: no file of whoever started us, no memory beyond its own,
- * no core, no other program's rights. And a terminal's Ctrl-C is the parent's to hear: it takes
- * leave. */
+/* Limits what a broker can do that has taken over this process: no files inherited from the parent,
+   no memory beyond its own, no core dump, no new privileges. SIGINT from a terminal is left to the
+   parent, which disconnects in order. */
 static void confine(void)
 {
     struct rlimit none = {0, 0}, data = {0, 0};

@@ -14,7 +14,7 @@ PST_MUST_CHECK pst_err pst_pcie_name(const char *place, char name[PST_PCIE_NAME]
 /* Calls `found` for each device under `root`, in order of name, until it returns false. False:
  * `root` cannot be read. */
 bool pst_pcie_each(const char *root, bool (*found)(void *ctx, const char *name), void *ctx);
-/* Opens a file of a device; -1, and errno says why. */
+/* Opens a file of a device; -1: see errno. */
 int pst_pcie_open(const char *root, const char *name, const char *file, int flags);
 /* A description: "NVMe controller, 1b36:0010". */
 void pst_pcie_words(const char *root, const char *name, char *out, size_t cap);

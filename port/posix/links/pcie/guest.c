@@ -20,7 +20,7 @@
 #define BUFFER (HEADER + PST_DOE_MOST)
 #define ANSWER_MS 4000 /* the guest's CPU waits meanwhile */
 #define GET_VERSION 0x84
-#define MOST_GUESTS 16 /* of which none has to say anything */
+#define MOST_GUESTS 16 /* which may all stay silent */
 #define KEEPALIVE_S 60
 
 struct mailbox {
@@ -42,7 +42,7 @@ struct pst_pcie_guest { /* a connection of an emulator */
     struct pst_socket socket;
     uv_timer_t timer;
     uv_write_t write;
-    struct mailbox *mailbox; /* NULL: nobody is being debugged */
+    struct mailbox *mailbox; /* NULL: no debug connection */
     struct mailbox *leaving; /* the one before, while it closes */
     bool waiting;            /* waiting for an answer */
     bool held;               /* the object is held until the mailbox has taken the earlier ones */
@@ -120,8 +120,8 @@ static void on_written(uv_write_t *request, int status)
     }
 }
 
-/* Answers what is waited for; an empty body is "no". The next request is looked at later: this may
- * be called from within an operation. */
+/* Answers the pending request; an empty body means "no". The next request is processed later: this
+   may be called from within an operation. */
 static void answer(struct pst_pcie_guest *g, const uint8_t *object, size_t len)
 {
     struct pst_writer w = pst_writer_of(g->out, BUFFER);

@@ -26,7 +26,7 @@
 #define LEAST_MS 1
 #define MOST_MS 8
 #define RETRY_MS 1000
-#define CALL_MS 4000 /* for somebody to be there: before the link gives up with fewer words */
+#define CALL_MS 4000 /* wait for a peer: less than the link's own limit, whose text says less */
 
 struct shm_listener;
 

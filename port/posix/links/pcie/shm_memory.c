@@ -151,7 +151,7 @@ bool pst_shm_is_file(const struct pst_address *a)
     return strchr(a->place, '/') != NULL;
 }
 
-/* Opens the device's memory: `enable` first, for nobody else may use it. */
+/* Opens the device's memory: `enable` first, which must have no other user. */
 static pst_err open_device(const struct pst_address *a, int *fd, int *enable, char *why, size_t cap)
 {
     char root[PST_ADDRESS_TEXT];

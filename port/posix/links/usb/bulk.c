@@ -282,7 +282,7 @@ static void look_at(struct pst_usb_bulk *b, const struct pst_usb_slot *slot)
     }
 }
 
-/* May what was read be looked at? Not while the owner of the stream does not read. */
+/* May received data be processed? Not while the owner of the stream does not read. */
 static bool hears(const struct pst_usb_bulk *b)
 {
     const struct pst_usb_carrier *c = b->carrier;

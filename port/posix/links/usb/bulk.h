@@ -32,7 +32,7 @@ struct pst_usb_mover { /* const */
     /* The carrier has ended; call pst_usb_carrier_down when that is to be told, now or later. The
      * bulk may be freed from the next turn of the loop on. */
     void (*ended)(void *ctx, struct pst_carrier *c, bool told);
-    /* Before the pipe is looked at: the mover says what it heard (pst_usb_bulk_end). */
+    /* Called before the pipe is processed: the mover reports its events (pst_usb_bulk_end). */
     void (*news)(void *ctx);
 };
 

@@ -22,7 +22,7 @@ struct pst_usb_news {
  * called in the loop's thread when there is news. */
 PST_MUST_CHECK pst_err pst_usb_ep0_start(uv_loop_t *loop, int fd, void (*woken)(void *ctx),
                                          void *ctx, struct pst_usb_ep0 **ep0);
-/* A SET_RESET stands in it before the host is told that it was taken. */
+/* It includes a SET_RESET before the host gets the acknowledgement. */
 struct pst_usb_news pst_usb_ep0_news(struct pst_usb_ep0 *ep0);
 /* `woken` is not called any more; the rest is freed when the thread has noticed. */
 void pst_usb_ep0_stop(struct pst_usb_ep0 *ep0);

@@ -47,7 +47,7 @@ struct host {
     struct libusb_transfer *request, *transfers[PST_USB_READS + PST_USB_WRITES];
     uint8_t setup[LIBUSB_CONTROL_SETUP_SIZE + PST_USB_INFO_LEN];
     bool asking, claimed, ending, freed, told;
-    char text[160]; /* what it ends with, if not what the pipe says */
+    char text[160]; /* the text of the end, if not the pipe's */
     uint8_t to_close;
     struct watch watches[POLLS];
 };
