@@ -169,8 +169,8 @@ static void on_timer(uv_timer_t *timer)
     end(timer->data, PST_OK, "");
 }
 
-/* Everything is sent, then the peer closes as well: closing first, with bytes of its unread, would
- * reset the connection and could take our last ones away. */
+/* Sends everything, then waits for the peer to close. Closing first, with unread bytes of the peer,
+   would reset the connection and could lose our last bytes. */
 static void finish(struct pst_carrier *base)
 {
     struct socket_carrier *c = (struct socket_carrier *)base;

@@ -10,7 +10,7 @@
 #include "posix/links/mqtt/mqtt.h"
 
 #define PARTS 256    /* parts of the topics, by the first two digits of an id */
-#define AT_ONCE 4    /* parts: a broker keeps few messages for one reader */
+#define AT_ONCE 4    /* parts: a broker queues few messages for one reader */
 #define QUIET_MS 300 /* quiet time after which the list is complete */
 #define GIVE_UP_MS 20000
 

@@ -14,7 +14,7 @@
                           */
 #define PST_MQTT_CALL 33 /* a connection's id in hex, NUL included */
 #define PST_MQTT_INSTANCE 8
-#define PST_MQTT_EXPIRY_S 150 /* of presence */
+#define PST_MQTT_EXPIRY_S 150 /* lifetime of presence */
 
 struct pst_mqtt_listener;
 struct pst_mqtt_carrier;

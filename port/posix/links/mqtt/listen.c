@@ -25,7 +25,7 @@ struct pst_mqtt_listener {
     char here[PST_MQTT_TOPIC], calls[PST_MQTT_TOPIC];
     int subscribe_id;
     uint32_t retry_ms;
-    uint64_t since_ms, announced_ms; /* first in this connection, and last */
+    uint64_t since_ms, announced_ms; /* first and last announcement in this connection */
     bool announced, closing, said_twin, said_refused;
 };
 
@@ -225,7 +225,8 @@ static void on_here(struct pst_mqtt_listener *l, const struct pst_mqtt_message *
     }
     if (since >= REPEAT_MS) {
         announce(l);
-    } else if (m->len == 0) { /* only then: two that announce would outdo each other for ever */
+    } else if (m->len == 0) { /* only then: two listeners that announce the same device would
+                                 overwrite each other forever */
         (void)uv_timer_start(&l->timer, on_timer, REPEAT_MS - since, REFRESH_MS);
     }
 }

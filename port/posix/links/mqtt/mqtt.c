@@ -129,7 +129,7 @@ static void send_frame(struct pst_mqtt *m, const struct pst_mqtt_head *head, con
         }
         free(s);
         end(m, "no resources for a connection");
-    } else if (m->waiting > WAITING_MOST) { /* questions make answers, and know no window */
+    } else if (m->waiting > WAITING_MOST) { /* queries cause answers, which no window limits */
         end(m, "it accepts no data");
     }
 }

@@ -54,8 +54,8 @@ static uint64_t now_ms(void)
 
 /* --- to the parent --- */
 
-/* Waits while the parent is slow: then the broker waits too. Without a parent there is nothing to
- * do, and no leave to take: the broker publishes the will. */
+/* Blocks while the parent is slow, and so the broker waits too. Without a parent the worker ends
+   without a DISCONNECT: the broker publishes the will. */
 static void tell(struct worker *w, struct pst_mqtt_head head, const char *topic,
                  const void *payload, size_t len)
 {
@@ -293,8 +293,8 @@ static void turn(struct worker *w)
         end_with(w, MOSQ_ERR_CONN_LOST, 0);
     }
     errno = 0;
-    /* Of a TLS record with several packets libmosquitto leaves the rest when it cannot write for
-     * the moment, and that no poll tells of. */
+    /* When libmosquitto cannot write, it leaves the rest of a TLS record with several packets
+       unread, which poll does not report. */
     if (w->start.place.tls || (fds[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0) {
         check(w, mosquitto_loop_read(w->mosq, 1));
     }
@@ -310,8 +310,8 @@ static void turn(struct worker *w)
 
 /* --- the start --- */
 
-/* Else OpenSSL asks for it at the terminal, or reads the parent's next frame, until we are killed.
- */
+/* Without this callback, OpenSSL asks for the passphrase at the terminal, or reads the parent's
+   next frame, until the worker is killed. */
 static int no_passphrase(char *out, int cap, int writing, void *ctx)
 {
     char text[PST_MQTT_TEXT];

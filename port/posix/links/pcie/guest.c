@@ -376,7 +376,7 @@ static void open_mailbox(struct pst_pcie_guest *g)
     }
     g->mailbox = m;
     if (g->assumed && pst_doe_end_assume(&m->end) != PST_OK) {
-        end(m, PST_ERR_STATE, ""); /* does not happen: nothing was said in it yet */
+        end(m, PST_ERR_STATE, ""); /* cannot happen: the mailbox is new */
         return;
     }
     s->base.events->peer(s->base.ctx, &m->base);

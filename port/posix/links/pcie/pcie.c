@@ -186,8 +186,8 @@ struct search {
     char others[128];
 };
 
-/* The capability alone is looked for, nothing is written: which of several is ours to ask, the
- * user says. */
+/* Reads the capability only and writes nothing: the user chooses which of several devices may be
+   queried. */
 static bool look(void *ctx, const char *name)
 {
     struct search *s = ctx;

@@ -33,7 +33,8 @@ struct shm_listener;
 struct shm {
     struct pst_carrier base;
     struct pst_shm *memory;
-    struct shm_listener *listener; /* that waits with it, or to whom its place returns */
+    struct shm_listener
+        *listener; /* the listener that waits with it, or that gets its place back */
     struct pst_ring ring;
     uv_timer_t timer;
     uv_idle_t idle;

@@ -57,10 +57,11 @@ struct pst_ring_port pst_shm_port(struct pst_shm *m)
 
 /* --- memory that goes away --- */
 
-static struct pst_shm *mapped; /* all of this process; changed where nothing of them is touched */
+static struct pst_shm
+    *mapped; /* all mappings of this process; changed only where no mapping is accessed */
 
-/* A file is cut short, a device unplugged: zeros take the place of what is gone, and nobody is in
- * them. Whatever else it is ends the process, as if we were not here. */
+/* A file was truncated or a device unplugged: zero pages replace the lost memory, so the ring shows
+   no peer. Any other SIGBUS ends the process, as without this handler. */
 static void on_bus_error(int number, siginfo_t *info, void *context)
 {
     const uintptr_t at = (uintptr_t)info->si_addr;

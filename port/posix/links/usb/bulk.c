@@ -145,7 +145,7 @@ static void settle(struct pst_usb_bulk *b)
     } else if (!b->pipe.open && pst_usb_pipe_wake(&b->pipe) != 0 && writes_idle(b)) {
         end_carrier(b, PST_OK, "");
     } else if (uv_now(b->loop) >= c->deadline) {
-        c->told = false; /* it is said yet, once the peer takes what is before it */
+        c->told = false; /* still sent, once the peer takes the bytes before it */
         end_carrier(b, PST_OK, "");
     }
 }

@@ -52,7 +52,8 @@ static void tell(struct pst_usb_ep0 *e, bool enabled, bool ended, bool asked)
     pthread_mutex_unlock(&e->lock);
 }
 
-/* What moves no byte in the wrong direction refuses; in the right one it acknowledges. */
+/* On ep0, an empty transfer in the wrong direction refuses a request; in the right direction it
+   acknowledges it. */
 static void answer(struct pst_usb_ep0 *e, struct pst_usb_control *control,
                    const struct usb_ctrlrequest *request)
 {
@@ -119,7 +120,7 @@ static void *serve(void *arg)
         }
         const ssize_t got = read(e->fd, events, sizeof events);
         if (got < 0 && errno != EINTR && errno != EAGAIN && errno != EIDRM) {
-            break; /* EIDRM: the request was taken back */
+            break; /* EIDRM: the host cancelled the request */
         }
         for (ssize_t i = 0; i < got / (ssize_t)sizeof *events; i++) {
             on_event(e, &control, &events[i]);

@@ -174,7 +174,7 @@ static void shut(struct gadget *g)
     pst_usb_ep0_stop(g->ep0);
     (void)uv_poll_stop(&g->done);
     close_files(g);
-    g->bulk.timer.data = g; /* it fires no more */
+    g->bulk.timer.data = g; /* the timer no longer fires */
     uv_close((uv_handle_t *)&g->done, on_closed);
     uv_close((uv_handle_t *)&g->retry, on_closed);
     pst_usb_bulk_close(&g->bulk, on_closed);
@@ -191,7 +191,7 @@ static void on_opened(void *ctx, struct pst_carrier *c)
 static void on_ended(void *ctx, struct pst_carrier *c, bool told)
 {
     struct gadget *g = ctx;
-    (void)told; /* if it was not, that goes out yet */
+    (void)told; /* if the host was not told, that is still sent */
     pst_usb_carrier_down(c, NULL);
     if (g->stopped) {
         shut(g);
@@ -278,7 +278,7 @@ static pst_err open_ep0(const struct pst_address *at, int *fd, char *why, size_t
     const size_t descriptors = put_descriptors(bytes, sizeof bytes);
     if (descriptors == 0 || write(*fd, bytes, descriptors) < 0) {
         const bool served = errno == ESRCH;
-        errno = served ? EBUSY : errno; /* of a process nobody has asked for one */
+        errno = served ? EBUSY : errno; /* ESRCH describes a process, which misleads here */
         (void)refused(at, served ? "another program serves it" : "its ep0 refuses the descriptors",
                       why, why_cap);
     } else {
@@ -313,7 +313,7 @@ static pst_err start(struct gadget *g, uv_loop_t *loop, int ep0)
     if (uv_poll_init(loop, &g->done, g->event) != 0 || uv_timer_init(loop, &g->retry) != 0 ||
         pst_usb_bulk_init(&g->bulk, loop, &mover, g, g->base.place) != PST_OK) {
         close(ep0);
-        return PST_ERR_IO; /* of no use to tidy up: libuv fails here only without memory */
+        return PST_ERR_IO; /* no cleanup: libuv fails here only when out of memory */
     }
     g->done.data = g->retry.data = g;
     g->retry.timer_cb = on_retry;
