@@ -1,8 +1,6 @@
-/* A device's plug into a modelled I3C bus: it attaches, and does so again when it lost the bus.
- *
- * When nobody holds the bus at that path, it is held by this process from then on, so that one
- * target and one debugger need no third program.
- */
+/* A device's plug into a modelled I3C bus: it attaches, and attaches again after it lost the bus.
+   If no process holds the bus at that path, this process creates and holds it, so that one target
+   and one debugger need no third program. */
 #ifndef POSTERN_POSIX_LINKS_I3C_PLUG_H
 #define POSTERN_POSIX_LINKS_I3C_PLUG_H
 

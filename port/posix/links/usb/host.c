@@ -161,7 +161,7 @@ static void on_timer_closed(uv_handle_t *handle)
     struct host *h = handle->data;
 
     if (h->carrier != NULL) {
-        /* A failed transfer is how an unplugged device shows; by now its node is gone. */
+        /* An unplugged device shows as a failed transfer; its node has disappeared by then. */
         const bool gone = h->text[0] != '\0' && access(h->device.node, F_OK) != 0;
         struct pst_carrier *c = h->carrier;
         h->carrier = NULL;
