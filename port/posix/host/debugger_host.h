@@ -1,6 +1,8 @@
 /* A debugger on a libuv loop, over one link or over two: one for the management (out of band), one
-   for the debug data. Operations that are submitted in one turn of the loop travel together.
-   However the session ends, every operation is completed before `ended` is called, once. */
+   for the debug data.
+
+   Operations that are submitted in one turn of the loop travel together. However the session ends,
+   every operation is completed before `ended` is called, once. */
 #ifndef POSTERN_POSIX_HOST_DEBUGGER_HOST_H
 #define POSTERN_POSIX_HOST_DEBUGGER_HOST_H
 

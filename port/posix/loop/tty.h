@@ -1,6 +1,7 @@
-/* Serial devices: opened raw and exclusively, at any speed that the driver supports. A device is a
-   tty, the slave end of a pseudo-terminal (which has no speed), or `unix:PATH`: a Unix socket that
-   stands for a line, as virtual machines offer for their UARTs. */
+/* Serial devices: opened raw and exclusively, at any speed that the driver supports.
+
+   A device is a tty, the slave end of a pseudo-terminal (which has no speed), or `unix:PATH`: a
+   Unix socket that stands for a line, as virtual machines offer for their UARTs. */
 #ifndef POSTERN_POSIX_LOOP_TTY_H
 #define POSTERN_POSIX_LOOP_TTY_H
 

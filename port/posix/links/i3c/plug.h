@@ -1,4 +1,5 @@
 /* A device's plug into a modelled I3C bus: it attaches, and attaches again after it lost the bus.
+
    If no process holds the bus at that path, this process creates and holds it, so that one target
    and one debugger need no third program. */
 #ifndef POSTERN_POSIX_LINKS_I3C_PLUG_H

@@ -1,6 +1,7 @@
-/* Carriers on serial lines: the device, and one of the engines that run on it. A line has two ends.
-   The listening end serves one caller after another, resets its engine for each, and waits for its
-   device to return when it was unplugged. */
+/* Carriers on serial lines: the device, and one of the engines that run on it.
+
+   A line has two ends. The listening end serves one caller after another, resets its engine for
+   each, and waits for its device to return when it was unplugged. */
 #ifndef POSTERN_POSIX_LINKS_LINE_LINE_H
 #define POSTERN_POSIX_LINKS_LINE_LINE_H
 

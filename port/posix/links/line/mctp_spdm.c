@@ -1,8 +1,10 @@
 /* mctp-spdm: SPDM as MCTP messages on a serial line (postern/mctp_spdm.h), the link to a security
-   agent out of band. The DTS calls and asks; the TS listens. The line has no greeting of its own,
-   so a listener hands over a connection when a peer sends GET_VERSION. The connection lasts until
-   its owner closes it: it carries one session after another, and the session of a peer that left
-   without a message ends by the heartbeat. */
+   agent out of band.
+
+   The DTS calls and asks; the TS listens. The line has no greeting of its own, so a listener hands
+   over a connection when a peer sends GET_VERSION. The connection lasts until its owner closes it:
+   it carries one session after another, and the session of a peer that left without a message ends
+   by the heartbeat. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

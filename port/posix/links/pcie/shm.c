@@ -1,9 +1,13 @@
 /* pcie-shm: memory that two machines share as the BAR of a PCIe device (QEMU's ivshmem-plain), for
-   bulk data and trace. `pcie-shm:DOMAIN:BUS:DEV.FN` on the side that has the device, or `pcie-shm:`
-   if it has exactly one; `pcie-shm-listen:FILE` on the other side, where a file of the host is that
-   memory. Either side may call: `pcie-shm:FILE` and `pcie-shm-listen:BUS:DEV.FN` work as well. A
-   file's name contains a slash. There are no interrupts. While bytes move, the loop polls without a
-   pause; then it polls at growing intervals. */
+   bulk data and trace.
+
+   `pcie-shm:DOMAIN:BUS:DEV.FN` on the side that has the device, or `pcie-shm:` if it has exactly
+   one; `pcie-shm-listen:FILE` on the other side, where a file of the host is that memory. Either
+   side may call: `pcie-shm:FILE` and `pcie-shm-listen:BUS:DEV.FN` work as well. A file's name
+   contains a slash.
+
+   There are no interrupts. While bytes move, the loop polls without a pause; then it polls at
+   growing intervals. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,7 @@
-/* Finds the debug functions of this machine, and those that a link names. Devices are found in
-   sysfs, which every user may read. So a device that cannot be opened can still be named. */
+/* Finds the debug functions of this machine, and those that a link names.
+
+   Devices are found in sysfs, which every user may read. So a device that cannot be opened can
+   still be named. */
 #include "posix/links/usb/usb.h"
 
 #include <dirent.h>
