@@ -304,7 +304,10 @@ pst_err pst_debugger_host_start(struct pst_debugger_host *h, uv_loop_t *loop,
         .output = link_output,
         .down = link_down,
     };
-    PST_TRY(pst_debugger_init(&h->debugger, &h->debugger_config));
+    if (pst_debugger_init(&h->debugger, &h->debugger_config) != PST_OK) {
+        snprintf(why, why_cap, "%s", pst_debugger_config_check(&h->debugger_config));
+        return PST_ERR_CONFIG;
+    }
     if (uv_timer_init(loop, &h->timer) != 0 || uv_prepare_init(loop, &h->prepare) != 0 ||
         uv_prepare_start(&h->prepare, on_prepare) != 0) {
         return PST_ERR_IO;

@@ -423,7 +423,7 @@ static void welcome(struct udp_socket *s, const struct udp_address *from, const 
     if (p == NULL) {
         return;
     }
-    p->cfg.target = true; /* the side that listens: provisional, and nobody asks */
+    p->cfg.target = true; /* whoever listens; nothing depends on it */
     p->address = *from;
     if (pst_reliable_accept(&p->link, &p->cfg, hello, len, now) != PST_OK) {
         pst_rcarrier_free(&p->rc);
