@@ -1,6 +1,6 @@
 /* Pretended cryptography, so that the example builds and runs without a crypto library. It protects
  * NOTHING: a digest is 64 bits, keys are public, records are not encrypted. A product uses a port
- * (port/psa in firmware, port/openssl on a host) or its own hardware in its place. */
+ * (port/openssl on a host, your own in firmware) or its own hardware in its place. */
 #ifndef FIRMWARE_FAKE_CRYPTO_H
 #define FIRMWARE_FAKE_CRYPTO_H
 

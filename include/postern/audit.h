@@ -7,8 +7,8 @@
  * stops the effect: no log, no effects. A line has at most PST_AUDIT_LINE bytes and no newline.
  * Nothing in it is secret.
  *
- * Every line has "line" (its number), "time" (seconds since 1970, 0: no trusted clock), "event",
- * "session" and "engineer". What else it has depends on the event:
+ * Every line has "line" (its number since the target began), "time" (seconds since 1970, 0: no
+ * trusted clock), "event", "session" and "engineer". What else it has depends on the event:
  *
  *     open     "fingerprint" of the engineer's certificate, "observer" (true: may only read),
  *              "time_checked":false when there is no trusted clock, "grants" that are effective

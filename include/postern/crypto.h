@@ -1,7 +1,7 @@
 /* The crypto port: what Postern needs of a cryptographic library, as one struct of functions.
  *
- * Postern computes no primitive of its own. A port (port/openssl on a host, port/psa in firmware)
- * fills in `struct pst_crypto`, and every engine is given a pointer to it.
+ * Postern computes no primitive of its own. A port (port/openssl on a host; in firmware one that
+ * you write) fills in `struct pst_crypto`, and every engine is given a pointer to it.
  *
  * Objects (a running hash, a cipher, keys) live in storage that the engines own. The port keeps its
  * state there, or a handle to it. An object never moves and is never copied byte by byte: it may

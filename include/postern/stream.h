@@ -96,10 +96,15 @@ struct pst_stream { /* private but for `target`, which may be asked and stopped 
 
 /* `hop` is what the carrier is like; NULL: pst_stream_traits. Link messages take what is left of
  * `buffer`. Everything outlives the stream. PST_ERR_SPACE: the buffer is too small, see
- * PST_STREAM_BUFFER; otherwise the errors of pst_target_init. */
+ * PST_STREAM_BUFFER; otherwise the errors of pst_target_init. After an error
+ * pst_stream_config_check says what is wrong. */
 PST_MUST_CHECK pst_err pst_stream_init(struct pst_stream *s, const struct pst_target_config *config,
                                        const struct pst_link_traits *hop, uint8_t *buffer,
                                        size_t len);
+/* What pst_stream_init would refuse, in a sentence that names the field; NULL: nothing. `buffer` is
+ * not written to. A firmware that does not call it does not link the sentences. */
+const char *pst_stream_config_check(const struct pst_target_config *config, uint8_t *buffer,
+                                    size_t len);
 /* Is the carrier connected? Call it whenever that may have changed; saying the same again has no
  * effect. A connection begins with HELLO; its end ends the session. */
 void pst_stream_carrier(struct pst_stream *s, bool connected);

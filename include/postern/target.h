@@ -125,13 +125,14 @@ struct pst_target_config {              /* const, outlives the target */
     uint8_t audit_ahead; /* see audit.h; 0: each effect is made durable by itself */
 };
 
-/* struct pst_target_context and struct pst_target are private in content (target_state.h); sizeof
+/* struct pst_target_context and struct pst_target are private in content (state/target.h); sizeof
  * is all their memory. */
 #include "postern/state/target.h"
 
 /* What is missing or wrong in a configuration, in a sentence that names the field; NULL: nothing.
- * It reads everything that an engine will rely on, so that a forgotten field shows here and not as
- * an answer to a peer. */
+ * It reads every function, size and list that an engine relies on, so that a forgotten one shows
+ * here and not as an answer to a peer. It does not judge what the configuration means: a policy
+ * that allows nothing and a target without access spaces are accepted. */
 const char *pst_target_config_check(const struct pst_target_config *config,
                                     const struct pst_target_buffers *buffers, size_t count);
 /* `contexts` (at least 2: one live, one pending) with their buffers. `config` and what it points to

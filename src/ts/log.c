@@ -64,6 +64,18 @@ static void put_hex(struct psti_text *s, const char *key, uint64_t v)
     psti_put(s, "\"");
 }
 
+/* All eight digits, as the tools print it: one search finds both. */
+static void put_session(struct psti_text *s, uint32_t id)
+{
+    const uint8_t bytes[4] = {(uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8),
+                              (uint8_t)id};
+
+    put_key(s, "session");
+    psti_put(s, "\"0x");
+    psti_put_hex_bytes(s, bytes, sizeof bytes);
+    psti_put(s, "\"");
+}
+
 static void begin(struct line *l, struct pst_target_context *c, const char *event)
 {
     struct psti_text *s = &l->text;
@@ -78,7 +90,7 @@ static void begin(struct line *l, struct pst_target_context *c, const char *even
     psti_put_u64(s, ++c->target->lines);
     put_number(s, "time", psti_ts_wall(c->target));
     put_string(s, "event", event);
-    put_hex(s, "session", c->session_id);
+    put_session(s, c->session_id);
     put_string(s, "engineer", c->name);
 }
 

@@ -12,21 +12,17 @@ static uint64_t now_of(const struct pst_stream *s)
     return spdm->now_ms(spdm->now_ctx);
 }
 
-pst_err pst_stream_init(struct pst_stream *s, const struct pst_target_config *config,
-                        const struct pst_link_traits *hop, uint8_t *buffer, size_t len)
+/* Gives the contexts their part of `buffer`. Returns how many bytes that takes; 0: it is too small.
+ */
+static size_t lay_out(const struct pst_spdm_config *spdm, uint8_t *buffer, size_t len,
+                      struct pst_target_buffers buffers[PST_STREAM_CONTEXTS])
 {
-    struct pst_target_buffers buffers[PST_STREAM_CONTEXTS];
-
-    if (config->spdm == NULL) {
-        return PST_ERR_CONFIG;
-    }
-    const size_t mailbox = 2 * (size_t)config->spdm->transfer_size;
+    const size_t mailbox = 2 * (size_t)spdm->transfer_size;
     const size_t contexts = PST_STREAM_CONTEXTS * (PST_STREAM_QUEUE + mailbox);
+
     if (len < contexts || len - contexts < PST_LINK_HEADER + PST_LINK_MIN_MESSAGE) {
-        return PST_ERR_SPACE;
+        return 0;
     }
-    memset(s, 0, sizeof *s);
-    s->hop = hop != NULL ? hop : &pst_stream_traits;
     for (size_t i = 0; i < PST_STREAM_CONTEXTS; i++) {
         buffers[i] = (struct pst_target_buffers){
             .queue = buffer,
@@ -36,6 +32,38 @@ pst_err pst_stream_init(struct pst_stream *s, const struct pst_target_config *co
         };
         buffer += PST_STREAM_QUEUE + mailbox;
     }
+    return contexts;
+}
+
+const char *pst_stream_config_check(const struct pst_target_config *config, uint8_t *buffer,
+                                    size_t len)
+{
+    struct pst_target_buffers buffers[PST_STREAM_CONTEXTS];
+
+    if (config->spdm == NULL) {
+        return "spdm is missing";
+    }
+    if (lay_out(config->spdm, buffer, len, buffers) == 0) {
+        return "the buffer is smaller than PST_STREAM_BUFFER says";
+    }
+    return pst_target_config_check(config, buffers, PST_STREAM_CONTEXTS);
+}
+
+pst_err pst_stream_init(struct pst_stream *s, const struct pst_target_config *config,
+                        const struct pst_link_traits *hop, uint8_t *buffer, size_t len)
+{
+    struct pst_target_buffers buffers[PST_STREAM_CONTEXTS];
+
+    if (config->spdm == NULL) {
+        return PST_ERR_CONFIG;
+    }
+    const size_t contexts = lay_out(config->spdm, buffer, len, buffers);
+    if (contexts == 0) {
+        return PST_ERR_SPACE;
+    }
+    memset(s, 0, sizeof *s);
+    s->hop = hop != NULL ? hop : &pst_stream_traits;
+    buffer += contexts;
     len -= contexts;
     PST_TRY(pst_link_end_init(&s->end, true, buffer + PST_LINK_HEADER, len - PST_LINK_HEADER,
                               buffer, len));

@@ -70,6 +70,7 @@ import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]
 assert [l["line"] for l in lines] == list(range(1, len(lines) + 1)), "numbers"
 events = [l["event"] for l in lines]
+assert all(len(l["session"]) == 10 for l in lines), "session ids have the tools' form"
 assert events.count("open") == events.count("end"), events
 assert any(l["event"] == "effect" and l["engineer"] == "ada" for l in lines)
 assert any(l["event"] == "denied" and l["engineer"] == "olga" for l in lines)

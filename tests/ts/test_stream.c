@@ -322,9 +322,13 @@ static void test_config(void **state)
     CHECK_EQ(pst_stream_init(&b->stream, &config, NULL, b->buffer, 100), PST_ERR_SPACE);
     CHECK_EQ(pst_stream_init(&b->stream, &config, NULL, b->buffer, PST_STREAM_BUFFER(512, 256)),
              PST_OK);
+    CHECK(pst_stream_config_check(&config, b->buffer, sizeof b->buffer) == NULL);
+    CHECK(strstr(pst_stream_config_check(&config, b->buffer, 100), "buffer") != NULL);
     config.device = NULL;
+    CHECK(strstr(pst_stream_config_check(&config, b->buffer, sizeof b->buffer), "device") != NULL);
     CHECK(pst_stream_init(&b->stream, &config, NULL, b->buffer, sizeof b->buffer) != PST_OK);
     config.spdm = NULL;
+    CHECK(strstr(pst_stream_config_check(&config, b->buffer, sizeof b->buffer), "spdm") != NULL);
     CHECK_EQ(pst_stream_init(&b->stream, &config, NULL, b->buffer, sizeof b->buffer),
              PST_ERR_CONFIG);
     free(b);
