@@ -27,3 +27,11 @@ if cmake -S "$work/moved" -B "$work/wrong" -DCMAKE_PREFIX_PATH="$work/moved" >"$
     fail "version 0.99 was found"
 fi
 grep -q 'version: ' "$work/log" || { cat "$work/log" >&2; fail "no word about the version"; }
+
+# A component that does not exist is named.
+sed 's/find_package(Postern 0.1 .*/find_package(Postern 0.1 REQUIRED COMPONENTS nosuch)/' \
+    "$here/find/CMakeLists.txt" >"$work/moved/CMakeLists.txt"
+if cmake -S "$work/moved" -B "$work/unknown" -DCMAKE_PREFIX_PATH="$work/moved" >"$work/log" 2>&1; then
+    fail "component nosuch was found"
+fi
+grep -q "'nosuch' is unknown" "$work/log" || { cat "$work/log" >&2; fail "no word about nosuch"; }
