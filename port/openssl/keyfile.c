@@ -48,8 +48,8 @@ static pst_err open_private(const char *path, FILE **out, struct pst_why *why)
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 077) != 0) {
         close(fd);
         return pst_why_fail(why, PST_ERR_DENIED,
-                            "%s: mode %03o lets other users read the private key, expected 600", path,
-                            (unsigned)st.st_mode & 0777u);
+                            "%s: mode %03o lets other users read the private key, expected 600",
+                            path, (unsigned)st.st_mode & 0777u);
     }
     *out = fdopen(fd, "r");
     if (*out != NULL) {
