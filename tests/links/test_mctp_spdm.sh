@@ -49,7 +49,7 @@ expect 0 '80000000' as_ada mem read "$line,eid=29,peer=9,unit=251,mtu=2048" 0x80
 expect 0 '80000000' as_ada mem read "$line,baud=115200" 0x80000000
 expect 0 'Acme:Pump:0042' as_ada info --scm "$line" --data unix:data.sock
 # Records on this link are SPDM messages, so it cannot be a data link.
-expect 2 'carries SPDM alone' as_ada mem --scm "$line" --data "mctp-spdm:$dir/bad.d" read 0x80000000
+expect 2 'carries SPDM only' as_ada mem --scm "$line" --data "mctp-spdm:$dir/bad.d" read 0x80000000
 
 # The exact bytes, as another requester would send and expect them: GET_VERSION twice,
 # GET_CAPABILITIES twice.
