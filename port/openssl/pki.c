@@ -259,8 +259,7 @@ static pst_err refuse_existing(const char *path, bool force, struct pst_why *why
     if (force || access(path, F_OK) != 0) {
         return PST_OK;
     }
-    return pst_why_fail(why, PST_ERR_IO, "%s: exists already; use --force to replace it",
-                        path);
+    return pst_why_fail(why, PST_ERR_IO, "%s: exists already; use --force to replace it", path);
 }
 
 /* --- roots --- */
