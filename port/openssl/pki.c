@@ -443,7 +443,7 @@ static pst_err judge(X509 *root, X509 *leaf, const struct leaf_spec *spec, struc
         return err == PST_OK ? PST_OK : library_failed(why, "checking a certificate");
     }
     pst_cert_refusal_text(&first, text, sizeof text);
-    return pst_why_fail(why, PST_ERR_ARGUMENT, "'%s': no verifier would accept this name: %s",
+    return pst_why_fail(why, PST_ERR_ARGUMENT, "'%s': verifiers would refuse this chain: %s",
                         spec->common_name, text);
 }
 

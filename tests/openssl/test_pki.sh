@@ -69,9 +69,9 @@ expect 1 'expected one or the other' \
 expect 1 'grants nothing' engineer --ca ca --name eve --grant device=A:B:C x
 # postern pki issues nothing that a verifier would refuse: here a character that changes the writing
 # direction.
-expect 1 "no verifier would accept this name: certificate 1: subject" \
+expect 1 "verifiers would refuse this chain: certificate 1: subject" \
     engineer --ca ca --name "$(printf 'ada\342\200\256evil')" --grant debug x
-expect 1 "no verifier would accept this name: certificate 1: s" \
+expect 1 "verifiers would refuse this chain: certificate 1: s" \
     target --ca ca --id "$(printf 'Acme:Pump:\342\200\25642')" x
 expect 1 'grant GRANT is missing' engineer --ca ca --name eve x
 expect 1 'ca DIR is missing' engineer --name eve --grant debug x
